@@ -1,0 +1,1 @@
+//! The objects of Azure, in Azure's own words.

@@ -1,0 +1,3 @@
+//! The command paymesh.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! HTTP to a cloud API: retry, throttle budget, long-running operations.

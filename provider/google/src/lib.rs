@@ -1,0 +1,1 @@
+//! The objects of Google Cloud, in Google's own words.

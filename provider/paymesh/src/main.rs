@@ -1,0 +1,3 @@
+//! The binary terraform-provider-paymesh.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Derive macros: one typed struct is the schema, the docs and the decoder.

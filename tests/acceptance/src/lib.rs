@@ -1,0 +1,1 @@
+//! Real terraform against the provider and the simulated cloud.

@@ -1,0 +1,3 @@
+//! The simulated cloud.
+
+fn main() {}
