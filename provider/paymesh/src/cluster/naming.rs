@@ -1,0 +1,168 @@
+//! Cloud names of pools.
+//!
+//! The cloud name of a new pool is its key cut short plus three characters of a hash of the key
+//! and the pool's immutable fields. A change of an immutable field therefore gives the pool
+//! another name, and replacing it is ordinary convergence: the new pool is made beside the old
+//! one, which is then drained and deleted. Which pool serves a key is state: a pool that was
+//! imported keeps the name it has until one of its immutable fields really differs.
+//!
+//! The hash is part of the format of every state ever written. It must never change.
+
+use sha2::{Digest, Sha256};
+
+/// What a cloud allows in the name of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameRule {
+    /// The longest name.
+    pub longest: usize,
+    /// What stands between key and hash.
+    pub joint: &'static str,
+}
+
+/// AKS: twelve lower-case letters and digits for Linux pools.
+pub const AKS: NameRule = NameRule {
+    longest: 12,
+    joint: "",
+};
+
+/// GKE: forty lower-case letters, digits and hyphens.
+pub const GKE: NameRule = NameRule {
+    longest: 40,
+    joint: "-",
+};
+
+const HASH_LENGTH: usize = 3;
+
+/// The fields of a pool that no cloud changes in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Immutable<'a> {
+    /// The machine type, in the cloud's words.
+    pub machine_type: &'a str,
+    /// The zones, in any order.
+    pub zones: &'a [String],
+    /// The size of the system disk.
+    pub disk_gb: u32,
+    /// The kind of the system disk, in the cloud's words.
+    pub disk_type: &'a str,
+    /// Whether the nodes are spot nodes.
+    pub spot: bool,
+    /// The limit of pods on one node.
+    pub max_pods: u32,
+}
+
+/// The cloud name of the pool `key` with these immutable fields.
+pub fn pool_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> String {
+    let room = rule.longest - HASH_LENGTH - rule.joint.len();
+    let short: String = key.chars().take(room).collect();
+    format!(
+        "{}{}{}",
+        short.trim_end_matches('-'),
+        rule.joint,
+        hash(key, immutable)
+    )
+}
+
+fn hash(key: &str, immutable: &Immutable<'_>) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut zones = immutable.zones.to_vec();
+    zones.sort_unstable();
+    let words = format!(
+        "pool/1\n{key}\n{}\n{}\n{}\n{}\n{}\n{}",
+        immutable.machine_type.to_ascii_lowercase(),
+        zones.join(","),
+        immutable.disk_gb,
+        immutable.disk_type.to_ascii_lowercase(),
+        immutable.spot,
+        immutable.max_pods,
+    );
+    let digest = Sha256::digest(words.as_bytes());
+    digest[..HASH_LENGTH]
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn immutable(zones: &[String]) -> Immutable<'_> {
+        Immutable {
+            machine_type: "Standard_D4s_v5",
+            zones,
+            disk_gb: 128,
+            disk_type: "Managed",
+            spot: false,
+            max_pods: 250,
+        }
+    }
+
+    #[test]
+    fn names_are_frozen() {
+        let zones = ["1", "2", "3"].map(str::to_owned);
+        let name = |rule, key| pool_name(rule, key, &immutable(&zones));
+        expect_test::expect!["systemesw"].assert_eq(&name(AKS, "system"));
+        expect_test::expect!["averylong4qo"].assert_eq(&name(AKS, "averylongkey"));
+        expect_test::expect!["card-payments-qss"].assert_eq(&name(GKE, "card-payments"));
+    }
+
+    #[test]
+    fn spelling_and_order_give_the_same_name() {
+        let (there, back) = (["1", "2"].map(str::to_owned), ["2", "1"].map(str::to_owned));
+        let shouted = Immutable {
+            machine_type: "STANDARD_D4S_V5",
+            ..immutable(&back)
+        };
+        assert_eq!(
+            pool_name(AKS, "a", &immutable(&there)),
+            pool_name(AKS, "a", &shouted)
+        );
+    }
+
+    #[test]
+    fn every_immutable_field_changes_the_name() {
+        let zones = ["1".to_owned()];
+        let before = immutable(&zones);
+        let changes = [
+            Immutable {
+                machine_type: "Standard_D8s_v5",
+                ..before.clone()
+            },
+            Immutable {
+                zones: &[],
+                ..before.clone()
+            },
+            Immutable {
+                disk_gb: 256,
+                ..before.clone()
+            },
+            Immutable {
+                disk_type: "Ephemeral",
+                ..before.clone()
+            },
+            Immutable {
+                spot: true,
+                ..before.clone()
+            },
+            Immutable {
+                max_pods: 110,
+                ..before.clone()
+            },
+        ];
+        for after in changes {
+            assert_ne!(
+                pool_name(AKS, "a", &before),
+                pool_name(AKS, "a", &after),
+                "{after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_never_exceeds_the_clouds_limit() {
+        let key = "k".repeat(60);
+        for rule in [AKS, GKE] {
+            assert_eq!(pool_name(rule, &key, &immutable(&[])).len(), rule.longest);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the simulated cloud is: the file that `paymesh sim up` writes.
+//!
+//! The provider reads it only when its block says `simulator = true`, and never starts a
+//! simulator itself.
+
+use std::{
+    env, fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// The version of the file this provider reads.
+const FORMAT: u32 = 1;
+
+/// The address, credentials and clock of a running simulator.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Simulator {
+    version: u32,
+    /// Base of the Azure endpoints.
+    pub azure: url::Url,
+    /// Base of the Google endpoints.
+    pub google: url::Url,
+    /// The certificate authority that signed the simulator's certificate.
+    pub ca: PathBuf,
+    /// How many times as fast as the machine's clock the simulator's runs.
+    pub clock_rate: f64,
+    /// The simulated Entra tenant.
+    pub tenant_id: String,
+    /// The simulated application that the provider signs in as.
+    pub client_id: String,
+    /// The file that holds that application's secret.
+    pub client_secret_file: PathBuf,
+    /// The simulated subscriptions.
+    pub subscription_ids: Vec<String>,
+    /// The simulated projects.
+    pub google_projects: Vec<String>,
+    /// Application-default credentials for the simulated projects.
+    pub google_credentials_file: PathBuf,
+}
+
+/// Why there is no simulator to talk to. Each says what to do.
+#[derive(Debug)]
+pub enum NoSimulator {
+    /// The file does not exist.
+    NotRunning(PathBuf),
+    /// The file cannot be read or is not what was expected.
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Simulator {
+    /// Reads the file named by `PAYMESH_SIMULATOR`, or the one in its usual place.
+    pub fn find() -> Result<Self, NoSimulator> {
+        Self::read(&usual_path())
+    }
+
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, NoSimulator> {
+        let unreadable = |why: String| NoSimulator::Unreadable {
+            path: path.to_owned(),
+            why,
+        };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(NoSimulator::NotRunning(path.to_owned()));
+            }
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let found: Self =
+            serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        if found.version != FORMAT {
+            return Err(unreadable(format!(
+                "it has version {}, this provider reads version {FORMAT}",
+                found.version
+            )));
+        }
+        Ok(found)
+    }
+}
+
+fn usual_path() -> PathBuf {
+    if let Some(path) = env::var_os("PAYMESH_SIMULATOR").filter(|path| !path.is_empty()) {
+        return path.into();
+    }
+    let state = env::var_os("XDG_STATE_HOME")
+        .filter(|path| !path.is_empty())
+        .map_or_else(
+            || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".local/state"),
+            PathBuf::from,
+        );
+    state.join("paymesh/simulator.json")
+}
+
+impl fmt::Display for NoSimulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(path) => write!(
+                f,
+                "the provider says simulator = true, but {} does not exist. \
+                 Start the simulated cloud with: paymesh sim up",
+                path.display()
+            ),
+            Self::Unreadable { path, why } => write!(
+                f,
+                "{} does not describe a running simulator: {why}. \
+                 Write it anew with: paymesh sim down && paymesh sim up",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NoSimulator {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(content: Option<&str>, says: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("simulator.json");
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
+        let refused = Simulator::read(&path).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
+
+    #[test]
+    fn without_a_file_the_message_names_the_command() {
+        check_refused(None, "paymesh sim up");
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused() {
+        let content = r#"{"version":2,"azure":"https://127.0.0.1:1","google":"http://127.0.0.1:2",
+            "ca":"/ca.pem","clock_rate":600.0,"tenant_id":"t","client_id":"c",
+            "client_secret_file":"/s","subscription_ids":[],"google_projects":[],
+            "google_credentials_file":"/g"}"#;
+        check_refused(Some(content), "it has version 2");
+    }
+
+    #[test]
+    fn half_a_file_is_refused() {
+        check_refused(
+            Some(r#"{"version":1,"#),
+            "does not describe a running simulator",
+        );
+    }
+}
