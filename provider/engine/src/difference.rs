@@ -1,0 +1,76 @@
+//! How what is seen differs from what is wanted.
+
+use serde::Serialize;
+
+use crate::ObjectId;
+
+/// The answer of [`Object::differ`](crate::Object::differ).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Nothing managed differs.
+    Same,
+    /// It can be changed in place.
+    Change(Change),
+    /// Only a new object can be as wanted. Each reason names an attribute and says why.
+    Replace(Vec<String>),
+}
+
+/// A difference that writes can remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The attributes that differ, spelled as the user knows them.
+    pub paths: Vec<String>,
+    /// The writes that are left, in order; [`Object::apply`](crate::Object::apply) makes the
+    /// first. Each write must leave fewer steps, or equally many with fewer paths.
+    pub steps: Vec<Step>,
+    /// Objects that must first be settled although they need this one: a control plane at 1.33
+    /// waits for its pools before it goes to 1.34. Until then this object counts as settled for
+    /// them.
+    pub after: Vec<ObjectId>,
+}
+
+/// One step of a procedure, as a plan prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What the step does: `control plane 1.32 -> 1.33`.
+    pub title: String,
+    /// Whether it may disturb what runs on the object.
+    pub disruptive: bool,
+}
+
+impl Step {
+    /// A step that nobody notices.
+    pub fn quiet(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            disruptive: false,
+        }
+    }
+
+    /// A step that a plan announces.
+    pub fn disruptive(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            disruptive: true,
+        }
+    }
+}
+
+impl Difference {
+    /// One write that changes `paths` and disturbs nobody.
+    pub fn change(paths: Vec<String>) -> Self {
+        let step = Step::quiet(format!("update {}", paths.join(", ")));
+        Self::Change(Change {
+            paths,
+            steps: vec![step],
+            after: Vec::new(),
+        })
+    }
+}
+
+impl Change {
+    /// Whether this change, seen after a write, is less than the one seen before it.
+    pub(crate) fn is_less_than(&self, before: &Self) -> bool {
+        (self.steps.len(), self.paths.len()) < (before.steps.len(), before.paths.len())
+    }
+}

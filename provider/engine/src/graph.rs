@@ -1,0 +1,148 @@
+//! The wanted objects of one resource and their order.
+
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+
+use crate::{Object, ObjectId};
+
+/// What is wanted of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// It exists as its object describes it.
+    Present,
+    /// It does not exist: an old pool that a new one replaces.
+    Absent,
+    /// It exists already, made by somebody else; it is read, never written or deleted.
+    Given,
+    /// A procedure is done (a drain). `Present` means done, `Absent` means to do; it owns
+    /// nothing and is left out of a destroy.
+    Done,
+}
+
+/// One object of the graph.
+#[derive(Clone)]
+pub struct Node {
+    /// The object.
+    pub object: Arc<dyn Object>,
+    /// What is wanted of it.
+    pub want: Want,
+    /// Nodes that must be settled before, beyond the object's own needs: the drain before the
+    /// old pool goes.
+    pub after: Vec<ObjectId>,
+}
+
+/// The objects that make up one resource. The first one added as principal stands for the whole:
+/// its holder decides whether memory is stale.
+#[derive(Clone, Default)]
+pub struct Graph {
+    nodes: IndexMap<ObjectId, Node>,
+    principal: Option<ObjectId>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wants `object` to exist.
+    pub fn present(&mut self, object: impl Object) -> ObjectId {
+        self.add(Arc::new(object), Want::Present, Vec::new())
+    }
+
+    /// Wants `object` to exist, and lets it stand for the whole resource.
+    pub fn principal(&mut self, object: impl Object) -> ObjectId {
+        let id = self.present(object);
+        self.principal = Some(id.clone());
+        id
+    }
+
+    /// Wants `object` not to exist, once all of `after` are settled.
+    pub fn absent(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
+        self.add(Arc::new(object), Want::Absent, after)
+    }
+
+    /// Needs `object` to exist, made by somebody else.
+    pub fn given(&mut self, object: impl Object) -> ObjectId {
+        self.add(Arc::new(object), Want::Given, Vec::new())
+    }
+
+    /// Wants the procedure `object` done, once all of `after` are settled.
+    pub fn done(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
+        self.add(Arc::new(object), Want::Done, after)
+    }
+
+    /// Adds a node; a node that is there already stays.
+    pub fn add(&mut self, object: Arc<dyn Object>, want: Want, after: Vec<ObjectId>) -> ObjectId {
+        let id = object.id();
+        self.nodes.entry(id.clone()).or_insert(Node {
+            object,
+            want,
+            after,
+        });
+        id
+    }
+
+    /// The object that stands for the whole resource.
+    pub fn principal_id(&self) -> Option<&ObjectId> {
+        self.principal.as_ref()
+    }
+
+    /// The node of `id`.
+    pub fn node(&self, id: &ObjectId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// All nodes, in the order they were added.
+    pub fn nodes(&self) -> impl Iterator<Item = (&ObjectId, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// The same objects, all wanted absent, procedures left out; given ones stay given.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let mut reversed = Self {
+            nodes: IndexMap::new(),
+            principal: self.principal.clone(),
+        };
+        for node in self.nodes.values() {
+            let want = match node.want {
+                Want::Present | Want::Absent => Want::Absent,
+                Want::Given => Want::Given,
+                Want::Done => continue,
+            };
+            reversed.add(node.object.clone(), want, Vec::new());
+        }
+        reversed
+    }
+
+    /// The ids inside the graph that must be settled before `id` may be written.
+    pub(crate) fn before(&self, id: &ObjectId) -> IndexSet<ObjectId> {
+        let Some(node) = self.nodes.get(id) else {
+            return IndexSet::new();
+        };
+        let mut before: IndexSet<ObjectId> = node.after.iter().cloned().collect();
+        if node.want == Want::Absent {
+            // What needs this one goes first.
+            let dependents = self
+                .nodes
+                .iter()
+                .filter(|(_, other)| other.want == Want::Absent);
+            before.extend(
+                dependents
+                    .filter(|(_, other)| needs_of(&*other.object).contains(id))
+                    .map(|(other, _)| other.clone()),
+            );
+        } else {
+            before.extend(needs_of(&*node.object));
+        }
+        before.retain(|other| other != id && self.nodes.contains_key(other));
+        before
+    }
+}
+
+/// What `object` needs, its parent included.
+pub(crate) fn needs_of(object: &dyn Object) -> IndexSet<ObjectId> {
+    object.parent().into_iter().chain(object.needs()).collect()
+}

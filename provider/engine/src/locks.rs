@@ -1,0 +1,37 @@
+//! Process-wide lock keys.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use crate::LockKey;
+
+/// One lock per key, shared by all resources of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Locks(Mutex<HashMap<LockKey, Arc<AsyncMutex<()>>>>);
+
+/// Keys that are held. Dropping it frees them.
+#[derive(Debug)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] Vec<OwnedMutexGuard<()>>);
+
+impl Locks {
+    /// Waits until all `keys` are free and takes them, always in the same order, so that two
+    /// takers cannot wait for each other.
+    pub(crate) async fn hold(&self, keys: Vec<LockKey>) -> Held {
+        let mut guards = Vec::new();
+        for key in keys.into_iter().collect::<BTreeSet<_>>() {
+            let lock = self
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key)
+                .or_default()
+                .clone();
+            guards.push(lock.lock_owned().await);
+        }
+        Held(guards)
+    }
+}

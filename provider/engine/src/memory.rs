@@ -1,0 +1,147 @@
+//! What is remembered between runs, in Terraform's private data. Versioned: a later release reads
+//! what an earlier one wrote.
+
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+
+use crate::{Holder, ObjectId, OperationId};
+
+const VERSION: u32 = 1;
+
+/// What a finished or unfinished run leaves for the next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The holder written on what this entry owns. `None` after an import.
+    pub holder: Option<Holder>,
+    /// The objects this entry owns.
+    pub objects: IndexSet<ObjectId>,
+    /// What a run that stopped left running or undone.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// One thing that a run left unfinished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// The object.
+    pub object: ObjectId,
+    /// The step that was running or is next: `create`, `control plane 1.32 -> 1.33`.
+    pub step: String,
+    /// The operation that runs for it, if one does.
+    pub operation: Option<OperationId>,
+}
+
+/// Memory that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// It is not what any release wrote.
+    #[error("the private data of this resource is damaged")]
+    Damaged(#[source] serde_json::Error),
+    /// A newer release wrote it.
+    #[error(
+        "the private data of this resource has version {0}, this provider reads up to {VERSION}: use the newer provider"
+    )]
+    Newer(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    v: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemoryV1 {
+    v: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
+    #[serde(default)]
+    objects: IndexSet<ObjectId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unfinished: Vec<Unfinished>,
+}
+
+impl Memory {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Empty bytes are the memory of nothing.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MemoryError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let Version { v } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
+        if v > VERSION {
+            return Err(MemoryError::Newer(v));
+        }
+        let MemoryV1 {
+            v: _,
+            holder,
+            objects,
+            unfinished,
+        } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
+        Ok(Self {
+            holder,
+            objects,
+            unfinished,
+        })
+    }
+
+    /// The memory as bytes; never empty.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self {
+            holder,
+            objects,
+            unfinished,
+        } = self.clone();
+        serde_json::to_vec(&MemoryV1 {
+            v: VERSION,
+            holder,
+            objects,
+            unfinished,
+        })
+        .expect("strings and lists always serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn memory() -> Memory {
+        let pool = ObjectId::new("pool", "a");
+        Memory {
+            holder: Some(Holder::found("h1")),
+            objects: [pool.clone()].into(),
+            unfinished: vec![Unfinished {
+                object: pool,
+                step: "create".into(),
+                operation: Some(OperationId {
+                    name: "op-1".into(),
+                    token: "https://x".into(),
+                }),
+            }],
+        }
+    }
+
+    #[test]
+    fn the_first_version_reads_for_ever() {
+        let text = String::from_utf8(memory().to_bytes()).unwrap();
+        expect![[r#"{"v":1,"holder":"h1","objects":[{"kind":"pool","name":"a"}],"unfinished":[{"object":{"kind":"pool","name":"a"},"step":"create","operation":{"name":"op-1","token":"https://x"}}]}"#]].assert_eq(&text);
+        assert_eq!(Memory::from_bytes(text.as_bytes()).unwrap(), memory());
+    }
+
+    #[test]
+    fn no_bytes_are_the_memory_of_nothing() {
+        assert_eq!(Memory::from_bytes(b"").unwrap(), Memory::default());
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_damage_is_told() {
+        assert!(matches!(
+            Memory::from_bytes(br#"{"v":2}"#),
+            Err(MemoryError::Newer(2))
+        ));
+        assert!(matches!(
+            Memory::from_bytes(b"[]"),
+            Err(MemoryError::Damaged(_))
+        ));
+    }
+}

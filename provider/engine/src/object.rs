@@ -1,0 +1,168 @@
+//! The contract between the engine and one remote object.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use paymesh_clock::Clock;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Child, Difference, Fault, Holder, Mark, Observation, Observations, Operation, OperationId,
+    Seen, Sent, StopToken,
+};
+
+/// Names one remote object: what it is, and its deterministic name or path in the cloud.
+///
+/// Where the cloud compares names without case (Azure), build the id from one spelling.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectId {
+    /// What it is, in the cloud's words: `managed cluster`, `node pool`.
+    pub kind: String,
+    /// Its full name or path in the cloud.
+    pub name: String,
+}
+
+impl ObjectId {
+    /// The id of the `kind` called `name`.
+    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// Names something that admits one writer at a time: a cluster, a server, a virtual network.
+///
+/// Keys are compared over all resources of the process, so a key carries the full cloud path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LockKey(String);
+
+impl LockKey {
+    /// The key called `path`.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self(path.into())
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One remote object that the engine can observe and bring to its wanted shape.
+///
+/// An implementation holds its wanted shape and its cloud client. It keeps no memory between
+/// calls: every act can be the first act of a new process.
+#[async_trait]
+pub trait Object: Send + Sync + 'static {
+    /// Who it is. The same configuration always gives the same id.
+    fn id(&self) -> ObjectId;
+
+    /// The objects that must exist, settled, before this one is written, and that are deleted
+    /// only after it. Ids outside the graph are ignored.
+    fn needs(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    /// The object inside which this one lives. Absent parent means absent child (no read is
+    /// sent), and an object that cannot carry a mark follows its parent's ownership. A parent is
+    /// a need; it need not be repeated in [`needs`](Self::needs).
+    fn parent(&self) -> Option<ObjectId> {
+        None
+    }
+
+    /// The keys held while this object is written, until the write's operation has ended.
+    fn locks(&self) -> Vec<LockKey> {
+        Vec::new()
+    }
+
+    /// Whether the object has a place for the [`Holder`] (a tag, a label, a description).
+    fn carries_holder(&self) -> bool {
+        false
+    }
+
+    /// Reads the object. The context shows what was seen of its needs.
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault>;
+
+    /// Lists the children that exist inside this object, wanted or not.
+    ///
+    /// The engine deletes an unwanted one only if memory lists it or it bears our mark.
+    async fn children(&self, cx: &Context, seen: &Seen) -> Result<Vec<Child>, Fault> {
+        let _ = (cx, seen);
+        Ok(Vec::new())
+    }
+
+    /// Compares what is seen with what is wanted. Pure; only managed attributes count, and mark
+    /// and holder never do.
+    fn differ(&self, cx: &Context, seen: &Seen) -> Difference;
+
+    /// The steps, in words, that creating this object takes; for the plan's step list. Empty
+    /// when creating it is nothing to announce.
+    fn create_steps(&self) -> Vec<crate::Step> {
+        Vec::new()
+    }
+
+    /// Creates the object (`seen` is `None`), or makes the *first* of the steps that
+    /// [`differ`](Self::differ) lists.
+    ///
+    /// Creation is conditional where the cloud has it, and its first request carries
+    /// [`Context::mark`] and [`Context::holder`]. An update is read-modify-write on `seen.body`
+    /// under its etag. The engine has observed the object just before, under its locks.
+    async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault>;
+
+    /// Writes [`Context::mark`] and [`Context::holder`] onto the existing object and nothing
+    /// else. Called at adoption, only if [`carries_holder`](Self::carries_holder).
+    async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let _ = (cx, seen);
+        Ok(Sent::Done)
+    }
+
+    /// Deletes the object. An object that must stay (a resource group that is not empty)
+    /// answers [`Sent::Kept`].
+    async fn delete(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault>;
+
+    /// Takes up an operation on this object that an earlier process, or
+    /// [`Seen::busy`](crate::Seen::busy), named. `None` if it cannot be polled: the engine then
+    /// observes the object until it rests.
+    fn resume(&self, operation: &OperationId) -> Option<Arc<dyn Operation>> {
+        let _ = operation;
+        None
+    }
+}
+
+/// What an object's act may know beyond itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The mark to write on everything created, and to judge what is found by.
+    pub mark: Mark,
+    /// The holder to write on creation and adoption.
+    pub holder: Holder,
+    /// The clock for every wait.
+    pub clock: Clock,
+    /// Ends waits early. A request that was sent is never cut short.
+    pub stop: StopToken,
+    /// What was last seen of every object of the graph, as far as it has been observed.
+    pub observations: Arc<Observations>,
+}
+
+impl Context {
+    /// What was last seen of `id`, if it exists.
+    pub fn seen(&self, id: &ObjectId) -> Option<&Seen> {
+        self.observations.seen(id)
+    }
+
+    /// Waits for `duration` on the clock; returns early, with `false`, when asked to stop.
+    pub async fn wait(&self, duration: std::time::Duration) -> bool {
+        tokio::select! {
+            () = self.clock.sleep(duration) => true,
+            () = self.stop.stopped() => false,
+        }
+    }
+}
