@@ -1,1 +1,28 @@
-//! HTTP to a cloud API: retry, throttle budget, long-running operations.
+//! HTTP to a cloud API: tokens, retry, throttle budgets, shared reads, long-running operations.
+//!
+//! Knows how clouds behave on the wire, and no object of any cloud. Invariants:
+//! - every wait goes through [`paymesh_clock::Clock`];
+//! - a bearer token goes to the configured endpoint only, and over plain http on loopback only;
+//! - a write whose answer was lost is reported as *may have been received*: the caller asks the
+//!   cloud what exists instead of guessing;
+//! - no secret is logged or put into an error: tokens never print, signed URLs are cut.
+
+mod client;
+mod error;
+mod operation;
+mod reads;
+mod redact;
+mod request;
+mod retry;
+mod throttle;
+mod token;
+mod transport;
+
+pub use client::{Client, ClientBuilder};
+pub use error::{Error, ErrorDetail, ErrorKind};
+pub use operation::{Operation, Progress, Shape};
+pub use redact::redacted;
+pub use request::{Reply, Request, VerbClass};
+pub use throttle::Rate;
+pub use token::{FixedToken, Token, TokenError, TokenSource};
+pub use transport::{is_loopback, transport};
