@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use paymesh_clock::Clock;
 
-use crate::{Claims, Progress, locks::Locks};
+use crate::{
+    Claims, End, Fault, Job, Memory, Outcome, Progress, Reading, locks::Locks, run::Run,
+    seeded::SeededBugs,
+};
 
 /// Converges graphs. Clones share locks and claims.
 #[derive(Clone)]
 pub struct Engine {
-    clock: Clock,
-    locks: Arc<Locks>,
+    pub(crate) clock: Clock,
+    pub(crate) locks: Arc<Locks>,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) bugs: SeededBugs,
     claims: Arc<Claims>,
-    progress: Option<Progress>,
 }
 
 impl Engine {
@@ -21,8 +25,9 @@ impl Engine {
         Self {
             clock,
             locks: Arc::default(),
-            claims: Arc::default(),
             progress: None,
+            bugs: SeededBugs::default(),
+            claims: Arc::default(),
         }
     }
 
@@ -30,6 +35,15 @@ impl Engine {
     #[must_use]
     pub fn reporting_to(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// The same engine with bugs put in on purpose: tests that stay green with them prove
+    /// nothing.
+    #[cfg(any(test, feature = "seeded-bugs"))]
+    #[must_use]
+    pub fn with_bugs(mut self, bugs: SeededBugs) -> Self {
+        self.bugs = bugs;
         self
     }
 
@@ -41,5 +55,34 @@ impl Engine {
     /// The clock of every wait.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Reads everything once and says how it stands. Writes nothing.
+    pub async fn observe(&self, job: &Job) -> Result<Reading, Vec<Fault>> {
+        Run::new(self, job, job.graph.clone()).read().await
+    }
+
+    /// Brings everything to what the graph wants.
+    ///
+    /// If anything would be refused (a foreign object, a needed one missing), nothing at all is
+    /// written.
+    pub async fn converge(&self, job: &Job) -> Outcome {
+        Run::new(self, job, job.graph.clone()).drive().await
+    }
+
+    /// Deletes everything that is ours, in the reversed order of needs. A stale memory is only
+    /// forgotten, with a note.
+    pub async fn destroy(&self, job: &Job) -> Outcome {
+        let outcome = Run::new(self, job, job.graph.reversed())
+            .destroying()
+            .drive()
+            .await;
+        match outcome.end {
+            End::Finished => Outcome {
+                memory: Memory::default(),
+                ..outcome
+            },
+            _ => outcome,
+        }
     }
 }

@@ -15,13 +15,16 @@
 //! - A run ends: every wait, retry and round has a limit in [`Limits`].
 //! - All waiting goes through the [`paymesh_clock::Clock`].
 
+mod act;
 mod claims;
+mod decide;
 mod difference;
 mod engine;
 mod fault;
 mod graph;
 mod job;
 mod locks;
+mod look;
 mod mark;
 mod memory;
 mod object;
@@ -29,7 +32,10 @@ mod observation;
 mod operation;
 mod outcome;
 mod progress;
+mod run;
+mod seeded;
 mod stop;
+mod wait;
 
 pub use async_trait::async_trait;
 
@@ -46,4 +52,5 @@ pub use observation::{Busy, Child, NameHeld, Observation, Observations, Ownershi
 pub use operation::{Operation, OperationId, Poll, Sent};
 pub use outcome::{End, Note, Outcome, PlannedStep, Reading, Standing, StopCause};
 pub use progress::{Event, Happening, Progress};
+pub use seeded::SeededBugs;
 pub use stop::StopToken;

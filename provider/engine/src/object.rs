@@ -78,6 +78,13 @@ pub trait Object: Send + Sync + 'static {
         None
     }
 
+    /// Whether deleting the parent deletes this object too, so that a destroy of both sends one
+    /// delete (a pool goes with its cluster; a cluster does not go with a group that is deleted
+    /// only when empty).
+    fn goes_with_parent(&self) -> bool {
+        false
+    }
+
     /// The keys held while this object is written, until the write's operation has ended.
     fn locks(&self) -> Vec<LockKey> {
         Vec::new()

@@ -1,0 +1,317 @@
+//! Writing: one act on one object, under its locks.
+
+use std::sync::Arc;
+
+use crate::{
+    Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Unfinished,
+    decide::{Act, Decision},
+    run::Run,
+};
+
+/// Why an act did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The run was stopped or its time is over.
+    Stopped,
+    /// Something went wrong.
+    Faults(Vec<Fault>),
+}
+
+impl From<Fault> for Halt {
+    fn from(fault: Fault) -> Self {
+        Self::Faults(vec![fault])
+    }
+}
+
+impl Run<'_> {
+    /// Does what is next for `id`. `Ok` means that what was seen is up to date and the next
+    /// decision can be taken, whatever it is.
+    pub(crate) async fn act(&self, id: &ObjectId) -> Result<(), Halt> {
+        let Some(object) = self.state().graph.node(id).map(|it| it.object.clone()) else {
+            return Ok(());
+        };
+        let held = tokio::select! {
+            held = self.engine.locks.hold(object.locks()) => held,
+            halt = self.halted() => return Err(halt),
+        };
+        // Others may have written while we waited for our turn, this process's or not.
+        if !self.engine.bugs.no_conditional_create {
+            self.look(id).await?;
+        }
+        let decision = self.decide(&self.state(), id);
+        let Decision::Act(act) = decision else {
+            return Ok(());
+        };
+        let result = match act {
+            Act::Look => Ok(()),
+            Act::Rest(what) => self.rest(id, &object, &what).await,
+            Act::AwaitName(wait) => self.await_name(id, wait).await,
+            Act::Doubt => self.doubt(id).await,
+            act => self.write(id, &object, act).await,
+        };
+        drop(held);
+        result
+    }
+
+    async fn write(&self, id: &ObjectId, object: &Arc<dyn Object>, act: Act) -> Result<(), Halt> {
+        let step = act.title();
+        let started = self.engine.clock.now();
+        self.report(id, &step, started, Happening::Started);
+        let result = self.send(id, object, &act, started).await;
+        match &result {
+            Ok(()) => self.report(id, &step, started, Happening::Finished),
+            Err(Halt::Faults(faults)) => {
+                let text = faults.first().map(ToString::to_string).unwrap_or_default();
+                self.report(id, &step, started, Happening::Failed(text));
+            }
+            Err(Halt::Stopped) => {}
+        }
+        match result {
+            Err(Halt::Faults(mut faults)) => match faults.pop() {
+                Some(fault) => self.absorb(id, object, fault).await,
+                None => Ok(()),
+            },
+            other => other,
+        }
+    }
+
+    async fn send(
+        &self,
+        id: &ObjectId,
+        object: &Arc<dyn Object>,
+        act: &Act,
+        started: paymesh_clock::Moment,
+    ) -> Result<(), Halt> {
+        let (context, seen) = {
+            let mut state = self.state();
+            if matches!(act, Act::Create) {
+                state.attempted.insert(id.clone());
+            }
+            state.wrote = true;
+            let seen = state.observations.seen(id).cloned();
+            (self.context(state.observations.clone()), seen)
+        };
+        let sent = match (act, &seen) {
+            (Act::Change(_), Some(_)) => object.apply(&context, seen.as_ref()).await,
+            (Act::Hold, Some(seen)) => object.hold(&context, seen).await,
+            (Act::Delete, Some(seen)) => object.delete(&context, seen).await,
+            _ => object.apply(&context, None).await,
+        }?;
+        self.accepted(id, object, act);
+        match sent {
+            Sent::Done => {}
+            Sent::Kept(why) => {
+                self.state().keep(id.clone(), why);
+                return Ok(());
+            }
+            Sent::Started(operation) => {
+                self.state().operations.insert(
+                    id.clone(),
+                    Unfinished {
+                        object: id.clone(),
+                        step: act.title(),
+                        operation: Some(operation.id()),
+                    },
+                );
+                self.follow(id, &act.title(), &*operation, started).await?;
+            }
+        }
+        self.confirm(id, object, act, seen.as_ref()).await?;
+        let mut state = self.state();
+        state.busy_since.shift_remove(id);
+        state.propagating_since.shift_remove(id);
+        Ok(())
+    }
+
+    /// The cloud took the request: what it makes is ours from now on, whatever happens next.
+    fn accepted(&self, id: &ObjectId, object: &Arc<dyn Object>, act: &Act) {
+        if !matches!(act, Act::Create | Act::Hold) {
+            return;
+        }
+        let mut state = self.state();
+        state.owned.insert(id.clone());
+        if object.carries_holder() {
+            state.held.insert(id.clone());
+        }
+    }
+
+    /// Looks until the cloud shows what it confirmed, within the limit for settling.
+    async fn confirm(
+        &self,
+        id: &ObjectId,
+        object: &Arc<dyn Object>,
+        act: &Act,
+        before: Option<&Seen>,
+    ) -> Result<(), Halt> {
+        let started = self.engine.clock.now();
+        let mut good_reads = 0;
+        loop {
+            let observation = self.look(id).await?;
+            if let (Some(busy), false) = (
+                observation.seen().and_then(|it| it.busy.clone()),
+                self.engine.bugs.no_resume,
+            ) {
+                self.rest(id, object, &busy.what).await?;
+                continue;
+            }
+            if self.shows(id, act, &observation) {
+                good_reads += 1;
+                let wanted = if matches!(act, Act::Create) {
+                    self.job.limits.consecutive_reads
+                } else {
+                    1
+                };
+                if good_reads >= wanted {
+                    if matches!(act, Act::Create) {
+                        self.state().made.insert(id.clone());
+                    }
+                    return Ok(());
+                }
+            } else {
+                good_reads = 0;
+                if self.engine.clock.now().since(started) > self.job.limits.settle {
+                    return Err(unconfirmed(id, act, before).into());
+                }
+            }
+            self.pause(self.job.limits.pause).await?;
+        }
+    }
+
+    /// Whether `observation` shows the effect of `act`.
+    fn shows(&self, id: &ObjectId, act: &Act, observation: &Observation) -> bool {
+        match act {
+            Act::Create | Act::Procedure => observation.seen().is_some(),
+            Act::Delete => observation.seen().is_none(),
+            Act::Hold => observation
+                .seen()
+                .is_some_and(|it| it.holder.as_ref() == Some(&self.holder)),
+            Act::Change(before) => match self.difference(id) {
+                Some(after) => after.is_less_than(before),
+                None => true,
+            },
+            Act::Look | Act::Rest(_) | Act::AwaitName(_) | Act::Doubt => true,
+        }
+    }
+
+    /// What is still to change on `id`, if anything.
+    fn difference(&self, id: &ObjectId) -> Option<crate::Change> {
+        let state = self.state();
+        match self.decide(&state, id) {
+            Decision::Act(Act::Change(change)) | Decision::After(change) => Some(change),
+            _ => None,
+        }
+    }
+
+    /// Handles the faults that are the engine's to handle: waits or looks again, so that the
+    /// next decision starts from the truth. Hands back the others, and these when they repeat
+    /// past their limit.
+    async fn absorb(
+        &self,
+        id: &ObjectId,
+        object: &Arc<dyn Object>,
+        fault: Fault,
+    ) -> Result<(), Halt> {
+        let limits = &self.job.limits;
+        let now = self.engine.clock.now();
+        let wait = fault.retry_after.unwrap_or(limits.pause);
+        match fault.kind {
+            FaultKind::Busy if !self.engine.bugs.no_resume => {
+                let since = *self.state().busy_since.entry(id.clone()).or_insert(now);
+                if now.since(since) > limits.busy {
+                    return Err(timed_out(fault, limits.busy).into());
+                }
+                let seen_busy = self.look(id).await?.seen().and_then(|it| it.busy.clone());
+                match seen_busy {
+                    Some(busy) => self.rest(id, object, &busy.what).await,
+                    // What is busy is a neighbour that this object cannot see.
+                    None => {
+                        self.pause(wait).await?;
+                        self.look(id).await.map(drop)
+                    }
+                }
+            }
+            FaultKind::Propagating => {
+                let since = *self
+                    .state()
+                    .propagating_since
+                    .entry(id.clone())
+                    .or_insert(now);
+                if now.since(since) > limits.settle {
+                    return Err(fault.into());
+                }
+                self.pause(wait).await?;
+                self.look(id).await.map(drop)
+            }
+            FaultKind::LostRace | FaultKind::Uncertain | FaultKind::Missing => {
+                let retries = {
+                    let mut state = self.state();
+                    let count = state.retries.entry(id.clone()).or_insert(0);
+                    *count += 1;
+                    *count
+                };
+                if retries > limits.retries {
+                    return Err(fault.into());
+                }
+                self.pause(wait).await?;
+                self.look(id).await.map(drop)
+            }
+            _ => {
+                // Whether a failed creation left something decides what is remembered.
+                if let Ok(Observation::Absent) = self.look(id).await {
+                    self.state().owned.shift_remove(id);
+                }
+                Err(fault.into())
+            }
+        }
+    }
+}
+
+fn timed_out(fault: Fault, limit: std::time::Duration) -> Fault {
+    Fault {
+        kind: FaultKind::TimedOut,
+        message: format!(
+            "{} It was still so after {} minutes.",
+            fault.message,
+            limit.as_secs() / 60
+        ),
+        next: fault
+            .next
+            .or_else(|| Some("Wait until it has ended, then apply again.".into())),
+        ..fault
+    }
+}
+
+fn unconfirmed(id: &ObjectId, act: &Act, before: Option<&Seen>) -> Fault {
+    match act {
+        Act::Change(change) => {
+            let paths = change.paths.join(", ");
+            let message = format!(
+                "the cloud accepted the change of {paths}, but shows no change. It was not sent again."
+            );
+            let fault = Fault::new(id.clone(), FaultKind::NotShrinking, message)
+                .next("Set the attribute to the value that the cloud shows, or remove it.");
+            match change.paths.first() {
+                Some(path) => fault.at(path.clone()),
+                None => fault,
+            }
+        }
+        Act::Delete => {
+            let incarnation = before
+                .and_then(|it| it.incarnation.as_deref())
+                .unwrap_or("unknown");
+            let message = format!(
+                "the cloud confirmed the deletion, but still shows the object (incarnation {incarnation})."
+            );
+            Fault::new(id.clone(), FaultKind::TimedOut, message).next("Run the command again.")
+        }
+        _ => Fault::new(
+            id.clone(),
+            FaultKind::TimedOut,
+            format!(
+                "the cloud confirmed `{}`, but does not show it.",
+                act.title()
+            ),
+        )
+        .next("Run the command again: it goes on from here."),
+    }
+}

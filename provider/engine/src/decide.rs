@@ -1,0 +1,486 @@
+//! What to do next with one object: a pure function of what is known.
+
+use std::time::Duration;
+
+use crate::{
+    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Ownership, PlannedStep,
+    Seen, Standing, Step, Want,
+    run::{Run, State},
+};
+
+/// What comes next for a node.
+pub(crate) enum Decision {
+    /// It is as wanted.
+    Settled,
+    /// Something is to be done.
+    Act(Act),
+    /// It differs, but others have to catch up first.
+    After(Change),
+    /// It is unwanted, but not ours to delete.
+    Keep(String),
+    /// It cannot be done.
+    Refuse(Box<Fault>),
+}
+
+/// Something to be done with an object.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Observe it; it was never seen.
+    Look,
+    /// Wait until what runs on it has ended.
+    Rest(String),
+    /// Wait until the cloud frees its name.
+    AwaitName(Duration),
+    /// It was confirmed and is not shown (or the reverse): look again for a while.
+    Doubt,
+    Create,
+    Procedure,
+    Hold,
+    Change(Change),
+    Delete,
+}
+
+impl Act {
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Look => "observe".into(),
+            Self::Rest(what) => format!("wait for {what}"),
+            Self::AwaitName(_) => "wait for the name".into(),
+            Self::Doubt => "wait for the cloud to show it".into(),
+            Self::Create => "create".into(),
+            Self::Procedure => "run".into(),
+            Self::Hold => "adopt".into(),
+            Self::Change(change) => change.steps.first().map_or_else(
+                || format!("update {}", change.paths.join(", ")),
+                |it| it.title.clone(),
+            ),
+            Self::Delete => "delete".into(),
+        }
+    }
+}
+
+/// Whose an existing object is, everything considered.
+enum Verdict {
+    Ours,
+    /// Not in memory, bears our mark: ours once adopted.
+    Adoptable,
+    Stale,
+    Foreign(String),
+}
+
+impl Run<'_> {
+    pub(crate) fn decide(&self, state: &State, id: &ObjectId) -> Decision {
+        match self.decide_alone(state, id) {
+            Decision::Act(Act::Change(change)) if !change.after.is_empty() => {
+                let waits = change.after.iter().any(|other| {
+                    state.graph.node(other).is_some()
+                        && !matches!(
+                            self.decide_alone(state, other),
+                            Decision::Settled | Decision::Keep(_)
+                        )
+                });
+                if waits {
+                    Decision::After(change)
+                } else {
+                    Decision::Act(Act::Change(change))
+                }
+            }
+            decision => decision,
+        }
+    }
+
+    /// Whether `other` is settled enough for `id` to be written.
+    pub(crate) fn is_settled_for(&self, state: &State, other: &ObjectId, id: &ObjectId) -> bool {
+        match self.decide(state, other) {
+            Decision::Settled | Decision::Keep(_) => true,
+            Decision::After(change) => change.after.contains(id),
+            Decision::Act(_) | Decision::Refuse(_) => false,
+        }
+    }
+
+    fn decide_alone(&self, state: &State, id: &ObjectId) -> Decision {
+        let Some(node) = state.graph.node(id) else {
+            return Decision::Settled;
+        };
+        let Some(observation) = state.observations.observation(id) else {
+            return Decision::Act(Act::Look);
+        };
+        match node.want {
+            Want::Given => Self::decide_given(id, observation),
+            Want::Done => match observation {
+                Observation::Present(_) => Decision::Settled,
+                Observation::Absent | Observation::NameHeld(_) => Decision::Act(Act::Procedure),
+            },
+            Want::Present => self.decide_present(state, id, node, observation),
+            Want::Absent => self.decide_absent(state, id, node, observation),
+        }
+    }
+
+    fn decide_given(id: &ObjectId, observation: &Observation) -> Decision {
+        match observation {
+            Observation::Present(_) => Decision::Settled,
+            Observation::Absent | Observation::NameHeld(_) => Decision::Refuse(Box::new(
+                Fault::new(id.clone(), FaultKind::NeedMissing, "it does not exist.")
+                    .next("Create it first, correct its name, or leave the name out."),
+            )),
+        }
+    }
+
+    fn decide_present(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        node: &Node,
+        observation: &Observation,
+    ) -> Decision {
+        let seen = match observation {
+            Observation::Absent if state.made.contains(id) => return Decision::Act(Act::Doubt),
+            Observation::Absent => {
+                return match state.operations.get(id) {
+                    Some(left) if !self.engine.bugs.no_resume => {
+                        Decision::Act(Act::Rest(left.step.clone()))
+                    }
+                    _ => Decision::Act(Act::Create),
+                };
+            }
+            Observation::NameHeld(held) => {
+                return match held.frees_in {
+                    Some(wait) => Decision::Act(Act::AwaitName(wait)),
+                    None => Decision::Refuse(Box::new(
+                        Fault::new(id.clone(), FaultKind::NameHeld, held.why.clone())
+                            .next(held.next.clone()),
+                    )),
+                };
+            }
+            Observation::Present(seen) => seen,
+        };
+        let verdict = self.verdict(state, id, node, seen);
+        match &verdict {
+            Verdict::Stale => return Decision::Refuse(Box::new(self.stale_fault(id))),
+            Verdict::Foreign(whose) => {
+                return Decision::Refuse(Box::new(self.foreign_fault(id, whose)));
+            }
+            Verdict::Ours | Verdict::Adoptable => {}
+        }
+        let adopting = matches!(verdict, Verdict::Adoptable);
+        if adopting && state.attempted.contains(id) && self.needs_hold(node, seen) {
+            let message = "another run with the same owner and name created it at the same \
+                           moment, and owns it.";
+            return Decision::Refuse(Box::new(
+                Fault::new(id.clone(), FaultKind::LostRace, message)
+                    .next("Wait until the other run has ended, then apply again."),
+            ));
+        }
+        if let Some(busy) = &seen.busy
+            && !self.engine.bugs.no_resume
+        {
+            return Decision::Act(Act::Rest(busy.what.clone()));
+        }
+        let context = self.context(state.observations.clone());
+        match node.object.differ(&context, seen) {
+            Difference::Replace(reasons) => {
+                Decision::Refuse(Box::new(self.replace_fault(id, adopting, &reasons)))
+            }
+            _ if adopting && self.needs_hold(node, seen) => Decision::Act(Act::Hold),
+            Difference::Same => Decision::Settled,
+            Difference::Change(change) => Decision::Act(Act::Change(change)),
+        }
+    }
+
+    fn decide_absent(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        node: &Node,
+        observation: &Observation,
+    ) -> Decision {
+        let Observation::Present(seen) = observation else {
+            return Decision::Settled;
+        };
+        if state.kept.contains_key(id) || self.goes_with_parent(state, node) {
+            return Decision::Settled;
+        }
+        match self.verdict(state, id, node, seen) {
+            Verdict::Stale => Decision::Keep(
+                "another state entry holds it now: not deleted, only forgotten here.".into(),
+            ),
+            Verdict::Foreign(whose) => Decision::Keep(format!(
+                "it is not wanted, but not ours to delete ({whose})."
+            )),
+            Verdict::Ours | Verdict::Adoptable => match &seen.busy {
+                Some(busy) if !self.engine.bugs.no_resume => {
+                    Decision::Act(Act::Rest(busy.what.clone()))
+                }
+                _ => Decision::Act(Act::Delete),
+            },
+        }
+    }
+
+    /// The parent is about to be deleted, and this with it.
+    fn goes_with_parent(&self, state: &State, node: &Node) -> bool {
+        let parent = node
+            .object
+            .parent()
+            .filter(|_| node.object.goes_with_parent());
+        parent.is_some_and(|id| {
+            state
+                .graph
+                .node(&id)
+                .is_some_and(|it| it.want == Want::Absent)
+                && matches!(
+                    self.decide_alone(state, &id),
+                    Decision::Act(Act::Delete | Act::Rest(_))
+                )
+        })
+    }
+
+    fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
+        node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
+    }
+
+    fn verdict(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> Verdict {
+        if self.engine.bugs.no_guard {
+            return Verdict::Ours;
+        }
+        if self.is_stale(state, id, node, seen) {
+            return Verdict::Stale;
+        }
+        if state.owned.contains(id) {
+            return Verdict::Ours;
+        }
+        match &seen.ownership {
+            Ownership::Ours if self.engine.bugs.no_adoption => {
+                Verdict::Foreign("adoption is switched off".into())
+            }
+            Ownership::Ours
+                if node.object.carries_holder() && seen.holder.as_ref() == Some(&self.holder) =>
+            {
+                Verdict::Ours
+            }
+            Ownership::Ours => Verdict::Adoptable,
+            Ownership::Unmarked => Verdict::Foreign("it bears no owner mark".into()),
+            Ownership::Foreign(whose) => Verdict::Foreign(format!("it bears the mark of {whose}")),
+            Ownership::FollowsParent if state.listed.contains(id) => {
+                Verdict::Foreign("nothing says who made it".into())
+            }
+            Ownership::FollowsParent => self.verdict_of_parent(state, node),
+        }
+    }
+
+    fn verdict_of_parent(&self, state: &State, node: &Node) -> Verdict {
+        let parent = node.object.parent();
+        let known = parent
+            .as_ref()
+            .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)));
+        match known {
+            // Inside something given, a deterministic name of ours is all there is.
+            Some((_, above, _)) if above.want == Want::Given => Verdict::Adoptable,
+            Some((id, above, seen)) => self.verdict(state, id, above, seen),
+            None => Verdict::Foreign("nothing says who made it".into()),
+        }
+    }
+
+    /// Memory knows a holder, and the cloud another. The principal speaks for all; while it does
+    /// not exist, each object speaks for itself. A missing holder proves nothing.
+    fn is_stale(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
+        let principal = state
+            .graph
+            .principal_id()
+            .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)));
+        let (id, node, seen) = principal
+            .filter(|(_, node, _)| node.object.carries_holder())
+            .unwrap_or((id, node, seen));
+        let remembered = self
+            .job
+            .memory
+            .as_ref()
+            .is_some_and(|it| it.holder.is_some() && it.objects.contains(id));
+        node.object.carries_holder()
+            && (remembered || state.held.contains(id))
+            && seen
+                .holder
+                .as_ref()
+                .is_some_and(|holder| *holder != self.holder)
+    }
+
+    /// Whether an existing object may be remembered as ours.
+    pub(crate) fn is_ours(&self, state: &State, id: &ObjectId) -> bool {
+        let Some(node) = state.graph.node(id) else {
+            return false;
+        };
+        let Some(seen) = state.observations.seen(id) else {
+            return false;
+        };
+        node.want == Want::Present
+            && match self.verdict(state, id, node, seen) {
+                Verdict::Ours => true,
+                Verdict::Adoptable => !node.object.carries_holder(),
+                Verdict::Stale | Verdict::Foreign(_) => false,
+            }
+    }
+
+    /// How memory stands to the cloud, by the principal.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state();
+        let Some(id) = state.graph.principal_id() else {
+            return Standing::Current;
+        };
+        let Some(node) = state.graph.node(id) else {
+            return Standing::Current;
+        };
+        match state.observations.observation(id) {
+            Some(Observation::Present(seen)) => {
+                let guarded = !self.engine.bugs.no_guard;
+                if guarded && self.is_stale(&state, id, node, seen) {
+                    Standing::Stale
+                } else {
+                    Standing::Current
+                }
+            }
+            Some(_) => Standing::Gone,
+            None => Standing::Current,
+        }
+    }
+
+    /// The steps that are left, as a plan prints them: the first of every object in order of
+    /// need, then the second, so that versions climb in lockstep.
+    pub(crate) fn planned_steps(&self) -> Vec<PlannedStep> {
+        let state = self.state();
+        let ids = in_order(&state);
+        let columns: Vec<(ObjectId, Vec<Step>)> = ids
+            .into_iter()
+            .map(|id| {
+                let steps = self.steps_of(&state, &id);
+                (id, steps)
+            })
+            .collect();
+        let longest = columns
+            .iter()
+            .map(|(_, steps)| steps.len())
+            .max()
+            .unwrap_or(0);
+        let row = |index: usize| {
+            columns.iter().filter_map(move |(id, steps)| {
+                let Step { title, disruptive } = steps.get(index)?.clone();
+                Some(PlannedStep {
+                    object: id.clone(),
+                    title,
+                    disruptive,
+                })
+            })
+        };
+        (0..longest).flat_map(row).collect()
+    }
+
+    fn steps_of(&self, state: &State, id: &ObjectId) -> Vec<Step> {
+        let Some(node) = state.graph.node(id) else {
+            return Vec::new();
+        };
+        match self.decide(state, id) {
+            Decision::Act(Act::Create | Act::Procedure | Act::AwaitName(_)) => {
+                let steps = node.object.create_steps();
+                if steps.is_empty() {
+                    vec![Step::quiet(format!("create {id}"))]
+                } else {
+                    steps
+                }
+            }
+            Decision::Act(Act::Change(change)) | Decision::After(change) => change.steps,
+            Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {id}"))],
+            Decision::Act(act @ Act::Rest(_)) => {
+                vec![Step::quiet(format!("{} on {id}", act.title()))]
+            }
+            Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {id}"))],
+            Decision::Act(Act::Look | Act::Doubt)
+            | Decision::Settled
+            | Decision::Keep(_)
+            | Decision::Refuse(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn stale_fault(&self, id: &ObjectId) -> Fault {
+        let mark = &self.job.mark;
+        Fault::new(
+            id.clone(),
+            FaultKind::Stale,
+            format!(
+                "another state entry with the same owner and name ({mark}) has taken this object \
+                 over; this entry is out of date and changes nothing."
+            ),
+        )
+        .next(
+            "Remove this entry with `terraform state rm`, or give one of the two states another \
+             `owner`.",
+        )
+    }
+
+    fn foreign_fault(&self, id: &ObjectId, whose: &str) -> Fault {
+        let fault = Fault::new(
+            id.clone(),
+            FaultKind::Foreign,
+            format!("it exists already and is not ours: {whose}. It was not touched."),
+        );
+        match &self.job.import_advice {
+            Some(advice) => fault.next(advice.clone()),
+            None => fault.next("Choose another name, or import it."),
+        }
+    }
+
+    fn replace_fault(&self, id: &ObjectId, adopting: bool, reasons: &[String]) -> Fault {
+        let why = reasons.join("; ");
+        let fault = if adopting {
+            let message = format!(
+                "it exists already and bears our mark, but differs in what can never change: {why}. \
+                 It was not adopted."
+            );
+            let next = "Make the configuration match it, or delete it.";
+            let fault = Fault::new(id.clone(), FaultKind::MustReplace, message);
+            match &self.job.import_advice {
+                Some(advice) => fault.next(format!("{next} {advice}")),
+                None => fault.next(next),
+            }
+        } else {
+            Fault::new(
+                id.clone(),
+                FaultKind::MustReplace,
+                format!("it differs in what can never change: {why}."),
+            )
+            .next("Plan again: the replacement has to be in the plan.")
+        };
+        match reasons
+            .first()
+            .and_then(|reason| reason.split([':', ' ']).next())
+        {
+            Some(attribute) if !attribute.is_empty() => fault.at(attribute),
+            _ => fault,
+        }
+    }
+}
+
+/// The ids of the graph, each after what it waits for.
+pub(crate) fn in_order(state: &State) -> Vec<ObjectId> {
+    levels(state).into_iter().flatten().collect()
+}
+
+/// The ids of the graph in groups; a group waits only for earlier groups. Ids in a circle come
+/// last.
+pub(crate) fn levels(state: &State) -> Vec<Vec<ObjectId>> {
+    let mut left: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
+    let mut levels = Vec::new();
+    while !left.is_empty() {
+        let (now, later): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|id| {
+            !state
+                .graph
+                .before(id)
+                .iter()
+                .any(|other| left.contains(other))
+        });
+        if now.is_empty() {
+            levels.push(later);
+            break;
+        }
+        levels.push(now);
+        left = later;
+    }
+    levels
+}

@@ -1,0 +1,223 @@
+//! Observing: one object, all objects in order of need, and the children of parents.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures::{StreamExt, stream};
+
+use crate::{
+    Child, Fault, FaultKind, Note, Object, ObjectId, Observation, Ownership, Want,
+    act::Halt,
+    graph::needs_of,
+    run::{Run, State},
+};
+
+impl Run<'_> {
+    /// Observes `id` and notes what was seen.
+    pub(crate) async fn look(&self, id: &ObjectId) -> Result<Observation, Halt> {
+        let (object, context, parent_absent) = {
+            let state = self.state();
+            let Some(node) = state.graph.node(id) else {
+                return Ok(Observation::Absent);
+            };
+            let parent = node.object.parent();
+            let parent_absent = parent
+                .and_then(|id| {
+                    state
+                        .observations
+                        .observation(&id)
+                        .map(|it| it.seen().is_none())
+                })
+                .unwrap_or(false);
+            (
+                node.object.clone(),
+                self.context(state.observations.clone()),
+                parent_absent,
+            )
+        };
+        let observation = if parent_absent {
+            Observation::Absent
+        } else {
+            match object.observe(&context).await {
+                Ok(observation) => observation,
+                Err(fault) if fault.kind == FaultKind::Missing => Observation::Absent,
+                Err(fault) => return Err(fault.into()),
+            }
+        };
+        self.state().note(id, observation.clone());
+        Ok(observation)
+    }
+
+    /// Observes everything, what is needed first, then the children of every parent that is
+    /// ours. An object in memory counts as gone only after several reads in a row.
+    pub(crate) async fn look_at_all(&self) -> Result<(), Halt> {
+        let levels = read_levels(&self.state());
+        let mut faults = Vec::new();
+        for level in levels {
+            if self.stop_cause().is_some() {
+                return Err(Halt::Stopped);
+            }
+            let looks = level.iter().map(|id| self.look_twice_if_gone(id));
+            let results: Vec<_> = stream::iter(looks)
+                .buffer_unordered(self.job.limits.width.max(1))
+                .collect()
+                .await;
+            for result in results {
+                match result {
+                    Ok(()) => {}
+                    Err(Halt::Stopped) => return Err(Halt::Stopped),
+                    Err(Halt::Faults(more)) => faults.extend(more),
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Halt::Faults(faults));
+        }
+        if self.destroying {
+            Ok(())
+        } else {
+            self.list_children().await
+        }
+    }
+
+    async fn look_twice_if_gone(&self, id: &ObjectId) -> Result<(), Halt> {
+        let mut observation = self.look(id).await?;
+        let expected = {
+            let state = self.state();
+            let wanted = state
+                .graph
+                .node(id)
+                .is_some_and(|it| it.want == Want::Present);
+            let remembered = self
+                .job
+                .memory
+                .as_ref()
+                .is_some_and(|it| it.objects.contains(id));
+            let parent = state.graph.node(id).and_then(|it| it.object.parent());
+            let parent_there = parent.is_none_or(|id| {
+                state
+                    .observations
+                    .observation(&id)
+                    .is_none_or(|it| it.seen().is_some())
+            });
+            wanted && remembered && parent_there && !self.destroying
+        };
+        let mut reads = 1;
+        while expected
+            && observation == Observation::Absent
+            && reads < self.job.limits.consecutive_reads
+        {
+            self.pause(self.job.limits.pause).await?;
+            observation = self.look(id).await?;
+            reads += 1;
+        }
+        Ok(())
+    }
+
+    async fn list_children(&self) -> Result<(), Halt> {
+        let parents: Vec<_> = {
+            let state = self.state();
+            let nodes = state.graph.nodes();
+            nodes
+                .filter(|(_, node)| node.want == Want::Present)
+                .filter_map(|(id, node)| {
+                    let seen = state.observations.seen(id)?.clone();
+                    (self.is_import() || self.may_have_children_of_ours(&state, id))
+                        .then(|| (node.object.clone(), seen))
+                })
+                .collect()
+        };
+        let context = self.context(self.state().observations.clone());
+        let context = &context;
+        let listings = parents
+            .into_iter()
+            .map(|(object, seen)| async move { object.children(context, &seen).await });
+        let results: Vec<Result<Vec<Child>, Fault>> = stream::iter(listings)
+            .buffer_unordered(self.job.limits.width.max(1))
+            .collect()
+            .await;
+        let mut faults = Vec::new();
+        for result in results {
+            match result {
+                Ok(children) => children
+                    .into_iter()
+                    .for_each(|child| self.take_note_of(child)),
+                // The parent vanished between the two reads: it has no children.
+                Err(fault) if fault.kind == FaultKind::Missing => {}
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Halt::Faults(faults))
+        }
+    }
+
+    fn may_have_children_of_ours(&self, state: &State, id: &ObjectId) -> bool {
+        self.is_ours(state, id)
+            || state
+                .observations
+                .seen(id)
+                .is_some_and(|it| it.ownership == Ownership::Ours)
+    }
+
+    /// An unwanted child is ours to delete if memory lists it or it bears our mark; else it is
+    /// reported.
+    fn take_note_of(&self, Child { object, seen }: Child) {
+        let id = object.id();
+        let mut state = self.state();
+        if state.graph.node(&id).is_some() && !state.listed.contains(&id) {
+            return;
+        }
+        let ours = state.owned.contains(&id) || seen.ownership == Ownership::Ours;
+        if ours || self.is_import() {
+            state.graph.add(object, Want::Absent, Vec::new());
+            state.listed.insert(id.clone());
+            state.note(&id, Observation::Present(seen));
+        } else {
+            let whose = match seen.ownership {
+                Ownership::Foreign(whose) => format!("it bears the mark of {whose}"),
+                _ => "nothing says who made it".into(),
+            };
+            let note = Note {
+                object: id,
+                message: format!("it is not in the configuration and was left alone: {whose}."),
+            };
+            if !state.notes.contains(&note) {
+                state.notes.push(note);
+            }
+        }
+    }
+}
+
+impl State {
+    /// Notes the newest observation of `id`.
+    pub(crate) fn note(&mut self, id: &ObjectId, observation: Observation) {
+        Arc::make_mut(&mut self.observations).insert(id.clone(), observation);
+    }
+}
+
+/// The ids in groups for reading: what is needed is read first, whatever is wanted.
+fn read_levels(state: &State) -> Vec<Vec<ObjectId>> {
+    let needs = |object: &dyn Object| needs_of(object);
+    let mut left: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
+    let mut levels = Vec::new();
+    while !left.is_empty() {
+        let waiting: HashSet<&ObjectId> = left.iter().collect();
+        let (now, later): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|id| {
+            let node = state.graph.node(id);
+            node.is_none_or(|it| {
+                !needs(&*it.object)
+                    .iter()
+                    .any(|need| need != id && waiting.contains(need))
+            })
+        });
+        if now.is_empty() {
+            levels.push(later);
+            break;
+        }
+        levels.push(now);
+        left = later;
+    }
+    levels
+}

@@ -1,0 +1,456 @@
+//! One run over one graph: the state it keeps, and the loop that drives it.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use indexmap::{IndexMap, IndexSet};
+use paymesh_clock::Moment;
+
+use crate::{
+    Context, End, Engine, Fault, FaultKind, Graph, Holder, Job, Memory, Note, ObjectId,
+    Observations, Outcome, Reading, Standing, StopCause, Unfinished,
+    act::Halt,
+    decide::{Act, Decision},
+};
+
+/// One run. Its acts run side by side inside one task and share `state`, which is never locked
+/// across an await.
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) job: &'a Job,
+    /// The holder to write: the one in memory, or a fresh one.
+    pub(crate) holder: Holder,
+    pub(crate) deadline: Moment,
+    pub(crate) destroying: bool,
+    state: Mutex<State>,
+}
+
+/// What a run knows so far.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) graph: Graph,
+    pub(crate) observations: Arc<Observations>,
+    /// Nodes that a parent's listing added.
+    pub(crate) listed: HashSet<ObjectId>,
+    /// What we own: memory's objects, and whatever a write of this run made or took over.
+    pub(crate) owned: IndexSet<ObjectId>,
+    /// Creations that were sent in this run, received or not.
+    pub(crate) attempted: HashSet<ObjectId>,
+    /// Creations that the cloud confirmed in this run.
+    pub(crate) made: HashSet<ObjectId>,
+    /// Objects that bear our holder by a write of this run.
+    pub(crate) held: HashSet<ObjectId>,
+    /// Unwanted objects that stay, and why.
+    pub(crate) kept: IndexMap<ObjectId, String>,
+    /// Operations that run for us, from memory or from this run.
+    pub(crate) operations: IndexMap<ObjectId, Unfinished>,
+    pub(crate) failed: IndexMap<ObjectId, Fault>,
+    pub(crate) notes: Vec<Note>,
+    /// Faults the engine handles itself, per object, so that handling them ends.
+    pub(crate) retries: IndexMap<ObjectId, u32>,
+    pub(crate) busy_since: IndexMap<ObjectId, Moment>,
+    pub(crate) propagating_since: IndexMap<ObjectId, Moment>,
+    /// Whether anything was written since everything was last observed.
+    pub(crate) wrote: bool,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(engine: &'a Engine, job: &'a Job, graph: Graph) -> Self {
+        let memory = job.memory.clone().unwrap_or_default();
+        let unfinished = memory.unfinished.into_iter();
+        let state = State {
+            graph,
+            owned: memory.objects,
+            operations: unfinished
+                .filter(|left| left.operation.is_some())
+                .map(|left| (left.object.clone(), left))
+                .collect(),
+            ..State::default()
+        };
+        Self {
+            engine,
+            job,
+            holder: memory.holder.unwrap_or_else(Holder::fresh),
+            deadline: engine.clock.now() + job.limits.total,
+            destroying: false,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn destroying(mut self) -> Self {
+        self.destroying = true;
+        self
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn context(&self, observations: Arc<Observations>) -> Context {
+        Context {
+            mark: self.job.mark.clone(),
+            holder: self.holder.clone(),
+            clock: self.engine.clock.clone(),
+            stop: self.job.stop.clone(),
+            observations,
+        }
+    }
+
+    /// Why the run has to end now, if it has to.
+    pub(crate) fn stop_cause(&self) -> Option<StopCause> {
+        if self.job.stop.is_stopped() {
+            Some(StopCause::Asked)
+        } else if self.engine.clock.now() >= self.deadline {
+            Some(StopCause::TimedOut)
+        } else {
+            None
+        }
+    }
+
+    /// Observes everything and reports, writing nothing.
+    pub(crate) async fn read(self) -> Result<Reading, Vec<Fault>> {
+        self.look_at_all().await.map_err(|halt| match halt {
+            Halt::Faults(faults) => faults,
+            Halt::Stopped => vec![self.stopped_reading()],
+        })?;
+        let steps = if self.is_import() {
+            Vec::new()
+        } else {
+            self.planned_steps()
+        };
+        let standing = self.standing();
+        let state = self.state();
+        let prior = self.job.memory.clone().unwrap_or_default();
+        let mut memory = prior.clone();
+        if self.is_import() {
+            let principal = state.graph.principal_id();
+            memory.holder = principal.and_then(|id| state.observations.seen(id)?.holder.clone());
+            memory.objects = state.importable();
+        } else {
+            memory.objects.retain(|id| {
+                state
+                    .observations
+                    .observation(id)
+                    .is_none_or(|it| it.seen().is_some())
+            });
+        }
+        Ok(Reading {
+            observations: (*state.observations).clone(),
+            standing,
+            memory,
+            notes: state.notes.clone(),
+            steps,
+        })
+    }
+
+    /// The loop: observe all, write what is ready side by side, observe again until nothing
+    /// differs.
+    pub(crate) async fn drive(self) -> Outcome {
+        for round in 0..self.job.limits.rounds {
+            match self.look_at_all().await {
+                Ok(()) => {}
+                Err(Halt::Stopped) => return self.outcome(),
+                Err(Halt::Faults(faults)) => {
+                    let mut state = self.state();
+                    state
+                        .failed
+                        .extend(faults.into_iter().map(|it| (it.object.clone(), it)));
+                    drop(state);
+                    return self.outcome();
+                }
+            }
+            if self.standing() == Standing::Stale {
+                self.refuse_or_forget_stale();
+                return self.outcome();
+            }
+            if round == 0 && self.refuses_anything() {
+                return self.outcome();
+            }
+            self.write_what_is_ready().await;
+            let wrote = std::mem::take(&mut self.state().wrote);
+            let ended = self.stop_cause().is_some() || !self.state().failed.is_empty();
+            if ended || !wrote {
+                return self.outcome();
+            }
+        }
+        self.blame_endless_rounds();
+        self.outcome()
+    }
+
+    /// Runs acts until none is ready.
+    async fn write_what_is_ready(&self) {
+        let mut running = FuturesUnordered::new();
+        let mut busy_ids = HashSet::new();
+        loop {
+            if self.stop_cause().is_none() {
+                for id in self.ready(&busy_ids) {
+                    if busy_ids.len() >= self.job.limits.width.max(1) {
+                        break;
+                    }
+                    busy_ids.insert(id.clone());
+                    running.push(async move {
+                        let result = self.act(&id).await;
+                        (id, result)
+                    });
+                }
+            }
+            let Some((id, result)) = running.next().await else {
+                break;
+            };
+            busy_ids.remove(&id);
+            if let Err(Halt::Faults(faults)) = result {
+                let mut state = self.state();
+                for fault in faults {
+                    state.failed.entry(id.clone()).or_insert(fault);
+                }
+            }
+        }
+        self.blame_waiting_for_each_other();
+    }
+
+    /// The nodes whose turn it is, in graph order. Refusals are noted on the way.
+    fn ready(&self, running: &HashSet<ObjectId>) -> Vec<ObjectId> {
+        let mut state = self.state();
+        let ids: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
+        let mut ready = Vec::new();
+        for id in ids {
+            if running.contains(&id) || state.failed.contains_key(&id) {
+                continue;
+            }
+            match self.decide(&state, &id) {
+                Decision::Refuse(fault) => {
+                    state.failed.insert(id, *fault);
+                }
+                Decision::Act(_) => {
+                    let before = state.graph.before(&id);
+                    let waits = |other: &ObjectId| {
+                        running.contains(other) || !self.is_settled_for(&state, other, &id)
+                    };
+                    if !before.iter().any(waits) {
+                        ready.push(id);
+                    }
+                }
+                Decision::Keep(why) => {
+                    state.keep(id, why);
+                }
+                Decision::Settled | Decision::After(..) => {}
+            }
+        }
+        ready
+    }
+
+    /// Notes every refusal that can be known before the first write.
+    fn refuses_anything(&self) -> bool {
+        let mut state = self.state();
+        let ids: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            if let Decision::Refuse(fault) = self.decide(&state, &id) {
+                state.failed.insert(id, *fault);
+            }
+        }
+        !state.failed.is_empty()
+    }
+
+    fn refuse_or_forget_stale(&self) {
+        let mut state = self.state();
+        let Some(principal) = state.graph.principal_id().cloned() else {
+            return;
+        };
+        if self.destroying {
+            let message = "another state entry holds this object now. It was not deleted, only \
+                           forgotten here.";
+            state.notes.push(Note {
+                object: principal,
+                message: message.into(),
+            });
+            state.owned.clear();
+            state.operations.clear();
+            let ids: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
+            for id in ids {
+                state.kept.insert(id, message.into());
+            }
+        } else {
+            let fault = self.stale_fault(&principal);
+            state.failed.insert(principal, fault);
+        }
+    }
+
+    /// Nothing runs, nothing failed, and yet something is left: objects wait for each other.
+    fn blame_waiting_for_each_other(&self) {
+        let mut state = self.state();
+        if self.stop_cause().is_some() || !state.failed.is_empty() {
+            return;
+        }
+        let left = self.unsettled(&state);
+        if let Some((id, title)) = left.first() {
+            let all: Vec<String> = left.iter().map(|(id, _)| id.to_string()).collect();
+            let fault = Fault::new(
+                id.clone(),
+                FaultKind::Defect,
+                format!(
+                    "`{title}` never gets its turn: {} wait for each other",
+                    all.join(", ")
+                ),
+            );
+            state.failed.insert(id.clone(), fault);
+        }
+    }
+
+    fn blame_endless_rounds(&self) {
+        let mut state = self.state();
+        let left = self.unsettled(&state);
+        let Some((id, title)) = left.into_iter().next() else {
+            return;
+        };
+        let attribute = match self.decide(&state, &id) {
+            Decision::Act(Act::Change(change)) => change.paths.first().cloned(),
+            _ => None,
+        };
+        let mut fault = Fault::new(
+            id.clone(),
+            FaultKind::NotShrinking,
+            format!("`{title}` is needed again each time it is done: something else changes the object too"),
+        )
+        .next("Find what else manages this object, and let one of the two own the attribute.");
+        fault.attribute = attribute;
+        state.failed.insert(id, fault);
+    }
+
+    /// What is left, in graph order, with the title of its next step.
+    fn unsettled(&self, state: &State) -> Vec<(ObjectId, String)> {
+        let nodes = state.graph.nodes();
+        nodes
+            .filter_map(|(id, _)| match self.decide(state, id) {
+                Decision::Act(act) => Some((id.clone(), act.title())),
+                Decision::After(change) => Some((id.clone(), Act::Change(change).title())),
+                Decision::Refuse(_) | Decision::Settled | Decision::Keep(_) => None,
+            })
+            .collect()
+    }
+
+    fn outcome(self) -> Outcome {
+        let cause = self.stop_cause();
+        let unsettled = self.unsettled(&self.state());
+        let mut state = self.state();
+        let unfinished: Vec<Unfinished> = unsettled
+            .into_iter()
+            .map(|(object, step)| {
+                let running = state.operations.get(&object);
+                Unfinished {
+                    step: running.map_or(step, |it| it.step.clone()),
+                    operation: running.and_then(|it| it.operation.clone()),
+                    object,
+                }
+            })
+            .collect();
+        let (end, unfinished) = if !state.failed.is_empty() {
+            (
+                End::Failed(state.failed.values().cloned().collect()),
+                unfinished,
+            )
+        } else if let Some(cause) =
+            cause.filter(|_| !unfinished.is_empty() || !self.has_looked(&state))
+        {
+            (
+                End::Stopped {
+                    cause,
+                    unfinished: unfinished.clone(),
+                },
+                unfinished,
+            )
+        } else {
+            (End::Finished, Vec::new())
+        };
+        let memory = self.memory_after(&state, unfinished);
+        Outcome {
+            end,
+            observations: (*state.observations).clone(),
+            memory,
+            notes: std::mem::take(&mut state.notes),
+        }
+    }
+
+    fn has_looked(&self, state: &State) -> bool {
+        state
+            .graph
+            .nodes()
+            .all(|(id, _)| state.observations.observation(id).is_some())
+    }
+
+    fn memory_after(&self, state: &State, unfinished: Vec<Unfinished>) -> Memory {
+        let prior = self.job.memory.clone().unwrap_or_default();
+        let mut objects: IndexSet<ObjectId> = state.owned.clone();
+        for (id, _) in state.graph.nodes() {
+            if self.is_ours(state, id) {
+                objects.insert(id.clone());
+            }
+        }
+        objects.retain(|id| {
+            !state.kept.contains_key(id)
+                && (state
+                    .observations
+                    .observation(id)
+                    .is_none_or(|it| it.seen().is_some())
+                    || state.operations.contains_key(id))
+        });
+        let holds = prior.holder.is_some() || !state.held.is_empty();
+        Memory {
+            holder: holds.then(|| self.holder.clone()),
+            objects,
+            unfinished,
+        }
+    }
+
+    fn stopped_reading(&self) -> Fault {
+        let state = self.state();
+        let object = state
+            .graph
+            .principal_id()
+            .or_else(|| state.graph.nodes().next().map(|(id, _)| id))
+            .cloned()
+            .unwrap_or_else(|| ObjectId::new("graph", "empty"));
+        Fault::new(
+            object,
+            FaultKind::TimedOut,
+            "reading was stopped before it was complete",
+        )
+    }
+
+    pub(crate) fn is_import(&self) -> bool {
+        self.job
+            .memory
+            .as_ref()
+            .is_some_and(|it| it.holder.is_none() && it.objects.is_empty())
+    }
+}
+
+impl State {
+    /// Notes once that `id` stays.
+    pub(crate) fn keep(&mut self, id: ObjectId, why: String) {
+        self.owned.shift_remove(&id);
+        if self.kept.insert(id.clone(), why.clone()).is_none() {
+            self.notes.push(Note {
+                object: id,
+                message: why,
+            });
+        }
+    }
+
+    /// What an import takes over: everything of the graph that exists, children included, and
+    /// nothing that was merely given.
+    fn importable(&self) -> IndexSet<ObjectId> {
+        self.observations
+            .present()
+            .map(|(id, _)| id)
+            .filter(|id| {
+                self.graph.node(id).is_none_or(|node| {
+                    matches!(node.want, crate::Want::Present | crate::Want::Absent)
+                })
+            })
+            .cloned()
+            .collect()
+    }
+}
