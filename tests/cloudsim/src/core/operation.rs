@@ -1,0 +1,205 @@
+//! Long-running operations of both clouds: when they end, and how.
+//!
+//! An operation ends by the clock, or (in the mode for stable request counts) at its k-th poll.
+//! What it does when it ends is the business of the cloud that started it ([`Api::complete`]).
+//!
+//! [`Api::complete`]: super::Api::complete
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{World, clock::Millis};
+
+const TABLE: &str = "operations";
+
+/// Where an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// Not ended yet.
+    Running,
+    /// Done, with its effect.
+    Succeeded,
+    /// Ended with an error.
+    Failed,
+    /// Ended because someone asked.
+    Canceled,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// The cloud's code.
+    pub(crate) code: String,
+    /// The cloud's words.
+    pub(crate) message: String,
+}
+
+/// How a fault wants an operation to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub(crate) enum Ending {
+    /// It fails when it would have succeeded.
+    Failed(Failure),
+    /// It is cancelled when it would have succeeded.
+    Canceled,
+    /// It never ends.
+    Hang,
+}
+
+/// One operation, as the store keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Operation {
+    /// Unique name.
+    pub(crate) id: String,
+    /// Which cloud started it: [`super::Api::name`].
+    pub(crate) api: String,
+    /// What it does, in the cloud's words.
+    pub(crate) kind: String,
+    /// The object it works on.
+    pub(crate) target: String,
+    /// Whatever its cloud needs to complete it.
+    pub(crate) detail: Value,
+    /// When it began.
+    pub(crate) started: Millis,
+    /// When it ends by the clock.
+    pub(crate) due: Millis,
+    /// When it ended.
+    pub(crate) ended: Option<Millis>,
+    /// Polls until it ends, in the mode for stable request counts.
+    pub(crate) polls_left: Option<u32>,
+    /// Where it stands.
+    pub(crate) status: Status,
+    /// Why it failed.
+    pub(crate) failure: Option<Failure>,
+    /// How a fault wants it to end.
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Operation {
+    /// True until it ended.
+    pub(crate) fn running(&self) -> bool {
+        self.status == Status::Running
+    }
+}
+
+impl World {
+    /// Starts an operation that takes `seconds` of simulated time.
+    pub(crate) fn start_operation(
+        &mut self,
+        api: &str,
+        kind: &str,
+        target: &str,
+        seconds: u32,
+        detail: Value,
+    ) -> Operation {
+        let now = self.clock.now();
+        let operation = Operation {
+            id: uuid::Uuid::new_v4().to_string(),
+            api: api.into(),
+            kind: kind.into(),
+            target: target.into(),
+            detail,
+            started: now,
+            due: now + i64::from(seconds) * 1000,
+            ended: None,
+            polls_left: self.operation_polls,
+            status: Status::Running,
+            failure: None,
+            ending: self.ending.take(),
+        };
+        self.last_operation = Some(operation.id.clone());
+        self.keep_operation(&operation);
+        operation
+    }
+
+    /// The operation `id`.
+    pub(crate) fn operation(&self, id: &str) -> Option<Operation> {
+        serde_json::from_value(self.store.find(TABLE, id)?.clone()).ok()
+    }
+
+    /// Every operation, ordered by its end (ended ones by id).
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        let mut all: Vec<Operation> = self
+            .store
+            .list(TABLE)
+            .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
+            .collect();
+        all.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
+        all
+    }
+
+    /// The running operations on `target` and on everything whose name starts with `target` + `/`.
+    pub(crate) fn running_on(&self, api: &str, target: &str) -> Vec<Operation> {
+        let below = format!("{target}/");
+        let mut found = self.operations();
+        found.retain(|operation| {
+            operation.running()
+                && operation.api == api
+                && (operation.target == target || operation.target.starts_with(&below))
+        });
+        found
+    }
+
+    /// Remembers a changed operation.
+    pub(crate) fn keep_operation(&mut self, operation: &Operation) {
+        let value =
+            serde_json::to_value(operation).unwrap_or_else(|error| json!(error.to_string()));
+        self.store.put(TABLE, &operation.id, value);
+    }
+
+    /// Counts one poll of a running operation, and returns it.
+    pub(crate) fn poll_operation(&mut self, id: &str) -> Option<Operation> {
+        let mut operation = self.operation(id)?;
+        self.last_operation = Some(id.into());
+        if operation.running()
+            && let Some(left) = operation.polls_left
+        {
+            operation.polls_left = Some(left.saturating_sub(1));
+            self.keep_operation(&operation);
+        }
+        Some(operation)
+    }
+
+    /// Cancels a running operation; false if it does not run.
+    pub(crate) fn cancel_operation(&mut self, id: &str) -> bool {
+        match self.operation(id) {
+            Some(mut operation) if operation.running() => {
+                operation.ending = Some(Ending::Canceled);
+                operation.due = self.clock.now();
+                operation.polls_left = operation.polls_left.map(|_| 0);
+                self.keep_operation(&operation);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the next operation that is due, and returns it.
+    pub(crate) fn end_next_operation(&mut self) -> Option<Operation> {
+        let now = self.clock.now();
+        let mut operation = self.operations().into_iter().find(|operation| {
+            operation.running()
+                && operation.ending != Some(Ending::Hang)
+                && match operation.polls_left {
+                    Some(left) => left == 0,
+                    None => operation.due <= now,
+                }
+        })?;
+        operation.ended = Some(if operation.polls_left.is_some() {
+            now
+        } else {
+            operation.due
+        });
+        match operation.ending.clone() {
+            Some(Ending::Failed(failure)) => {
+                operation.status = Status::Failed;
+                operation.failure = Some(failure);
+            }
+            Some(Ending::Canceled) => operation.status = Status::Canceled,
+            _ => operation.status = Status::Succeeded,
+        }
+        self.keep_operation(&operation);
+        Some(operation)
+    }
+}
