@@ -33,13 +33,19 @@ pub struct BadRate(pub f64);
 impl Clock {
     /// A clock that runs as fast as the machine's.
     pub fn real() -> Self {
-        Self { rate: 1.0, start: Instant::now() }
+        Self {
+            rate: 1.0,
+            start: Instant::now(),
+        }
     }
 
     /// A clock that runs `rate` times as fast as the machine's.
     pub fn scaled(rate: f64) -> Result<Self, BadRate> {
         if (0.001..=1_000_000.0).contains(&rate) {
-            Ok(Self { rate, start: Instant::now() })
+            Ok(Self {
+                rate,
+                start: Instant::now(),
+            })
         } else {
             Err(BadRate(rate))
         }
@@ -66,7 +72,9 @@ impl Clock {
         limit: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
-        tokio::time::timeout(limit.div_f64(self.rate), work).await.map_err(|_| Elapsed)
+        tokio::time::timeout(limit.div_f64(self.rate), work)
+            .await
+            .map_err(|_| Elapsed)
     }
 }
 
@@ -119,7 +127,10 @@ mod tests {
         let clock = Clock::scaled(60.0).unwrap();
         let never = std::future::pending::<()>();
         let real = Instant::now();
-        assert_eq!(clock.timeout(Duration::from_mins(2), never).await, Err(Elapsed));
+        assert_eq!(
+            clock.timeout(Duration::from_mins(2), never).await,
+            Err(Elapsed)
+        );
         assert_eq!(real.elapsed(), Duration::from_secs(2));
     }
 

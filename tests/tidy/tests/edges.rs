@@ -1,0 +1,65 @@
+//! Which room uses which: a new arrow shows in review as a change of this file.
+
+use std::{fmt::Write as _, process::Command};
+
+use expect_test::expect;
+use serde_json::Value;
+
+#[test]
+fn rooms_use_only_the_rooms_they_may() {
+    let answer = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(paymesh_tidy::top())
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&answer.stdout).expect("cargo metadata is JSON");
+    let mut packages: Vec<&Value> = metadata["packages"].as_array().unwrap().iter().collect();
+    packages.sort_by_key(|package| package["name"].as_str());
+    let mut edges = String::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let mut uses: Vec<String> = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|dependency| dependency["path"].is_string())
+            .map(|dependency| {
+                let kind = dependency["kind"]
+                    .as_str()
+                    .map_or(String::new(), |kind| format!(" ({kind})"));
+                format!("{}{kind}", dependency["name"].as_str().unwrap())
+            })
+            .collect();
+        uses.sort();
+        writeln!(
+            edges,
+            "{name} -> {}",
+            if uses.is_empty() {
+                "nothing".into()
+            } else {
+                uses.join(", ")
+            }
+        )
+        .unwrap();
+    }
+    expect![[r#"
+        paymesh -> paymesh-azure, paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-google, paymesh-plugin
+        paymesh-acceptance -> nothing
+        paymesh-azure -> paymesh-cloud, paymesh-engine
+        paymesh-cli -> nothing
+        paymesh-clock -> nothing
+        paymesh-cloud -> paymesh-clock
+        paymesh-cloudsim -> nothing
+        paymesh-engine -> paymesh-clock
+        paymesh-google -> paymesh-cloud, paymesh-engine
+        paymesh-plugin -> paymesh-plugin-derive
+        paymesh-plugin-derive -> nothing
+        paymesh-tidy -> nothing
+    "#]].assert_eq(&edges);
+}

@@ -1,0 +1,109 @@
+//! Rules for every source file, each with its reason.
+
+use paymesh_tidy::{files, top};
+
+fn check_none(rule: &str, found: &[String]) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+fn sources() -> Vec<(String, String)> {
+    ["provider", "tests"]
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .collect()
+}
+
+/// Lines (as `path:line`) of the files for which `counts` is true that contain one of `words`.
+fn lines_with(words: &[&str], counts: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources().iter().filter(|(path, _)| counts(path)) {
+        for (index, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                found.push(format!("{path}:{}", index + 1));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    // A derive's compile-fail case is named by its mistake, and nothing in it is worth a heading.
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|(path, text)| {
+            !text.starts_with("//!") && !path.contains("/tests/ui/") && !path.contains("/compile")
+        })
+        .map(|(path, _)| path)
+        .collect();
+    check_none("a file starts with `//!` and says what it is for", &silent);
+}
+
+#[test]
+fn all_waiting_goes_through_the_clock() {
+    let found = lines_with(
+        &[
+            "tokio::time::sleep",
+            "tokio::time::timeout",
+            "tokio::time::interval",
+        ],
+        |path| {
+            path.starts_with("provider/")
+            && !path.starts_with("provider/clock/")
+            // The command and its tests wait for a process, in real time.
+            && !path.starts_with("provider/cli/")
+            && !path.contains("/tests/")
+        },
+    );
+    check_none(
+        "use paymesh_clock::Clock: a simulated cloud runs faster than the machine",
+        &found,
+    );
+}
+
+#[test]
+fn no_thread_sleeps_in_the_provider() {
+    let found = lines_with(&["std::thread::sleep", "thread::sleep"], |path| {
+        path.starts_with("provider/") && !path.starts_with("provider/cli/")
+    });
+    check_none(
+        "a sleeping thread blocks every task on it; wait for a state with a limit",
+        &found,
+    );
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+    ];
+    check_none("finish it or leave it out", &lines_with(&words, |_| true));
+}
+
+#[test]
+fn every_path_named_in_the_architecture_exists() {
+    let text =
+        std::fs::read_to_string(top().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    let rooms = [
+        "provider/",
+        "tests/",
+        "examples/",
+        "docs/",
+        ".ci/",
+        ".github/",
+    ];
+    let gone: Vec<String> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| {
+            rooms.iter().any(|room| word.starts_with(room)) && !word.contains([' ', '*', '<'])
+        })
+        .filter(|word| !top().join(word).exists())
+        .map(ToOwned::to_owned)
+        .collect();
+    check_none("ARCHITECTURE.md names what is not there", &gone);
+}

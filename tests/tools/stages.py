@@ -1,0 +1,113 @@
+"""Everything a fresh machine can check, in stages: `python3 tests/tools/stages.py [STAGE...]`.
+
+Prints what each stage says, then a table of times and one closing line with the number of tests.
+A stage that cannot run here is listed as NOT RUN with the reason; with CI=true that is a failure.
+`PAYMESH_TEST_MINUTES_MAX` fails a run that took longer.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from catalogue import CATALOGUE, Missing, get  # noqa: E402
+
+TOP = Path(__file__).resolve().parents[2]
+CLIENTS = ("terraform-1.11", "terraform-1.15", "opentofu")
+PASSED, FAILED, NOT_RUN = "passed", "FAILED", "NOT RUN"
+
+
+class Counts:
+    """Tests that ran, as cargo's own summary lines say."""
+
+    passed = 0
+    failed = 0
+
+
+def run(*command, **environment) -> str:
+    """Runs a command with its output shown; counts the tests that it reports."""
+    print(f"\n$ {' '.join(command)}", flush=True)
+    process = subprocess.Popen(
+        command, cwd=TOP, env=os.environ | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if summary := re.match(r"test result: \S+ (\d+) passed; (\d+) failed", line):
+            Counts.passed += int(summary.group(1))
+            Counts.failed += int(summary.group(2))
+    return PASSED if process.wait() == 0 else FAILED
+
+
+def tools() -> str:
+    """Fetches what the later stages use; those say themselves what they miss."""
+    run(sys.executable, "tests/tools", "get", "cargo-deny", *CLIENTS)
+    return PASSED
+
+
+def deny() -> str:
+    """Licences, bans and sources, from the lock file alone."""
+    program = get(CATALOGUE["cargo-deny"]).path
+    return run(program, "--workspace", "--offline", "check", "bans", "licenses", "sources")
+
+
+def acceptance(client):
+    """The acceptance tests with one real client."""
+
+    def stage() -> str:
+        path = get(CATALOGUE[client]).path
+        return run("cargo", "test", "--locked", "-p", "paymesh-acceptance", PAYMESH_CLIENT=path)
+
+    return stage
+
+
+def cargo(*words):
+    """A stage that is one cargo command."""
+    return lambda: run("cargo", *words)
+
+
+STAGES = {
+    "tools": tools,
+    "format": cargo("fmt", "--all", "--check"),
+    "lint": cargo("clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"),
+    "build": cargo("build", "--workspace", "--locked"),
+    "test": cargo("test", "--workspace", "--exclude", "paymesh-acceptance", "--locked"),
+    "deny": deny,
+    **{f"acceptance {client}": acceptance(client) for client in CLIENTS},
+}
+
+
+def main(names) -> int:
+    """Runs the named stages, or all, and prints the closing table."""
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        print(f"no stage {', '.join(unknown)}; there are: {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    start, rows = time.monotonic(), []
+    for name in names or STAGES:
+        began = time.monotonic()
+        try:
+            result = STAGES[name]()
+        except Missing as reason:
+            result = f"{NOT_RUN}: {reason}"
+        rows.append((name, time.monotonic() - began, result))
+    minutes = (time.monotonic() - start) / 60
+    print(f"\n{'stage':<26} {'seconds':>8}  result")
+    for name, seconds, result in rows:
+        print(f"{name:<26} {seconds:>8.1f}  {result}")
+    bad = [name for name, _, result in rows if result == FAILED]
+    if os.environ.get("CI") == "true":
+        bad += [name for name, _, result in rows if result.startswith(NOT_RUN)]
+    limit = float(os.environ.get("PAYMESH_TEST_MINUTES_MAX", "inf"))
+    if minutes > limit:
+        bad.append(f"the limit of {limit:.0f} minutes")
+    print(f"\n{minutes:.1f} minutes" + (f"; failed: {', '.join(bad)}" if bad else ""))
+    print(f"{Counts.passed} passed, {max(Counts.failed, len(bad) and 1)} failed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
