@@ -164,34 +164,37 @@ impl Client {
         &self.inner.base
     }
 
-    /// Forgets all shared reads: a new run begins.
+    /// Forgets all shared reads, and shares again if a write has ended that: a new run begins.
     pub fn forget_reads(&self) {
-        self.inner.reads.clear();
+        self.inner.reads.begin();
     }
 
     /// Forgets shared reads at, above and below `path`: something changed it.
     pub fn forget_reads_around(&self, path: &str) {
         self.inner
             .reads
-            .written_below(path.split('?').next().unwrap_or_default());
+            .forget_around(path.split('?').next().unwrap_or_default());
     }
 
     /// Sends `request` until it is answered, refused for good, or patience ends.
     pub async fn send(&self, request: Request) -> Result<Reply, Error> {
         let reads = &self.inner.reads;
         if request.class() != VerbClass::Read {
-            // Before and after: a read that ran beside the write may have seen either state. The
-            // guard also acts when this future is dropped half-way.
-            let _guard = Written::new(reads, &request);
+            reads.end();
             return self.exchange(&request).await;
         }
-        if !request.shared {
+        let place = if request.shared {
+            reads.place(&request)
+        } else {
+            None
+        };
+        let Some(place) = place else {
             reads.forget(&request);
             return self.exchange(&request).await;
-        }
-        let place = reads.place(&request);
+        };
         let answer = place.get_or_init(|| self.exchange(&request)).await.clone();
-        if answer.as_ref().is_err_and(|error| !error.is_not_found()) {
+        // Absence may be a matter of moments, and so may a failure.
+        if answer.is_err() {
             reads.forget(&request);
         }
         answer
@@ -483,24 +486,5 @@ impl Try {
                 info!(number, tries, status, code, ms, request_id = id, "{name}");
             }
         }
-    }
-}
-
-/// Forgets the reads a write may have changed, before it and after it.
-struct Written<'a> {
-    reads: &'a Reads,
-    request: &'a Request,
-}
-
-impl<'a> Written<'a> {
-    fn new(reads: &'a Reads, request: &'a Request) -> Self {
-        reads.written(request);
-        Self { reads, request }
-    }
-}
-
-impl Drop for Written<'_> {
-    fn drop(&mut self) {
-        self.reads.written(self.request);
     }
 }

@@ -1,14 +1,14 @@
 //! Reads shared between all resources of one run.
 //!
-//! Equal reads ask the cloud once. A write drops every read whose path lies above or below its
-//! own: a parent shows its children, and a deleted parent takes them along.
+//! Equal reads ask the cloud once, as long as this process only reads: a plan of many resources
+//! looks at each object once. The first write ends the sharing until the next run begins, since
+//! from then on a reader wants to see what has become of it.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::Method;
 use tokio::sync::OnceCell;
 
 use crate::{Error, Reply, Request};
@@ -17,7 +17,13 @@ type Answer = Arc<OnceCell<Result<Reply, Error>>>;
 
 #[derive(Default)]
 pub(crate) struct Reads {
-    held: Mutex<HashMap<String, Entry>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    ended: bool,
+    answers: HashMap<String, Entry>,
 }
 
 struct Entry {
@@ -26,48 +32,47 @@ struct Entry {
 }
 
 impl Reads {
-    /// The place for the answer to `request`: whoever finds it empty asks the cloud.
-    pub(crate) fn place(&self, request: &Request) -> Answer {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = held.entry(key(request)).or_insert_with(|| Entry {
+    /// The place for the answer to `request`: whoever finds it empty asks the cloud. `None` when
+    /// sharing has ended.
+    pub(crate) fn place(&self, request: &Request) -> Option<Answer> {
+        let mut held = self.held();
+        if held.ended {
+            return None;
+        }
+        let entry = held.answers.entry(key(request)).or_insert_with(|| Entry {
             path: normal(request.path()),
             answer: Answer::default(),
         });
-        entry.answer.clone()
+        Some(entry.answer.clone())
     }
 
     /// Forgets the answer to `request`, for a fresh read or after a failure.
     pub(crate) fn forget(&self, request: &Request) {
-        self.held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&key(request));
-    }
-
-    /// Forgets what a write to `request`'s path may have changed.
-    pub(crate) fn written(&self, request: &Request) {
-        let mut path = normal(request.path());
-        if request.method == Method::POST {
-            // `…/clusters/a/start`, `…/clusters/a:setMaster`, `…/clusters`: the last part is an
-            // action or a collection.
-            path.truncate(path.trim_end_matches('/').rfind([':', '/']).unwrap_or(0));
-        }
-        self.written_below(&path);
+        self.held().answers.remove(&key(request));
     }
 
     /// Forgets what lies above or below `path`.
-    pub(crate) fn written_below(&self, path: &str) {
+    pub(crate) fn forget_around(&self, path: &str) {
         let path = normal(path);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, entry| !within(&entry.path, &path) && !within(&path, &entry.path));
+        let answers = &mut self.held().answers;
+        answers.retain(|_, entry| !within(&entry.path, &path) && !within(&path, &entry.path));
     }
 
-    /// Forgets everything: a new run begins.
-    pub(crate) fn clear(&self) {
-        self.held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+    /// Ends the sharing: something is written.
+    pub(crate) fn end(&self) {
+        *self.held() = Held {
+            ended: true,
+            ..Held::default()
+        };
+    }
+
+    /// Forgets everything and shares again: a new run begins.
+    pub(crate) fn begin(&self) {
+        *self.held() = Held::default();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,36 +93,33 @@ fn within(inner: &str, outer: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
-    fn check_dropped(write: &Request, read: &str, expected: bool) {
+    fn check_forgotten(path: &str, read: &str, expected: bool) {
         let reads = Reads::default();
         let read = Request::get(read).shared();
-        let before = reads.place(&read);
-        reads.written(write);
-        assert_eq!(
-            !Arc::ptr_eq(&before, &reads.place(&read)),
-            expected,
-            "{write:?} {read:?}"
-        );
+        let before = reads.place(&read).unwrap();
+        reads.forget_around(path);
+        let after = reads.place(&read).unwrap();
+        assert_eq!(!Arc::ptr_eq(&before, &after), expected, "{path} {read:?}");
     }
 
     #[test]
-    fn a_write_drops_reads_above_and_below_it_and_no_others() {
-        let put = Request::put("/g/RG/clusters/a/agentPools/p", Value::Null);
-        check_dropped(&put, "/g/rg/clusters/a", true);
-        check_dropped(&put, "/g/rg/clusters/a/agentPools", true);
-        check_dropped(&put, "/g/rg/clusters/ab", false);
-        check_dropped(&put, "/g/rg/clusters/a/agentPools/q", false);
-        check_dropped(&Request::delete("/g/rg"), "/g/rg/clusters/a", true);
-        let start = Request::post("/g/rg/clusters/a/start", Value::Null);
-        check_dropped(&start, "/g/rg/clusters/a/agentPools", true);
-        check_dropped(&start, "/g/rg/clusters/b", false);
-        let size = Request::post("/v1/clusters/a/nodePools/p:setSize", Value::Null);
-        check_dropped(&size, "/v1/clusters/a", true);
-        let create = Request::post("/v1/clusters", Value::Null);
-        check_dropped(&create, "/v1/clusters/a", true);
+    fn reads_above_and_below_a_path_are_forgotten_and_no_others() {
+        let path = "/g/RG/clusters/a/agentPools/p";
+        check_forgotten(path, "/g/rg/clusters/a", true);
+        check_forgotten(path, "/g/rg/clusters/a/agentPools", true);
+        check_forgotten(path, "/g/rg/clusters/ab", false);
+        check_forgotten(path, "/g/rg/clusters/a/agentPools/q", false);
+        check_forgotten("/g/rg", "/g/rg/clusters/a", true);
+    }
+
+    #[test]
+    fn a_write_ends_the_sharing_until_the_next_run() {
+        let (reads, read) = (Reads::default(), Request::get("/a").shared());
+        reads.end();
+        assert!(reads.place(&read).is_none());
+        reads.begin();
+        assert!(reads.place(&read).is_some());
     }
 }

@@ -24,6 +24,7 @@ pub struct Request {
     pub(crate) body: Option<Value>,
     pub(crate) api: &'static str,
     pub(crate) shared: bool,
+    pub(crate) reading: bool,
 }
 
 /// The answer to a [`Request`], always with a success status.
@@ -55,6 +56,7 @@ impl Request {
             body: None,
             api: "",
             shared: false,
+            reading: false,
         }
     }
 
@@ -127,17 +129,25 @@ impl Request {
         self
     }
 
-    /// A read that may be answered by an equal read of the same run, unless something at or
-    /// around its path has been written since. Reads are fresh unless this is said.
+    /// A read that may be answered by an equal read of the same run, as long as the run has
+    /// written nothing. Reads are fresh unless this is said.
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.shared = true;
         self
     }
 
+    /// A POST that changes nothing: it may be repeated, and ends no sharing.
+    #[must_use]
+    pub fn reading(mut self) -> Self {
+        self.reading = true;
+        self
+    }
+
     pub(crate) fn class(&self) -> VerbClass {
         match self.method {
             Method::GET | Method::HEAD | Method::OPTIONS => VerbClass::Read,
+            Method::POST if self.reading => VerbClass::Read,
             Method::DELETE => VerbClass::Delete,
             _ => VerbClass::Write,
         }

@@ -232,7 +232,7 @@ async fn a_401_renews_the_token_once() {
 }
 
 #[tokio::test]
-async fn equal_reads_ask_once_until_something_near_is_written() {
+async fn equal_reads_ask_once_until_something_is_written() {
     let it = server([
         reply(200, &json!(1)),
         reply(200, &Value::Null),
