@@ -1,0 +1,371 @@
+#![allow(clippy::needless_pass_by_value, reason = "an expectation is used once")]
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the snapshot tool writes them"
+)]
+//! The typed layer, from the outside: one declaration, and everything that follows from it.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use paymesh_plugin::at;
+use paymesh_plugin::findings::Findings;
+use paymesh_plugin::path::Path;
+use paymesh_plugin::spec::{
+    Attribute, Attributes, Choice, Draft, DraftObject, Field, Secret, Spec, Status, Text, Timeouts,
+    state_value,
+};
+use paymesh_plugin::value::Value;
+
+/// A fortress of towers.
+///
+/// It is created when every tower stands.
+#[derive(Clone, Debug, PartialEq, Spec)]
+#[spec(name = "test_fortress", version = 2, status = FortressStatus, rule = no_open_ruin)]
+struct FortressSpec {
+    /// Name of the fortress.
+    #[attr(replace, identity, check = dns_label(1..=10))]
+    name: String,
+    /// How it is built.
+    #[attr(default = Style::RoundTower)]
+    style: Style,
+    /// Towers by name.
+    #[attr(check = elements(1..=3))]
+    towers: BTreeMap<TowerName, Tower>,
+    /// A moat; exactly one of `moat` and `wall`.
+    #[attr(one_of = "guard", replace)]
+    moat: Option<Moat>,
+    /// A wall; exactly one of `moat` and `wall`.
+    #[attr(one_of = "guard")]
+    wall: Option<Wall>,
+    /// Word that opens the gate.
+    password: Secret<String>,
+    /// Grows when the password changes.
+    password_version: u32,
+    /// Names of the owners.
+    #[attr(default = Vec::new(), check = each(non_empty()))]
+    owners: Vec<String>,
+    /// Its old name.
+    #[deprecated(note = "use `name`")]
+    #[attr(since = "0.2")]
+    title: Option<String>,
+    /// Whether the gate is open.
+    #[attr(default = false)]
+    open: bool,
+    /// Longest times.
+    timeouts: Option<Timeouts>,
+}
+
+/// What stands there.
+#[derive(Clone, Debug, PartialEq, Status)]
+struct FortressStatus {
+    /// Identifier.
+    id: String,
+    /// Towers as they are.
+    running_towers: BTreeMap<String, Tower>,
+}
+
+/// How a fortress is built.
+#[derive(Clone, Debug, PartialEq, Choice)]
+enum Style {
+    /// Round towers.
+    RoundTower,
+    /// Fallen walls.
+    Ruin,
+}
+
+/// Name of a tower.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Text)]
+#[text(check = dns_label(1..=6))]
+struct TowerName(String);
+
+/// A tower.
+#[derive(Clone, Debug, PartialEq, Attributes)]
+#[attributes(rule = windows_need_height)]
+struct Tower {
+    /// Height in metres.
+    #[attr(check = range(1..=100))]
+    height: u16,
+    /// Number of windows.
+    #[attr(default = 4)]
+    windows: u8,
+}
+
+/// A moat.
+#[derive(Clone, Debug, PartialEq, Attributes)]
+struct Moat {
+    /// Depth in metres.
+    #[attr(replace)]
+    depth: u8,
+}
+
+/// A wall.
+#[derive(Clone, Debug, PartialEq, Attributes)]
+struct Wall {
+    /// Its stones.
+    stones: Option<u32>,
+}
+
+fn no_open_ruin(draft: &Draft<FortressSpec>, _: &Path, found: &mut Findings) {
+    if draft.style.is(Style::Ruin) && draft.open.is(true) {
+        found
+            .error(at!(open), "A ruin has no gate")
+            .hint("remove open");
+    }
+}
+
+fn windows_need_height(draft: &Draft<Tower>, at: &Path, found: &mut Findings) {
+    if let (Field::Known(height), Field::Known(windows)) = (&draft.height, &draft.windows)
+        && u16::from(*windows) > *height
+    {
+        found.error(at.attribute("windows"), "More windows than metres");
+    }
+}
+
+fn tower(height: i64) -> Value {
+    Value::map([("height", Value::from(height))])
+}
+
+/// A configuration that has nothing wrong, with some attributes changed.
+fn config<const N: usize>(changes: [(&str, Value); N]) -> Value {
+    let mut config = Value::map([
+        ("name", Value::from("alba")),
+        ("towers", Value::map([("north", tower(20))])),
+        ("wall", Value::map([("stones", Value::Null)])),
+        ("password", Value::from("hunter2")),
+        ("password_version", Value::from(1)),
+    ]);
+    for (name, value) in changes {
+        config.set(name, value);
+    }
+    config
+}
+
+fn check_findings(config: &Value, expected: Expect) {
+    let mut found = Findings::new();
+    let decoded = FortressSpec::decode(config, &mut found);
+    assert_eq!(decoded.is_none(), found.has_errors());
+    expected.assert_eq(&found.to_string());
+}
+
+#[test]
+fn a_good_configuration_is_decoded_with_its_defaults() {
+    let mut found = Findings::new();
+    let spec = FortressSpec::decode(&config([]), &mut found).unwrap();
+    assert!(found.is_empty(), "{found}");
+    assert_eq!(spec.style, Style::RoundTower);
+    assert_eq!(spec.password.reveal().unwrap(), "hunter2");
+    let north: TowerName = "north".parse().unwrap();
+    assert_eq!(spec.towers[&north].windows, 4);
+    expect![[r#"{ moat = null, name = "alba", open = false, owners = [], password = null, password_version = 1, style = "round_tower", timeouts = null, title = null, towers = { north = { height = 20, windows = 4 } }, wall = { stones = null } }"#]]
+        .assert_eq(&spec.encode().to_string());
+    let planned = FortressSpec::object_shape().with_defaults(&config([]));
+    assert_eq!(planned, spec.encode());
+    let recalled = FortressSpec::recall(&planned, &mut found).unwrap();
+    assert_eq!(recalled.password.reveal(), None);
+}
+
+#[test]
+fn all_problems_are_reported_at_once_with_their_paths() {
+    let towers = Value::map([("Keep", tower(20)), ("low", tower(2)), ("tall", tower(101))]);
+    check_findings(
+        &config([
+            ("name", "Alba!".into()),
+            ("style", "square".into()),
+            ("towers", towers),
+            ("moat", Value::map([("depth", Value::from(300))])),
+            ("owners", Value::list(["".into()])),
+            ("open", "yes".into()),
+        ]),
+        expect![[r#"
+            error PM005 at name: Value breaks the rule of its attribute
+              "Alba!" is not 1 to 10 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+              Use 1 to 10 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+            error PM004 at style: Value is not allowed
+              "square" is not one of the allowed values.
+              Use one of `round_tower` and `ruin`.
+            error PM008 at towers["Keep"]: Key breaks the rule of its map
+              "Keep" is not 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+              Rename the key: use 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+            error at towers["low"].windows: More windows than metres
+            error PM005 at towers["tall"].height: Value breaks the rule of its attribute
+              101 is not from 1 to 100.
+              Use a number from 1 to 100.
+            error PM003 at moat.depth: Number does not fit its attribute
+              300 is not a whole number from 0 to 255.
+              Use a whole number from 0 to 255.
+            error PM005 at owners: Value breaks the rule of its attribute
+              The text is empty.
+              Use elements that are each a text that is not empty.
+            error PM002 at open: Value is of another type
+              Found a string, where `true` or `false` is needed.
+              Write `true` or `false`.
+            error PM007 at moat: Attributes exclude each other
+              `moat` is set together with another of `moat`, `wall`.
+              Keep one of `moat`, `wall` and remove the others.
+            error PM007 at wall: Attributes exclude each other
+              `wall` is set together with another of `moat`, `wall`.
+              Keep one of `moat`, `wall` and remove the others.
+        "#]],
+    );
+}
+
+#[test]
+fn a_missing_guard_and_missing_values_are_reported() {
+    check_findings(
+        &config([("wall", Value::Null)]),
+        expect![[r#"
+            error PM006: One attribute of a group is missing
+              None of `moat`, `wall` is set.
+              Set exactly one of `moat`, `wall`.
+        "#]],
+    );
+    check_findings(
+        &config([("name", Value::Null), ("password_version", Value::Unknown)]),
+        expect![[r#"
+            error PM001 at name: Required value is missing
+              This attribute must have a value.
+              Set it.
+            error PM009 at password_version: Value is not known yet
+              Every value must be known here, and this one is not.
+              Report this as a defect of the provider.
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_sees_defaults_and_waits_for_unknowns() {
+    let ruin = config([("style", "ruin".into()), ("open", true.into())]);
+    check_findings(
+        &ruin,
+        expect![[r#"
+        error at open: A ruin has no gate
+          Remove open.
+    "#]],
+    );
+    for unknown in ["style", "open"] {
+        let mut found = Findings::new();
+        let mut ruin = ruin.clone();
+        ruin.set(unknown, Value::Unknown);
+        let draft = FortressSpec::read(&ruin, &mut found);
+        assert!(found.is_empty(), "{found}");
+        assert!(draft.open.is_unknown() || draft.style.is_unknown());
+    }
+}
+
+#[test]
+fn a_group_with_an_unknown_member_is_not_judged() {
+    let mut found = Findings::new();
+    let unsure = config([("wall", Value::Null), ("moat", Value::Unknown)]);
+    FortressSpec::read(&unsure, &mut found);
+    assert!(found.is_empty(), "{found}");
+}
+
+#[test]
+fn a_state_is_read_without_todays_rules() {
+    let mut found = Findings::new();
+    let old = config([("name", "OLD NAME".into()), ("wall", Value::Null)]);
+    assert!(FortressSpec::recall(&old, &mut found).is_some(), "{found}");
+    assert!(found.is_empty(), "{found}");
+}
+
+#[test]
+fn an_unfinished_status_is_a_draft() {
+    let mut draft = Draft::<FortressStatus>::unknown();
+    draft.id = Field::Null;
+    let value = FortressStatus::draft_value(&draft);
+    assert_eq!(
+        value.to_string(),
+        "{ id = null, running_towers = (known after apply) }"
+    );
+    let mut found = Findings::new();
+    assert_eq!(FortressStatus::read_state(&value, &mut found), draft);
+    let state = state_value(config([]), value);
+    assert!(state.entry("running_towers").is_unknown());
+    assert_eq!(state.entry("name"), &"alba".into());
+}
+
+#[test]
+fn changes_name_their_paths_and_what_they_replace() {
+    let shape = FortressSpec::object_shape();
+    let before = shape.with_defaults(&config([("moat", Value::map([("depth", Value::from(3))]))]));
+    let after = shape.with_defaults(&config([
+        ("name", "nova".into()),
+        (
+            "towers",
+            Value::map([("north", tower(21)), ("south", Value::Unknown)]),
+        ),
+        ("moat", Value::map([("depth", Value::from(4))])),
+        ("wall", Value::Null),
+    ]));
+    let lines: Vec<_> = shape
+        .changes(&before, &after)
+        .into_iter()
+        .map(|change| {
+            let mark = if change.replaces { "-/+" } else { "~" };
+            format!(
+                "{mark} {} {} -> {}\n",
+                change.path, change.before, change.after
+            )
+        })
+        .collect();
+    expect![[r#"
+        -/+ name "alba" -> "nova"
+        ~ towers["north"].height 20 -> 21
+        ~ towers["south"] null -> (known after apply)
+        -/+ moat.depth 3 -> 4
+        ~ wall { stones = null } -> null
+    "#]]
+    .assert_eq(&lines.concat());
+    assert!(
+        shape
+            .changes(&after, &after)
+            .iter()
+            .all(|change| change.after.is_unknown())
+    );
+}
+
+#[test]
+fn a_secret_never_prints() {
+    let mut found = Findings::new();
+    let draft = FortressSpec::read(&config([]), &mut found);
+    let spec = FortressSpec::decode(&config([]), &mut found).unwrap();
+    let printed = format!("{draft:?} {spec:?} {} {found}", spec.password);
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let wrong = config([("password", Value::list(["hunter2".into()]))]);
+    FortressSpec::read(&wrong, &mut found);
+    assert!(found.has_errors() && !found.to_string().contains("hunter2"));
+    let encoded = FortressSpec::draft_value(&draft);
+    assert!(!encoded.to_string().contains("hunter2"));
+}
+
+#[test]
+fn the_schema_says_everything_at_every_depth() {
+    expect![[r#"
+        test_fortress version 2
+          name: string (required) Name of the fortress. Must be 1 to 10 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last. A change makes a new object.
+          style: string (optional, computed) How it is built. One of `round_tower` (Round towers), `ruin` (Fallen walls). Default: `"round_tower"`.
+          towers: map(object) (required) Towers by name. Keys must be 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last. Must be 1 to 3 elements.
+            height: number (required) Height in metres. A whole number of at most 65535. Must be a number from 1 to 100.
+            windows: number (optional, computed) Number of windows. A whole number of at most 255. Default: `4`.
+          moat: object (optional) A moat; exactly one of `moat` and `wall`. Adding or removing it makes a new object.
+            depth: number (required) Depth in metres. A whole number of at most 255. A change makes a new object.
+          wall: object (optional) A wall; exactly one of `moat` and `wall`.
+            stones: number (optional) Its stones.
+          password: string (required, write-only, sensitive) Word that opens the gate. Write-only (Terraform 1.11 or later): never stored; change `password_version` to send it again.
+          password_version: number (required) Grows when the password changes.
+          owners: list(string) (optional, computed) Names of the owners. Must be elements that are each a text that is not empty. Default: `[]`.
+          title: string (optional, deprecated) Its old name. Since version 0.2.
+          open: bool (optional, computed) Whether the gate is open. Default: `false`.
+          timeouts: object (optional) Longest times.
+            create: string (optional) Longest time to create. Must be a duration such as `90m` or `1h30m`.
+            read: string (optional) Longest time to read. Must be a duration such as `90m` or `1h30m`.
+            update: string (optional) Longest time to update. Must be a duration such as `90m` or `1h30m`.
+            delete: string (optional) Longest time to delete. Must be a duration such as `90m` or `1h30m`.
+          id: string (computed) Identifier.
+          running_towers: map(object) (computed) Towers as they are.
+            height: number (computed) Height in metres.
+            windows: number (computed) Number of windows.
+        identity: name
+    "#]].assert_eq(&paymesh_plugin::spec::golden::<FortressSpec>());
+}
