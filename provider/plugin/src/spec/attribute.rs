@@ -12,9 +12,9 @@ use crate::value::Value;
 pub type Draft<T> = <T as Attribute>::Draft;
 
 /// A Rust type that is a Terraform value. Derived, or implemented here for the plain types.
-pub trait Attribute: Clone + fmt::Debug + Sized {
+pub trait Attribute: Clone + fmt::Debug + Sized + Send + Sync + 'static {
     /// This type with parts that may be null or unknown.
-    type Draft: Clone + fmt::Debug + PartialEq;
+    type Draft: Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
 
     /// Whether a secret is anywhere inside.
     const SECRET: bool = false;

@@ -7,7 +7,7 @@ use super::shape::{Shape, Word};
 use crate::value::Value;
 
 /// A type that is written as a string, also as the key of a map.
-pub trait Text: Clone + Display {
+pub trait Text: Clone + Display + Send + Sync + 'static {
     /// What the string must be.
     fn describe() -> Vec<String>;
 
@@ -26,7 +26,7 @@ impl Text for String {
 }
 
 /// A closed list of words.
-pub trait Choice: Text + PartialEq + 'static {
+pub trait Choice: Text + PartialEq {
     /// Every allowed value, in the order of the declaration.
     const ALL: &'static [Self];
 
