@@ -4,4 +4,5 @@
 //! protocol, `engine` converges remote objects, `azure` and `google` know the clouds.
 
 pub mod cluster;
+pub mod settings;
 pub mod simulator;

@@ -47,13 +47,16 @@ impl Range {
     /// Whether the range belongs to private address space.
     pub fn is_private(self) -> bool {
         let private = [
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "100.64.0.0/10",
+            ([10, 0, 0, 0], 8),
+            ([172, 16, 0, 0], 12),
+            ([192, 168, 0, 0], 16),
+            ([100, 64, 0, 0], 10),
         ];
-        private.iter().any(|range| {
-            let range: Self = range.parse().expect("the constant is a range");
+        private.into_iter().any(|(first, prefix)| {
+            let range = Self {
+                first: u32::from_be_bytes(first),
+                prefix,
+            };
             range.first <= self.first && self.last() <= range.last()
         })
     }

@@ -24,6 +24,7 @@ pub struct BadVersion(String);
 
 impl Version {
     /// The version without its patch: `1.34`.
+    #[must_use]
     pub fn minor(&self) -> Self {
         Self {
             patch: None,

@@ -1,0 +1,290 @@
+//! Rules over who administers a cluster, which identities it uses and who reaches it.
+
+use std::collections::BTreeSet;
+
+use paymesh_plugin::{findings::Findings, spec::Field};
+
+use super::{Cloud, at, refuse, words};
+use crate::cluster::{
+    address::Range,
+    spec::{AdminKind, ClusterSpecDraft},
+};
+
+const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+
+pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    admins(draft, cloud, found);
+    identities(draft, found);
+    registries(draft, cloud, found);
+    reach(draft, cloud, found);
+}
+
+fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(admins) = draft.admins.known() else {
+        return;
+    };
+    let mut seen = BTreeSet::new();
+    for (index, admin) in admins.iter().enumerate() {
+        let Some(admin) = admin.known() else { continue };
+        let path = at("admins").index(index);
+        let (name, field) = match cloud {
+            Some(Cloud::Azure) => ("entra_object_id", &admin.entra_object_id),
+            Some(Cloud::Google) => ("google_email", &admin.google_email),
+            None => continue,
+        };
+        if field.is_null() {
+            refuse(
+                found,
+                path.attribute(name),
+                56,
+                [
+                    "An administrator without an id in this cloud",
+                    &format!("admins[{index}] has no {name}"),
+                    &format!("set {name}; one object may hold the ids of both clouds"),
+                ],
+            );
+        }
+        if let Some(id) = field.known()
+            && !seen.insert(id.to_lowercase())
+        {
+            refuse(
+                found,
+                path.attribute(name),
+                57,
+                [
+                    "The same administrator twice",
+                    &format!("{id} is in admins twice"),
+                    "remove one of the two",
+                ],
+            );
+        }
+        if let Some(id) = admin.entra_object_id.known()
+            && !words::is_uuid(id)
+        {
+            refuse(
+                found,
+                path.attribute("entra_object_id"),
+                58,
+                [
+                    "Not an Entra object id",
+                    &format!("{id:?} is not a UUID"),
+                    "write the object id of the group, not its name",
+                ],
+            );
+        }
+        if let Some(email) = admin.google_email.known() {
+            if !words::is_email(email) {
+                refuse(
+                    found,
+                    path.attribute("google_email"),
+                    59,
+                    [
+                        "Not an e-mail address",
+                        &format!("{email:?} is not an e-mail address"),
+                        "write the address of the Google group, user or service account",
+                    ],
+                );
+            } else if admin.kind.is(AdminKind::ServicePrincipal)
+                && !email.ends_with(".gserviceaccount.com")
+            {
+                refuse(
+                    found,
+                    path.attribute("kind"),
+                    60,
+                    [
+                        "Not a service account",
+                        &format!(
+                            "kind is \"service_principal\" and {email} is not a Google service account"
+                        ),
+                        "write kind = \"group\" or \"user\", or the service account's address",
+                    ],
+                );
+            }
+        }
+    }
+}
+
+fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
+    if let Some(azure) = draft.azure.known() {
+        let path = |name: &str| at("azure").attribute(name);
+        for (name, field) in [
+            (
+                "control_plane_identity_id",
+                &azure.control_plane_identity_id,
+            ),
+            ("kubelet_identity_id", &azure.kubelet_identity_id),
+        ] {
+            if let Some(id) = field.known()
+                && words::arm_name(id, IDENTITY).is_none()
+            {
+                refuse(
+                    found,
+                    path(name),
+                    61,
+                    [
+                        "Not the id of a user-assigned identity",
+                        &format!("{id:?} is not the id of a {IDENTITY}"),
+                        "copy the resource id of the identity",
+                    ],
+                );
+            }
+        }
+        if azure.kubelet_identity_id.is_known() && azure.control_plane_identity_id.is_null() {
+            refuse(
+                found,
+                path("kubelet_identity_id"),
+                62,
+                [
+                    "A node identity without a control-plane identity",
+                    "azure.kubelet_identity_id is set and azure.control_plane_identity_id is not; AKS needs both",
+                    "set both, or none",
+                ],
+            );
+        }
+    }
+    if let Some(google) = draft.google.known()
+        && let Some(email) = google.node_service_account.known()
+        && !email.ends_with(".gserviceaccount.com")
+    {
+        refuse(
+            found,
+            at("google").attribute("node_service_account"),
+            63,
+            [
+                "Not a service account",
+                &format!("{email:?} does not end in .gserviceaccount.com"),
+                "write the e-mail address of the service account",
+            ],
+        );
+    }
+}
+
+fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let (Some(registries), Some(cloud)) = (draft.registries.known(), cloud) else {
+        return;
+    };
+    for (index, id) in registries.iter().enumerate() {
+        let Some(id) = id.known() else { continue };
+        let path = at("registries").index(index);
+        let right = match cloud {
+            Cloud::Azure => words::arm_name(id, "Microsoft.ContainerRegistry/registries").is_some(),
+            Cloud::Google => {
+                words::google_part(id, "locations").is_some()
+                    && words::google_part(id, "repositories").is_some()
+            }
+        };
+        if !right {
+            refuse(
+                found,
+                path,
+                64,
+                [
+                    "Not the id of a registry",
+                    &format!("{id:?} is not a registry of this cloud"),
+                    "write the ARM id of a container registry, or projects/P/locations/L/repositories/R",
+                ],
+            );
+        }
+    }
+    let given = match cloud {
+        Cloud::Azure => draft
+            .azure
+            .is_known_and(|azure| azure.kubelet_identity_id.is_known()),
+        Cloud::Google => draft
+            .google
+            .is_known_and(|google| google.node_service_account.is_known()),
+    };
+    if given && !registries.is_empty() {
+        refuse(
+            found,
+            at("registries"),
+            65,
+            [
+                "No roles are assigned to an existing identity",
+                "registries is set, and so is an existing identity of the nodes",
+                "give that identity the pull role where it is made, and remove registries",
+            ],
+        );
+    }
+}
+
+fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(access) = draft.api_access.known() else {
+        return;
+    };
+    let Some(cidrs) = access.authorized_cidrs.known() else {
+        return;
+    };
+    let path = at("api_access").attribute("authorized_cidrs");
+    let most = if cloud == Some(Cloud::Google) {
+        100
+    } else {
+        200
+    };
+    if cidrs.is_empty() {
+        refuse(
+            found,
+            path.clone(),
+            66,
+            [
+                "Nobody is authorized",
+                "api_access.authorized_cidrs is empty, which the clouds read as everybody",
+                "name the ranges, or remove api_access to make the API server private",
+            ],
+        );
+    }
+    if cidrs.len() > most {
+        refuse(
+            found,
+            path.clone(),
+            67,
+            [
+                "Too many authorized ranges",
+                &format!("{} ranges, and the cloud takes {most}", cidrs.len()),
+                "join neighbouring ranges",
+            ],
+        );
+    }
+    let mut known: Vec<Range> = Vec::new();
+    for (index, cidr) in cidrs.iter().enumerate() {
+        let Field::Known(text) = cidr else { continue };
+        let path = path.index(index);
+        match text.parse::<Range>() {
+            Err(bad) => refuse(
+                found,
+                path,
+                68,
+                [
+                    "Not an address range",
+                    &bad.to_string(),
+                    "write a single address as \"203.0.113.7/32\"",
+                ],
+            ),
+            Ok(range) if range.prefix() == 0 => refuse(
+                found,
+                path,
+                69,
+                [
+                    "The API server would be open to the internet",
+                    &format!("{range} is every address"),
+                    "name the ranges of your offices, runners and VPN",
+                ],
+            ),
+            Ok(range) => {
+                if let Some(other) = known.iter().find(|other| other.overlaps(range)) {
+                    refuse(
+                        found,
+                        path,
+                        70,
+                        [
+                            "Overlapping authorized ranges",
+                            &format!("{range} overlaps {other}"),
+                            "keep the larger of the two",
+                        ],
+                    );
+                }
+                known.push(range);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Rules over maintenance windows and exclusions.
+
+use jiff::civil::{Date, Time};
+use paymesh_plugin::findings::Findings;
+
+use super::{Cloud, at, refuse};
+use crate::cluster::spec::ClusterSpecDraft;
+
+/// GKE lets three exclusions of this many days hold off every upgrade.
+const GKE_LONGEST: i32 = 30;
+
+pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(maintenance) = draft.maintenance.known() else {
+        return;
+    };
+    if let Some(window) = maintenance.window.known()
+        && let Some(start) = window.start.known()
+        && (start.len() != 5 || start.parse::<Time>().is_err())
+    {
+        refuse(
+            found,
+            at("maintenance").attribute("window").attribute("start"),
+            71,
+            [
+                "Not a time of day",
+                &format!("{start:?} is not HH:MM"),
+                "write the hour and minute in UTC, such as \"22:00\"",
+            ],
+        );
+    }
+    let Some(exclusions) = maintenance.exclusions.known() else {
+        return;
+    };
+    let path = at("maintenance").attribute("exclusions");
+    if cloud == Some(Cloud::Google) && exclusions.len() > 3 {
+        refuse(
+            found,
+            path.clone(),
+            72,
+            [
+                "Too many exclusions",
+                &format!("{} exclusions, and GKE takes three", exclusions.len()),
+                "remove those that have passed",
+            ],
+        );
+    }
+    for (key, exclusion) in exclusions {
+        let Some(exclusion) = exclusion.known() else {
+            continue;
+        };
+        let path = path.key(key);
+        let mut day = |name: &str, text: Option<&String>| -> Option<Date> {
+            let text = text?;
+            let parsed = text.parse::<Date>().ok().filter(|_| text.len() == 10);
+            if parsed.is_none() {
+                refuse(
+                    found,
+                    path.attribute(name),
+                    73,
+                    [
+                        "Not a day",
+                        &format!("{text:?} is not YYYY-MM-DD"),
+                        "write the day, such as \"2026-11-20\"",
+                    ],
+                );
+            }
+            parsed
+        };
+        let first = day("first_day", exclusion.first_day.known());
+        let last = day("last_day", exclusion.last_day.known());
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
+        let days = last.since(first).map_or(0, |span| span.get_days());
+        if last < first {
+            refuse(
+                found,
+                path.attribute("last_day"),
+                74,
+                [
+                    "An exclusion that ends before it begins",
+                    &format!("first_day is {first} and last_day is {last}"),
+                    "swap the two days",
+                ],
+            );
+        } else if cloud == Some(Cloud::Google) && days >= GKE_LONGEST {
+            refuse(
+                found,
+                path.attribute("last_day"),
+                75,
+                [
+                    "An exclusion that is too long",
+                    &format!(
+                        "{} days, and GKE holds off upgrades for {GKE_LONGEST} at most",
+                        days + 1
+                    ),
+                    "shorten it",
+                ],
+            );
+        }
+    }
+}

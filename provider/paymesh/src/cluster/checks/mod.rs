@@ -1,0 +1,60 @@
+//! What a configuration of a cluster must satisfy, as far as it can be told without a cloud.
+//!
+//! Every rule sees the draft, in which each field is known, null or unknown; it speaks only when
+//! what it needs is known, and all rules speak at once. Each finding names its attribute, says
+//! what is wrong with the values and what to write instead.
+
+mod access;
+mod calendar;
+mod network;
+mod pools;
+#[cfg(test)]
+mod tests;
+mod whole;
+mod words;
+
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+    spec::Field,
+};
+
+use super::spec::ClusterSpecDraft;
+
+/// The cloud that a draft has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cloud {
+    /// AKS.
+    Azure,
+    /// GKE.
+    Google,
+}
+
+/// Checks everything that the declaration of the attributes does not say.
+pub fn check(draft: &ClusterSpecDraft, _: &Path, found: &mut Findings) {
+    let cloud = match (&draft.azure, &draft.google) {
+        (Field::Known(_), Field::Null) => Some(Cloud::Azure),
+        (Field::Null, Field::Known(_)) => Some(Cloud::Google),
+        _ => None,
+    };
+    whole::check(draft, cloud, found);
+    network::check(draft, cloud, found);
+    access::check(draft, cloud, found);
+    pools::check(draft, cloud, found);
+    calendar::check(draft, cloud, found);
+}
+
+/// One error, in the order in which it is read.
+pub(super) fn refuse(found: &mut Findings, path: Path, code: u16, text: [&str; 3]) {
+    let [title, detail, next] = text;
+    found
+        .error(path, title)
+        .code(Code(code))
+        .detail(detail)
+        .hint(next);
+}
+
+/// The path of an attribute at the root.
+pub(super) fn at(name: &str) -> Path {
+    Path::root().attribute(name)
+}

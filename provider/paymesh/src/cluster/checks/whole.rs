@@ -1,0 +1,362 @@
+//! Rules over the cluster as a whole: its version, role, power, channels, features and labels.
+
+use paymesh_plugin::findings::Findings;
+
+use super::{Cloud, at, refuse, words};
+use crate::cluster::{
+    spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel},
+    versions::Version,
+};
+
+pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    region(draft, found);
+    version(draft, cloud, found);
+    state(draft, found);
+    channels(draft, cloud, found);
+    features(draft, cloud, found);
+    labels(draft, cloud, found);
+    encryption(draft, cloud, found);
+    logs(draft, cloud, found);
+}
+
+fn region(draft: &ClusterSpecDraft, found: &mut Findings) {
+    let Some(region) = draft.region.known() else {
+        return;
+    };
+    if !words::is_region(region) {
+        refuse(
+            found,
+            at("region"),
+            20,
+            [
+                "Not a region",
+                &format!("{region:?} is not how a cloud writes a region"),
+                "write the region's short name, such as \"westeurope\" or \"europe-west1\"",
+            ],
+        );
+    }
+}
+
+fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(text) = draft.kubernetes_version.known() else {
+        return;
+    };
+    match text.parse::<Version>() {
+        Err(bad) => refuse(
+            found,
+            at("kubernetes_version"),
+            21,
+            [
+                "Not a Kubernetes version",
+                &bad.to_string(),
+                "write the least version the cluster may run, best without a patch: \"1.34\"",
+            ],
+        ),
+        Ok(_) if text.contains('-') && cloud == Some(Cloud::Azure) => {
+            refuse(
+                found,
+                at("kubernetes_version"),
+                22,
+                [
+                    "A GKE version on AKS",
+                    &format!("{text:?} names a build, which only GKE has"),
+                    "remove what follows the hyphen",
+                ],
+            );
+        }
+        Ok(_) => {}
+    }
+}
+
+fn state(draft: &ClusterSpecDraft, found: &mut Findings) {
+    if draft.standby.is(true) && draft.role.is(Role::Hub) {
+        refuse(
+            found,
+            at("standby"),
+            23,
+            [
+                "A hub cannot stand by",
+                "standby is true and role is \"hub\": the hub deploys to every other cluster",
+                "remove standby, or give the cluster role = \"dr\"",
+            ],
+        );
+    }
+    if draft.standby.is(true) && draft.power.is(Power::Off) {
+        refuse(
+            found,
+            at("power"),
+            24,
+            [
+                "A stopped cluster cannot stand by",
+                "standby is true and power is \"off\": a standby cluster runs without workload nodes",
+                "choose one: standby = true wakes within minutes, power = \"off\" costs least",
+            ],
+        );
+    }
+}
+
+fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let wrong = |channel, cloud_has: Cloud| {
+        draft.upgrade_channel.is(channel) && cloud.is_some_and(|cloud| cloud != cloud_has)
+    };
+    if wrong(UpgradeChannel::Patch, Cloud::Azure) {
+        refuse(
+            found,
+            at("upgrade_channel"),
+            25,
+            [
+                "GKE has no patch channel",
+                "upgrade_channel is \"patch\", which only AKS has",
+                "use \"stable\", or \"none\" to upgrade only through kubernetes_version",
+            ],
+        );
+    }
+    if wrong(UpgradeChannel::Regular, Cloud::Google) {
+        refuse(
+            found,
+            at("upgrade_channel"),
+            26,
+            [
+                "AKS has no regular channel",
+                "upgrade_channel is \"regular\", which only GKE has",
+                "use \"stable\" or \"rapid\"",
+            ],
+        );
+    }
+    let own_images = draft.node_image_channel.is(NodeImageChannel::SecurityPatch)
+        || draft.node_image_channel.is(NodeImageChannel::None);
+    if own_images && cloud == Some(Cloud::Google) {
+        refuse(
+            found,
+            at("node_image_channel"),
+            27,
+            [
+                "GKE node images follow the node version",
+                "node_image_channel is set to a value that only AKS has",
+                "remove node_image_channel; upgrade_channel and maintenance say when nodes change",
+            ],
+        );
+    }
+}
+
+fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(features) = draft.features.known() else {
+        return;
+    };
+    let path = |name: &str| at("features").attribute(name);
+    if features.dataplane_metrics.is(true) && features.cilium.is(false) {
+        refuse(
+            found,
+            path("dataplane_metrics"),
+            28,
+            [
+                "Dataplane metrics need Cilium",
+                "features.dataplane_metrics is true and features.cilium is false",
+                "set cilium = true, or remove dataplane_metrics",
+            ],
+        );
+    }
+    if features.gateway_api.is(true) && cloud == Some(Cloud::Azure) {
+        refuse(
+            found,
+            path("gateway_api"),
+            29,
+            [
+                "AKS has no built-in Gateway API",
+                "features.gateway_api is true on AKS",
+                "remove it; the platform's gateway component brings the Gateway API with it",
+            ],
+        );
+    }
+    if draft.deployer_admin.is(false)
+        && draft.admins.is_known_and(Vec::is_empty)
+        && draft.role.is(Role::Hub)
+    {
+        refuse(
+            found,
+            at("deployer_admin"),
+            30,
+            [
+                "Nobody would administer the hub",
+                "deployer_admin is false and admins is empty",
+                "name at least one group in admins",
+            ],
+        );
+    }
+}
+
+fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(labels) = draft.labels.known() else {
+        return;
+    };
+    let most = if cloud == Some(Cloud::Google) { 60 } else { 46 };
+    if labels.len() > most {
+        refuse(
+            found,
+            at("labels"),
+            31,
+            [
+                "Too many labels",
+                &format!(
+                    "{} labels, and the cloud takes {most} beside the provider's own",
+                    labels.len()
+                ),
+                "remove some of them",
+            ],
+        );
+    }
+    for (key, value) in labels {
+        let path = at("labels").key(key);
+        if key.starts_with("paymesh-") {
+            refuse(
+                found,
+                path.clone(),
+                32,
+                [
+                    "A label of the provider's own",
+                    &format!(
+                        "{key:?} begins with \"paymesh-\", with which the provider marks what it owns"
+                    ),
+                    "choose another key",
+                ],
+            );
+        }
+        let Some(value) = value.known() else { continue };
+        let google_word = |text: &str| {
+            text.len() <= 63
+                && text.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+                })
+        };
+        if cloud == Some(Cloud::Google)
+            && !(google_word(key)
+                && google_word(value)
+                && key.starts_with(|first: char| first.is_ascii_lowercase()))
+        {
+            refuse(
+                found,
+                path.clone(),
+                33,
+                [
+                    "Not a Google label",
+                    &format!(
+                        "{key:?} = {value:?}: at most 63 lower-case letters, digits, hyphens and underscores, and keys begin with a letter"
+                    ),
+                    "write it in lower case, with hyphens for other characters",
+                ],
+            );
+        }
+        if cloud == Some(Cloud::Azure)
+            && (key.is_empty()
+                || key.len() > 512
+                || value.len() > 256
+                || key.contains(['<', '>', '%', '&', '\\', '?', '/']))
+        {
+            refuse(
+                found,
+                path,
+                34,
+                [
+                    "Not an Azure tag",
+                    &format!(
+                        "{key:?}: a key has at most 512 characters without < > % & \\ ? /, a value at most 256"
+                    ),
+                    "shorten it, or write it without those characters",
+                ],
+            );
+        }
+    }
+}
+
+fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let (Some(key), Some(cloud)) = (draft.kms_key_id.known(), cloud) else {
+        return;
+    };
+    match cloud {
+        Cloud::Azure => {
+            let parts: Vec<&str> = key.split('/').collect();
+            let right = matches!(parts.as_slice(), ["https:", "", host, "keys", name, version]
+                if host.contains(".vault.") && !name.is_empty() && !version.is_empty());
+            if !right {
+                refuse(
+                    found,
+                    at("kms_key_id"),
+                    35,
+                    [
+                        "Not the id of a Key Vault key",
+                        &format!(
+                            "{key:?} is not of the form https://VAULT.vault.azure.net/keys/NAME/VERSION"
+                        ),
+                        "copy the key identifier, with its version, from the vault",
+                    ],
+                );
+            }
+        }
+        Cloud::Google => {
+            let location = words::google_part(key, "locations");
+            if location.is_none() || words::google_part(key, "cryptoKeys").is_none() {
+                refuse(
+                    found,
+                    at("kms_key_id"),
+                    36,
+                    [
+                        "Not the id of a Cloud KMS key",
+                        &format!(
+                            "{key:?} is not of the form projects/P/locations/L/keyRings/R/cryptoKeys/K"
+                        ),
+                        "copy the resource name of the key",
+                    ],
+                );
+            } else if let (Some(location), Some(region)) = (location, draft.region.known())
+                && location != region
+            {
+                refuse(
+                    found,
+                    at("kms_key_id"),
+                    37,
+                    [
+                        "A key in another region",
+                        &format!(
+                            "the key is in {location} and the cluster in {region}; GKE needs a key in its own region"
+                        ),
+                        "use a key in the cluster's region",
+                    ],
+                );
+            }
+        }
+    }
+}
+
+fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    let Some(logs) = draft.logs.known() else {
+        return;
+    };
+    let path = at("logs").attribute("workspace_id");
+    match (logs.workspace_id.known(), cloud) {
+        (Some(_), Some(Cloud::Google)) => refuse(
+            found,
+            path,
+            38,
+            [
+                "GKE has no log workspace",
+                "logs.workspace_id is set on GKE, which writes to Cloud Logging of its project",
+                "remove workspace_id",
+            ],
+        ),
+        (Some(id), Some(Cloud::Azure))
+            if words::arm_name(id, "Microsoft.OperationalInsights/workspaces").is_none() =>
+        {
+            refuse(
+                found,
+                path,
+                39,
+                [
+                    "Not the id of a Log Analytics workspace",
+                    &format!("{id:?} is not the id of a Microsoft.OperationalInsights/workspaces"),
+                    "copy the resource id from the workspace's properties",
+                ],
+            );
+        }
+        _ => {}
+    }
+}

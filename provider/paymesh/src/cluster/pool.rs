@@ -1,0 +1,97 @@
+//! What the user sets of a node pool.
+
+use std::collections::BTreeMap;
+
+use paymesh_plugin::spec::{Attributes, Choice};
+
+/// A node pool. Counts are totals over all zones on both clouds.
+#[derive(Clone, Debug, PartialEq, Attributes)]
+pub struct PoolSpec {
+    /// Whether the pool carries the cluster's own components or workloads.
+    #[attr(default = PoolMode::User)]
+    pub mode: PoolMode,
+    /// Least virtual CPUs of a node; with `memory_gb`, chooses the smallest machine of the
+    /// provider's table that has both. The choice is kept once it is made.
+    #[attr(check = range(1..=64))]
+    pub vcpu: Option<u32>,
+    /// Least memory of a node in gibibytes.
+    #[attr(check = range(1..=512))]
+    pub memory_gb: Option<u32>,
+    /// Machine type, in the cloud's own words, instead of `vcpu` and `memory_gb`.
+    pub machine_type: Option<String>,
+    /// Least number of nodes.
+    #[attr(check = range(0..=1000))]
+    pub min_nodes: u32,
+    /// Greatest number of nodes. Equal to `min_nodes`, the pool has a fixed size.
+    #[attr(check = range(0..=1000))]
+    pub max_nodes: u32,
+    /// Zones, in the cloud's own words: `1` on Azure, `europe-west1-b` on Google. Left out, as
+    /// many as the profile spreads over.
+    pub zones: Option<Vec<String>>,
+    /// Size of the system disk.
+    #[attr(default = 128, check = range(30..=2048))]
+    pub disk_gb: u32,
+    /// Kind of the system disk.
+    #[attr(default = DiskType::Balanced)]
+    pub disk_type: DiskType,
+    /// Most pods on one node.
+    #[attr(default = 110, check = range(10..=250))]
+    pub max_pods: u32,
+    /// Kubernetes labels of the nodes.
+    #[attr(default = BTreeMap::new())]
+    pub labels: BTreeMap<String, String>,
+    /// Kubernetes taints of the nodes.
+    #[attr(default = Vec::new())]
+    pub taints: Vec<Taint>,
+    /// Whether the nodes are cheap and can be taken back at any time.
+    #[attr(default = false)]
+    pub spot: bool,
+    /// Nodes added beside the pool while it is upgraded; left out, the profile's.
+    #[attr(check = range(1..=20))]
+    pub surge: Option<u32>,
+}
+
+/// What a pool carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum PoolMode {
+    /// The cluster's own components. AKS needs one such pool.
+    System,
+    /// Workloads.
+    User,
+}
+
+/// The kind of a system disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum DiskType {
+    /// A network disk (AKS `Managed`, GKE `pd-balanced`).
+    Balanced,
+    /// A fast network disk (GKE `pd-ssd`; on AKS the same as `balanced`).
+    Ssd,
+    /// The machine's own disk, lost with it (AKS only).
+    Ephemeral,
+}
+
+/// A Kubernetes taint.
+#[derive(Clone, Debug, PartialEq, Eq, Attributes)]
+pub struct Taint {
+    /// Key.
+    #[attr(check = non_empty())]
+    pub key: String,
+    /// Value.
+    #[attr(default = String::new())]
+    pub value: String,
+    /// What happens to pods that do not tolerate it.
+    #[attr(default = TaintEffect::NoSchedule)]
+    pub effect: TaintEffect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum TaintEffect {
+    /// They are not placed here.
+    NoSchedule,
+    /// They are placed here only if there is no other place.
+    PreferNoSchedule,
+    /// They are not placed here, and those that run here leave.
+    NoExecute,
+}

@@ -1,0 +1,43 @@
+//! What the cloud reports of a cluster.
+
+use std::collections::BTreeMap;
+
+use paymesh_plugin::spec::{Attributes, Status};
+
+/// What the cloud reports.
+#[derive(Clone, Debug, Default, PartialEq, Status)]
+pub struct ClusterStatus {
+    /// Identifier in the cloud, accepted verbatim by `import`.
+    pub id: Option<String>,
+    /// The cloud's id of this incarnation; another one after the cluster was replaced.
+    pub uid: Option<String>,
+    /// `Ready` when nothing is left to do, `Incomplete` when the next apply resumes.
+    pub status: Option<String>,
+    /// Address of the API server.
+    pub endpoint: Option<String>,
+    /// Certificate authority of the API server, in PEM.
+    pub ca_certificate: Option<String>,
+    /// Kubernetes version of the control plane.
+    pub running_kubernetes_version: Option<String>,
+    /// Whether the cluster runs: `Running` or `Stopped`.
+    pub running_power: Option<String>,
+    /// Issuer of the tokens with which pods sign in to the cloud.
+    pub workload_identity_issuer: Option<String>,
+    /// Identity of the control plane.
+    pub control_plane_identity: Option<String>,
+    /// Identity of the nodes.
+    pub node_identity: Option<String>,
+    /// Resource group (AKS) or project (GKE) that holds the nodes.
+    pub node_scope: Option<String>,
+    /// The pools as they are, by key.
+    pub pools: BTreeMap<String, PoolStatus>,
+}
+
+/// What the cloud reports of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Attributes)]
+pub struct PoolStatus {
+    /// Name in the cloud.
+    pub cloud_name: Option<String>,
+    /// Machine type of the nodes.
+    pub running_machine_type: Option<String>,
+}
