@@ -1,1 +1,23 @@
-//! The objects of Google Cloud, in Google's own words.
+//! The objects of Google Cloud, in Google's own words: GKE clusters and node pools.
+//!
+//! Invariants:
+//! - Bodies are the cloud's own JSON. An update names one field; fields unknown here survive.
+//! - Marks are labels that hold digests, because labels allow neither slashes nor capitals.
+//! - A cluster takes one operation at a time: everything inside it shares the cluster's lock.
+
+mod client;
+pub mod cluster;
+mod credentials;
+mod fault;
+mod json;
+mod name;
+mod operation;
+pub mod pool;
+pub mod preflight;
+mod update;
+mod version;
+
+pub use client::{Endpoints, Google};
+pub use credentials::Credentials;
+pub use name::{ClusterName, Location, NodePoolName, NotACluster};
+pub use version::{Minor, POOL_LAG_MAX};

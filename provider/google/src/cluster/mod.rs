@@ -1,0 +1,137 @@
+//! A GKE cluster: what can be wanted of it, how that is written, and how it converges.
+
+mod body;
+mod object;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use object::Cluster;
+
+use crate::{ClusterName, Minor, pool::PoolWant};
+
+/// The wanted shape of a cluster, in Google's words.
+#[derive(Clone, Debug)]
+pub struct ClusterWant {
+    /// Its name and place.
+    pub name: ClusterName,
+    /// The least minor version of the control plane; the channel may be ahead of it.
+    pub version: Option<Minor>,
+    /// How the cloud upgrades it.
+    pub channel: Channel,
+    /// Where it is attached. Only a new cluster can be attached elsewhere.
+    pub network: NetworkWant,
+    /// The zones of its nodes; empty leaves the choice to Google.
+    pub zones: Vec<String>,
+    /// The user's labels.
+    pub labels: BTreeMap<String, String>,
+    /// Labels the user wanted before and no longer wants. Others are left alone.
+    pub labels_gone: Vec<String>,
+    /// Who reaches the API server, and how.
+    pub access: Access,
+    /// What is switched on.
+    pub features: Features,
+    /// The Cloud KMS key that encrypts Secrets; `None` leaves Google's own encryption.
+    pub kms_key: Option<String>,
+    /// When Google may work on it; `None` means at any time.
+    pub maintenance: Option<Maintenance>,
+    /// The node pools that are made together with a new cluster.
+    pub pools: Vec<PoolWant>,
+}
+
+/// A release channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Weeks after upstream.
+    Rapid,
+    /// The default.
+    Regular,
+    /// Months after Regular.
+    Stable,
+    /// Long support.
+    Extended,
+}
+
+/// The subnetwork of a cluster and its secondary ranges.
+#[derive(Clone, Debug)]
+pub struct NetworkWant {
+    /// `projects/PROJECT/regions/REGION/subnetworks/NAME`.
+    pub subnetwork: String,
+    /// The secondary range of pods, by name.
+    pub pods_range: String,
+    /// The secondary range of services, by name.
+    pub services_range: String,
+}
+
+/// Who reaches the API server. The DNS endpoint, guarded by IAM, is always on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// No public address.
+    Private,
+    /// A public address that answers these ranges only.
+    AuthorizedCidrs(Vec<String>),
+}
+
+/// What is switched on in a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent switch of the cloud"
+)]
+pub struct Features {
+    /// Pods act as IAM principals.
+    pub workload_identity: bool,
+    /// Dataplane V2 (Cilium). Only a new cluster can change it.
+    pub dataplane_v2: bool,
+    /// Metrics of the dataplane.
+    pub dataplane_metrics: bool,
+    /// A DNS cache on every node.
+    pub dns_cache: bool,
+    /// Cost by namespace and label.
+    pub cost_allocation: bool,
+    /// Vertical pod autoscaling.
+    pub vertical_pod_autoscaling: bool,
+    /// The Gateway API's standard channel.
+    pub gateway_api: bool,
+    /// Control-plane logs (API server, scheduler, controller manager) beside system and workload
+    /// logs.
+    pub control_plane_logs: bool,
+}
+
+/// When Google may work on the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maintenance {
+    /// First start, RFC 3339.
+    pub start: String,
+    /// First end, RFC 3339.
+    pub end: String,
+    /// RFC 5545 rule: `FREQ=WEEKLY;BYDAY=SA,SU`.
+    pub recurrence: String,
+    /// Times in which nothing is done, by name.
+    pub exclusions: BTreeMap<String, Exclusion>,
+}
+
+/// A time in which nothing is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exclusion {
+    /// RFC 3339.
+    pub start: String,
+    /// RFC 3339.
+    pub end: String,
+    /// What is left undone: `NO_UPGRADES`, `NO_MINOR_UPGRADES`, `NO_MINOR_OR_NODE_UPGRADES`.
+    pub scope: String,
+}
+
+impl Channel {
+    /// Google's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rapid => "RAPID",
+            Self::Regular => "REGULAR",
+            Self::Stable => "STABLE",
+            Self::Extended => "EXTENDED",
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! How a GKE cluster is observed, compared, written and deleted.
+
+use std::sync::Arc;
+
+use http::Method;
+use paymesh_engine::{
+    Busy, Child, Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId,
+    Observation, Operation, OperationId, Seen, Sent, Step, async_trait,
+};
+use serde_json::{Map, Value, json};
+
+use super::{ClusterWant, body, settings::settings};
+use crate::{
+    ClusterName, Google, Minor, POOL_LAG_MAX,
+    json::agrees,
+    operation::ContainerOperation,
+    pool::NodePool,
+    update::{Update, difference},
+};
+
+/// A GKE cluster as an object of the engine.
+#[derive(Clone)]
+pub struct Cluster {
+    google: Arc<Google>,
+    want: ClusterWant,
+}
+
+impl Cluster {
+    /// The cluster that `want` describes.
+    pub fn new(google: Arc<Google>, want: ClusterWant) -> Self {
+        Self { google, want }
+    }
+
+    /// The id of the cluster called `name`.
+    pub fn id_of(name: &ClusterName) -> ObjectId {
+        ObjectId::new("GKE cluster", name.to_string())
+    }
+
+    fn updates(&self, cluster: &Value) -> Vec<Update> {
+        let mut updates = Vec::new();
+        updates.extend(self.label_update(cluster));
+        updates.extend(
+            settings(&self.want)
+                .into_iter()
+                .filter(|setting| !setting.holds(cluster))
+                .map(|setting| {
+                    let update = json!({ "update": { setting.field: setting.update } });
+                    Update::quiet(setting.attribute, Method::PUT, "", update)
+                }),
+        );
+        updates.extend(self.maintenance_update(cluster));
+        updates.extend(self.upgrades(cluster));
+        updates
+    }
+
+    fn label_update(&self, cluster: &Value) -> Option<Update> {
+        let seen = cluster["resourceLabels"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        let mut labels = seen.clone();
+        for gone in &self.want.labels_gone {
+            labels.remove(gone);
+        }
+        for (key, value) in &self.want.labels {
+            labels.insert(key.clone(), json!(value));
+        }
+        (labels != seen).then(|| {
+            Update::quiet(
+                "labels",
+                Method::POST,
+                ":setResourceLabels",
+                labels_body(cluster, &labels),
+            )
+        })
+    }
+
+    fn maintenance_update(&self, cluster: &Value) -> Option<Update> {
+        let maintenance = self.want.maintenance.as_ref()?;
+        let window = body::maintenance_window(maintenance);
+        let seen = cluster.pointer("/maintenancePolicy/window");
+        let exclusions = |window: Option<&Value>| {
+            window
+                .and_then(|window| window["maintenanceExclusions"].as_object())
+                .map_or(0, Map::len)
+        };
+        let same = agrees(&window, seen) && exclusions(Some(&window)) == exclusions(seen);
+        (!same).then(|| {
+            let version = cluster
+                .pointer("/maintenancePolicy/resourceVersion")
+                .cloned();
+            let policy =
+                json!({ "window": window, "resourceVersion": version.unwrap_or_default() });
+            Update::quiet(
+                "maintenance window",
+                Method::POST,
+                ":setMaintenancePolicy",
+                json!({ "maintenancePolicy": policy }),
+            )
+        })
+    }
+
+    /// One control-plane upgrade for each minor up to the wanted one.
+    fn upgrades(&self, cluster: &Value) -> Vec<Update> {
+        let Some((mut minor, want)) = minor_of(cluster).zip(self.want.version) else {
+            return Vec::new();
+        };
+        let mut upgrades = Vec::new();
+        while minor < want {
+            let next = minor.following();
+            upgrades.push(Update {
+                attribute: "version".into(),
+                step: Step::disruptive(format!("control plane {minor} -> {next}")),
+                method: Method::PUT,
+                verb: "",
+                body: json!({ "update": { "desiredMasterVersion": next.to_string() } }),
+            });
+            minor = next;
+        }
+        upgrades
+    }
+
+    /// The pools that would lag too far behind if the control plane took its next step.
+    fn pools_too_old(&self, cluster: &Value) -> Vec<ObjectId> {
+        let Some(next) = minor_of(cluster).map(Minor::following) else {
+            return Vec::new();
+        };
+        pools(cluster)
+            .filter_map(|pool| {
+                Some((
+                    pool["name"].as_str()?,
+                    Minor::parse(pool["version"].as_str()?)?,
+                ))
+            })
+            .filter(|(_, minor)| minor.behind(next) > POOL_LAG_MAX)
+            .map(|(name, _)| NodePool::id_of(&self.want.name.pool(name)))
+            .collect()
+    }
+
+    /// What only a new cluster can have.
+    fn reasons_to_replace(&self, cluster: &Value) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if cluster["status"] == "ERROR" {
+            let why = cluster["statusMessage"]
+                .as_str()
+                .unwrap_or("the cloud gave no reason");
+            reasons.push(format!("status: the cluster failed for good: {why}"));
+        }
+        let mut fixed = |attribute: &str, pointer: &str, want: &str| {
+            let seen = cluster
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            if last_part(seen) != last_part(want) {
+                reasons.push(format!(
+                    "{attribute}: GKE cannot change it on a cluster (it is \"{seen}\", wanted is \"{want}\")"
+                ));
+            }
+        };
+        let network = &self.want.network;
+        fixed(
+            "subnetwork",
+            "/networkConfig/subnetwork",
+            &network.subnetwork,
+        );
+        fixed(
+            "pods range",
+            "/ipAllocationPolicy/clusterSecondaryRangeName",
+            &network.pods_range,
+        );
+        fixed(
+            "services range",
+            "/ipAllocationPolicy/servicesSecondaryRangeName",
+            &network.services_range,
+        );
+        fixed(
+            "dataplane",
+            "/networkConfig/datapathProvider",
+            body::datapath(self.want.features.dataplane_v2),
+        );
+        reasons
+    }
+
+    async fn network_of_subnetwork(&self) -> Result<String, Fault> {
+        let path = &self.want.network.subnetwork;
+        let at = |fault: Fault| fault.at("network.subnet_id");
+        let subnetwork = self
+            .google
+            .read_compute(&self.id(), path)
+            .await
+            .map_err(at)?
+            .ok_or_else(|| {
+                Fault::new(
+                    self.id(),
+                    FaultKind::Refused,
+                    format!("the subnetwork {path} does not exist."),
+                )
+                .at("network.subnet_id")
+                .next("Create the subnetwork first, or correct its id.")
+            })?;
+        Ok(subnetwork["network"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    async fn send(&self, method: Method, verb: &str, body: Option<Value>) -> Result<Sent, Fault> {
+        let path = format!("{}{verb}", self.want.name);
+        let operation = self
+            .google
+            .write_container(&self.id(), method, &path, body)
+            .await?;
+        ContainerOperation::started(&self.google, self.id(), &self.want.name.place, &operation)
+    }
+}
+
+#[async_trait]
+impl Object for Cluster {
+    fn id(&self) -> ObjectId {
+        Self::id_of(&self.want.name)
+    }
+
+    fn locks(&self) -> Vec<LockKey> {
+        vec![LockKey::new(self.want.name.to_string())]
+    }
+
+    fn carries_holder(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
+        let read = self
+            .google
+            .read_container(&self.id(), &self.want.name.to_string())
+            .await?;
+        Ok(read.map_or(Observation::Absent, |cluster| {
+            Observation::Present(seen(cx, cluster))
+        }))
+    }
+
+    async fn children(&self, cx: &Context, seen: &Seen) -> Result<Vec<Child>, Fault> {
+        Ok(pools(&seen.body)
+            .filter_map(|pool| {
+                let name = self.want.name.pool(pool["name"].as_str()?);
+                let object = NodePool::found(self.google.clone(), name);
+                Some(Child {
+                    seen: object.seen(cx, pool.clone()),
+                    object: Arc::new(object),
+                })
+            })
+            .collect())
+    }
+
+    fn differ(&self, _cx: &Context, seen: &Seen) -> Difference {
+        let reasons = self.reasons_to_replace(&seen.body);
+        if !reasons.is_empty() {
+            return Difference::Replace(reasons);
+        }
+        let updates = self.updates(&seen.body);
+        let after = match updates.first() {
+            Some(first) if first.attribute == "version" => self.pools_too_old(&seen.body),
+            _ => Vec::new(),
+        };
+        difference(updates, after)
+    }
+
+    async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
+        let Some(seen) = seen else {
+            let network = self.network_of_subnetwork().await?;
+            let body = body::create(&self.want, &network, &cx.mark, &cx.holder);
+            let path = format!("{}/clusters", self.want.name.place);
+            let operation = self
+                .google
+                .write_container(&self.id(), Method::POST, &path, Some(body))
+                .await?;
+            return ContainerOperation::started(
+                &self.google,
+                self.id(),
+                &self.want.name.place,
+                &operation,
+            );
+        };
+        match self.updates(&seen.body).into_iter().next() {
+            Some(update) => {
+                self.send(update.method, update.verb, Some(update.body))
+                    .await
+            }
+            None => Ok(Sent::Done),
+        }
+    }
+
+    async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let mut labels = seen.body["resourceLabels"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        for (key, digest) in cx.mark.digests() {
+            labels.insert(key.to_owned(), json!(digest));
+        }
+        labels.insert(Mark::HOLDER_KEY.to_owned(), json!(cx.holder.as_str()));
+        let body = labels_body(&seen.body, &labels);
+        self.send(Method::POST, ":setResourceLabels", Some(body))
+            .await
+    }
+
+    async fn delete(&self, _cx: &Context, _seen: &Seen) -> Result<Sent, Fault> {
+        self.send(Method::DELETE, "", None).await
+    }
+
+    fn resume(&self, operation: &OperationId) -> Option<Arc<dyn Operation>> {
+        Some(ContainerOperation::resumed(
+            &self.google,
+            self.id(),
+            operation,
+        ))
+    }
+}
+
+/// The body of `setResourceLabels`; the fingerprint makes a lost race visible.
+fn labels_body(cluster: &Value, labels: &Map<String, Value>) -> Value {
+    json!({ "resourceLabels": labels, "labelFingerprint": cluster["labelFingerprint"] })
+}
+
+fn seen(cx: &Context, cluster: Value) -> Seen {
+    let label = |key: &str| cluster["resourceLabels"][key].as_str();
+    let status = cluster["status"].as_str().unwrap_or_default();
+    let busy = matches!(status, "PROVISIONING" | "RECONCILING" | "STOPPING").then(|| Busy {
+        what: status.to_owned(),
+        operation: None,
+    });
+    Seen {
+        ownership: cx
+            .mark
+            .judge_digests(label(Mark::OWNER_KEY), label(Mark::NAME_KEY)),
+        holder: label(Mark::HOLDER_KEY).map(paymesh_engine::Holder::found),
+        incarnation: cluster["id"].as_str().map(str::to_owned),
+        busy,
+        body: cluster,
+    }
+}
+
+fn minor_of(cluster: &Value) -> Option<Minor> {
+    Minor::parse(cluster["currentMasterVersion"].as_str()?)
+}
+
+fn pools(cluster: &Value) -> impl Iterator<Item = &Value> {
+    cluster["nodePools"].as_array().into_iter().flatten()
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,218 @@
+//! What a cluster's comparison and its first request say, without a cloud.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use expect_test::{Expect, expect};
+use paymesh_clock::Clock;
+use paymesh_cloud::{FixedToken, TokenSource};
+use paymesh_engine::{
+    Context, Difference, Holder, Mark, Object, Observation, Observations, Seen, StopToken,
+};
+use serde_json::{Value, json};
+
+use super::{Access, Channel, Cluster, ClusterWant, Features, NetworkWant, body};
+use crate::{
+    ClusterName, Endpoints, Google, Minor,
+    pool::{Disk, NodePool, PoolWant, Size},
+};
+
+fn google() -> Arc<Google> {
+    let tokens: Arc<dyn TokenSource> = Arc::new(FixedToken("t".into()));
+    let endpoints = Endpoints::at("http://127.0.0.1:1");
+    Arc::new(Google::new(&endpoints, &Clock::real(), &tokens, None).unwrap())
+}
+
+fn context(cluster: &Value) -> Context {
+    let mut observations = Observations::default();
+    observations.insert(
+        Cluster::id_of(&name()),
+        Observation::Present(Seen::new(cluster.clone())),
+    );
+    Context {
+        mark: mark(),
+        holder: Holder::found("h1"),
+        clock: Clock::real(),
+        stop: StopToken::new(),
+        observations: Arc::new(observations),
+    }
+}
+
+fn mark() -> Mark {
+    Mark::new("payments/prod", "main")
+}
+
+fn name() -> ClusterName {
+    ClusterName::parse("projects/pay/locations/europe-west1/clusters/main").unwrap()
+}
+
+fn pool() -> PoolWant {
+    PoolWant {
+        name: name().pool("system-1a2"),
+        version: Minor::parse("1.34"),
+        machine_type: "e2-standard-4".into(),
+        disk: Disk {
+            kind: "pd-balanced".into(),
+            size_gb: 100,
+        },
+        spot: false,
+        zones: Vec::new(),
+        size: Size::Autoscaled {
+            total_min: 3,
+            total_max: 5,
+            initial_per_zone: 1,
+        },
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+        surge_max: 1,
+        unavailable_max: 0,
+        auto_upgrade: true,
+        service_account: None,
+    }
+}
+
+fn want() -> ClusterWant {
+    ClusterWant {
+        name: name(),
+        version: Minor::parse("1.34"),
+        channel: Channel::Regular,
+        network: NetworkWant {
+            subnetwork: "projects/pay/regions/europe-west1/subnetworks/main".into(),
+            pods_range: "pods".into(),
+            services_range: "services".into(),
+        },
+        zones: Vec::new(),
+        labels: BTreeMap::from([("team".into(), "payments".into())]),
+        labels_gone: Vec::new(),
+        access: Access::Private,
+        features: Features {
+            workload_identity: true,
+            dataplane_v2: true,
+            dataplane_metrics: true,
+            dns_cache: true,
+            cost_allocation: true,
+            vertical_pod_autoscaling: true,
+            gateway_api: true,
+            control_plane_logs: true,
+        },
+        kms_key: None,
+        maintenance: None,
+        pools: vec![pool()],
+    }
+}
+
+/// The cluster that the cloud shows after it made `want()`, with fields that nobody set.
+fn made() -> Value {
+    let mut cluster = body::create(&want(), "n", &mark(), &Holder::found("h1"))["cluster"].take();
+    cluster["currentMasterVersion"] = json!("1.34.1-gke.100");
+    cluster["networkConfig"]["subnetwork"] =
+        json!("projects/pay/regions/europe-west1/subnetworks/main");
+    cluster["nodePools"][0]["version"] = json!("1.34.1-gke.100");
+    cluster["resourceLabels"]["cost-center"] = json!("set-by-others");
+    cluster["addonsConfig"]["gcePersistentDiskCsiDriverConfig"] = json!({ "enabled": true });
+    cluster["status"] = json!("RUNNING");
+    cluster
+}
+
+fn check_difference(want: ClusterWant, cluster: &Value, expected: &Expect) {
+    let differs =
+        Cluster::new(google(), want).differ(&context(cluster), &Seen::new(cluster.clone()));
+    expected.assert_eq(&text(&differs));
+}
+
+fn text(difference: &Difference) -> String {
+    match difference {
+        Difference::Same => "same".into(),
+        Difference::Replace(reasons) => format!("replace\n{}", reasons.join("\n")),
+        Difference::Change(change) => {
+            let mut lines: Vec<String> =
+                change.steps.iter().map(|step| step.title.clone()).collect();
+            lines.extend(change.after.iter().map(|id| format!("after {id}")));
+            lines.join("\n")
+        }
+    }
+}
+
+#[test]
+fn what_was_made_as_wanted_differs_in_nothing() {
+    check_difference(want(), &made(), &expect!["same"]);
+    let pool = NodePool::new(google(), pool());
+    let body = made()["nodePools"][0].clone();
+    assert_eq!(
+        pool.differ(&context(&made()), &Seen::new(body)),
+        Difference::Same
+    );
+}
+
+#[test]
+fn each_changed_setting_is_one_request() {
+    let mut changed = want();
+    changed.channel = Channel::Stable;
+    changed.features.gateway_api = false;
+    changed.labels.insert("team".into(), "ledger".into());
+    changed.access = Access::AuthorizedCidrs(vec!["192.0.2.0/24".into()]);
+    check_difference(
+        changed,
+        &made(),
+        &expect![[r#"
+            update labels
+            update release channel
+            update gateway api
+            update api access"#]],
+    );
+}
+
+#[test]
+fn a_control_plane_goes_up_one_minor_at_a_time_and_waits_for_pools_that_lag() {
+    let mut old = made();
+    old["currentMasterVersion"] = json!("1.32.9-gke.1");
+    old["nodePools"][0]["version"] = json!("1.30.5-gke.1");
+    check_difference(
+        want(),
+        &old,
+        &expect![[r#"
+            control plane 1.32 -> 1.33
+            control plane 1.33 -> 1.34
+            after GKE node pool projects/pay/locations/europe-west1/clusters/main/nodePools/system-1a2"#]],
+    );
+}
+
+#[test]
+fn a_channel_ahead_of_the_wanted_version_is_no_difference() {
+    let mut newer = made();
+    newer["currentMasterVersion"] = json!("1.35.0-gke.7");
+    check_difference(want(), &newer, &expect!["same"]);
+}
+
+#[test]
+fn another_subnetwork_needs_another_cluster() {
+    let mut moved = want();
+    moved.network.subnetwork = "projects/pay/regions/europe-west1/subnetworks/other".into();
+    check_difference(
+        moved,
+        &made(),
+        &expect![[r#"
+            replace
+            subnetwork: GKE cannot change it on a cluster (it is "projects/pay/regions/europe-west1/subnetworks/main", wanted is "projects/pay/regions/europe-west1/subnetworks/other")"#]],
+    );
+}
+
+#[test]
+fn labels_that_others_set_stay_and_those_no_longer_wanted_go() {
+    let mut fewer = want();
+    fewer.labels.clear();
+    check_difference(fewer.clone(), &made(), &expect!["same"]);
+    fewer.labels_gone = vec!["team".into()];
+    check_difference(fewer, &made(), &expect!["update labels"]);
+}
+
+#[test]
+fn the_first_request_carries_the_mark() {
+    let body = body::create(&want(), "n", &mark(), &Holder::found("h1"));
+    let labels = &body["cluster"]["resourceLabels"];
+    assert_eq!(labels["paymesh-holder"], "h1");
+    assert_eq!(labels["paymesh-owner"].as_str().map(str::len), Some(32));
+    assert_eq!(
+        body["cluster"]["nodePools"][0]["config"]["resourceLabels"]["paymesh-owner"],
+        labels["paymesh-owner"],
+    );
+}

@@ -1,0 +1,103 @@
+//! A node pool of a GKE cluster: what can be wanted of it, how that is written, and how it
+//! converges.
+
+pub(crate) mod body;
+mod object;
+
+use std::collections::BTreeMap;
+
+pub use object::NodePool;
+
+use crate::{Minor, NodePoolName};
+
+/// The wanted shape of a node pool, in Google's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolWant {
+    /// Its name and cluster.
+    pub name: NodePoolName,
+    /// The least minor version of its nodes; never above the control plane's.
+    pub version: Option<Minor>,
+    /// The machine type. Only a new pool can have another.
+    pub machine_type: String,
+    /// The boot disk of a node. Only a new pool can have another.
+    pub disk: Disk,
+    /// Whether its machines can be taken away at any time. Only a new pool can change it.
+    pub spot: bool,
+    /// The zones of its nodes; empty means the cluster's.
+    pub zones: Vec<String>,
+    /// How many nodes it has.
+    pub size: Size,
+    /// Labels of its nodes in Kubernetes.
+    pub labels: BTreeMap<String, String>,
+    /// Taints of its nodes.
+    pub taints: Vec<Taint>,
+    /// Nodes above the wanted number while they are replaced, per zone.
+    pub surge_max: u32,
+    /// Nodes below the wanted number while they are replaced, per zone.
+    pub unavailable_max: u32,
+    /// Whether Google upgrades its nodes.
+    pub auto_upgrade: bool,
+    /// The service account of its nodes; `None` is the project's default.
+    pub service_account: Option<String>,
+}
+
+/// A boot disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// `pd-balanced`, `pd-ssd`, `hyperdisk-balanced`.
+    pub kind: String,
+    /// GiB.
+    pub size_gb: u32,
+}
+
+/// How many nodes a pool has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// The autoscaler keeps the pool's total between these.
+    Autoscaled {
+        /// Least number of nodes over all zones.
+        total_min: u32,
+        /// Greatest number of nodes over all zones.
+        total_max: u32,
+        /// Nodes of a new pool in each zone. Never compared.
+        initial_per_zone: u32,
+    },
+    /// No autoscaler; this many nodes in each zone.
+    Fixed {
+        /// Nodes in each zone.
+        per_zone: u32,
+    },
+}
+
+/// A taint of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// What it does to pods that do not tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaintEffect {
+    /// They are not placed.
+    NoSchedule,
+    /// They are placed elsewhere if possible.
+    PreferNoSchedule,
+    /// They are not placed, and leave.
+    NoExecute,
+}
+
+impl TaintEffect {
+    /// Google's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSchedule => "NO_SCHEDULE",
+            Self::PreferNoSchedule => "PREFER_NO_SCHEDULE",
+            Self::NoExecute => "NO_EXECUTE",
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Facts about a project and its places that a plan checks before anything is made. Each is one
+//! shared read within a run; nothing here writes.
+
+use std::collections::BTreeMap;
+
+use paymesh_cloud::Error;
+use serde_json::Value;
+
+use crate::{Google, Location, Minor, client::Api, cluster::Channel};
+
+/// A region as the project sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Region {
+    /// Names of its zones.
+    pub zones: Vec<String>,
+    /// Quotas by metric: `CPUS`, `N2_CPUS`, `SSD_TOTAL_GB`.
+    pub quotas: BTreeMap<String, Quota>,
+}
+
+/// What a project may use in a region, and uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quota {
+    /// The most that may be used.
+    pub limit: f64,
+    /// What is used now.
+    pub usage: f64,
+}
+
+/// The size of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineType {
+    /// Virtual CPUs.
+    pub vcpu: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+}
+
+/// A subnetwork.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnetwork {
+    /// Its network, as a link.
+    pub network: String,
+    /// Names of its secondary ranges.
+    pub secondary_ranges: Vec<String>,
+}
+
+impl Google {
+    /// The region of `place`; `None` if the project has no such region.
+    pub async fn region(&self, place: &Location) -> Result<Option<Region>, Error> {
+        let path = format!("projects/{}/regions/{}", place.project, place.region());
+        Ok(self.fact(Api::Compute, &path).await?.map(|region| Region {
+            zones: items(&region["zones"])
+                .filter_map(|zone| Some(zone.as_str()?.rsplit('/').next()?.to_owned()))
+                .collect(),
+            quotas: items(&region["quotas"]).filter_map(quota).collect(),
+        }))
+    }
+
+    /// The machine type `name` in `zone`; `None` if the zone does not offer it.
+    pub async fn machine_type(
+        &self,
+        project: &str,
+        zone: &str,
+        name: &str,
+    ) -> Result<Option<MachineType>, Error> {
+        let path = format!("projects/{project}/zones/{zone}/machineTypes/{name}");
+        Ok(self.fact(Api::Compute, &path).await?.and_then(|machine| {
+            Some(MachineType {
+                vcpu: u32::try_from(machine["guestCpus"].as_u64()?).ok()?,
+                memory_mib: u32::try_from(machine["memoryMb"].as_u64()?).ok()?,
+            })
+        }))
+    }
+
+    /// The minor versions that a control plane in `place` can have in `channel`, oldest first.
+    pub async fn versions(&self, place: &Location, channel: Channel) -> Result<Vec<Minor>, Error> {
+        let config = self
+            .fact(Api::Container, &format!("{place}/serverConfig"))
+            .await?;
+        let config = config.unwrap_or_default();
+        let versions = items(&config["channels"])
+            .find(|offer| offer["channel"] == channel.as_str())
+            .map_or(
+                &config["validMasterVersions"],
+                |offer| &offer["validVersions"],
+            );
+        let mut minors: Vec<Minor> = items(versions)
+            .filter_map(|version| Minor::parse(version.as_str()?))
+            .collect();
+        minors.sort_unstable();
+        minors.dedup();
+        Ok(minors)
+    }
+
+    /// The subnetwork at `path` (`projects/PROJECT/regions/REGION/subnetworks/NAME`).
+    pub async fn subnetwork(&self, path: &str) -> Result<Option<Subnetwork>, Error> {
+        Ok(self
+            .fact(Api::Compute, path)
+            .await?
+            .map(|subnetwork| Subnetwork {
+                network: subnetwork["network"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                secondary_ranges: items(&subnetwork["secondaryIpRanges"])
+                    .filter_map(|range| range["rangeName"].as_str().map(str::to_owned))
+                    .collect(),
+            }))
+    }
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn quota(quota: &Value) -> Option<(String, Quota)> {
+    let amount = |key: &str| quota[key].as_f64();
+    let name = quota["metric"].as_str()?.to_owned();
+    Some((
+        name,
+        Quota {
+            limit: amount("limit")?,
+            usage: amount("usage")?,
+        },
+    ))
+}
