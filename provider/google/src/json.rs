@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// count; lists of plain values are compared as sets, lists of objects in order.
 pub(crate) fn agrees(want: &Value, seen: Option<&Value>) -> bool {
     match (want, seen) {
-        (want, None) => is_default(want),
+        (want, None | Some(Value::Null)) => is_default(want),
         (Value::Object(want), Some(Value::Object(seen))) => {
             want.iter().all(|(key, value)| agrees(value, seen.get(key)))
         }
@@ -22,7 +22,6 @@ pub(crate) fn agrees(want: &Value, seen: Option<&Value>) -> bool {
                         .all(|(want, seen)| agrees(want, Some(seen)))
             }
         }
-        (want, Some(Value::Null)) => is_default(want),
         (want, Some(seen)) => {
             want == seen || text(want).is_some_and(|want| Some(want) == text(seen))
         }

@@ -244,7 +244,7 @@ impl Object for Cluster {
                 let name = self.want.name.pool(pool["name"].as_str()?);
                 let object = NodePool::found(self.google.clone(), name);
                 Some(Child {
-                    seen: object.seen(cx, pool.clone()),
+                    seen: NodePool::seen(cx, pool.clone()),
                     object: Arc::new(object),
                 })
             })

@@ -56,7 +56,7 @@ impl NodePool {
     }
 
     /// What a listing told of this pool.
-    pub(crate) fn seen(&self, cx: &Context, pool: Value) -> Seen {
+    pub(crate) fn seen(cx: &Context, pool: Value) -> Seen {
         let label = |key: &str| pool["config"]["resourceLabels"][key].as_str();
         let status = pool["status"].as_str().unwrap_or_default();
         let busy = matches!(status, "PROVISIONING" | "RECONCILING" | "STOPPING").then(|| Busy {
@@ -207,7 +207,7 @@ impl Object for NodePool {
         {
             pool[GROUP_SIZES] = self.group_sizes(&pool).await?;
         }
-        Ok(Observation::Present(self.seen(cx, pool)))
+        Ok(Observation::Present(Self::seen(cx, pool)))
     }
 
     fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
