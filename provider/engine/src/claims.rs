@@ -165,30 +165,30 @@ mod tests {
     #[test]
     fn two_that_stay_get_the_state_lines() {
         check_second(
-            claim(Intent::Keep),
-            claim(Intent::Keep),
-            expect![[r#"
+            &claim(Intent::Keep),
+            &claim(Intent::Keep),
+            &expect![[r"
             managed cluster prod: two resources of this configuration have the same name in the cloud. Each object belongs to one resource; a second would take it over.
             Rename one of the two, or keep one and let it own the object:
 
               terraform state rm paymesh_cluster.OTHER
-              terraform import paymesh_cluster.KEPT /x/prod"#]],
+              terraform import paymesh_cluster.KEPT /x/prod"]],
         );
     }
 
     #[test]
     fn a_rename_gets_the_moved_block() {
         check_second(
-            claim(Intent::Destroy),
-            claim(Intent::Keep),
-            expect![[r#"
+            &claim(Intent::Destroy),
+            &claim(Intent::Keep),
+            &expect![[r"
             managed cluster prod: one resource of this plan destroys the object and another wants it: a renamed resource. Applied in this order or the other, a healthy object would be deleted.
             Tell Terraform that it is the same object:
 
               moved {
                 from = paymesh_cluster.OLD
                 to   = paymesh_cluster.NEW
-              }"#]],
+              }"]],
         );
     }
 

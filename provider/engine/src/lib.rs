@@ -35,6 +35,8 @@ mod progress;
 mod run;
 mod seeded;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use async_trait::async_trait;

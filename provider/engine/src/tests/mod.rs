@@ -1,0 +1,10 @@
+//! The engine against a small cloud in memory, under paused time: every interleaving is a seed,
+//! every cut a request number, and the books are the cloud's own.
+
+mod bugs;
+mod object;
+mod properties;
+mod rules;
+mod scenario;
+mod sweep;
+mod world;

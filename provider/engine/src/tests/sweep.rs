@@ -1,0 +1,100 @@
+//! Every request of every stage, met by every mishap, one at a time.
+
+use super::{
+    scenario::{Stage, apply, check_stage, paused, world_before},
+    world::{Mishap, Site},
+};
+use crate::{FaultKind, seeded::SeededBugs};
+
+const SEED: u64 = 20_261_121;
+
+/// Meets each request of `stage` with `mishap`; the first broken promise ends it.
+pub(super) fn sweep(stage: Stage, mishap: Mishap, bugs: SeededBugs) -> Result<u32, String> {
+    let (start, memory, calm) = paused(async {
+        let (start, memory) = world_before(SEED, stage).await;
+        let world = start.fork();
+        let reached = apply(&world, SeededBugs::default(), stage, memory.clone(), 1).await?;
+        let calm = world.books().requests;
+        check_stage(&world, stage, &reached).await?;
+        Ok::<_, String>((start.fork(), memory, calm))
+    })?;
+    for request in 0..calm {
+        paused(async {
+            let (world, memory) = (start.fork(), memory.clone());
+            {
+                let mut books = world.books();
+                books.mishaps.insert(request, mishap);
+                books.conditional = !bugs.no_conditional_create;
+            }
+            let memory = apply(&world, bugs, stage, memory, 3).await?;
+            check_stage(&world, stage, &memory).await?;
+            let fired = world.books().fired.len();
+            if fired == 1 {
+                Ok(())
+            } else {
+                Err("the mishap was never met".to_owned())
+            }
+        })
+        .map_err(|why| format!("request {request} of {calm}, {mishap:?}: {why}"))?;
+    }
+    Ok(calm)
+}
+
+fn check_sweep(mishap: Mishap) {
+    for stage in Stage::ALL {
+        match sweep(stage, mishap, SeededBugs::default()) {
+            Ok(requests) => assert!(requests > 10, "{stage:?} is too short to prove anything"),
+            Err(why) => panic!("{why}"),
+        }
+    }
+}
+
+#[test]
+fn a_kill_before_any_request_is_received_is_recovered() {
+    check_sweep(Mishap::Kill(Site::BeforeReceipt));
+}
+
+#[test]
+fn a_kill_after_any_effect_is_recovered() {
+    check_sweep(Mishap::Kill(Site::AfterEffect));
+}
+
+#[test]
+fn a_kill_after_any_answer_is_recovered() {
+    check_sweep(Mishap::Kill(Site::AfterAnswer));
+}
+
+#[test]
+fn a_connection_cut_before_any_request_is_recovered() {
+    check_sweep(Mishap::Cut(Site::BeforeReceipt));
+}
+
+#[test]
+fn a_connection_cut_after_any_effect_is_recovered() {
+    check_sweep(Mishap::Cut(Site::AfterEffect));
+}
+
+#[test]
+fn a_stop_at_any_request_is_resumed() {
+    check_sweep(Mishap::Stop);
+}
+
+#[test]
+fn a_failed_operation_is_repaired_by_the_next_run() {
+    check_sweep(Mishap::OperationFails);
+}
+
+#[test]
+fn any_single_fault_ends_in_convergence() {
+    for kind in [
+        FaultKind::Busy,
+        FaultKind::LostRace,
+        FaultKind::Propagating,
+        FaultKind::Unavailable,
+        FaultKind::Denied,
+        FaultKind::Exhausted,
+        FaultKind::Refused,
+    ] {
+        check_sweep(Mishap::Answer(kind));
+    }
+}
