@@ -188,6 +188,10 @@ impl Object for NodePool {
         Some(Cluster::id_of(&self.name.cluster))
     }
 
+    fn goes_with_parent(&self) -> bool {
+        true
+    }
+
     fn locks(&self) -> Vec<LockKey> {
         vec![LockKey::new(self.name.cluster.to_string())]
     }
