@@ -3,6 +3,7 @@
 // Derived code names this crate by its name, also inside it.
 extern crate self as paymesh_plugin;
 
+pub mod docs;
 pub mod findings;
 pub mod path;
 pub mod schema;

@@ -5,6 +5,7 @@ use super::attribute::Attributes;
 use super::root::Spec;
 use super::shape::{AttributeShape, ObjectShape, Presence, Shape};
 use crate::schema;
+use crate::value::Value;
 
 /// The schema of a resource, data source or ephemeral resource.
 pub fn schema<S: Spec>() -> schema::Schema {
@@ -68,11 +69,11 @@ fn attributes(object: &ObjectShape, reported: bool) -> Vec<schema::Attribute> {
     object
         .attributes
         .iter()
-        .map(|attribute| of(attribute, reported))
+        .map(|attribute| of(object, attribute, reported))
         .collect()
 }
 
-fn of(attribute: &AttributeShape, reported: bool) -> schema::Attribute {
+fn of(object: &ObjectShape, attribute: &AttributeShape, reported: bool) -> schema::Attribute {
     let presence = match attribute.presence {
         _ if reported => schema::Presence::Computed,
         Presence::Required if attribute.write_only => schema::Presence::WriteOnlyRequired,
@@ -87,7 +88,7 @@ fn of(attribute: &AttributeShape, reported: bool) -> schema::Attribute {
         kind: kind(&attribute.shape, reported),
         presence,
         sensitive: attribute.sensitive,
-        description: attribute.full_description(reported),
+        description: object.full_description(attribute, reported),
         deprecation: attribute.deprecated.map(str::to_owned),
     }
 }
@@ -112,42 +113,83 @@ fn kind(shape: &Shape, reported: bool) -> schema::AttributeType {
     }
 }
 
-impl AttributeShape {
-    /// The description, and one sentence for each fact that Terraform's schema has no field for.
-    pub fn full_description(&self, reported: bool) -> String {
-        let mut sentences = vec![self.description.clone()];
-        sentences.extend(self.facts(reported));
+impl ObjectShape {
+    /// The description of one attribute, and one sentence for each fact that Terraform's schema has
+    /// no field for.
+    pub fn full_description(&self, attribute: &AttributeShape, reported: bool) -> String {
+        let mut sentences = vec![attribute.description.clone()];
+        sentences.extend(self.facts(attribute, reported));
         sentences.join(" ")
     }
 
     /// One sentence for each fact that Terraform's schema has no field for.
-    pub fn facts(&self, reported: bool) -> Vec<String> {
-        let mut facts = allowed(&self.shape);
+    pub fn facts(&self, attribute: &AttributeShape, reported: bool) -> Vec<String> {
+        let mut facts = allowed(&attribute.shape);
         if reported {
             facts.retain(|fact| fact.starts_with("One of"));
         } else {
-            facts.extend(self.checks.iter().map(|check| format!("Must be {check}.")));
-            if let Presence::Default(default) = &self.presence {
-                facts.push(format!("Default: `{default}`."));
+            if !attribute.checks.is_empty() {
+                facts.retain(|fact| !fact.starts_with("A whole number"));
             }
-            if self.write_only {
+            facts.extend(
+                attribute
+                    .checks
+                    .iter()
+                    .map(|check| format!("Must be {check}.")),
+            );
+            facts.extend(self.group_facts(attribute));
+            facts.extend(default_fact(attribute));
+            if attribute.write_only {
                 facts.push(format!(
                     "Write-only (Terraform 1.11 or later): never stored; change `{}_version` to send it again.",
-                    self.name
+                    attribute.name
                 ));
             }
-            if self.replaces {
-                facts.push(match &self.shape {
+            if attribute.replaces {
+                facts.push(match &attribute.shape {
                     Shape::Object(_) => "Adding or removing it makes a new object.".to_owned(),
                     _ => "A change makes a new object.".to_owned(),
                 });
             }
         }
-        if let Some(since) = self.since {
+        if let Some(since) = attribute.since {
             facts.push(format!("Since version {since}."));
         }
         facts
     }
+
+    fn group_facts(&self, attribute: &AttributeShape) -> Vec<String> {
+        let groups = self
+            .groups
+            .iter()
+            .filter(|group| group.names.contains(&attribute.name));
+        groups
+            .map(|group| {
+                let names: Vec<_> = group.names.iter().map(|name| format!("`{name}`")).collect();
+                let names = names.join(", ");
+                if group.exactly_one {
+                    format!("Exactly one of {names} must be set.")
+                } else {
+                    format!("At most one of {names} may be set.")
+                }
+            })
+            .collect()
+    }
+}
+
+fn default_fact(attribute: &AttributeShape) -> Option<String> {
+    let Presence::Default(default) = &attribute.presence else {
+        return None;
+    };
+    let of_inner = match &attribute.shape {
+        Shape::Object(object) => Some(object.with_defaults(&Value::map::<String>([]))),
+        _ => None,
+    };
+    Some(if of_inner.as_ref() == Some(default) {
+        "Left out, everything in it has its default.".to_owned()
+    } else {
+        format!("Default: `{default}`.")
+    })
 }
 
 fn allowed(shape: &Shape) -> Vec<String> {
