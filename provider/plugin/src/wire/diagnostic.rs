@@ -1,0 +1,45 @@
+//! Findings as diagnostics.
+
+use super::tfplugin6::{
+    AttributePath, Diagnostic,
+    attribute_path::{Step as WireStep, step::Selector},
+    diagnostic,
+};
+use crate::{
+    findings::{Finding, Findings, Severity},
+    path::{Path, Step},
+};
+
+/// All findings, as Terraform shows them.
+pub(crate) fn all(found: &Findings) -> Vec<Diagnostic> {
+    found.iter().map(one).collect()
+}
+
+fn one(finding: &Finding) -> Diagnostic {
+    let severity = match finding.severity {
+        Severity::Warning => diagnostic::Severity::Warning,
+        Severity::Error => diagnostic::Severity::Error,
+    };
+    Diagnostic {
+        severity: severity.into(),
+        summary: finding.title.clone(),
+        detail: finding.text(),
+        attribute: (!finding.path.is_root()).then(|| path(&finding.path)),
+    }
+}
+
+/// The path as the protocol writes it.
+pub(crate) fn path(path: &Path) -> AttributePath {
+    let steps = path.steps().iter().map(|step| WireStep {
+        selector: Some(match step {
+            Step::Attribute(name) => Selector::AttributeName(name.clone()),
+            Step::Key(key) => Selector::ElementKeyString(key.clone()),
+            Step::Index(index) => {
+                Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX))
+            }
+        }),
+    });
+    AttributePath {
+        steps: steps.collect(),
+    }
+}
