@@ -1,0 +1,171 @@
+//! `paymesh sim`: start, stop, look at and disturb the simulated cloud.
+
+mod card;
+mod control;
+mod down;
+mod process;
+mod up;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use card::Place;
+use control::Control;
+
+/// What went wrong, where, and what to do; ready to print.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+/// What to do with the simulated cloud.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start it, unless it runs already.
+    Up(up::Options),
+    /// Stop it. What it holds stays for the next start.
+    Down,
+    /// Forget everything it holds, also the journal.
+    Reset,
+    /// Where it is and what it holds.
+    Status {
+        /// Print the inventory as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show its clock, or change it.
+    Clock(ClockOptions),
+    /// Show the faults on order, add one, or clear them.
+    #[command(subcommand)]
+    Faults(Faults),
+}
+
+/// How to change the clock; with nothing given, it is shown.
+#[derive(Debug, Args)]
+pub(crate) struct ClockOptions {
+    /// Simulated seconds in one second.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Go ahead by this many simulated seconds at once.
+    #[arg(long, value_name = "SECONDS")]
+    step: Option<f64>,
+    /// Stand still until a rate is set.
+    #[arg(long, conflicts_with = "rate")]
+    freeze: bool,
+}
+
+/// What to do about faults.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Faults {
+    /// Show the faults on order.
+    List,
+    /// Add one, written as JSON, for example
+    /// '{"api":"azure","method":"PUT","nth":2,"action":{"kind":"answer","status":503}}'.
+    Add {
+        /// The fault.
+        fault: String,
+    },
+    /// Remove one, or all.
+    Clear {
+        /// Which one; all if absent.
+        id: Option<String>,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(command: Command) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let place = Place::find()?;
+        match command {
+            Command::Up(options) => up::run(&place, &options).await,
+            Command::Down => down::run(&place).await,
+            Command::Reset => {
+                running(&place).await?.post("reset", &json!({})).await?;
+                println!("The simulated cloud is empty.");
+                Ok(())
+            }
+            Command::Status { json } => status(&place, json).await,
+            Command::Clock(options) => clock(&place, &options).await,
+            Command::Faults(faults) => change_faults(&place, &faults).await,
+        }
+    })
+}
+
+/// The control API of the simulator that runs, or an error that says how to start one.
+async fn running(place: &Place) -> Result<Control> {
+    match place.read()? {
+        Some(card) => {
+            let control = Control::of(&card)?;
+            control.health().await.map_err(|error| {
+                format!("{error}\nStart the simulated cloud anew with: paymesh sim up")
+            })?;
+            Ok(control)
+        }
+        None => Err(format!(
+            "no simulated cloud runs: {} does not exist.\nStart it with: paymesh sim up",
+            place.file.display()
+        )),
+    }
+}
+
+async fn status(place: &Place, json: bool) -> Result<()> {
+    let control = running(place).await?;
+    let inventory = control.read("inventory").await?;
+    if json {
+        println!("{}", pretty(&inventory));
+        return Ok(());
+    }
+    let card = place.read()?.ok_or("the simulated cloud stops just now")?;
+    println!("{}", card.describe());
+    for (cloud, objects) in inventory.as_object().into_iter().flatten() {
+        let objects = objects.as_array().map_or(&[][..], Vec::as_slice);
+        println!("{cloud}: {} objects", objects.len());
+        for object in objects {
+            let word = |key: &str| object[key].as_str().unwrap_or("-").to_owned();
+            println!("  {}  {}", word("type"), word("id"));
+        }
+    }
+    Ok(())
+}
+
+async fn clock(place: &Place, options: &ClockOptions) -> Result<()> {
+    let control = running(place).await?;
+    let mut change = serde_json::Map::new();
+    if let Some(rate) = options.rate {
+        change.insert("rate".into(), json!(rate));
+    }
+    if let Some(step) = options.step {
+        change.insert("step_seconds".into(), json!(step));
+    }
+    if options.freeze {
+        change.insert("freeze".into(), json!(true));
+    }
+    let shown = if change.is_empty() {
+        control.read("clock").await?
+    } else {
+        control.post("clock", &Value::Object(change)).await?
+    };
+    println!("{}", pretty(&shown));
+    Ok(())
+}
+
+async fn change_faults(place: &Place, faults: &Faults) -> Result<()> {
+    let control = running(place).await?;
+    let answer = match faults {
+        Faults::List => control.read("faults").await?,
+        Faults::Add { fault } => {
+            let fault: Value = serde_json::from_str(fault)
+                .map_err(|error| format!("the fault is not JSON: {error}"))?;
+            control.post("faults", &fault).await?
+        }
+        Faults::Clear { id: Some(id) } => control.delete(&format!("faults/{id}")).await?,
+        Faults::Clear { id: None } => control.delete("faults").await?,
+    };
+    println!("{}", pretty(&answer));
+    Ok(())
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("a JSON value can be written")
+}

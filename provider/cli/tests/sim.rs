@@ -1,0 +1,150 @@
+//! `paymesh sim` as a user types it, with the real simulator in a folder of its own.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder for one simulator, which is stopped at the end of the test.
+struct Bed {
+    folder: TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        // Cargo builds other packages' programs only when asked.
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "-q", "-p", "paymesh-cloudsim", "--locked"])
+            .status()
+            .unwrap();
+        assert!(built.success(), "paymesh-cloudsim does not build");
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("simulator.json")
+    }
+
+    fn sim(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_paymesh"))
+            .arg("sim")
+            .args(words)
+            .env("PAYMESH_SIMULATOR", self.file())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs the command, which must succeed, and gives what it printed.
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.sim(words);
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs the command, which must fail, and gives its error.
+    fn refused(&self, words: &[&str]) -> String {
+        let output = self.sim(words);
+        assert!(!output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn card(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.file()).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.sim(&["down"]);
+    }
+}
+
+fn check_says(text: &str, words: &str) {
+    assert!(text.contains(words), "{words:?} is not in {text:?}");
+}
+
+fn kill(card: &Value) {
+    let killed = Command::new("kill")
+        .args(["-KILL", &card["pid"].to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn it_goes_up_and_down_as_often_as_asked() {
+    let bed = Bed::new();
+    check_says(&bed.refused(&["status"]), "Start it with: paymesh sim up");
+    check_says(&bed.ok(&["up"]), "is up after");
+    let first = bed.card();
+    check_says(&bed.ok(&["up"]), "runs already");
+    assert_eq!(bed.card()["pid"], first["pid"]);
+    check_says(&bed.ok(&["status"]), first["azure"].as_str().unwrap());
+    check_says(&bed.ok(&["down"]), "is down");
+    assert!(!bed.file().exists());
+    check_says(&bed.ok(&["down"]), "No simulated cloud runs");
+    bed.ok(&["up"]);
+    assert_eq!(bed.card()["azure"], first["azure"], "the port stays");
+}
+
+#[test]
+fn it_starts_again_after_a_kill() {
+    let bed = Bed::new();
+    bed.ok(&["up"]);
+    let first = bed.card();
+    kill(&first);
+    check_says(&bed.ok(&["up"]), "is up after");
+    assert_ne!(bed.card()["pid"], first["pid"]);
+}
+
+#[test]
+fn two_at_once_start_one() {
+    let bed = Bed::new();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| bed.ok(&["up"]))).collect();
+        let said: Vec<String> = runs.into_iter().map(|run| run.join().unwrap()).collect();
+        assert_eq!(said.iter().filter(|text| text.contains("is up")).count(), 1);
+    });
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let bed = Bed::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    check_says(&bed.refused(&["up", "--port", &port]), &port);
+    bed.ok(&["up"]);
+}
+
+#[test]
+fn a_process_that_only_has_the_same_id_is_left_alone() {
+    let bed = Bed::new();
+    let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+    let record = format!(r#"{{"pid":{},"started":"1"}}"#, other.id());
+    let path: &Path = &bed.file().with_extension("process.json");
+    std::fs::write(path, record).unwrap();
+    check_says(&bed.ok(&["down"]), "No simulated cloud runs");
+    assert!(other.try_wait().unwrap().is_none(), "it was stopped");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
+fn its_clock_and_its_faults_can_be_changed() {
+    let bed = Bed::new();
+    bed.ok(&["up"]);
+    check_says(&bed.ok(&["clock", "--rate", "60"]), "60");
+    let fault = r#"{"id":"late","method":"PUT","action":{"kind":"delay","seconds":1}}"#;
+    check_says(&bed.ok(&["faults", "add", fault]), "late");
+    check_says(&bed.ok(&["faults", "list"]), "late");
+    bed.ok(&["faults", "clear"]);
+    assert!(!bed.ok(&["faults", "list"]).contains("late"));
+    check_says(&bed.refused(&["faults", "add", "{}"]), "no such fault");
+    check_says(&bed.ok(&["reset"]), "empty");
+}
