@@ -7,6 +7,7 @@
 
 mod azure;
 mod core;
+mod google;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -37,7 +38,10 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
-    match core::run(&Options::parse(), vec![Box::new(azure::Azure)]) {
+    match core::run(
+        &Options::parse(),
+        vec![Box::new(azure::Azure), Box::new(google::Google)],
+    ) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("paymesh-cloudsim: {error}");

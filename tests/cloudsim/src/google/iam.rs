@@ -1,0 +1,182 @@
+//! Service accounts, as far as nodes run as one.
+
+use serde_json::{Value, json};
+
+use super::{
+    access::{self, Caller},
+    json::text,
+    names::{draw, fingerprint, project_number},
+    project::PROJECTS,
+    refusal::Refusal,
+};
+use crate::core::World;
+
+const ACCOUNTS: &str = "google.accounts";
+
+/// The full name of an account.
+pub(crate) fn resource_of(email: &str) -> String {
+    format!("serviceAccounts/{email}")
+}
+
+/// Whether there is such an account: made by someone, or the default one of a project.
+pub(crate) fn exists(world: &World, email: &str) -> bool {
+    let default = "-compute@developer.gserviceaccount.com";
+    let number = email.strip_suffix(default);
+    let own = PROJECTS
+        .iter()
+        .any(|project| number == Some(project_number(project).to_string().as_str()));
+    own || world.store.find(ACCOUNTS, email).is_some()
+}
+
+/// Answers a request below `…/serviceAccounts`.
+pub(crate) fn answer(
+    world: &mut World,
+    caller: &Caller,
+    method: &str,
+    project: &str,
+    rest: &[&str],
+    verb: &str,
+    body: &Value,
+) -> Result<Value, Refusal> {
+    let resource = format!("projects/{project}");
+    match (method, rest, verb) {
+        ("GET", [], "") => {
+            caller.needs("iam.serviceAccounts.list", &resource)?;
+            let of_project = |account: &&Value| account["projectId"] == project;
+            let accounts: Vec<Value> = world
+                .store
+                .list(ACCOUNTS)
+                .map(|(_, account)| account)
+                .filter(of_project)
+                .cloned()
+                .collect();
+            Ok(if accounts.is_empty() {
+                json!({})
+            } else {
+                json!({ "accounts": accounts })
+            })
+        }
+        ("POST", [], "") => {
+            caller.needs("iam.serviceAccounts.create", &resource)?;
+            create(world, project, body)
+        }
+        ("GET", [email], "") => {
+            caller.needs("iam.serviceAccounts.get", &resource)?;
+            find(world, project, email)
+        }
+        ("PATCH", [email], "") => {
+            caller.needs("iam.serviceAccounts.update", &resource)?;
+            let mut account = find(world, project, email)?;
+            for field in ["displayName", "description"] {
+                if let Some(value) = body["serviceAccount"].get(field) {
+                    account[field] = value.clone();
+                }
+            }
+            let email = text(&account, "/email").to_owned();
+            world.store.put(ACCOUNTS, &email, account.clone());
+            Ok(account)
+        }
+        ("DELETE", [email], "") => {
+            caller.needs("iam.serviceAccounts.delete", &resource)?;
+            let account = find(world, project, email)?;
+            let email = text(&account, "/email").to_owned();
+            world.store.remove(ACCOUNTS, &email);
+            access::forget_policy(world, &resource_of(&email));
+            Ok(json!({}))
+        }
+        ("POST" | "GET", [email], "getIamPolicy") => {
+            caller.needs("iam.serviceAccounts.getIamPolicy", &resource)?;
+            let account = find(world, project, email)?;
+            Ok(access::policy(
+                world,
+                &resource_of(text(&account, "/email")),
+            ))
+        }
+        ("POST", [email], "setIamPolicy") => {
+            caller.needs("iam.serviceAccounts.setIamPolicy", &resource)?;
+            let account = find(world, project, email)?;
+            access::set_policy(
+                world,
+                &resource_of(text(&account, "/email")),
+                &body["policy"],
+            )
+        }
+        _ => Err(Refusal::no_such("Method not found.")),
+    }
+}
+
+fn create(world: &mut World, project: &str, body: &Value) -> Result<Value, Refusal> {
+    let id = text(body, "/accountId");
+    let good = (6..=30).contains(&id.len())
+        && id.starts_with(|first: char| first.is_ascii_lowercase())
+        && !id.ends_with('-')
+        && id
+            .chars()
+            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
+    if !good {
+        return Err(Refusal::invalid(format!(
+            "Invalid service account name \"{id}\": must be 6 to 30 lowercase letters, digits and dashes, starting with \
+             a letter."
+        )));
+    }
+    let email = format!("{id}@{project}.iam.gserviceaccount.com");
+    if exists(world, &email) {
+        return Err(Refusal::exists(format!(
+            "Service account {id} already exists within project projects/{project}."
+        )));
+    }
+    let made = world.clock.now();
+    let account = json!({
+        "name": format!("projects/{project}/serviceAccounts/{email}"),
+        "projectId": project,
+        "uniqueId": format!("1{:020}", draw(&format!("{email}{made}"), 99_999_999_999_999)),
+        "email": email,
+        "displayName": text(body, "/serviceAccount/displayName"),
+        "description": text(body, "/serviceAccount/description"),
+        "oauth2ClientId": format!("1{:020}", draw(&fingerprint(&email), 99_999_999_999_999)),
+        "etag": "MDEwMjE5MjA=",
+    });
+    world.store.put(ACCOUNTS, &email, account.clone());
+    Ok(account)
+}
+
+fn find(world: &World, project: &str, account_name: &str) -> Result<Value, Refusal> {
+    let mut of_project = world
+        .store
+        .list(ACCOUNTS)
+        .map(|(_, account)| account)
+        .filter(|account| project == "-" || account["projectId"] == project);
+    if let Some(account) = of_project
+        .find(|account| account["email"] == account_name || account["uniqueId"] == account_name)
+    {
+        return Ok(account.clone());
+    }
+    if exists(world, account_name) {
+        return Ok(json!({
+            "name": format!("projects/{project}/serviceAccounts/{account_name}"),
+            "projectId": project,
+            "uniqueId": format!("1{:020}", draw(account_name, 99_999_999_999_999)),
+            "email": account_name,
+            "displayName": "Compute Engine default service account",
+        }));
+    }
+    Err(Refusal::no_such(format!(
+        "Service account projects/{project}/serviceAccounts/{account_name} does not exist."
+    )))
+}
+
+/// Every live account.
+pub(crate) fn inventory(world: &World) -> Vec<Value> {
+    world
+        .store
+        .list(ACCOUNTS)
+        .map(|(_, account)| {
+            json!({
+                "cloud": "google",
+                "type": "iam.googleapis.com/ServiceAccount",
+                "id": account["name"],
+                "name": account["email"],
+            })
+        })
+        .collect()
+}
