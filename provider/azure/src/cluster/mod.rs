@@ -1,0 +1,420 @@
+//! A managed cluster (AKS), without its pools beyond the first.
+//!
+//! Created under `If-None-Match: *`; changed by rewriting what was read, under its etag. Versions
+//! go up one minor at a time, each time waiting for the pools. Which changes need a new cluster
+//! is the table [`IMMUTABLE`].
+
+mod version;
+mod want;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paymesh_cloud::Request;
+use paymesh_engine::{
+    Change, Child, Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Operation,
+    OperationId, Seen, Sent, Step,
+};
+use serde_json::{Value, json};
+
+pub(crate) use version::{Version, path as version_path};
+pub use want::{Access, ClusterWant, Features, Kms, Logs, NetworkWant, Power};
+
+use crate::{
+    ArmId, Azure, Pool,
+    connection::{api, version as api_version},
+    fault::fault,
+    operation, part, pool, tags,
+};
+
+/// What only a new cluster can change, and why (API 2026-05-01; reports of
+/// `PropertyChangeNotAllowed`).
+const IMMUTABLE: [(&str, &str); 11] = [
+    ("location", "a cluster cannot move to another region"),
+    (
+        "properties.dnsPrefix",
+        "the API server's name is fixed when the cluster is made",
+    ),
+    (
+        "properties.nodeResourceGroup",
+        "the nodes' group is fixed when the cluster is made",
+    ),
+    (
+        "properties.enableRBAC",
+        "access control is fixed when the cluster is made",
+    ),
+    (
+        "properties.networkProfile.podCidr",
+        "running pods hold addresses of the old range",
+    ),
+    (
+        "properties.networkProfile.serviceCidr",
+        "running services hold addresses of the old range",
+    ),
+    (
+        "properties.networkProfile.dnsServiceIP",
+        "every pod was started with the old address",
+    ),
+    (
+        "properties.apiServerAccessProfile.enablePrivateCluster",
+        "a private API server cannot become public, nor the other way round",
+    ),
+    (
+        "properties.apiServerAccessProfile.privateDNSZone",
+        "the private zone is fixed when the cluster is made",
+    ),
+    (
+        "properties.diskEncryptionSetID",
+        "disks are encrypted when they are made",
+    ),
+    (
+        "properties.networkProfile.loadBalancerSku",
+        "the load balancer's kind is fixed",
+    ),
+];
+
+/// What only the cloud writes (schema flags of API 2026-05-01).
+const READ_ONLY: [&str; 16] = [
+    "/id",
+    "/name",
+    "/type",
+    "/eTag",
+    "/systemData",
+    "/identity/principalId",
+    "/identity/tenantId",
+    "/properties/provisioningState",
+    "/properties/powerState",
+    "/properties/maxAgentPools",
+    "/properties/currentKubernetesVersion",
+    "/properties/fqdn",
+    "/properties/privateFQDN",
+    "/properties/azurePortalFQDN",
+    "/properties/resourceUID",
+    "/properties/status",
+];
+
+/// A managed cluster.
+pub struct Cluster {
+    azure: Azure,
+    want: ClusterWant,
+}
+
+/// The engine's name of a cluster.
+pub fn cluster_object_id(id: &ArmId) -> ObjectId {
+    ObjectId::new("managed cluster", id.folded())
+}
+
+/// One write that brings a cluster nearer to what is wanted.
+enum Act {
+    Start,
+    Update,
+    Upgrade(String),
+    Stop,
+}
+
+/// All that differs.
+#[derive(Default)]
+struct Differences {
+    replace: Vec<String>,
+    paths: Vec<String>,
+    acts: Vec<Act>,
+    steps: Vec<Step>,
+}
+
+impl Cluster {
+    /// The cluster that is wanted.
+    pub fn new(azure: &Azure, want: ClusterWant) -> Self {
+        Self {
+            azure: azure.clone(),
+            want,
+        }
+    }
+
+    fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
+        let mut fault = fault(self.id(), error);
+        if let Some(target) = &fault.attribute {
+            fault.attribute = Some(self.want.attributes.of(&format!("properties.{target}")));
+        }
+        fault
+    }
+
+    fn address(&self) -> String {
+        format!("{}?api-version={}", self.want.id, api_version::CLUSTERS)
+    }
+
+    async fn send(&self, request: Request) -> Result<Sent, Fault> {
+        let sent = self
+            .azure
+            .write(request, api_version::CLUSTERS, api::CLUSTERS)
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        Ok(operation::sent(
+            &self.azure,
+            self.id(),
+            &reply,
+            &self.address(),
+            false,
+        ))
+    }
+
+    fn differences(&self, seen: &Seen) -> Differences {
+        let (body, want) = (&seen.body, &self.want);
+        let mut all = Differences::default();
+        let name = want.id.name();
+        for path in part::differing(&want.part(), body) {
+            match IMMUTABLE
+                .iter()
+                .find(|(prefix, _)| part::within(&path, prefix))
+            {
+                Some((prefix, why)) => {
+                    all.replace
+                        .push(format!("{}: {why}", want.attributes.of(prefix)));
+                }
+                None => all.paths.push(want.attributes.of(&path)),
+            }
+        }
+        all.paths.dedup();
+        let stopped = text(body, "/properties/powerState/code") == Some("Stopped");
+        if stopped && want.power == Some(Power::Running) {
+            all.acts.push(Act::Start);
+            all.steps.push(Step::quiet(format!("start cluster {name}")));
+        }
+        let state = text(body, "/properties/provisioningState").unwrap_or("Succeeded");
+        let repair = ["failed", "canceled"]
+            .iter()
+            .any(|it| state.eq_ignore_ascii_case(it));
+        if repair || !all.paths.is_empty() {
+            all.acts.push(Act::Update);
+            all.steps.push(Step::quiet(if repair {
+                format!("send cluster {name} again: its last operation ended as {state}")
+            } else {
+                format!("update cluster {name}: {}", all.paths.join(", "))
+            }));
+        }
+        if repair {
+            all.paths.push("provisioningState".to_owned());
+        }
+        let upgrades = version_path(running_version(body), &want.kubernetes_version);
+        let mut from = running_version(body);
+        for to in &upgrades {
+            all.steps
+                .push(Step::disruptive(format!("control plane {from} -> {to}")));
+            from = to;
+        }
+        if !upgrades.is_empty() {
+            all.paths
+                .push(want.attributes.of("properties.kubernetesVersion"));
+        }
+        all.acts.extend(upgrades.iter().cloned().map(Act::Upgrade));
+        if !stopped && want.power == Some(Power::Stopped) {
+            all.acts.push(Act::Stop);
+            all.steps
+                .push(Step::disruptive(format!("stop cluster {name}")));
+        }
+        if matches!(all.acts.first(), Some(Act::Start))
+            || matches!(all.acts.last(), Some(Act::Stop))
+        {
+            all.paths.push(want.attributes.of("properties.powerState"));
+        }
+        all
+    }
+
+    /// The pools that must be settled before `act`.
+    fn after(&self, act: &Act, body: &Value) -> Vec<ObjectId> {
+        let pools = body
+            .pointer("/properties/agentPoolProfiles")
+            .and_then(Value::as_array);
+        let control_plane = Version::read(running_version(body)).map(|it| it.minor);
+        let behind = |profile: &Value| {
+            let version = text(profile, "/currentOrchestratorVersion")
+                .or_else(|| text(profile, "/orchestratorVersion"));
+            version.and_then(Version::read).map(|it| it.minor) < control_plane
+        };
+        let names = pools.into_iter().flatten().filter(|profile| match act {
+            Act::Upgrade(_) => behind(profile),
+            Act::Stop => true,
+            Act::Start | Act::Update => false,
+        });
+        names
+            .filter_map(|profile| text(profile, "/name"))
+            .map(|name| pool::pool_object_id(&self.want.id, name))
+            .collect()
+    }
+
+    /// What was read, ready to be sent back with changes.
+    fn rewritable(seen: &Seen) -> Value {
+        let mut body = part::without(seen.body.clone(), &READ_ONLY);
+        let pools = body
+            .pointer_mut("/properties/agentPoolProfiles")
+            .and_then(Value::as_array_mut);
+        for profile in pools.into_iter().flatten() {
+            *profile = part::without(profile.take(), &pool::READ_ONLY_PROFILE);
+        }
+        body
+    }
+
+    fn rewrite(&self, seen: &Seen, body: Value) -> Request {
+        let request = Request::put(self.want.id.as_str(), body);
+        match etag(&seen.body) {
+            Some(etag) => request.if_match(etag),
+            None => request,
+        }
+    }
+}
+
+/// The version that runs, or that is being made to run.
+fn running_version(body: &Value) -> &str {
+    text(body, "/properties/currentKubernetesVersion")
+        .or_else(|| text(body, "/properties/kubernetesVersion"))
+        .unwrap_or_default()
+}
+
+pub(crate) fn text<'a>(body: &'a Value, path: &str) -> Option<&'a str> {
+    body.pointer(path)?.as_str().filter(|it| !it.is_empty())
+}
+
+/// The etag: at the top of a cluster, among the properties of a pool.
+pub(crate) fn etag(body: &Value) -> Option<&str> {
+    ["/eTag", "/etag", "/properties/eTag"]
+        .iter()
+        .find_map(|path| text(body, path))
+}
+
+#[async_trait]
+impl Object for Cluster {
+    fn id(&self) -> ObjectId {
+        cluster_object_id(&self.want.id)
+    }
+
+    fn needs(&self) -> Vec<ObjectId> {
+        self.want.needs.clone()
+    }
+
+    fn locks(&self) -> Vec<LockKey> {
+        vec![LockKey::new(self.want.id.folded())]
+    }
+
+    fn carries_holder(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
+        let found = self
+            .azure
+            .observe(
+                &self.want.id,
+                api_version::CLUSTERS,
+                api::CLUSTERS,
+                &cx.mark,
+            )
+            .await;
+        let mut observation = found.map_err(|error| self.fault(&error))?;
+        if let Observation::Present(seen) = &mut observation {
+            seen.incarnation = text(&seen.body, "/properties/resourceUID").map(str::to_owned);
+        }
+        Ok(observation)
+    }
+
+    async fn children(&self, cx: &Context, _: &Seen) -> Result<Vec<Child>, Fault> {
+        let path = format!("{}/agentPools", self.want.id);
+        let query = [("api-version", api_version::CLUSTERS)];
+        let listed = self.azure.list(&path, &query, api::CLUSTERS).await;
+        let children = listed.map_err(|error| self.fault(&error))?.into_iter();
+        Ok(children
+            .filter_map(|body| {
+                let name = body.get("name")?.as_str()?.to_owned();
+                let object = Pool::found(&self.azure, &self.want.id, &name);
+                Some(Child {
+                    object: Arc::new(object),
+                    seen: pool::seen(body, &cx.mark),
+                })
+            })
+            .collect())
+    }
+
+    fn differ(&self, _: &Context, seen: &Seen) -> Difference {
+        let found = self.differences(seen);
+        if !found.replace.is_empty() {
+            return Difference::Replace(found.replace);
+        }
+        match found.acts.first() {
+            None => Difference::Same,
+            Some(first) => Difference::Change(Change {
+                after: self.after(first, &seen.body),
+                paths: found.paths,
+                steps: found.steps,
+            }),
+        }
+    }
+
+    async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
+        let want = &self.want;
+        let Some(seen) = seen else {
+            self.azure.inhabit(&want.id);
+            let mut body = part::compact(want.part());
+            body["tags"] = tags::marked(&want.tags, &cx.mark, Some(&cx.holder));
+            body["properties"]["kubernetesVersion"] = want.kubernetes_version.as_str().into();
+            let prefix = want.dns_prefix.as_deref().unwrap_or(want.id.name());
+            body["properties"]["dnsPrefix"] = prefix.into();
+            let pools: Vec<_> = want.pools.iter().map(|it| it.profile(&cx.mark)).collect();
+            body["properties"]["agentPoolProfiles"] = pools.into();
+            return self
+                .send(Request::put(want.id.as_str(), body).if_absent())
+                .await;
+        };
+        match self.differences(seen).acts.first() {
+            None => Ok(Sent::Done),
+            Some(Act::Start) => {
+                self.send(Request::post(format!("{}/start", want.id), Value::Null))
+                    .await
+            }
+            Some(Act::Stop) => {
+                self.send(Request::post(format!("{}/stop", want.id), Value::Null))
+                    .await
+            }
+            Some(Act::Update) => {
+                let mut body = Self::rewritable(seen);
+                let part = want.part();
+                if !part::differing(&json!({"identity": part["identity"]}), &seen.body).is_empty() {
+                    body["identity"] = json!({});
+                }
+                part::merge(&part, &mut body);
+                self.send(self.rewrite(seen, body)).await
+            }
+            Some(Act::Upgrade(to)) => {
+                let mut body = Self::rewritable(seen);
+                body["properties"]["kubernetesVersion"] = to.as_str().into();
+                self.send(self.rewrite(seen, body)).await
+            }
+        }
+    }
+
+    async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let tags = tags::remarked(&seen.body, &cx.mark, &cx.holder);
+        self.send(Request::patch(self.want.id.as_str(), json!({"tags": tags})))
+            .await
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        let request = Request::delete(self.want.id.as_str());
+        match self
+            .azure
+            .write(request, api_version::CLUSTERS, api::CLUSTERS)
+            .await
+        {
+            Ok(reply) => Ok(operation::sent(
+                &self.azure,
+                self.id(),
+                &reply,
+                &self.address(),
+                true,
+            )),
+            Err(error) if error.is_not_found() => Ok(Sent::Done),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {
+        operation::resume(&self.azure, self.id(), id)
+    }
+}

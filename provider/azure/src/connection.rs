@@ -1,0 +1,250 @@
+//! The connection to Azure that all objects share.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use paymesh_clock::Clock;
+use paymesh_cloud::{
+    Client, Error, Rate, Reply, Request, TokenSource, VerbClass, is_loopback, transport,
+};
+use paymesh_engine::{Busy, Mark, Observation};
+use serde_json::Value;
+use url::Url;
+
+use crate::{ArmId, Credential, Sovereign, credentials::Source, tags};
+
+/// API versions, one per resource provider.
+pub(crate) mod version {
+    pub(crate) const GROUPS: &str = "2025-04-01";
+    pub(crate) const SUBSCRIPTIONS: &str = "2022-12-01";
+    pub(crate) const CLUSTERS: &str = "2026-05-01";
+    pub(crate) const IDENTITIES: &str = "2024-11-30";
+    pub(crate) const ROLES: &str = "2022-04-01";
+    pub(crate) const SKUS: &str = "2021-07-01";
+    pub(crate) const USAGES: &str = "2024-11-01";
+    pub(crate) const NETWORKS: &str = "2025-05-01";
+}
+
+/// Names of the throttle budgets.
+pub(crate) mod api {
+    pub(crate) const ARM: &str = "arm";
+    pub(crate) const CLUSTERS: &str = "managedClusters";
+    pub(crate) const POOLS: &str = "agentPools";
+}
+
+/// How to reach Azure.
+#[derive(Clone, Debug)]
+pub struct AzureSettings {
+    /// Which of the Azure clouds.
+    pub sovereign: Sovereign,
+    /// Another resource manager than the cloud's own.
+    pub endpoint: Option<String>,
+    /// Another token issuer than the cloud's own.
+    pub authority: Option<String>,
+    /// A certificate authority (PEM) that is trusted besides the machine's.
+    pub extra_ca: Option<Vec<u8>>,
+    /// How to sign in.
+    pub credential: Credential,
+    /// The clock of every wait.
+    pub clock: Clock,
+}
+
+/// The connection to Azure. Clones share it.
+#[derive(Clone)]
+pub struct Azure {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    /// Groups that something was created in by this process: not empty, whatever a list says.
+    inhabited: Mutex<BTreeSet<String>>,
+}
+
+impl Azure {
+    /// Connects; nothing is sent yet.
+    pub fn connect(settings: AzureSettings) -> Result<Self, Error> {
+        let base = settings
+            .endpoint
+            .unwrap_or_else(|| settings.sovereign.resource_manager().to_owned());
+        let authority = settings
+            .authority
+            .unwrap_or_else(|| settings.sovereign.authority().to_owned());
+        let local = Url::parse(&authority).is_ok_and(|url| is_loopback(&url));
+        let source = Source {
+            credential: settings.credential,
+            authority,
+            scope: settings.sovereign.scope(),
+            http: transport(settings.extra_ca.as_deref(), local)?,
+        };
+        Self::with_tokens(&base, settings.clock, settings.extra_ca, Arc::new(source))
+    }
+
+    /// Connects with tokens from elsewhere.
+    pub fn with_tokens(
+        base: &str,
+        clock: Clock,
+        extra_ca: Option<Vec<u8>>,
+        tokens: Arc<dyn TokenSource>,
+    ) -> Result<Self, Error> {
+        // Rates of the AKS resource provider (rate-limits.apis.io, quoting aks/quotas-skus-regions)
+        // and of ARM per principal and region (request-limits-and-throttling).
+        let rate = |burst, seconds| Rate {
+            burst,
+            refill: Duration::from_secs(seconds),
+        };
+        let fast = |burst, ms| Rate {
+            burst,
+            refill: Duration::from_millis(ms),
+        };
+        let mut builder = Client::builder(base, clock, tokens)
+            .request_id_header("x-ms-client-request-id")
+            .budget(api::CLUSTERS, VerbClass::Write, rate(20, 60))
+            .budget(api::POOLS, VerbClass::Write, rate(20, 60))
+            .budget(api::CLUSTERS, VerbClass::Read, rate(60, 1))
+            .budget(api::ARM, VerbClass::Read, fast(250, 40))
+            .budget(api::ARM, VerbClass::Write, fast(200, 100))
+            .budget(api::ARM, VerbClass::Delete, fast(200, 100));
+        if let Some(pem) = extra_ca {
+            builder = builder.extra_ca(pem);
+        }
+        let client = builder.build()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                client,
+                inhabited: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The HTTP client.
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// Forgets all shared reads: a new run begins.
+    pub fn forget_reads(&self) {
+        self.inner.client.forget_reads();
+    }
+
+    /// Reads `path`; `None` if it does not exist.
+    pub(crate) async fn read(
+        &self,
+        path: &str,
+        version: &str,
+        api: &'static str,
+    ) -> Result<Option<Value>, Error> {
+        let request = Request::get(path)
+            .query("api-version", version)
+            .api(api)
+            .shared();
+        match self.inner.client.send(request).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All pages of the list at `path`.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        api: &'static str,
+    ) -> Result<Vec<Value>, Error> {
+        let mut request = Request::get(path).api(api).shared();
+        for (key, value) in query {
+            request = request.query(key, *value);
+        }
+        let mut all = Vec::new();
+        // A list longer than this is not one we know how to use.
+        for _ in 0..1000 {
+            let mut body = self.inner.client.send(request).await?.body;
+            if let Some(Value::Array(items)) = body.get_mut("value").map(Value::take) {
+                all.extend(items);
+            }
+            match body
+                .get("nextLink")
+                .and_then(Value::as_str)
+                .filter(|it| !it.is_empty())
+            {
+                Some(next) => request = Request::get(next).api(api).shared(),
+                None => break,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Sends a write.
+    pub(crate) async fn write(
+        &self,
+        request: Request,
+        version: &str,
+        api: &'static str,
+    ) -> Result<Reply, Error> {
+        self.inner
+            .client
+            .send(request.query("api-version", version).api(api))
+            .await
+    }
+
+    /// Notes that something is about to be created in the group of `id`.
+    pub(crate) fn inhabit(&self, id: &ArmId) {
+        if let Some(group) = id.group_id() {
+            let mut inhabited = self
+                .inner
+                .inhabited
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            inhabited.insert(group.folded());
+        }
+    }
+
+    /// Whether this process has created something in `group`.
+    pub(crate) fn is_inhabited(&self, group: &ArmId) -> bool {
+        let inhabited = self
+            .inner
+            .inhabited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        inhabited.contains(&group.folded())
+    }
+}
+
+impl Azure {
+    /// Observes the ARM object `id`: absent, or present with its mark, holder and business.
+    pub(crate) async fn observe(
+        &self,
+        id: &ArmId,
+        version: &str,
+        api: &'static str,
+        mark: &Mark,
+    ) -> Result<Observation, Error> {
+        let Some(body) = self.read(id.as_str(), version, api).await? else {
+            return Ok(Observation::Absent);
+        };
+        let busy = busy(&body);
+        if busy.is_some() {
+            // Whoever waits for it to rest must not be shown this answer again.
+            self.client().forget_reads_around(id.as_str());
+        }
+        let mut seen = tags::seen(body, mark);
+        seen.busy = busy.map(|what| Busy {
+            what,
+            operation: None,
+        });
+        Ok(Observation::Present(seen))
+    }
+}
+
+/// What works on the object that `body` describes, if something does.
+pub(crate) fn busy(body: &Value) -> Option<String> {
+    let state = body.pointer("/properties/provisioningState")?.as_str()?;
+    let rests = ["succeeded", "failed", "canceled"]
+        .iter()
+        .any(|it| state.eq_ignore_ascii_case(it));
+    (!rests).then(|| state.to_owned())
+}

@@ -1,0 +1,145 @@
+//! When Azure may upgrade a cluster by itself.
+
+use async_trait::async_trait;
+use paymesh_cloud::Request;
+use paymesh_engine::{
+    Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Ownership, Seen, Sent,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    ArmId, Azure, cluster_object_id,
+    connection::{api, version},
+    fault::fault,
+    part,
+};
+
+/// A maintenance configuration as it is wanted.
+#[derive(Clone, Debug)]
+pub struct MaintenanceWant {
+    /// The cluster.
+    pub cluster: ArmId,
+    /// What it governs: `aksManagedAutoUpgradeSchedule` or `aksManagedNodeOSUpgradeSchedule`.
+    pub name: String,
+    /// The weekday of the window, like `Sunday`.
+    pub day_of_week: String,
+    /// Start of the window, like `02:00`.
+    pub start_time: String,
+    /// Length of the window.
+    pub hours: u32,
+    /// The time zone, as `+01:00`.
+    pub utc_offset: String,
+    /// Dates without maintenance, first and last day as `2026-12-20`.
+    pub excluded: Vec<(String, String)>,
+}
+
+/// A maintenance configuration.
+pub struct Maintenance {
+    azure: Azure,
+    want: MaintenanceWant,
+}
+
+impl Maintenance {
+    /// The configuration that is wanted.
+    pub fn new(azure: &Azure, want: MaintenanceWant) -> Self {
+        Self {
+            azure: azure.clone(),
+            want,
+        }
+    }
+
+    fn arm_id(&self) -> ArmId {
+        self.want
+            .cluster
+            .child("maintenanceConfigurations", &self.want.name)
+    }
+
+    fn part(&self) -> Value {
+        let want = &self.want;
+        let excluded: Vec<_> = want
+            .excluded
+            .iter()
+            .map(|(start, end)| json!({"start": start, "end": end}))
+            .collect();
+        json!({"properties": {"maintenanceWindow": {
+            "schedule": {"weekly": {"intervalWeeks": 1, "dayOfWeek": want.day_of_week}},
+            "durationHours": want.hours,
+            "startTime": want.start_time,
+            "utcOffset": want.utc_offset,
+            "notAllowedDates": excluded,
+        }}})
+    }
+
+    fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
+        fault(self.id(), error)
+    }
+}
+
+#[async_trait]
+impl Object for Maintenance {
+    fn id(&self) -> ObjectId {
+        ObjectId::new("maintenance configuration", self.arm_id().folded())
+    }
+
+    fn parent(&self) -> Option<ObjectId> {
+        Some(cluster_object_id(&self.want.cluster))
+    }
+
+    fn goes_with_parent(&self) -> bool {
+        true
+    }
+
+    fn locks(&self) -> Vec<LockKey> {
+        vec![LockKey::new(self.want.cluster.folded())]
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let id = self.arm_id();
+        let found = self
+            .azure
+            .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
+            .await;
+        Ok(match found.map_err(|error| self.fault(&error))? {
+            None => Observation::Absent,
+            Some(body) => {
+                let mut seen = Seen::new(body);
+                seen.ownership = Ownership::FollowsParent;
+                Observation::Present(seen)
+            }
+        })
+    }
+
+    fn differ(&self, _: &Context, seen: &Seen) -> Difference {
+        let paths = part::differing(&self.part(), &seen.body);
+        if paths.is_empty() {
+            return Difference::Same;
+        }
+        let short = |path: String| path.trim_start_matches("properties.").to_owned();
+        Difference::change(paths.into_iter().map(short).collect())
+    }
+
+    async fn apply(&self, _: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
+        let known = seen.map(|seen| json!({"properties": seen.body["properties"]}));
+        let mut body = known.unwrap_or_default();
+        part::merge(&self.part(), &mut body);
+        let request = Request::put(self.arm_id().as_str(), body);
+        let sent = self
+            .azure
+            .write(request, version::CLUSTERS, api::CLUSTERS)
+            .await;
+        sent.map(|_| Sent::Done).map_err(|error| self.fault(&error))
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        let request = Request::delete(self.arm_id().as_str());
+        match self
+            .azure
+            .write(request, version::CLUSTERS, api::CLUSTERS)
+            .await
+        {
+            Ok(_) => Ok(Sent::Done),
+            Err(error) if error.is_not_found() => Ok(Sent::Done),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+}

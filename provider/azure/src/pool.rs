@@ -1,0 +1,537 @@
+//! An agent pool: counts, labels, taints and versions change in place, the machines themselves
+//! do not.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use paymesh_cloud::Request;
+use paymesh_engine::{
+    Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
+    OperationId, Ownership, Seen, Sent, Step,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ArmId, Attributes, Azure,
+    cluster::{Version, etag, text, version_path},
+    cluster_object_id,
+    connection::{api, version},
+    fault::fault,
+    operation, part, tags,
+};
+
+/// What only a new pool can change (API 2026-05-01; reports of `PropertyChangeNotAllowed`).
+const IMMUTABLE: [(&str, &str); 12] = [
+    ("properties.vmSize", "machines keep their size"),
+    ("properties.availabilityZones", "machines keep their zones"),
+    ("properties.osDiskSizeGB", "machines keep their disk"),
+    ("properties.osDiskType", "machines keep their disk"),
+    ("properties.osType", "machines keep their operating system"),
+    ("properties.osSKU", "machines keep their operating system"),
+    ("properties.vnetSubnetID", "machines keep their subnet"),
+    (
+        "properties.maxPods",
+        "the nodes' address ranges are sized by it",
+    ),
+    (
+        "properties.scaleSetPriority",
+        "spot and regular machines do not mix",
+    ),
+    (
+        "properties.enableFIPS",
+        "it is a property of the node image",
+    ),
+    (
+        "properties.enableEncryptionAtHost",
+        "it is a property of the machines",
+    ),
+    ("properties.kubeletDiskType", "machines keep their disk"),
+];
+
+/// What only the cloud writes, in a pool and in the profile inside a cluster.
+pub(crate) const READ_ONLY: [&str; 9] = [
+    "/id",
+    "/name",
+    "/type",
+    "/properties/eTag",
+    "/properties/currentOrchestratorVersion",
+    "/properties/provisioningState",
+    "/properties/powerState",
+    "/properties/nodeImageVersion",
+    "/properties/status",
+];
+pub(crate) const READ_ONLY_PROFILE: [&str; 6] = [
+    "/eTag",
+    "/currentOrchestratorVersion",
+    "/provisioningState",
+    "/powerState",
+    "/nodeImageVersion",
+    "/status",
+];
+
+/// Labels and taints below this are the cloud's own.
+const SYSTEM: &str = "kubernetes.azure.com/";
+
+/// A pool as it is wanted, in Azure's words.
+#[derive(Clone, Debug)]
+pub struct PoolWant {
+    /// Its name: 1 to 12 lower-case letters and digits.
+    pub name: String,
+    /// What may run on it.
+    pub mode: PoolMode,
+    /// The machine type.
+    pub vm_size: String,
+    /// How many nodes.
+    pub scale: Scale,
+    /// Zones to spread over; none means Azure's choice.
+    pub zones: Vec<String>,
+    /// Size of the disk; Azure's choice if not set.
+    pub os_disk_gb: Option<u32>,
+    /// `Ephemeral` or `Managed`; Azure's choice if not set.
+    pub os_disk_type: Option<String>,
+    /// `AzureLinux`, `Ubuntu`, …; Azure's choice if not set.
+    pub os_sku: Option<String>,
+    /// The nodes' subnet; one of Azure's own if not set.
+    pub subnet: Option<ArmId>,
+    /// Pods per node; Azure's choice if not set.
+    pub max_pods: Option<u32>,
+    /// Labels of the nodes.
+    pub labels: BTreeMap<String, String>,
+    /// Labels that the user had and has no more.
+    pub removed_labels: Vec<String>,
+    /// Taints of the nodes, as `key=value:NoSchedule`.
+    pub taints: Vec<String>,
+    /// Tags of the user.
+    pub tags: BTreeMap<String, String>,
+    /// Machines that Azure may take back.
+    pub spot: bool,
+    /// Nodes added while upgrading: a number or a percentage.
+    pub max_surge: Option<String>,
+    /// How long a node may take to drain while upgrading.
+    pub drain_timeout_minutes: Option<u32>,
+    /// Disks and caches are encrypted on the machine itself.
+    pub encryption_at_host: bool,
+    /// DNS answers are cached on each node.
+    pub dns_cache: bool,
+    /// The lowest version wanted; the control plane leads.
+    pub kubernetes_version: String,
+    /// How the user knows the fields.
+    pub attributes: Attributes,
+}
+
+/// What may run on a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMode {
+    /// What the cluster itself needs, and more.
+    System,
+    /// Workloads only; may have no nodes.
+    User,
+}
+
+/// How many nodes a pool has, over all its zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// As many as this.
+    Fixed(u32),
+    /// As many as the autoscaler finds right.
+    Auto {
+        /// Not less.
+        min: u32,
+        /// Not more.
+        max: u32,
+    },
+}
+
+/// An agent pool.
+pub struct Pool {
+    azure: Azure,
+    cluster: ArmId,
+    name: String,
+    want: Option<PoolWant>,
+}
+
+/// The engine's name of the pool `name` of `cluster`.
+pub fn pool_object_id(cluster: &ArmId, name: &str) -> ObjectId {
+    ObjectId::new("agent pool", cluster.child("agentPools", name).folded())
+}
+
+impl PoolWant {
+    /// A pool with nothing special.
+    pub fn new(name: &str, mode: PoolMode, vm_size: &str, scale: Scale) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode,
+            vm_size: vm_size.to_owned(),
+            scale,
+            zones: Vec::new(),
+            os_disk_gb: None,
+            os_disk_type: None,
+            os_sku: None,
+            subnet: None,
+            max_pods: None,
+            labels: BTreeMap::new(),
+            removed_labels: Vec::new(),
+            taints: Vec::new(),
+            tags: BTreeMap::new(),
+            spot: false,
+            max_surge: None,
+            drain_timeout_minutes: None,
+            encryption_at_host: false,
+            dns_cache: false,
+            kubernetes_version: String::new(),
+            attributes: Attributes::default(),
+        }
+    }
+
+    /// The managed part of the body. Nulls want absence.
+    fn part(&self) -> Value {
+        let priority = if self.spot { "Spot" } else { "Regular" };
+        let mut properties = json!({
+            "mode": match self.mode { PoolMode::System => "System", PoolMode::User => "User" },
+            "vmSize": self.vm_size,
+            "osType": "Linux",
+            "type": "VirtualMachineScaleSets",
+            "nodeTaints": self.taints,
+            "tags": self.tags,
+        });
+        // What is Azure's default is compared only where it could be otherwise.
+        if self.spot {
+            properties["scaleSetPriority"] = priority.into();
+            properties["scaleSetEvictionPolicy"] = "Delete".into();
+            properties["spotMaxPrice"] = (-1).into();
+        }
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                properties[key] = value;
+            }
+        };
+        match self.scale {
+            Scale::Fixed(count) => {
+                set("enableAutoScaling", Some(false.into()));
+                set("count", Some(count.into()));
+                set("minCount", Some(Value::Null));
+                set("maxCount", Some(Value::Null));
+            }
+            Scale::Auto { min, max } => {
+                set("enableAutoScaling", Some(true.into()));
+                set("minCount", Some(min.into()));
+                set("maxCount", Some(max.into()));
+            }
+        }
+        set(
+            "availabilityZones",
+            (!self.zones.is_empty()).then(|| json!(self.zones)),
+        );
+        set("osDiskSizeGB", self.os_disk_gb.map(Value::from));
+        set("osDiskType", self.os_disk_type.as_deref().map(Value::from));
+        set("osSKU", self.os_sku.as_deref().map(Value::from));
+        set(
+            "vnetSubnetID",
+            self.subnet.as_ref().map(|it| it.as_str().into()),
+        );
+        set("maxPods", self.max_pods.map(Value::from));
+        set(
+            "enableEncryptionAtHost",
+            self.encryption_at_host.then_some(Value::Bool(true)),
+        );
+        set(
+            "localDNSProfile",
+            self.dns_cache.then(|| json!({"mode": "Required"})),
+        );
+        let mut upgrades = Map::new();
+        if let Some(surge) = &self.max_surge {
+            upgrades.insert("maxSurge".to_owned(), surge.as_str().into());
+        }
+        if let Some(minutes) = self.drain_timeout_minutes {
+            upgrades.insert("drainTimeoutInMinutes".to_owned(), minutes.into());
+        }
+        set(
+            "upgradeSettings",
+            (!upgrades.is_empty()).then_some(Value::Object(upgrades)),
+        );
+        let mut labels: Map<String, Value> = self
+            .removed_labels
+            .iter()
+            .map(|key| (key.clone(), Value::Null))
+            .collect();
+        labels.extend(
+            self.labels
+                .iter()
+                .map(|(key, value)| (key.clone(), value.as_str().into())),
+        );
+        set(
+            "nodeLabels",
+            (!labels.is_empty()).then_some(Value::Object(labels)),
+        );
+        json!({"properties": properties})
+    }
+
+    /// The managed part, given what is there: the cloud's own taints stay.
+    fn part_over(&self, seen: &Seen) -> Value {
+        let mut part = self.part();
+        let there = seen
+            .body
+            .pointer("/properties/nodeTaints")
+            .and_then(Value::as_array);
+        let systems = there.into_iter().flatten().filter(|taint| {
+            taint.as_str().is_some_and(|it| {
+                it.starts_with(SYSTEM) && !self.taints.iter().any(|own| own == it)
+            })
+        });
+        if let Some(taints) = part["properties"]["nodeTaints"].as_array_mut() {
+            taints.extend(systems.cloned());
+        }
+        part
+    }
+
+    /// The properties of a pool that is to be made.
+    fn fresh(&self, mark: &Mark) -> Value {
+        let mut properties = part::compact(self.part())["properties"].take();
+        properties["tags"] = tags::marked(&self.tags, mark, None);
+        if let Scale::Auto { min, .. } = self.scale {
+            let least = u32::from(self.mode == PoolMode::System);
+            properties["count"] = min.max(least).into();
+        }
+        properties
+    }
+
+    /// The pool as a part of the cluster that is to be made.
+    pub(crate) fn profile(&self, mark: &Mark) -> Value {
+        let mut profile = self.fresh(mark);
+        profile["name"] = self.name.as_str().into();
+        profile
+    }
+}
+
+impl Pool {
+    /// The pool of `cluster` that is wanted.
+    pub fn new(azure: &Azure, cluster: &ArmId, want: PoolWant) -> Self {
+        let name = want.name.clone();
+        Self {
+            azure: azure.clone(),
+            cluster: cluster.clone(),
+            name,
+            want: Some(want),
+        }
+    }
+
+    /// The pool called `name`, to be looked at or deleted only.
+    pub fn found(azure: &Azure, cluster: &ArmId, name: &str) -> Self {
+        let (azure, cluster) = (azure.clone(), cluster.clone());
+        Self {
+            azure,
+            cluster,
+            name: name.to_owned(),
+            want: None,
+        }
+    }
+
+    fn arm_id(&self) -> ArmId {
+        self.cluster.child("agentPools", &self.name)
+    }
+
+    fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
+        let mut fault = fault(self.id(), error);
+        if let (Some(target), Some(want)) = (&fault.attribute, &self.want) {
+            fault.attribute = Some(want.attributes.of(&format!("properties.{target}")));
+        }
+        fault
+    }
+
+    async fn send(&self, request: Request, deleting: bool) -> Result<Sent, Fault> {
+        let reply = match self
+            .azure
+            .write(request, version::CLUSTERS, api::POOLS)
+            .await
+        {
+            Err(error) if deleting && error.is_not_found() => return Ok(Sent::Done),
+            sent => sent.map_err(|error| self.fault(&error))?,
+        };
+        let address = format!("{}?api-version={}", self.arm_id(), version::CLUSTERS);
+        Ok(operation::sent(
+            &self.azure,
+            self.id(),
+            &reply,
+            &address,
+            deleting,
+        ))
+    }
+
+    /// The version to go to next: the control plane's, one minor at a time.
+    fn upgrade(&self, cx: &Context, seen: &Seen) -> Option<(String, String)> {
+        let current = running_version(&seen.body)?;
+        let cluster = cx.seen(&cluster_object_id(&self.cluster))?;
+        let leader = text(&cluster.body, "/properties/currentKubernetesVersion")
+            .or_else(|| text(&cluster.body, "/properties/kubernetesVersion"))?;
+        let minor = |it: &str| Version::read(it).map(|it| it.minor);
+        // The same minor is new enough: patches are the upgrade channel's business.
+        if minor(current)? >= minor(leader)? {
+            return None;
+        }
+        let next = version_path(current, leader).into_iter().next()?;
+        Some((current.to_owned(), next))
+    }
+}
+
+fn running_version(body: &Value) -> Option<&str> {
+    text(body, "/properties/currentOrchestratorVersion")
+        .or_else(|| text(body, "/properties/orchestratorVersion"))
+}
+
+/// A pool's body as the engine sees it.
+pub(crate) fn seen(body: Value, mark: &Mark) -> Seen {
+    let tags = body
+        .pointer("/properties/tags")
+        .cloned()
+        .unwrap_or_default();
+    let busy = crate::connection::busy(&body);
+    let mut seen = Seen::new(body);
+    seen.ownership = match tags::ownership(&tags, mark) {
+        // Pools made together with their cluster by other tools bear nothing.
+        Ownership::Unmarked => Ownership::FollowsParent,
+        other => other,
+    };
+    seen.busy = busy.map(|what| paymesh_engine::Busy {
+        what,
+        operation: None,
+    });
+    seen
+}
+
+#[async_trait]
+impl Object for Pool {
+    fn id(&self) -> ObjectId {
+        pool_object_id(&self.cluster, &self.name)
+    }
+
+    fn parent(&self) -> Option<ObjectId> {
+        Some(cluster_object_id(&self.cluster))
+    }
+
+    fn goes_with_parent(&self) -> bool {
+        true
+    }
+
+    fn locks(&self) -> Vec<LockKey> {
+        vec![LockKey::new(self.cluster.folded())]
+    }
+
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
+        let id = self.arm_id();
+        let found = self
+            .azure
+            .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
+            .await;
+        let Some(body) = found.map_err(|error| self.fault(&error))? else {
+            return Ok(Observation::Absent);
+        };
+        let seen = seen(body, &cx.mark);
+        if seen.busy.is_some() {
+            self.azure.client().forget_reads_around(id.as_str());
+        }
+        Ok(Observation::Present(seen))
+    }
+
+    fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
+        let Some(want) = &self.want else {
+            return Difference::Same;
+        };
+        let (mut replace, mut paths, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        for path in part::differing(&want.part_over(seen), &seen.body) {
+            match IMMUTABLE
+                .iter()
+                .find(|(prefix, _)| part::within(&path, prefix))
+            {
+                Some((prefix, why)) => {
+                    replace.push(format!("{}: {why}", want.attributes.of(prefix)));
+                }
+                None => paths.push(want.attributes.of(&path)),
+            }
+        }
+        let is_spot = text(&seen.body, "/properties/scaleSetPriority")
+            .is_some_and(|it| it.eq_ignore_ascii_case("spot"));
+        if is_spot && !want.spot {
+            let attribute = want.attributes.of("properties.scaleSetPriority");
+            replace.push(format!("{attribute}: spot and regular machines do not mix"));
+        }
+        if !replace.is_empty() {
+            return Difference::Replace(replace);
+        }
+        if !paths.is_empty() {
+            steps.push(Step::quiet(format!(
+                "update pool {}: {}",
+                self.name,
+                paths.join(", ")
+            )));
+        }
+        let state = text(&seen.body, "/properties/provisioningState").unwrap_or("Succeeded");
+        if paths.is_empty()
+            && ["failed", "canceled"]
+                .iter()
+                .any(|it| state.eq_ignore_ascii_case(it))
+        {
+            paths.push("provisioningState".to_owned());
+            steps.push(Step::quiet(format!(
+                "send pool {} again: its last operation ended as {state}",
+                self.name
+            )));
+        }
+        if let Some((from, to)) = self.upgrade(cx, seen) {
+            paths.push(want.attributes.of("properties.orchestratorVersion"));
+            steps.push(Step::disruptive(format!(
+                "pool {} {from} -> {to}",
+                self.name
+            )));
+        }
+        if steps.is_empty() {
+            return Difference::Same;
+        }
+        Difference::Change(Change {
+            paths,
+            steps,
+            after: Vec::new(),
+        })
+    }
+
+    async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
+        let Some(want) = &self.want else {
+            return Ok(Sent::Done);
+        };
+        let id = self.arm_id();
+        let Some(seen) = seen else {
+            let body = json!({"properties": want.fresh(&cx.mark)});
+            return self
+                .send(Request::put(id.as_str(), body).if_absent(), false)
+                .await;
+        };
+        let mut body = part::without(seen.body.clone(), &READ_ONLY);
+        let part = want.part_over(seen);
+        let failed = text(&seen.body, "/properties/provisioningState").is_some_and(|it| {
+            ["failed", "canceled"]
+                .iter()
+                .any(|end| it.eq_ignore_ascii_case(end))
+        });
+        if !failed && part::differing(&part, &seen.body).is_empty() {
+            if let Some((_, to)) = self.upgrade(cx, seen) {
+                body["properties"]["orchestratorVersion"] = to.into();
+            }
+        } else {
+            part::merge(&part, &mut body);
+        }
+        let request = Request::put(id.as_str(), body);
+        let request = match etag(&seen.body) {
+            Some(etag) => request.if_match(etag),
+            None => request,
+        };
+        self.send(request, false).await
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        self.send(Request::delete(self.arm_id().as_str()), true)
+            .await
+    }
+
+    fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {
+        operation::resume(&self.azure, self.id(), id)
+    }
+}
