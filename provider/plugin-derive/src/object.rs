@@ -199,6 +199,10 @@ fn prove_field(
             format!("`{name}` needs a doc comment: it is what users read"),
         );
     }
+    check_name(&ident, &name, kind, problems);
+    if option_of(&field.ty).and_then(option_of).is_some() {
+        problems.at(&field.ty, "a value is null or not: one `Option` is enough");
+    }
     let mut proven = Field {
         visibility: field.vis.clone(),
         ty: field.ty.clone(),
@@ -262,6 +266,35 @@ fn prove_field(
         );
     }
     Some(proven)
+}
+
+/// Names that mean something else to Terraform at the root of a block.
+const RESERVED: &[&str] = &[
+    "alias",
+    "connection",
+    "count",
+    "depends_on",
+    "for_each",
+    "lifecycle",
+    "provider",
+    "provisioner",
+    "version",
+];
+
+fn check_name(ident: &Ident, name: &str, kind: Kind, problems: &mut Problems) {
+    let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+    if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(is_plain) {
+        problems.at(
+            ident,
+            format!("`{name}` is no name of an attribute: use `a-z`, `0-9` and `_`"),
+        );
+    }
+    if kind != Kind::Attributes && RESERVED.contains(&name) {
+        problems.at(
+            ident,
+            format!("Terraform reserves the name `{name}` at this place"),
+        );
+    }
 }
 
 /// Why a word has no meaning in this place.

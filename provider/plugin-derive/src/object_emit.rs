@@ -2,8 +2,9 @@
 
 use crate::object::{Field, Kind, Object, option_of};
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Expr;
+use syn::spanned::Spanned;
 
 pub(crate) fn emit(object: &Object) -> TokenStream {
     let draft = format_ident!("{}Draft", object.ident);
@@ -157,13 +158,16 @@ fn name_of<'a>(object: &'a Object, ident: &Ident) -> &'a str {
 /// The checks of a field, as values that can describe themselves and test.
 fn emit_checks(field: &Field) -> TokenStream {
     let ty = &field.ty;
-    let checks = field.checks.iter();
+    let checks = field
+        .checks
+        .iter()
+        .map(|check| quote_spanned!(check.span()=> &#check));
     quote! {
         #[allow(unused_imports)]
         use ::paymesh_plugin::spec::checks::*;
         let checks: &[&dyn ::paymesh_plugin::spec::Check<
             <#ty as ::paymesh_plugin::spec::Attribute>::Draft
-        >] = &[#(&#checks),*];
+        >] = &[#(#checks),*];
     }
 }
 
@@ -269,11 +273,23 @@ fn emit_role(object: &Object) -> TokenStream {
             } else {
                 quote!(::paymesh_plugin::spec::NoStatus)
             };
-            quote! {
-                const _: () = ::paymesh_plugin::spec::assert_disjoint(
-                    <#ident as ::paymesh_plugin::spec::Attributes>::NAMES,
-                    <#status as ::paymesh_plugin::spec::Attributes>::NAMES,
+            let disjoint = object.fields.iter().map(|field| {
+                let name = &field.name;
+                let message = format!(
+                    "`{name}` is both in the Spec and in its Status: \
+                     call what the cloud reports `running_{name}`"
                 );
+                quote_spanned! {field.ident.span()=>
+                    const _: () = assert!(
+                        !::paymesh_plugin::spec::contains(
+                            <#status as ::paymesh_plugin::spec::Attributes>::NAMES, #name
+                        ),
+                        #message
+                    );
+                }
+            });
+            quote! {
+                #(#disjoint)*
                 #[automatically_derived]
                 impl ::paymesh_plugin::spec::Spec for #ident {
                     type Status = #status;

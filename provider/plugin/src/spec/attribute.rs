@@ -11,6 +11,10 @@ use crate::value::Value;
 /// A `T` of which each part is known, null or unknown: for a struct, `<Struct>Draft`.
 pub type Draft<T> = <T as Attribute>::Draft;
 
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of an attribute",
+    note = "derive `Attributes` for a struct, `Choice` for an enum, `Text` for a checked string"
+)]
 /// A Rust type that is a Terraform value. Derived, or implemented here for the plain types.
 pub trait Attribute: Clone + fmt::Debug + Sized + Send + Sync + 'static {
     /// This type with parts that may be null or unknown.

@@ -11,6 +11,7 @@ use super::duration::DurationText;
 use super::field::Field;
 
 /// A rule for one value.
+#[diagnostic::on_unimplemented(message = "this check is not for a value of type `{T}`")]
 pub trait Check<T> {
     /// What the value must be.
     fn describe(&self) -> String;

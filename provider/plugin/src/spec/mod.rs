@@ -32,7 +32,7 @@ pub use field::Field;
 pub use golden::golden;
 pub use paymesh_plugin_derive::{Attributes, Choice, Spec, Status, Text};
 pub use reader::Reader;
-pub use root::{NoStatus, Spec, Status, assert_disjoint, state_value};
+pub use root::{NoStatus, Spec, Status, contains, state_value};
 pub use schema::{identity_schema, provider_schema, schema};
 pub use secret::Secret;
 pub use shape::{AttributeShape, Group, ObjectShape, Presence, Shape, Word};

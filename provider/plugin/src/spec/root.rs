@@ -81,24 +81,16 @@ pub fn state_value(spec: Value, status: Value) -> Value {
     }
 }
 
-/// Fails to compile when a name is both in a Spec and in its Status.
-///
-/// # Panics
-///
-/// If a name is in both; derived code calls it while compiling.
-pub const fn assert_disjoint(spec: &[&str], status: &[&str]) {
+/// Whether `name` is one of `names`, asked while compiling.
+pub const fn contains(names: &[&str], name: &str) -> bool {
     let mut i = 0;
-    while i < spec.len() {
-        let mut j = 0;
-        while j < status.len() {
-            assert!(
-                !same(spec[i], status[j]),
-                "a name is both in the Spec and in the Status: call what the cloud chose `running_*`"
-            );
-            j += 1;
+    while i < names.len() {
+        if same(names[i], name) {
+            return true;
         }
         i += 1;
     }
+    false
 }
 
 const fn same(left: &str, right: &str) -> bool {

@@ -7,6 +7,10 @@ use super::shape::{Shape, Word};
 use crate::value::Value;
 
 /// A type that is written as a string, also as the key of a map.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not written as a string, so it cannot be the key of a map",
+    note = "use `String`, or derive `Text` or `Choice`"
+)]
 pub trait Text: Clone + Display + Send + Sync + 'static {
     /// What the string must be.
     fn describe() -> Vec<String>;

@@ -1,0 +1,7 @@
+use paymesh_plugin::spec::Choice;
+
+#[derive(Clone, Debug, PartialEq, Choice)]
+enum Colour {
+    /// Red.
+    Red(u8),
+}

@@ -1,0 +1,6 @@
+use paymesh_plugin::spec::Choice;
+
+#[derive(Clone, Debug, PartialEq, Choice)]
+enum Colour {
+    Red,
+}

@@ -1,0 +1,8 @@
+use paymesh_plugin::spec::Attributes;
+
+/// A thing.
+#[derive(Clone, Debug, Attributes)]
+struct Thing {
+    /// Its sign.
+    sign: char,
+}
