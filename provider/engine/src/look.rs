@@ -56,7 +56,8 @@ impl Run<'_> {
             if self.stop_cause().is_some() {
                 return Err(Halt::Stopped);
             }
-            let looks = level.iter().map(|id| self.look_twice_if_gone(id));
+            // Collected first: a closure inside the stream could not be proven Send.
+            let looks: Vec<_> = level.iter().map(|id| self.look_twice_if_gone(id)).collect();
             let results: Vec<_> = stream::iter(looks)
                 .buffer_unordered(self.job.limits.width.max(1))
                 .collect()
@@ -128,9 +129,10 @@ impl Run<'_> {
         };
         let context = self.context(self.state().observations.clone());
         let context = &context;
-        let listings = parents
+        let listings: Vec<_> = parents
             .into_iter()
-            .map(|(object, seen)| async move { object.children(context, &seen).await });
+            .map(|(object, seen)| async move { object.children(context, &seen).await })
+            .collect();
         let results: Vec<Result<Vec<Child>, Fault>> = stream::iter(listings)
             .buffer_unordered(self.job.limits.width.max(1))
             .collect()

@@ -4,5 +4,8 @@
 //! protocol, `engine` converges remote objects, `azure` and `google` know the clouds.
 
 pub mod cluster;
+pub mod converge;
+pub mod provider;
+pub mod session;
 pub mod settings;
 pub mod simulator;

@@ -1,16 +1,176 @@
 //! `paymesh_cluster`: a managed Kubernetes cluster for payment workloads, on AKS or GKE.
+//!
+//! [`spec`] and [`status`] are what users see; [`checks`] is what a configuration must satisfy;
+//! [`choice`] is what is decided while planning. `azure` says all of it in a cloud's words.
 
 pub mod address;
+mod azure;
 pub mod checks;
 pub mod choice;
+mod intent;
 pub mod machines;
 pub mod naming;
+mod neighbours;
 pub mod pool;
 pub mod profiles;
+mod review;
 pub mod spec;
 pub mod status;
 pub mod totals;
 pub mod versions;
 
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymesh_azure::ArmId;
+use paymesh_engine::{Graph, Observations};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+    spec::Draft,
+    value::Value,
+};
+
+pub use choice::Prior;
+pub use neighbours::Neighbour;
 pub use spec::ClusterSpec;
 pub use status::ClusterStatus;
+
+use crate::{
+    converge::{Act, Converged, Whole},
+    session::Session,
+};
+
+/// The resource `paymesh_cluster`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cluster;
+
+#[async_trait]
+impl Converged for Cluster {
+    type Spec = ClusterSpec;
+    type Status = ClusterStatus;
+
+    fn mark_name(spec: &ClusterSpec) -> String {
+        format!("cluster/{}", spec.name)
+    }
+
+    fn title(spec: &ClusterSpec) -> String {
+        spec.name.clone()
+    }
+
+    fn is_protected(spec: &ClusterSpec) -> bool {
+        spec.deletion_protection
+    }
+
+    fn limit(spec: &ClusterSpec, act: Act) -> Duration {
+        let set = spec.timeouts.as_ref().and_then(|timeouts| match act {
+            Act::Create => timeouts.create.as_ref(),
+            Act::Read => timeouts.read.as_ref(),
+            Act::Update => timeouts.update.as_ref(),
+            Act::Delete => timeouts.delete.as_ref(),
+        });
+        let usual = if act == Act::Read {
+            Duration::from_mins(10)
+        } else {
+            Duration::from_hours(2)
+        };
+        set.map_or(usual, paymesh_plugin::spec::DurationText::duration)
+    }
+
+    fn import_id(session: &Session, spec: &ClusterSpec) -> Option<String> {
+        azure::cluster_id(session, spec)
+            .ok()
+            .map(|id| id.to_string())
+    }
+
+    fn graph(
+        session: &Session,
+        spec: &ClusterSpec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) -> Option<Graph> {
+        let prior = prior.map(Prior::from);
+        azure::graph(session, spec, prior.as_ref(), found)
+    }
+
+    fn status(
+        spec: &ClusterSpec,
+        prior: Option<&Whole<Self>>,
+        seen: &Observations,
+        graph: &Graph,
+    ) -> ClusterStatus {
+        let prior = prior.map(Prior::from);
+        azure::status(spec, prior.as_ref(), seen, graph)
+    }
+
+    fn spec(
+        session: &Session,
+        spelling: &ClusterSpec,
+        prior: &ClusterStatus,
+        seen: &Observations,
+        graph: &Graph,
+    ) -> ClusterSpec {
+        azure::drifted(session, spelling, prior, seen, graph)
+    }
+
+    fn set_standing(status: &mut ClusterStatus, standing: &str) {
+        status.status = Some(standing.to_owned());
+    }
+
+    fn standing(status: &ClusterStatus) -> Option<&str> {
+        status.status.as_deref()
+    }
+
+    fn intend(
+        plan: &mut Draft<ClusterStatus>,
+        spec: Option<&ClusterSpec>,
+        prior: Option<&Whole<Self>>,
+    ) {
+        let prior = prior.map(Prior::from);
+        intent::intend(plan, spec, prior.as_ref());
+    }
+
+    fn review(
+        session: &Session,
+        spec: &ClusterSpec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) {
+        let prior = prior.map(Prior::from);
+        review::review(session, spec, prior.as_ref(), found);
+    }
+
+    async fn preflight(
+        session: &Session,
+        spec: &ClusterSpec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) {
+        let _ = (session, spec, prior, found);
+    }
+
+    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<ClusterSpec> {
+        let Ok(id) = ArmId::parse(id) else {
+            found
+                .error(Path::root(), "Not the id of a cluster")
+                .code(Code(130))
+                .detail(format!("{id:?} is neither the ARM id of an AKS cluster nor projects/P/locations/L/clusters/C"))
+                .hint("copy the resource id from the cloud's console");
+            return None;
+        };
+        azure::find(session, &id, found).await
+    }
+
+    fn id_of_identity(identity: &Value) -> Option<String> {
+        identity.entry("id").as_str().map(str::to_owned)
+    }
+}
+
+impl From<&Whole<Cluster>> for Prior {
+    fn from((spec, status): &Whole<Cluster>) -> Self {
+        Self {
+            spec: spec.clone(),
+            status: status.clone(),
+        }
+    }
+}

@@ -14,7 +14,7 @@ use super::{ClusterStatus, pool::PoolSpec};
 #[spec(name = "paymesh_cluster", version = 1, status = ClusterStatus, rule = super::checks::check)]
 pub struct ClusterSpec {
     /// Name of the cluster in the cloud, unique in its resource group or project and region.
-    #[attr(replace, identity, check = dns_label(1..=40))]
+    #[attr(replace, check = dns_label(1..=40))]
     pub name: String,
     /// Region, in the cloud's own words: `westeurope`, `europe-west1`.
     #[attr(replace, check = non_empty())]
@@ -40,9 +40,9 @@ pub struct ClusterSpec {
     /// Who administers the cluster.
     #[attr(default = Vec::new())]
     pub admins: Vec<Admin>,
-    /// Whether the identity that creates the cluster administers it too.
-    #[attr(default = true)]
-    pub deployer_admin: bool,
+    /// Whether the identity that creates the cluster administers it too. Left out, it does, except
+    /// with existing identities.
+    pub deployer_admin: Option<bool>,
     /// Registries, by the cloud's own ids, from which the nodes may pull images.
     #[attr(default = Vec::new())]
     pub registries: Vec<String>,
@@ -54,7 +54,7 @@ pub struct ClusterSpec {
     #[attr(default = false)]
     pub standby: bool,
     /// Whether the cluster runs.
-    #[attr(default = Power::On)]
+    #[attr(default = Power::Unmanaged)]
     pub power: Power,
     /// Which new Kubernetes versions the cloud installs by itself.
     #[attr(default = UpgradeChannel::Stable)]
@@ -109,7 +109,7 @@ pub enum Power {
     On,
     /// It is stopped. GKE has no stop: every pool goes to zero nodes and autoscaling is off.
     Off,
-    /// Others start and stop it.
+    /// It is made running; then others start and stop it.
     Unmanaged,
 }
 

@@ -8,6 +8,7 @@ use paymesh_plugin::spec::{Attributes, Status};
 #[derive(Clone, Debug, Default, PartialEq, Status)]
 pub struct ClusterStatus {
     /// Identifier in the cloud, accepted verbatim by `import`.
+    #[attr(identity)]
     pub id: Option<String>,
     /// The cloud's id of this incarnation; another one after the cluster was replaced.
     pub uid: Option<String>,

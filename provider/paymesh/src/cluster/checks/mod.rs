@@ -45,7 +45,7 @@ pub fn check(draft: &ClusterSpecDraft, _: &Path, found: &mut Findings) {
 }
 
 /// One error, in the order in which it is read.
-pub(super) fn refuse(found: &mut Findings, path: Path, code: u16, text: [&str; 3]) {
+pub(crate) fn refuse(found: &mut Findings, path: Path, code: u16, text: [&str; 3]) {
     let [title, detail, next] = text;
     found
         .error(path, title)
@@ -55,6 +55,6 @@ pub(super) fn refuse(found: &mut Findings, path: Path, code: u16, text: [&str; 3
 }
 
 /// The path of an attribute at the root.
-pub(super) fn at(name: &str) -> Path {
+pub(crate) fn at(name: &str) -> Path {
     Path::root().attribute(name)
 }

@@ -1,0 +1,333 @@
+//! A cluster on AKS: which objects it consists of, and what it looks like when seen.
+
+mod body;
+mod want;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use paymesh_azure::{
+    ArmId, Azure, Cluster, Cordon, DrainPool, Group, GroupWant, Identity, IdentityWant, Pool,
+    Principal, Role, RoleWant, cluster_object_id, group_object_id, identity_object_id,
+    well_known_roles,
+};
+use paymesh_engine::{Graph, ObjectId, Observations};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Prior,
+    choice::{self, PoolChoice},
+    intent,
+    spec::{AdminKind, AzureCluster, ClusterSpec},
+    status::ClusterStatus,
+};
+use crate::session::Session;
+
+/// Where the cluster is, or will be.
+pub(super) fn cluster_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
+    Ok(group_id(session, spec)?.cluster(&spec.name))
+}
+
+fn group_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
+    let azure = spec.azure.as_ref().ok_or("the cluster is not on Azure")?;
+    let subscription = azure
+        .subscription_id
+        .clone()
+        .or_else(|| session.subscription())
+        .ok_or(
+            "no subscription is known: set subscription_id in the provider's azure block or in the \
+         cluster's",
+        )?;
+    let name = azure
+        .resource_group
+        .clone()
+        .unwrap_or_else(|| own_group(&session.mark("").owner, &spec.region));
+    Ok(ArmId::group(&subscription, &name))
+}
+
+/// The name of the group that the provider makes for `owner` in `region`.
+fn own_group(owner: &str, region: &str) -> String {
+    let plain: String = owner
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .take(40)
+        .collect();
+    let digest = Sha256::digest(owner.as_bytes());
+    format!(
+        "paymesh-{plain}-{:02x}{:02x}-{region}",
+        digest[0], digest[1]
+    )
+}
+
+/// The objects of the cluster.
+pub(super) fn graph(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) -> Option<Graph> {
+    let azure = connect(session, found)?;
+    let group = match group_id(session, spec) {
+        Ok(group) => group,
+        Err(why) => {
+            found
+                .error(
+                    Path::root().attribute("azure").attribute("subscription_id"),
+                    "No subscription",
+                )
+                .code(Code(131))
+                .detail(why)
+                .hint("set azure = { subscription_id = \"...\" } in the provider block");
+            return None;
+        }
+    };
+    let own = spec.azure.clone().unwrap_or_default();
+    let mut graph = Graph::new();
+    let labels = session.labels(&spec.labels);
+    let group_want = GroupWant {
+        id: group.clone(),
+        location: spec.region.clone(),
+        tags: labels.clone(),
+    };
+    if own.resource_group.is_some() {
+        graph.given(Group::new(&azure, group_want));
+    } else {
+        graph.present(Group::new(&azure, group_want));
+    }
+    let owner = session.mark("").owner;
+    let identity = control_plane(&azure, &group, spec, &own, session, &mut graph);
+    let choices = choice::choose(spec, prior);
+    let mut cluster = want::cluster(session, spec, prior, &group, &choices);
+    cluster.needs = vec![group_object_id(&group)];
+    if own.control_plane_identity_id.is_none() {
+        cluster.needs.push(identity_object_id(&identity));
+        cluster
+            .needs
+            .extend(network_role(&azure, &owner, spec, &identity, &mut graph));
+    }
+    cluster.identity = Some(identity);
+    let id = cluster.id.clone();
+    graph.principal(Cluster::new(&azure, cluster));
+    roles(&azure, &owner, spec, &own, &id, &mut graph);
+    let mut made = Vec::new();
+    for key in spec.node_pools.keys() {
+        let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
+        let want = want::pool(session, spec, key, &choices[key], before);
+        made.push(graph.present(Pool::new(&azure, &id, want)));
+    }
+    retire(&azure, session, prior, &choices, &id, &made, &mut graph);
+    Some(graph)
+}
+
+/// The identity of the control plane: an existing one, or one of the cluster's own.
+fn control_plane(
+    azure: &Azure,
+    group: &ArmId,
+    spec: &ClusterSpec,
+    own: &AzureCluster,
+    session: &Session,
+    graph: &mut Graph,
+) -> ArmId {
+    if let Some(id) = own
+        .control_plane_identity_id
+        .as_deref()
+        .and_then(|id| ArmId::parse(id).ok())
+    {
+        return id;
+    }
+    let name = format!("{}-control-plane", spec.name);
+    let id = group.resource("Microsoft.ManagedIdentity/userAssignedIdentities", &name);
+    graph.present(Identity::new(
+        azure,
+        IdentityWant {
+            id: id.clone(),
+            location: spec.region.clone(),
+            tags: session.labels(&spec.labels),
+        },
+    ));
+    id
+}
+
+/// The control plane joins nodes and load balancers to a given subnet.
+fn network_role(
+    azure: &Azure,
+    owner: &str,
+    spec: &ClusterSpec,
+    identity: &ArmId,
+    graph: &mut Graph,
+) -> Option<ObjectId> {
+    let network = spec.network.as_ref()?;
+    Some(graph.present(Role::new(
+        azure,
+        owner,
+        RoleWant {
+            scope: network.subnet_id.clone(),
+            role: well_known_roles::NETWORK_CONTRIBUTOR.to_owned(),
+            principal: Principal::Identity(identity_object_id(identity)),
+            needs: Vec::new(),
+        },
+    )))
+}
+
+fn roles(
+    azure: &Azure,
+    owner: &str,
+    spec: &ClusterSpec,
+    own: &AzureCluster,
+    id: &ArmId,
+    graph: &mut Graph,
+) {
+    let cluster = cluster_object_id(id);
+    if own.kubelet_identity_id.is_none() {
+        for registry in &spec.registries {
+            graph.present(Role::new(
+                azure,
+                owner,
+                RoleWant {
+                    scope: registry.clone(),
+                    role: well_known_roles::ACR_PULL.to_owned(),
+                    principal: Principal::KubeletOf(cluster.clone()),
+                    needs: vec![cluster.clone()],
+                },
+            ));
+        }
+    }
+    for admin in &spec.admins {
+        let (Some(object), kind) = (&admin.entra_object_id, admin.kind) else {
+            continue;
+        };
+        graph.present(Role::new(
+            azure,
+            owner,
+            RoleWant {
+                scope: id.to_string(),
+                role: well_known_roles::CLUSTER_ADMIN.to_owned(),
+                principal: Principal::Known {
+                    id: object.clone(),
+                    kind: match kind {
+                        AdminKind::Group => "Group",
+                        AdminKind::User => "User",
+                        AdminKind::ServicePrincipal => "ServicePrincipal",
+                    }
+                    .to_owned(),
+                },
+                needs: vec![cluster.clone()],
+            },
+        ));
+    }
+}
+
+/// Pools that served a key before and no longer do are drained and deleted, once their
+/// successors are there.
+fn retire(
+    azure: &Azure,
+    session: &Session,
+    prior: Option<&Prior>,
+    choices: &BTreeMap<String, PoolChoice>,
+    id: &ArmId,
+    made: &[ObjectId],
+    graph: &mut Graph,
+) {
+    let Some(prior) = prior else { return };
+    for (key, old) in choice::choose(&prior.spec, Some(prior)) {
+        if choices
+            .values()
+            .any(|choice| choice.cloud_name == old.cloud_name)
+        {
+            continue;
+        }
+        let drain = DrainPool::new(azure, id, &old.cloud_name, Arc::new(Cordon::new(azure)));
+        let drained = graph.done(drain, made.to_vec());
+        let want = want::pool(session, &prior.spec, &key, &old, None);
+        graph.absent(Pool::new(azure, id, want), vec![drained]);
+    }
+}
+
+fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {
+    session
+        .azure()
+        .map_err(|why| {
+            found
+                .error(Path::root(), "Azure cannot be reached")
+                .code(Code(132))
+                .detail(why)
+                .hint("check the provider's azure block and the credentials in the environment");
+        })
+        .ok()
+}
+
+/// What AKS reports.
+pub(super) fn status(
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    seen: &Observations,
+    graph: &Graph,
+) -> ClusterStatus {
+    let body = graph
+        .principal_id()
+        .and_then(|id| seen.seen(id))
+        .map(|seen| &seen.body);
+    let mut status = body.map(body::status).unwrap_or_default();
+    status.pools = intent::pools(&choice::choose(spec, prior));
+    // The cloud answers with other letters than those the id was made of.
+    if let Some(id) = prior.and_then(|prior| prior.status.id.clone())
+        && status
+            .id
+            .as_ref()
+            .is_some_and(|seen| seen.eq_ignore_ascii_case(&id))
+    {
+        status.id = Some(id);
+    }
+    status
+}
+
+/// The configuration as it is in the cloud, in the user's spelling where it means the same.
+pub(super) fn drifted(
+    session: &Session,
+    spelling: &ClusterSpec,
+    prior: &ClusterStatus,
+    seen: &Observations,
+    graph: &Graph,
+) -> ClusterSpec {
+    let _ = session;
+    let Some(body) = graph
+        .principal_id()
+        .and_then(|id| seen.seen(id))
+        .map(|seen| &seen.body)
+    else {
+        return spelling.clone();
+    };
+    body::drifted(spelling, prior, body)
+}
+
+/// The configuration that describes the existing cluster `id`.
+pub(super) async fn find(
+    session: &Session,
+    id: &ArmId,
+    found: &mut Findings,
+) -> Option<ClusterSpec> {
+    let azure = connect(session, found)?;
+    let (detail, next) = match azure.cluster(id).await {
+        Ok(Some(body)) => return Some(body::described(id, &body)),
+        Ok(None) => (
+            format!("{id} does not exist, or this identity may not see it"),
+            "list the clusters with: az aks list --query [].id",
+        ),
+        Err(error) => (error.to_string(), "check the credentials, and try again"),
+    };
+    found
+        .error(Path::root(), "The cluster cannot be found")
+        .code(Code(133))
+        .detail(detail)
+        .hint(next);
+    None
+}

@@ -1,0 +1,289 @@
+//! A cluster's configuration in Azure's words.
+
+use std::collections::BTreeMap;
+
+use paymesh_azure::{
+    Access, ArmId, Attributes, ClusterWant, Features, Kms, Logs, NetworkWant, PoolWant, Power,
+    Scale,
+};
+
+use crate::{
+    cluster::{
+        Prior,
+        address::Range,
+        choice::PoolChoice,
+        pool::{self, DiskType, PoolMode, PoolSpec, TaintEffect},
+        profiles,
+        spec::{self, ClusterSpec, NodeImageChannel, UpgradeChannel},
+    },
+    session::Session,
+};
+
+/// The cluster.
+pub(super) fn cluster(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    group: &ArmId,
+    choices: &BTreeMap<String, PoolChoice>,
+) -> ClusterWant {
+    let id = group.cluster(&spec.name);
+    let terms = spec.profile.terms();
+    let own = spec.azure.clone().unwrap_or_default();
+    let mut want = ClusterWant::new(id.clone(), &spec.region, &spec.kubernetes_version);
+    want.tags = tags(session, spec);
+    want.removed_tags = removed(session, prior, &want.tags);
+    terms.aks_tier.clone_into(&mut want.tier);
+    want.dns_prefix = Some(spec.name.clone());
+    want.kubelet_identity = own
+        .kubelet_identity_id
+        .as_deref()
+        .and_then(|id| ArmId::parse(id).ok());
+    want.network = NetworkWant {
+        pod_cidr: Some(own.pods_cidr.clone()),
+        service_cidr: Some(own.services_cidr.clone()),
+        dns_service_ip: own
+            .services_cidr
+            .parse::<Range>()
+            .ok()
+            .map(|services| services.address(10).to_string()),
+        outbound_type: None,
+    };
+    want.access = match &spec.api_access {
+        None => Access::Private { dns_zone: None },
+        Some(access) => Access::Public {
+            authorized_cidrs: access.authorized_cidrs.clone(),
+        },
+    };
+    want.admin_groups = spec
+        .admins
+        .iter()
+        .filter(|admin| admin.kind == spec::AdminKind::Group)
+        .filter_map(|admin| admin.entra_object_id.clone())
+        .collect();
+    want.features = Features {
+        workload_identity: spec.features.workload_identity,
+        cilium: spec.features.cilium,
+        network_metrics: spec.features.dataplane_metrics,
+        // Only a paid tier knows costs by namespace.
+        cost_analysis: spec.features.cost_allocation && terms.aks_tier != "Free",
+        vertical_pod_autoscaler: spec.features.vertical_pod_autoscaling,
+        gateway_api: spec.features.gateway_api,
+        azure_policy: false,
+        secrets_store: true,
+        image_cleaner_hours: Some(168),
+    };
+    want.upgrade_channel = Some(
+        match spec.upgrade_channel {
+            UpgradeChannel::None => "none",
+            UpgradeChannel::Patch => "patch",
+            UpgradeChannel::Stable | UpgradeChannel::Regular => "stable",
+            UpgradeChannel::Rapid => "rapid",
+        }
+        .to_owned(),
+    );
+    want.node_os_channel = Some(
+        match spec.node_image_channel {
+            NodeImageChannel::None => "None",
+            NodeImageChannel::SecurityPatch => "SecurityPatch",
+            NodeImageChannel::NodeImage => "NodeImage",
+        }
+        .to_owned(),
+    );
+    want.autoscaler = profiles::autoscaler(terms);
+    want.logs = spec
+        .logs
+        .as_ref()
+        .and_then(|logs| logs.workspace_id.clone())
+        .map(|workspace| Logs { workspace });
+    want.kms = spec.kms_key_id.clone().map(|key_id| Kms {
+        key_id,
+        private_vault: None,
+    });
+    want.power = match spec.power {
+        spec::Power::On => Some(Power::Running),
+        spec::Power::Off => Some(Power::Stopped),
+        spec::Power::Unmanaged => None,
+    };
+    want.pools = spec
+        .node_pools
+        .iter()
+        .filter(|(_, pool)| pool.mode == PoolMode::System)
+        .map(|(key, _)| pool(session, spec, key, &choices[key], None))
+        .collect();
+    want.attributes = attributes();
+    want
+}
+
+fn tags(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
+    let mut tags = session.labels(&spec.labels);
+    tags.insert("paymesh-role".to_owned(), spec.role.to_string());
+    tags
+}
+
+fn removed(
+    session: &Session,
+    prior: Option<&Prior>,
+    tags: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let before = prior
+        .map(|prior| session.labels(&prior.spec.labels))
+        .unwrap_or_default();
+    before
+        .into_keys()
+        .filter(|key| !tags.contains_key(key))
+        .collect()
+}
+
+fn attributes() -> Attributes {
+    let known = [
+        ("location", "region"),
+        ("tags", "labels"),
+        ("sku", "profile"),
+        ("identity", "azure.control_plane_identity_id"),
+        ("properties.kubernetesVersion", "kubernetes_version"),
+        ("properties.aadProfile", "admins"),
+        ("properties.apiServerAccessProfile", "api_access"),
+        ("properties.networkProfile", "network"),
+        ("properties.networkProfile.podCidr", "azure.pods_cidr"),
+        (
+            "properties.networkProfile.serviceCidr",
+            "azure.services_cidr",
+        ),
+        (
+            "properties.networkProfile.networkDataplane",
+            "features.cilium",
+        ),
+        ("properties.networkProfile.networkPolicy", "features.cilium"),
+        (
+            "properties.networkProfile.advancedNetworking",
+            "features.dataplane_metrics",
+        ),
+        ("properties.oidcIssuerProfile", "features.workload_identity"),
+        (
+            "properties.securityProfile.workloadIdentity",
+            "features.workload_identity",
+        ),
+        ("properties.securityProfile.azureKeyVaultKms", "kms_key_id"),
+        (
+            "properties.workloadAutoScalerProfile",
+            "features.vertical_pod_autoscaling",
+        ),
+        ("properties.metricsProfile", "features.cost_allocation"),
+        ("properties.addonProfiles.omsagent", "logs"),
+        ("properties.ingressProfile", "features.gateway_api"),
+        (
+            "properties.autoUpgradeProfile.upgradeChannel",
+            "upgrade_channel",
+        ),
+        (
+            "properties.autoUpgradeProfile.nodeOSUpgradeChannel",
+            "node_image_channel",
+        ),
+        ("properties.autoScalerProfile", "profile"),
+        ("properties.identityProfile", "azure.kubelet_identity_id"),
+        ("properties.powerState", "power"),
+    ];
+    Attributes(
+        known
+            .into_iter()
+            .map(|(path, name)| (path, name.to_owned()))
+            .collect(),
+    )
+}
+
+/// A pool.
+pub(super) fn pool(
+    session: &Session,
+    spec: &ClusterSpec,
+    key: &str,
+    choice: &PoolChoice,
+    before: Option<&PoolSpec>,
+) -> PoolWant {
+    let pool = &spec.node_pools[key];
+    let mode = match pool.mode {
+        PoolMode::System => paymesh_azure::PoolMode::System,
+        PoolMode::User => paymesh_azure::PoolMode::User,
+    };
+    let scale = if spec.standby && pool.mode == PoolMode::User {
+        Scale::Fixed(0)
+    } else if pool.min_nodes == pool.max_nodes {
+        Scale::Fixed(pool.min_nodes)
+    } else {
+        Scale::Auto {
+            min: pool.min_nodes,
+            max: pool.max_nodes,
+        }
+    };
+    let mut want = PoolWant::new(&choice.cloud_name, mode, &choice.machine_type, scale);
+    want.zones.clone_from(&choice.zones);
+    want.os_disk_gb = Some(pool.disk_gb);
+    want.os_disk_type = Some(
+        match pool.disk_type {
+            DiskType::Ephemeral => "Ephemeral",
+            DiskType::Balanced | DiskType::Ssd => "Managed",
+        }
+        .to_owned(),
+    );
+    want.subnet = spec
+        .network
+        .as_ref()
+        .and_then(|network| ArmId::parse(&network.subnet_id).ok());
+    want.max_pods = Some(pool.max_pods);
+    want.labels.clone_from(&pool.labels);
+    want.removed_labels = before
+        .into_iter()
+        .flat_map(|before| before.labels.keys())
+        .filter(|key| !pool.labels.contains_key(*key))
+        .cloned()
+        .collect();
+    want.taints = pool.taints.iter().map(taint).collect();
+    want.tags = tags(session, spec);
+    want.spot = pool.spot;
+    // A spot pool is never upgraded with more nodes than it has.
+    want.max_surge = (!pool.spot).then(|| {
+        pool.surge.map_or_else(
+            || spec.profile.terms().surge.to_owned(),
+            |surge| surge.to_string(),
+        )
+    });
+    want.dns_cache = spec.features.dns_cache;
+    want.kubernetes_version.clone_from(&spec.kubernetes_version);
+    want.attributes = pool_attributes(key);
+    want
+}
+
+fn taint(taint: &pool::Taint) -> String {
+    let effect = match taint.effect {
+        TaintEffect::NoSchedule => "NoSchedule",
+        TaintEffect::PreferNoSchedule => "PreferNoSchedule",
+        TaintEffect::NoExecute => "NoExecute",
+    };
+    format!("{}={}:{effect}", taint.key, taint.value)
+}
+
+fn pool_attributes(key: &str) -> Attributes {
+    let known = [
+        ("properties.mode", "mode"),
+        ("properties.vmSize", "machine_type"),
+        ("properties.count", "min_nodes"),
+        ("properties.minCount", "min_nodes"),
+        ("properties.maxCount", "max_nodes"),
+        ("properties.enableAutoScaling", "max_nodes"),
+        ("properties.availabilityZones", "zones"),
+        ("properties.osDiskSizeGB", "disk_gb"),
+        ("properties.osDiskType", "disk_type"),
+        ("properties.maxPods", "max_pods"),
+        ("properties.nodeLabels", "labels"),
+        ("properties.nodeTaints", "taints"),
+        ("properties.scaleSetPriority", "spot"),
+        ("properties.upgradeSettings", "surge"),
+    ];
+    let name = |attribute| format!("node_pools[\"{key}\"].{attribute}");
+    Attributes(
+        known
+            .into_iter()
+            .map(|(path, attribute)| (path, name(attribute)))
+            .collect(),
+    )
+}

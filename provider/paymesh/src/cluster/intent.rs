@@ -1,0 +1,52 @@
+//! What a plan can promise of the Status.
+//!
+//! Known is intent: the pools' names and machines. What only the cloud can tell is unknown when it
+//! may change, and stays as it was when it cannot.
+
+use std::collections::BTreeMap;
+
+use paymesh_plugin::spec::{Attribute, Draft, Field};
+
+use super::{
+    Prior,
+    choice::{self, PoolChoice},
+    spec::ClusterSpec,
+    status::{ClusterStatus, PoolStatus},
+};
+use crate::converge::READY;
+
+pub(super) fn intend(
+    plan: &mut Draft<ClusterStatus>,
+    spec: Option<&ClusterSpec>,
+    prior: Option<&Prior>,
+) {
+    plan.pools = spec.map_or(Field::Unknown, |spec| {
+        pools(&choice::choose(spec, prior)).into_draft()
+    });
+    if prior.is_none() {
+        return;
+    }
+    plan.status = Field::Known(READY.to_owned());
+    plan.running_kubernetes_version = Field::Unknown;
+    plan.running_power = Field::Unknown;
+    let moves = prior.zip(spec).is_none_or(|(prior, spec)| {
+        prior.spec.api_access != spec.api_access || prior.spec.power != spec.power
+    });
+    if moves {
+        plan.endpoint = Field::Unknown;
+    }
+}
+
+/// The pools of the Status.
+pub(super) fn pools(choices: &BTreeMap<String, PoolChoice>) -> BTreeMap<String, PoolStatus> {
+    choices
+        .iter()
+        .map(|(key, choice)| {
+            let status = PoolStatus {
+                cloud_name: Some(choice.cloud_name.clone()),
+                running_machine_type: Some(choice.machine_type.clone()),
+            };
+            (key.clone(), status)
+        })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! Rules over what is in state and what is planned, and over the clusters of one run.
+
+use paymesh_plugin::{findings::Findings, path::Path};
+
+use super::{
+    Prior,
+    checks::{at, refuse},
+    choice, neighbours,
+    spec::{ClusterSpec, Power},
+    versions::Version,
+};
+use crate::session::Session;
+
+pub(super) fn review(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    names(spec, prior, found);
+    identities(spec, found);
+    neighbours::check(session, spec, found);
+    if let Some(prior) = prior {
+        version(spec, prior, found);
+        stopped(spec, prior, found);
+    }
+}
+
+fn names(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
+    let choices = choice::choose(spec, prior);
+    if let Some((one, other)) = choice::clash(&choices) {
+        refuse(
+            found,
+            at("node_pools").key(other),
+            107,
+            [
+                "Two pools would have the same name in the cloud",
+                &format!(
+                    "{one:?} and {other:?} are cut to the same name {:?}",
+                    choices[other].cloud_name
+                ),
+                "rename one of the two",
+            ],
+        );
+    }
+}
+
+fn identities(spec: &ClusterSpec, found: &mut Findings) {
+    let given = spec
+        .azure
+        .as_ref()
+        .is_some_and(|azure| azure.control_plane_identity_id.is_some())
+        || spec
+            .google
+            .as_ref()
+            .is_some_and(|google| google.node_service_account.is_some());
+    if given && spec.deployer_admin == Some(true) {
+        refuse(
+            found,
+            at("deployer_admin"),
+            108,
+            [
+                "No roles are assigned beside existing identities",
+                "deployer_admin is true, and the cluster uses an existing identity",
+                "remove deployer_admin, and name the deployer's group in admins",
+            ],
+        );
+    }
+}
+
+fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
+    let (Ok(floor), Some(Ok(runs))) = (
+        spec.kubernetes_version.parse::<Version>(),
+        prior
+            .status
+            .running_kubernetes_version
+            .as_deref()
+            .map(str::parse::<Version>),
+    ) else {
+        return;
+    };
+    let before = prior.spec.kubernetes_version.parse::<Version>();
+    let lowered = before.is_ok_and(|before| floor.meets(&before).then_some(()).is_none());
+    if lowered && !floor.meets(&runs.minor()) {
+        found
+            .warning(at("kubernetes_version"), format!("{} is not downgraded", spec.name))
+            .code(paymesh_plugin::findings::Code(116))
+            .detail(format!(
+                "kubernetes_version is a minimum: it goes from {} to {floor}, and the cluster keeps running {runs}",
+                prior.spec.kubernetes_version
+            ))
+            .hint("nothing needs to be done");
+    }
+}
+
+/// A cluster that is stopped accepts no change but its start.
+fn stopped(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
+    let is_stopped = prior.status.running_power.as_deref() == Some("Stopped");
+    if !is_stopped || spec.power == Power::On {
+        return;
+    }
+    let mut same = prior.spec.clone();
+    same.power = spec.power;
+    same.deletion_protection = spec.deletion_protection;
+    same.timeouts.clone_from(&spec.timeouts);
+    if same != *spec {
+        refuse(
+            found,
+            Path::root(),
+            109,
+            [
+                "A stopped cluster cannot be changed",
+                &format!(
+                    "{} is stopped, and the plan changes more than its power",
+                    spec.name
+                ),
+                "set power = \"on\" in the same change, or undo the other changes",
+            ],
+        );
+    }
+}

@@ -1,0 +1,261 @@
+//! Makes any resource that is a graph of remote objects a Terraform resource.
+//!
+//! A [`Converged`] resource says what its objects are, how observations become its Status and its
+//! Spec, and what it intends while planning. Create, update, read, import and delete are here,
+//! once, and go through the engine.
+//!
+//! Invariants:
+//! - planned values are a pure function of configuration, prior state and provider settings; what
+//!   is looked up live becomes a finding, never a value;
+//! - a create that made anything ends with a state and a warning, because an error would taint it;
+//! - deletion protection holds at plan for destroy and replacement, and in delete for what core
+//!   plans without asking (tainted objects);
+//! - private data is the engine's memory, and never empty.
+
+mod faults;
+mod life;
+mod planning;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use paymesh_engine::{Graph, Job, Limits, Memory, Observations, StopToken};
+use paymesh_plugin::{
+    call::Call,
+    findings::Findings,
+    resource::{
+        Applied, ApplyRequest, DeleteRequest, Deleted, DestroyPlan, DestroyRequest, ForeignState,
+        ImportBy, ImportRequest, Imported, Plan, PlanRequest, ReadRequest, Seen, State,
+    },
+    spec::{Attribute, Attributes, Draft, Spec},
+    value::Value,
+};
+
+use crate::session::Session;
+
+/// Everything is as wanted.
+pub const READY: &str = "Ready";
+/// The next apply goes on where the last one stopped.
+pub const INCOMPLETE: &str = "Incomplete";
+/// Something was changed behind Terraform's back; the next apply repairs it.
+pub const DRIFTED: &str = "Drifted";
+
+/// Another state or a later run owns the object; this entry only remembers it.
+pub const STALE: &str = "Stale";
+
+/// The Spec and Status of one state.
+pub type Whole<C> = (<C as Converged>::Spec, <C as Converged>::Status);
+
+/// A resource that consists of remote objects.
+#[async_trait]
+pub trait Converged: Send + Sync + 'static {
+    /// What the user sets.
+    type Spec: Spec<Status = Self::Status> + Send + Sync;
+    /// What the cloud reports. Every field may be null: not known yet.
+    type Status: paymesh_plugin::spec::Status + Default + Send + Sync;
+
+    /// The name that the mark carries, unique within the owner.
+    fn mark_name(spec: &Self::Spec) -> String;
+
+    /// The words with which a finding speaks of the object: its name.
+    fn title(spec: &Self::Spec) -> String;
+
+    /// Whether the object must not be destroyed.
+    fn is_protected(spec: &Self::Spec) -> bool;
+
+    /// How long an operation may take.
+    fn limit(spec: &Self::Spec, act: Act) -> Duration;
+
+    /// The id that `import` takes, if it can be told from the configuration.
+    fn import_id(session: &Session, spec: &Self::Spec) -> Option<String>;
+
+    /// The remote objects. What was chosen before is in `prior`.
+    fn graph(
+        session: &Session,
+        spec: &Self::Spec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) -> Option<Graph>;
+
+    /// What the cloud reports, from what was seen. Fields of which nothing was seen stay null.
+    fn status(
+        spec: &Self::Spec,
+        prior: Option<&Whole<Self>>,
+        seen: &Observations,
+        graph: &Graph,
+    ) -> Self::Status;
+
+    /// The configuration that describes what was seen, in the user's spelling where it means the
+    /// same.
+    fn spec(
+        session: &Session,
+        spelling: &Self::Spec,
+        prior: &Self::Status,
+        seen: &Observations,
+        graph: &Graph,
+    ) -> Self::Spec;
+
+    /// The value of the attribute `status`.
+    fn set_standing(status: &mut Self::Status, standing: &str);
+
+    /// The value of the attribute `status`.
+    fn standing(status: &Self::Status) -> Option<&str>;
+
+    /// Plans the Status of a create, or of an update that changes something. `plan.status` comes
+    /// unknown, or as it was with null made unknown.
+    fn intend(
+        plan: &mut Draft<Self::Status>,
+        spec: Option<&Self::Spec>,
+        prior: Option<&Whole<Self>>,
+    );
+
+    /// Rules over the prior state and the plan, and over the resources of one run.
+    fn review(
+        session: &Session,
+        spec: &Self::Spec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    );
+
+    /// Asks the cloud whether the plan can succeed.
+    async fn preflight(
+        session: &Session,
+        spec: &Self::Spec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    );
+
+    /// The Spec of an existing object.
+    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<Self::Spec>;
+
+    /// The id inside an identity.
+    fn id_of_identity(identity: &Value) -> Option<String>;
+
+    /// The Spec of an object that another resource type managed.
+    fn moved(foreign: &ForeignState, found: &mut Findings) -> Option<Self::Spec> {
+        let _ = (foreign, found);
+        None
+    }
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Create.
+    Create,
+    /// Read.
+    Read,
+    /// Update.
+    Update,
+    /// Delete.
+    Delete,
+}
+
+/// A [`Converged`] resource as a Terraform resource.
+pub struct Resource<C>(pub C);
+
+#[async_trait]
+impl<C: Converged> paymesh_plugin::resource::Resource for Resource<C> {
+    type Spec = C::Spec;
+    type Session = Session;
+
+    async fn plan(&self, request: &PlanRequest<Self>, plan: &mut Plan<Self>) {
+        planning::plan::<C>(request, plan).await;
+    }
+
+    async fn plan_destroy(&self, request: &DestroyRequest<Self>, plan: &mut DestroyPlan) {
+        planning::plan_destroy::<C>(request, plan);
+    }
+
+    async fn apply(&self, request: ApplyRequest<Self>) -> Applied<Self> {
+        life::apply::<C>(request).await
+    }
+
+    async fn delete(&self, request: DeleteRequest<Self>) -> Deleted<Self> {
+        life::delete::<C>(request).await
+    }
+
+    async fn read(&self, request: ReadRequest<Self>) -> Seen<Self> {
+        life::read::<C>(request).await
+    }
+
+    async fn import(&self, request: ImportRequest<Self>) -> Imported<Self> {
+        let id = match &request.by {
+            ImportBy::Id(id) => Some(id.clone()),
+            ImportBy::Identity(identity) => C::id_of_identity(identity),
+        };
+        let mut answer = Imported::nothing();
+        let Some(id) = id else {
+            answer
+                .found
+                .error(
+                    paymesh_plugin::path::Path::root(),
+                    "The identity names no object",
+                )
+                .detail("its id is missing")
+                .hint("write identity = { id = \"...\" }");
+            return answer;
+        };
+        if let Some(spec) = C::find(request.call.session(), &id, &mut answer.found).await {
+            answer.state = Some(State::new(spec, C::Status::default()));
+        }
+        answer.private = Memory::default().to_bytes();
+        answer
+    }
+
+    fn move_from(&self, foreign: &ForeignState, found: &mut Findings) -> Option<State<C::Spec>> {
+        let spec = C::moved(foreign, found)?;
+        Some(State::new(spec, C::Status::default()))
+    }
+}
+
+/// The typed form of a state, if all of it is known.
+fn whole<C: Converged>(state: &State<C::Spec>) -> Option<Whole<C>> {
+    let mut found = Findings::new();
+    let spec = C::Spec::recall(&C::Spec::draft_value(&state.spec), &mut found)?;
+    let status = C::Status::recall(&C::Status::draft_value(&state.status), &mut found)?;
+    Some((spec, status))
+}
+
+/// The job for `graph`, stopped when Terraform asks for it.
+fn job<C: Converged>(
+    call: &Call<Session>,
+    graph: Graph,
+    spec: &C::Spec,
+    memory: Option<Memory>,
+    act: Act,
+) -> (Job, StopBridge) {
+    let mut job = Job::new(graph, call.mark(&C::mark_name(spec)));
+    job.memory = memory;
+    job.limits = Limits {
+        total: C::limit(spec, act),
+        ..Limits::default()
+    };
+    job.import_advice = C::import_id(call, spec).map(|id| {
+        format!(
+            "To manage the existing object, import it:\n\n  import {{\n    to = {}.NAME\n    id = \"{id}\"\n  }}",
+            C::Spec::NAME
+        )
+    });
+    let stop = job.stop.clone();
+    (job, StopBridge::new(call, stop))
+}
+
+/// Carries Terraform's wish to stop to the engine, as long as it lives.
+struct StopBridge(Arc<tokio::task::JoinHandle<()>>);
+
+impl StopBridge {
+    fn new(call: &Call<Session>, stop: StopToken) -> Self {
+        let asked = call.stop().clone();
+        Self(Arc::new(tokio::spawn(async move {
+            asked.cancelled().await;
+            stop.stop();
+        })))
+    }
+}
+
+impl Drop for StopBridge {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

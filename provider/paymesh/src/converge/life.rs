@@ -1,0 +1,302 @@
+//! Apply, delete and read, through the engine.
+
+use paymesh_engine::{End, Memory, Outcome, Standing, StopCause, Unfinished};
+use paymesh_plugin::{
+    findings::{Code, Findings, Severity},
+    path::Path,
+    resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
+    spec::Spec,
+};
+
+use super::{
+    Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, faults, job, whole,
+};
+
+pub(super) async fn apply<C: Converged>(
+    request: ApplyRequest<Resource<C>>,
+) -> Applied<Resource<C>> {
+    let mut found = Findings::new();
+    let session = request.call.session();
+    session.engine().claims().apply_began();
+    let prior = request.prior.as_ref().and_then(whole::<C>);
+    let memory = match &prior {
+        None => None,
+        Some(_) => match memory(&request.private, &mut found) {
+            Some(memory) => Some(memory),
+            None => return failed::<C>(request.prior, request.private, found),
+        },
+    };
+    let Some(graph) = C::graph(session, &request.spec, prior.as_ref(), &mut found) else {
+        return failed::<C>(request.prior, request.private, found);
+    };
+    let act = if prior.is_some() {
+        Act::Update
+    } else {
+        Act::Create
+    };
+    let (job, bridge) = job::<C>(&request.call, graph, &request.spec, memory, act);
+    let outcome = session.engine().converge(&job).await;
+    drop(bridge);
+    faults::notes(&mut found, &outcome.notes);
+    let private = outcome.memory.to_bytes();
+    let mut status = C::status(
+        &request.spec,
+        prior.as_ref(),
+        &outcome.observations,
+        &job.graph,
+    );
+    if outcome.is_finished() {
+        C::set_standing(&mut status, READY);
+        return Applied::done(request.spec, status)
+            .with_private(private)
+            .with_found(found);
+    }
+    C::set_standing(&mut status, INCOMPLETE);
+    match prior {
+        None if !outcome.exists() => {
+            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Error);
+            Applied::nothing(found)
+        }
+        None => {
+            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Warning);
+            Applied::done(request.spec, status)
+                .with_private(private)
+                .with_found(found)
+        }
+        Some((before, status_before)) => {
+            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Error);
+            let mut status = status_before;
+            C::set_standing(&mut status, INCOMPLETE);
+            Applied::done(before, status)
+                .with_private(private)
+                .with_found(found)
+        }
+    }
+}
+
+fn failed<C: Converged>(
+    prior: Option<State<C::Spec>>,
+    private: Vec<u8>,
+    found: Findings,
+) -> Applied<Resource<C>> {
+    match prior {
+        Some(prior) => Applied::state(prior)
+            .with_private(private)
+            .with_found(found),
+        None => Applied::nothing(found),
+    }
+}
+
+fn memory(private: &[u8], found: &mut Findings) -> Option<Memory> {
+    match Memory::from_bytes(private) {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            found
+                .error(Path::root(), "The private data cannot be read")
+                .code(Code(123))
+                .detail(error.to_string())
+                .hint("use the provider version that wrote it, or remove the resource from the state and import it");
+            None
+        }
+    }
+}
+
+/// Says what is left to do and why.
+fn unfinished<C: Converged>(
+    found: &mut Findings,
+    spec: &C::Spec,
+    outcome: &Outcome,
+    severity: Severity,
+) {
+    match &outcome.end {
+        End::Finished => {}
+        End::Failed(list) => {
+            for fault in list {
+                faults::report(found, fault, severity);
+            }
+        }
+        End::Stopped { cause, unfinished } => {
+            let why = match cause {
+                StopCause::Asked => "the apply was interrupted",
+                StopCause::TimedOut => "the time limit was reached",
+            };
+            let title = format!("{} {} is not finished", C::Spec::NAME, C::title(spec));
+            let detail = format!("{why}; left to do:\n{}", listed(unfinished));
+            let finding = match severity {
+                Severity::Error => found.error(Path::root(), title),
+                Severity::Warning => found.warning(Path::root(), title),
+            };
+            finding
+                .code(Code(124))
+                .detail(detail)
+                .hint("run terraform apply again: it resumes here. What the cloud has begun goes on meanwhile");
+        }
+    }
+}
+
+fn listed(unfinished: &[Unfinished]) -> String {
+    let lines = unfinished.iter().map(|left| match &left.operation {
+        Some(operation) => format!("  - {}: {} (operation {operation})", left.object, left.step),
+        None => format!("  - {}: {}", left.object, left.step),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(super) async fn delete<C: Converged>(
+    request: DeleteRequest<Resource<C>>,
+) -> Deleted<Resource<C>> {
+    let mut found = Findings::new();
+    let session = request.call.session();
+    session.engine().claims().apply_began();
+    let Some(prior) = whole::<C>(&request.prior) else {
+        found
+            .error(Path::root(), "The state of the object is not whole")
+            .code(Code(125))
+            .detail("an attribute that it needs is null")
+            .hint("refresh it with: terraform apply -refresh-only");
+        return Deleted::failed(found);
+    };
+    let Some(memory) = memory(&request.private, &mut found) else {
+        return Deleted::failed(found);
+    };
+    let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
+        return Deleted::failed(found);
+    };
+    let (job, bridge) = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
+    if C::is_protected(&prior.0) && !is_elsewhere(&request, &job).await {
+        found
+            .error(
+                Path::root().attribute("deletion_protection"),
+                "Deletion protection forbids the destruction",
+            )
+            .code(Code(126))
+            .detail(format!(
+                "{} {} is tainted, so Terraform wants to destroy and create it; it is protected",
+                C::Spec::NAME,
+                C::title(&prior.0)
+            ))
+            .hint(format!(
+                "keep it with: terraform untaint {}.NAME",
+                C::Spec::NAME
+            ));
+        return Deleted::failed(found);
+    }
+    let outcome = session.engine().destroy(&job).await;
+    drop(bridge);
+    faults::notes(&mut found, &outcome.notes);
+    if outcome.is_finished() {
+        let mut gone = Deleted::gone();
+        gone.found = found;
+        return gone;
+    }
+    unfinished::<C>(&mut found, &prior.0, &outcome, Severity::Error);
+    let (spec, mut status) = prior;
+    C::set_standing(&mut status, INCOMPLETE);
+    Deleted {
+        remains: Some(State::new(spec, status)),
+        private: outcome.memory.to_bytes(),
+        found,
+    }
+}
+
+/// Whether another entry holds the object, or nobody does any more: then nothing is destroyed.
+async fn is_elsewhere<C: Converged>(
+    request: &DeleteRequest<Resource<C>>,
+    job: &paymesh_engine::Job,
+) -> bool {
+    let reading = request.call.engine().observe(job).await;
+    reading.is_ok_and(|reading| reading.standing != Standing::Current)
+}
+
+pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> Seen<Resource<C>> {
+    let session = request.call.session();
+    let mut found = Findings::new();
+    let keep = |found: Findings, private: Vec<u8>| Seen {
+        state: Some(request.prior.clone()),
+        private,
+        found,
+    };
+    let Some(prior) = whole::<C>(&request.prior).filter(|_| session.is_known()) else {
+        return keep(found, request.private);
+    };
+    let Some(memory) = memory(&request.private, &mut found) else {
+        return keep(found, request.private);
+    };
+    let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
+        return keep(found, request.private);
+    };
+    let (job, bridge) = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
+    let reading = session.engine().observe(&job).await;
+    drop(bridge);
+    let reading = match reading {
+        Ok(reading) => reading,
+        Err(list) => {
+            for fault in &list {
+                faults::report(&mut found, fault, Severity::Error);
+            }
+            if let Some(last) = list.last() {
+                tracing::warn!(fault = %last, "the object cannot be read");
+            }
+            return keep(found, request.private);
+        }
+    };
+    faults::notes(&mut found, &reading.notes);
+    match reading.standing {
+        Standing::Gone => {
+            return Seen {
+                state: None,
+                private: Vec::new(),
+                found,
+            };
+        }
+        Standing::Stale => {
+            stale::<C>(&prior, &mut found);
+            let (spec, mut status) = prior;
+            C::set_standing(&mut status, STALE);
+            return Seen {
+                state: Some(State::new(spec, status)),
+                private: request.private,
+                found,
+            };
+        }
+        Standing::Current => {}
+    }
+    let mut status = C::status(&prior.0, Some(&prior), &reading.observations, &job.graph);
+    let spec = C::spec(
+        session,
+        &prior.0,
+        &prior.1,
+        &reading.observations,
+        &job.graph,
+    );
+    let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
+    let standing = if !reading.memory.unfinished.is_empty() || was_incomplete {
+        INCOMPLETE
+    } else if reading.steps.is_empty() {
+        READY
+    } else {
+        DRIFTED
+    };
+    if standing == DRIFTED {
+        for step in &reading.steps {
+            tracing::info!(object = %step.object, step = step.title, "drift");
+        }
+    }
+    C::set_standing(&mut status, standing);
+    Seen {
+        state: Some(State::new(spec, status)),
+        private: reading.memory.to_bytes(),
+        found,
+    }
+}
+
+fn stale<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
+    found
+        .warning(
+            Path::root(),
+            format!("This state no longer owns {} {}", C::Spec::NAME, C::title(&prior.0)),
+        )
+        .code(Code(127))
+        .detail("a later run or another state has made or adopted the object; its values are kept as they were, updates are refused, and destroying it only forgets it")
+        .hint(format!("forget it with: terraform state rm {}.NAME", C::Spec::NAME));
+}

@@ -1,0 +1,236 @@
+//! Planning: what will happen, and everything that speaks against it.
+
+use paymesh_engine::{Claim, Intent, Memory, PlannedStep};
+use paymesh_plugin::{
+    findings::{Code, Findings, Severity},
+    path::Path,
+    resource::{DestroyPlan, DestroyRequest, Plan, PlanReason, PlanRequest},
+    spec::{Attribute, Attributes, Spec},
+    value::Value,
+};
+
+use super::{Act, Converged, READY, Resource, STALE, Whole, faults, job, whole};
+
+pub(super) async fn plan<C: Converged>(
+    request: &PlanRequest<Resource<C>>,
+    plan: &mut Plan<Resource<C>>,
+) {
+    let prior = request.prior.as_ref().and_then(whole::<C>);
+    let spec = {
+        let value = C::Spec::draft_value(&plan.spec);
+        let known = value.is_wholly_known();
+        known
+            .then(|| C::Spec::recall(&value, &mut Findings::new()))
+            .flatten()
+    };
+    let is_ready = prior
+        .as_ref()
+        .is_some_and(|(_, status)| C::standing(status) == Some(READY));
+    let is_changed = !request.changes.is_empty() || !is_ready;
+    if is_changed {
+        plan.status = unknown_where_null::<C>(&plan.status);
+        C::intend(&mut plan.status, spec.as_ref(), prior.as_ref());
+    }
+    if plan.private.is_empty() {
+        plan.private = Memory::default().to_bytes();
+    }
+    protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
+    let Some(spec) = spec else { return };
+    let session = request.call.session();
+    claim::<C>(session, &spec, request, &mut plan.found);
+    // The second call of a replacement sees no prior state: its warnings are dropped by core.
+    C::review(session, &spec, prior.as_ref(), &mut plan.found);
+    if plan.found.has_errors() || !session.is_known() || !is_changed {
+        return;
+    }
+    if !session.engine().claims().is_applying() {
+        C::preflight(session, &spec, prior.as_ref(), &mut plan.found).await;
+    }
+    if let Some(prior) = prior.as_ref().filter(|_| !plan.is_replacement()) {
+        announce::<C>(request, plan, &spec, prior).await;
+    }
+}
+
+/// The same Status with null made unknown: what was not finished is still to come.
+fn unknown_where_null<C: Converged>(
+    status: &paymesh_plugin::spec::Draft<C::Status>,
+) -> paymesh_plugin::spec::Draft<C::Status> {
+    let value = match C::Status::draft_value(status) {
+        Value::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(name, value)| {
+                    (
+                        name,
+                        if value.is_null() {
+                            Value::Unknown
+                        } else {
+                            value
+                        },
+                    )
+                })
+                .collect(),
+        ),
+        other => other,
+    };
+    C::Status::read_state(&value, &mut Findings::new())
+}
+
+fn protect<C: Converged>(
+    request: &PlanRequest<Resource<C>>,
+    plan: &mut Plan<Resource<C>>,
+    prior: Option<&Whole<C>>,
+    spec: Option<&C::Spec>,
+) {
+    let replaced = request.reason == PlanReason::Update && plan.is_replacement();
+    let forced = request.reason == PlanReason::Replacement;
+    let guarded = match prior {
+        Some((before, _)) => replaced && C::is_protected(before),
+        None => forced && spec.is_some_and(C::is_protected),
+    };
+    if !guarded {
+        return;
+    }
+    let because: Vec<String> = plan
+        .replace
+        .iter()
+        .map(|replacement| match &replacement.why {
+            Some(why) => format!("{}: {why}", replacement.path),
+            None => replacement.path.to_string(),
+        })
+        .collect();
+    let detail = if because.is_empty() {
+        "-replace would destroy it and create another".to_owned()
+    } else {
+        format!(
+            "it would be destroyed and created anew because of {}",
+            because.join(", ")
+        )
+    };
+    let path = plan
+        .replace
+        .first()
+        .map_or_else(Path::root, |first| first.path.clone());
+    plan.found
+        .error(path, "Deletion protection forbids the replacement")
+        .code(Code(120))
+        .detail(detail)
+        .hint(
+            "undo the change; or set deletion_protection = false, apply that alone, and plan again",
+        );
+}
+
+fn claim<C: Converged>(
+    session: &crate::session::Session,
+    spec: &C::Spec,
+    request: &PlanRequest<Resource<C>>,
+    found: &mut Findings,
+) {
+    if !session.is_known() {
+        return;
+    }
+    let Some(graph) = C::graph(session, spec, None, &mut Findings::new()) else {
+        return;
+    };
+    let Some(object) = graph.principal_id().cloned() else {
+        return;
+    };
+    let claim = Claim {
+        object,
+        resource_type: C::Spec::NAME.to_owned(),
+        import_id: C::import_id(session, spec).unwrap_or_default(),
+        intent: Intent::Keep,
+        second_half_of_replace: request.reason == PlanReason::Replacement,
+        stale: false,
+    };
+    if let Err(fault) = session.engine().claims().claim(&claim) {
+        faults::report(found, &fault, Severity::Error);
+    }
+}
+
+/// Says which steps apply will take, when they disturb what runs.
+async fn announce<C: Converged>(
+    request: &PlanRequest<Resource<C>>,
+    plan: &mut Plan<Resource<C>>,
+    spec: &C::Spec,
+    prior: &Whole<C>,
+) {
+    let Some(graph) = C::graph(&request.call, spec, Some(prior), &mut plan.found) else {
+        return;
+    };
+    let memory = Memory::from_bytes(&request.private).unwrap_or_default();
+    let (job, _bridge) = job::<C>(&request.call, graph, spec, Some(memory), Act::Read);
+    let Ok(reading) = request.call.engine().observe(&job).await else {
+        return;
+    };
+    for (number, step) in reading.steps.iter().enumerate() {
+        tracing::info!(number, object = %step.object, step = step.title, "planned");
+    }
+    if let Some(text) = steps(&reading.steps) {
+        plan.found
+            .warning(
+                Path::root(),
+                format!("Apply will disturb {} {}", C::Spec::NAME, C::title(spec)),
+            )
+            .code(Code(121))
+            .detail(format!("in this order:\n\n{text}"))
+            .hint("each step resumes where it stopped if the apply is interrupted");
+    }
+}
+
+fn steps(steps: &[PlannedStep]) -> Option<String> {
+    steps.iter().any(|step| step.disruptive).then(|| {
+        let lines = steps.iter().enumerate().map(|(number, step)| {
+            format!("  {}. {} ({})", number + 1, step.title, step.object.kind)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+pub(super) fn plan_destroy<C: Converged>(
+    request: &DestroyRequest<Resource<C>>,
+    plan: &mut DestroyPlan,
+) {
+    if plan.private.is_empty() {
+        plan.private = Memory::default().to_bytes();
+    }
+    let Some(prior) = whole::<C>(&request.prior) else {
+        return;
+    };
+    let session = request.call.session();
+    if C::is_protected(&prior.0) {
+        plan.found
+            .error(
+                Path::root().attribute("deletion_protection"),
+                "Deletion protection forbids the destruction",
+            )
+            .code(Code(122))
+            .detail(format!(
+                "{} {} would be destroyed",
+                C::Spec::NAME,
+                C::title(&prior.0)
+            ))
+            .hint("set deletion_protection = false, apply, and destroy then");
+        return;
+    }
+    if !session.is_known() {
+        return;
+    }
+    let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut Findings::new()) else {
+        return;
+    };
+    let Some(object) = graph.principal_id().cloned() else {
+        return;
+    };
+    let claim = Claim {
+        object,
+        resource_type: C::Spec::NAME.to_owned(),
+        import_id: C::import_id(session, &prior.0).unwrap_or_default(),
+        intent: Intent::Destroy,
+        second_half_of_replace: false,
+        stale: C::standing(&prior.1) == Some(STALE),
+    };
+    if let Err(fault) = session.engine().claims().claim(&claim) {
+        faults::report(&mut plan.found, &fault, Severity::Error);
+    }
+}

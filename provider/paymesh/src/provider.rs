@@ -1,0 +1,82 @@
+//! The provider: its block, and what it serves.
+
+use async_trait::async_trait;
+use paymesh_clock::Clock;
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+    provider::{Client, Parts, Provider},
+    spec::{Attribute, Attributes, Draft},
+};
+
+use crate::{
+    cluster::Cluster, converge::Resource, session::Session, settings::Settings,
+    simulator::Simulator,
+};
+
+/// The provider `paymesh`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Paymesh;
+
+#[async_trait]
+impl Provider for Paymesh {
+    type Config = Settings;
+    type Session = Session;
+
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ADDRESS: &'static str = "registry.terraform.io/paymesh/paymesh";
+
+    fn parts(&self) -> Parts<Session> {
+        Parts::new().resource(Resource(Cluster))
+    }
+
+    async fn configure(
+        &self,
+        config: Draft<Settings>,
+        _: Client,
+        found: &mut Findings,
+    ) -> Option<Session> {
+        let value = Settings::draft_value(&config);
+        if !value.is_wholly_known() {
+            found
+                .warning(Path::root(), "The provider's settings are not known yet")
+                .code(Code(113))
+                .detail("part of the provider block depends on something that does not exist yet; until it does, nothing is asked of the cloud and plans show what is in state")
+                .hint("apply what the provider block depends on first, if this plan needs live facts");
+            return Some(Session::new(None, None, Clock::real()));
+        }
+        let settings = Settings::recall(&value, found)?;
+        let simulator = match settings.simulator {
+            Some(true) => match Simulator::find() {
+                Ok(simulator) => Some(simulator),
+                Err(missing) => {
+                    found
+                        .error(Path::root().attribute("simulator"), "No simulated cloud")
+                        .code(Code(114))
+                        .detail(missing.to_string())
+                        .hint("start it with: paymesh sim up");
+                    return None;
+                }
+            },
+            _ => None,
+        };
+        let rate = simulator
+            .as_ref()
+            .map_or(1.0, |simulator| simulator.clock_rate);
+        let clock = match Clock::scaled(rate) {
+            Ok(clock) => clock,
+            Err(bad) => {
+                found
+                    .error(
+                        Path::root().attribute("simulator"),
+                        "The simulator's clock is wrong",
+                    )
+                    .code(Code(115))
+                    .detail(bad.to_string())
+                    .hint("set another rate with: paymesh sim clock --rate 600");
+                return None;
+            }
+        };
+        Some(Session::new(Some(settings), simulator, clock))
+    }
+}

@@ -1,0 +1,166 @@
+//! What the provider block makes: the connections, the engine and the owner, shared by all calls.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use paymesh_azure::{Azure, Credential, Sovereign};
+use paymesh_clock::Clock;
+use paymesh_engine::{Engine, Mark};
+
+use crate::{
+    settings::{AzureEnvironment, AzureSettings, GoogleSettings, Settings},
+    simulator::Simulator,
+};
+
+/// The session of one provider block.
+pub struct Session {
+    settings: Option<Settings>,
+    simulator: Option<Simulator>,
+    engine: Engine,
+    azure: OnceLock<Result<Azure, String>>,
+    /// What the plans of this run have taken for themselves, so that two clusters cannot.
+    pub(crate) neighbours: Mutex<BTreeMap<String, Vec<crate::cluster::Neighbour>>>,
+}
+
+impl Session {
+    /// The session of `settings`; `None` while some of them are unknown.
+    pub fn new(settings: Option<Settings>, simulator: Option<Simulator>, clock: Clock) -> Self {
+        Self {
+            settings,
+            simulator,
+            engine: Engine::new(clock),
+            azure: OnceLock::new(),
+            neighbours: Mutex::default(),
+        }
+    }
+
+    /// Whether requests can be made: all settings are known.
+    pub fn is_known(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    /// The engine of this process.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The mark of the resource `name` of this configuration.
+    pub fn mark(&self, name: &str) -> Mark {
+        let owner = self
+            .settings
+            .as_ref()
+            .map_or("", |settings| settings.owner.as_str());
+        Mark::new(owner, name)
+    }
+
+    /// `labels` over the provider's default labels.
+    pub fn labels(&self, labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let defaults = self
+            .settings
+            .as_ref()
+            .and_then(|settings| settings.default_labels.as_ref());
+        let mut all = defaults.cloned().unwrap_or_default();
+        all.extend(
+            labels
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+        all
+    }
+
+    /// The subscription of resources that name none.
+    pub fn subscription(&self) -> Option<String> {
+        let set = self.azure_settings().subscription_id;
+        let simulated = || self.simulator.as_ref()?.subscription_ids.first().cloned();
+        set.or_else(simulated)
+            .or_else(|| std::env::var("AZURE_SUBSCRIPTION_ID").ok())
+    }
+
+    /// The project of resources that name none.
+    pub fn project(&self) -> Option<String> {
+        let set = self.google_settings().project;
+        let simulated = || self.simulator.as_ref()?.google_projects.first().cloned();
+        set.or_else(simulated)
+            .or_else(|| std::env::var("GOOGLE_CLOUD_PROJECT").ok())
+    }
+
+    /// The connection to Azure, made at its first use.
+    pub fn azure(&self) -> Result<Azure, String> {
+        self.azure.get_or_init(|| self.connect_azure()).clone()
+    }
+
+    /// Takes `neighbour` into the list called `place` and returns what was there before.
+    pub(crate) fn meet(
+        &self,
+        place: &str,
+        neighbour: crate::cluster::Neighbour,
+    ) -> Vec<crate::cluster::Neighbour> {
+        let mut places = self
+            .neighbours
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let there = places.entry(place.to_owned()).or_default();
+        let others = there
+            .iter()
+            .filter(|other| other.name != neighbour.name)
+            .cloned()
+            .collect();
+        there.retain(|other| other.name != neighbour.name);
+        there.push(neighbour);
+        others
+    }
+
+    fn azure_settings(&self) -> AzureSettings {
+        self.settings
+            .as_ref()
+            .and_then(|settings| settings.azure.clone())
+            .unwrap_or_default()
+    }
+
+    fn google_settings(&self) -> GoogleSettings {
+        self.settings
+            .as_ref()
+            .and_then(|settings| settings.google.clone())
+            .unwrap_or_default()
+    }
+
+    fn connect_azure(&self) -> Result<Azure, String> {
+        let set = self.azure_settings();
+        let clock = self.engine.clock().clone();
+        let read = |path: &std::path::Path| {
+            fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+        };
+        let settings = if let Some(simulator) = &self.simulator {
+            let secret = read(&simulator.client_secret_file)?;
+            paymesh_azure::AzureSettings {
+                sovereign: Sovereign::Public,
+                endpoint: Some(simulator.azure.to_string()),
+                authority: Some(simulator.azure.to_string()),
+                extra_ca: Some(read(&simulator.ca)?),
+                credential: Credential::ClientSecret {
+                    tenant_id: simulator.tenant_id.clone(),
+                    client_id: simulator.client_id.clone(),
+                    secret: String::from_utf8_lossy(&secret).trim().to_owned().into(),
+                },
+                clock,
+            }
+        } else {
+            paymesh_azure::AzureSettings {
+                sovereign: match set.environment {
+                    None | Some(AzureEnvironment::Public) => Sovereign::Public,
+                    Some(AzureEnvironment::UsGovernment) => Sovereign::UsGovernment,
+                    Some(AzureEnvironment::China) => Sovereign::China,
+                },
+                endpoint: set.endpoint,
+                authority: None,
+                extra_ca: set.ca_file.map(|path| read(path.as_ref())).transpose()?,
+                credential: Credential::usual(set.tenant_id.as_deref()),
+                clock,
+            }
+        };
+        Azure::connect(settings).map_err(|error| error.to_string())
+    }
+}
