@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use paymesh_cloud::Error;
 use serde_json::Value;
 
-use crate::{Google, Location, Minor, client::Api, cluster::Channel};
+use crate::{ClusterName, Google, Location, Minor, client::Api, cluster::Channel};
 
 /// A region as the project sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +45,11 @@ pub struct Subnetwork {
 }
 
 impl Google {
+    /// The cluster called `name`, as the cloud describes it; `None` if it does not exist.
+    pub async fn cluster(&self, name: &ClusterName) -> Result<Option<Value>, Error> {
+        self.fact(Api::Container, &name.to_string()).await
+    }
+
     /// The region of `place`; `None` if the project has no such region.
     pub async fn region(&self, place: &Location) -> Result<Option<Region>, Error> {
         let path = format!("projects/{}/regions/{}", place.project, place.region());

@@ -33,6 +33,13 @@ pub(super) fn create(want: &ClusterWant, network: &str, mark: &Mark, holder: &Ho
             json!(version.to_string()),
         );
     }
+    if let Some(cidr) = &want.control_plane_cidr {
+        put(
+            &mut cluster,
+            "/privateClusterConfig/masterIpv4CidrBlock",
+            json!(cidr),
+        );
+    }
     for setting in settings(want) {
         put(&mut cluster, setting.pointer, setting.value);
     }
@@ -82,11 +89,12 @@ pub(super) fn maintenance_window(maintenance: &Maintenance) -> Value {
             (name.clone(), window)
         })
         .collect();
-    json!({
-        "recurringWindow": {
-            "window": { "startTime": maintenance.start, "endTime": maintenance.end },
-            "recurrence": maintenance.recurrence,
-        },
-        "maintenanceExclusions": exclusions,
-    })
+    let mut window = json!({ "maintenanceExclusions": exclusions });
+    if let Some(recurring) = &maintenance.window {
+        window["recurringWindow"] = json!({
+            "window": { "startTime": recurring.start, "endTime": recurring.end },
+            "recurrence": recurring.recurrence,
+        });
+    }
+    window
 }

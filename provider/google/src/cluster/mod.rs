@@ -35,6 +35,9 @@ pub struct ClusterWant {
     pub features: Features,
     /// The Cloud KMS key that encrypts Secrets; `None` leaves Google's own encryption.
     pub kms_key: Option<String>,
+    /// Addresses of the control plane, a /28; `None` leaves the choice to Google. Only a new
+    /// cluster can have others.
+    pub control_plane_cidr: Option<String>,
     /// When Google may work on it; `None` means at any time.
     pub maintenance: Option<Maintenance>,
     /// The node pools that are made together with a new cluster.
@@ -103,14 +106,21 @@ pub struct Features {
 /// When Google may work on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maintenance {
+    /// The recurring window; `None` means at any time.
+    pub window: Option<Window>,
+    /// Times in which nothing is done, by name.
+    pub exclusions: BTreeMap<String, Exclusion>,
+}
+
+/// A recurring window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
     /// First start, RFC 3339.
     pub start: String,
     /// First end, RFC 3339.
     pub end: String,
     /// RFC 5545 rule: `FREQ=WEEKLY;BYDAY=SA,SU`.
     pub recurrence: String,
-    /// Times in which nothing is done, by name.
-    pub exclusions: BTreeMap<String, Exclusion>,
 }
 
 /// A time in which nothing is done.

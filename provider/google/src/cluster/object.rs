@@ -178,6 +178,13 @@ impl Cluster {
             "/networkConfig/datapathProvider",
             body::datapath(self.want.features.dataplane_v2),
         );
+        if let Some(cidr) = &self.want.control_plane_cidr {
+            fixed(
+                "control plane addresses",
+                "/privateClusterConfig/masterIpv4CidrBlock",
+                cidr,
+            );
+        }
         reasons
     }
 

@@ -55,6 +55,7 @@ fn pool() -> PoolWant {
             size_gb: 100,
         },
         spot: false,
+        pods_max: 110,
         zones: Vec::new(),
         size: Size::Autoscaled {
             total_min: 3,
@@ -62,6 +63,7 @@ fn pool() -> PoolWant {
             initial_per_zone: 1,
         },
         labels: BTreeMap::new(),
+        labels_gone: Vec::new(),
         taints: Vec::new(),
         surge_max: 1,
         unavailable_max: 0,
@@ -95,6 +97,7 @@ fn want() -> ClusterWant {
             control_plane_logs: true,
         },
         kms_key: None,
+        control_plane_cidr: None,
         maintenance: None,
         pools: vec![pool()],
     }

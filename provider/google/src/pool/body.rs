@@ -33,6 +33,7 @@ pub(crate) fn create(want: &PoolWant, mark: &Mark) -> Value {
         "name": want.name.pool,
         "config": config,
         "initialNodeCount": initial,
+        "maxPodsConstraint": { "maxPodsPerNode": want.pods_max.to_string() },
         "autoscaling": autoscaling(want.size),
         "management": management(want),
         "upgradeSettings": upgrade_settings(want),

@@ -23,12 +23,16 @@ pub struct PoolWant {
     pub disk: Disk,
     /// Whether its machines can be taken away at any time. Only a new pool can change it.
     pub spot: bool,
+    /// Most pods on a node. Only a new pool can change it.
+    pub pods_max: u32,
     /// The zones of its nodes; empty means the cluster's.
     pub zones: Vec<String>,
     /// How many nodes it has.
     pub size: Size,
     /// Labels of its nodes in Kubernetes.
     pub labels: BTreeMap<String, String>,
+    /// Labels the user wanted before and no longer wants. Others are left alone.
+    pub labels_gone: Vec<String>,
     /// Taints of its nodes.
     pub taints: Vec<Taint>,
     /// Nodes above the wanted number while they are replaced, per zone.

@@ -125,14 +125,21 @@ impl NodePool {
         if !agrees(&upgrade, pool.get("upgradeSettings")) {
             set("surge", "", json!({ "upgradeSettings": upgrade }));
         }
-        let labels = json!(want.labels);
-        if !agrees(&labels, pool.pointer("/config/labels")) {
-            let mut all = pool["config"]["labels"]
-                .as_object()
-                .cloned()
-                .unwrap_or_default();
-            all.extend(labels.as_object().cloned().unwrap_or_default());
-            set("labels", "", json!({ "labels": { "labels": all } }));
+        let seen = pool["config"]["labels"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        let mut labels = seen.clone();
+        for gone in &want.labels_gone {
+            labels.remove(gone);
+        }
+        labels.extend(
+            want.labels
+                .iter()
+                .map(|(key, value)| (key.clone(), json!(value))),
+        );
+        if labels != seen {
+            set("labels", "", json!({ "labels": { "labels": labels } }));
         }
         let taints = body::taints(want);
         if !agrees(&taints, pool.pointer("/config/taints").or(Some(&json!([])))) {
@@ -283,6 +290,13 @@ fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<String> {
     fixed("spot", "spot", json!(want.spot));
     if let Some(account) = &want.service_account {
         fixed("service account", "serviceAccount", json!(account));
+    }
+    let pods_max = pool.pointer("/maxPodsConstraint/maxPodsPerNode");
+    if pods_max.is_some() && !agrees(&json!(want.pods_max), pods_max) {
+        reasons.push(format!(
+            "pods of a node: GKE changes it only with new nodes (wanted is {})",
+            want.pods_max
+        ));
     }
     reasons
 }
