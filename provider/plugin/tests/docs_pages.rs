@@ -11,6 +11,8 @@ use std::path::Path;
 use expect_test::expect_file;
 use paymesh_plugin::docs::Site;
 use paymesh_plugin::findings::Code;
+use paymesh_plugin::function::{Parameter, Signature};
+use paymesh_plugin::schema::AttributeType;
 use paymesh_plugin::spec::{Attributes, Choice, Secret, Spec, Status};
 
 /// Builds fortresses.
@@ -109,6 +111,25 @@ fn site(root: &Path) -> Site {
         .and_then(|site| site.resource::<FortressSpec>("Castles"))
         .and_then(|site| site.ephemeral::<FortressSpec>(""))
         .unwrap()
+        .function(&Signature {
+            name: "siege_days".into(),
+            summary: "Days that a fortress holds.".into(),
+            description: "Counts stores and mouths.".into(),
+            parameters: vec![Parameter {
+                name: "stores".into(),
+                kind: AttributeType::Number,
+                nullable: false,
+                description: "Sacks of grain.".into(),
+            }],
+            variadic: Some(Parameter {
+                name: "mouths".into(),
+                kind: AttributeType::List(Box::new(AttributeType::String)),
+                nullable: true,
+                description: "Who eats.".into(),
+            }),
+            result: AttributeType::Number,
+        })
+        .unwrap()
         .codes(&[(Code(20), "The moat is dry", "Wait for rain.")])
 }
 
@@ -119,6 +140,7 @@ fn a_page_says_everything_at_every_depth() {
     let page = |path: &str| site.pages()[Path::new(path)].as_str();
     expect_file!["golden/resource_page.md"].assert_eq(page("resources/fortress.md"));
     expect_file!["golden/provider_page.md"].assert_eq(page("index.md"));
+    expect_file!["golden/function_page.md"].assert_eq(page("functions/siege_days.md"));
     expect_file!["golden/error_codes_page.md"].assert_eq(page("guides/error-codes.md"));
     assert!(!page("ephemeral-resources/fortress.md").contains("change in place"));
 }
@@ -127,7 +149,7 @@ fn a_page_says_everything_at_every_depth() {
 fn a_stale_page_is_found_and_rewritten() {
     let root = tempfile::tempdir().unwrap();
     let (site, docs) = (site(root.path()), root.path().join("docs"));
-    assert_eq!(site.differences(&docs).unwrap().len(), 4);
+    assert_eq!(site.differences(&docs).unwrap().len(), 5);
     site.write(&docs).unwrap();
     assert!(site.differences(&docs).unwrap().is_empty());
     fs::write(docs.join("index.md"), "edited by hand").unwrap();

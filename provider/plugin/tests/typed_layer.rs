@@ -16,6 +16,8 @@ use paymesh_plugin::spec::{
     state_value,
 };
 use paymesh_plugin::value::Value;
+use proptest::prelude::*;
+use proptest::strategy::Strategy;
 
 /// A fortress of towers.
 ///
@@ -118,7 +120,7 @@ fn windows_need_height(draft: &Draft<Tower>, at: &Path, found: &mut Findings) {
     if let (Field::Known(height), Field::Known(windows)) = (&draft.height, &draft.windows)
         && u16::from(*windows) > *height
     {
-        found.error(at.attribute("windows"), "More windows than metres");
+        found.error(at!(below at => windows), "More windows than metres");
     }
 }
 
@@ -300,21 +302,15 @@ fn changes_name_their_paths_and_what_they_replace() {
     ]));
     let lines: Vec<_> = shape
         .changes(&before, &after)
-        .into_iter()
-        .map(|change| {
-            let mark = if change.replaces { "-/+" } else { "~" };
-            format!(
-                "{mark} {} {} -> {}\n",
-                change.path, change.before, change.after
-            )
-        })
+        .iter()
+        .map(|change| format!("{change}\n"))
         .collect();
     expect![[r#"
-        -/+ name "alba" -> "nova"
-        ~ towers["north"].height 20 -> 21
-        ~ towers["south"] null -> (known after apply)
-        -/+ moat.depth 3 -> 4
-        ~ wall { stones = null } -> null
+        -/+ name  "alba" -> "nova"  forces replacement
+          ~ towers["north"].height  20 -> 21
+          + towers["south"]  null -> (known after apply)
+        -/+ moat.depth  3 -> 4  forces replacement
+          - wall  { stones = null } -> null
     "#]]
     .assert_eq(&lines.concat());
     assert!(
@@ -368,4 +364,77 @@ fn the_schema_says_everything_at_every_depth() {
             windows: number (computed) Number of windows.
         identity: name
     "#]].assert_eq(&paymesh_plugin::spec::golden::<FortressSpec>());
+}
+
+#[test]
+fn a_path_is_written_as_in_hcl() {
+    let key: TowerName = "north".parse().unwrap();
+    let index = 2;
+    assert_eq!(
+        at!(towers[key].height).to_string(),
+        r#"towers["north"].height"#
+    );
+    assert_eq!(at!(owners[#index]).to_string(), "owners[2]");
+    assert_eq!(at!(below at!(moat) => depth).to_string(), "moat.depth");
+    assert!(at!().is_root());
+}
+
+/// Any value, mostly with the names of the declaration, so that reading gets past the first step.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        Just(Value::Unknown),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0..120_i64).prop_map(Value::from),
+        "[a-z]{0,8}|ruin|round_tower|.{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        let name = prop::sample::select(vec![
+            "name",
+            "style",
+            "towers",
+            "moat",
+            "wall",
+            "password",
+            "password_version",
+            "owners",
+            "title",
+            "open",
+            "timeouts",
+            "height",
+            "windows",
+            "depth",
+            "stones",
+            "create",
+            "id",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::list),
+            prop::collection::vec((name, inner), 0..10).prop_map(Value::map),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_value_makes_reading_panic(value in any_value()) {
+        let mut found = Findings::new();
+        let draft = FortressSpec::read(&value, &mut found);
+        let decoded = FortressSpec::decode(&value, &mut Findings::new());
+        prop_assert!(decoded.is_none() || !found.has_errors());
+        let kept = |draft: &Draft<FortressSpec>| {
+            FortressSpec::read_state(&FortressSpec::draft_value(draft), &mut Findings::new())
+        };
+        let once = kept(&draft);
+        prop_assert_eq!(kept(&once), once);
+    }
+
+    #[test]
+    fn defaults_are_filled_in_once(value in any_value()) {
+        let shape = FortressSpec::object_shape();
+        let planned = shape.with_defaults(&value);
+        prop_assert_eq!(&shape.with_defaults(&planned), &planned);
+        prop_assert!(shape.changes(&planned, &planned).iter().all(|change| !change.after.is_wholly_known()));
+    }
 }

@@ -35,26 +35,7 @@ impl Examples {
                 "ephemeral-resource",
             ),
         };
-        let mut files = Vec::new();
-        if folder.exists() {
-            for entry in fs::read_dir(&folder)? {
-                files.push(entry?.file_name().to_string_lossy().into_owned());
-            }
-        }
-        files.sort_by_key(|file| (file.len() != stem.len() + 3, file.clone()));
-        let mut usage = Vec::new();
-        for file in &files {
-            let variant = file
-                .strip_prefix(stem)
-                .and_then(|rest| rest.strip_suffix(".tf"));
-            if let Some(variant) = variant {
-                let title = variant.trim_start_matches('-').replace(['-', '_'], " ");
-                usage.push(Example {
-                    title: (!title.is_empty()).then(|| capitalised(&title)),
-                    text: fs::read_to_string(folder.join(file))?,
-                });
-            }
-        }
+        let usage = usage(&folder, stem)?;
         let optional = |file: &str| {
             let path = folder.join(file);
             if path.exists() {
@@ -103,6 +84,31 @@ impl Examples {
         }
         page
     }
+}
+
+/// The examples in `folder`: `<stem>.tf` first, then `<stem>-<variant>.tf` by name.
+pub(super) fn usage(folder: &Path, stem: &str) -> io::Result<Vec<Example>> {
+    let mut files = Vec::new();
+    if folder.exists() {
+        for entry in fs::read_dir(folder)? {
+            files.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+    }
+    files.sort_by_key(|file| (file.len() != stem.len() + 3, file.clone()));
+    let mut usage = Vec::new();
+    for file in &files {
+        let variant = file
+            .strip_prefix(stem)
+            .and_then(|rest| rest.strip_suffix(".tf"));
+        if let Some(variant) = variant {
+            let title = variant.trim_start_matches('-').replace(['-', '_'], " ");
+            usage.push(Example {
+                title: (!title.is_empty()).then(|| capitalised(&title)),
+                text: fs::read_to_string(folder.join(file))?,
+            });
+        }
+    }
+    Ok(usage)
 }
 
 fn identity_parts(identity: &IdentitySchema) -> String {

@@ -9,6 +9,7 @@
 
 mod codes;
 mod examples;
+mod function;
 mod page;
 mod reference;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::findings::Code;
+use crate::function::Signature;
 use crate::spec::{Attributes, Spec, identity_schema};
 use examples::Examples;
 use page::Page;
@@ -90,6 +92,14 @@ impl Site {
         Ok(self)
     }
 
+    /// Adds the page of a function.
+    pub fn function(mut self, signature: &Signature) -> io::Result<Self> {
+        let page = function::page(self.provider, &self.examples, signature)?;
+        let path = format!("functions/{}.md", signature.name);
+        self.pages.insert(PathBuf::from(path), page);
+        Ok(self)
+    }
+
     /// Adds the guide that lists every error code: code, meaning, what to do.
     ///
     /// The codes of the typed layer are listed first.
@@ -150,13 +160,18 @@ impl Site {
     /// Written pages in the generated folders that the site does not have.
     fn orphans(&self, docs: &Path) -> io::Result<Vec<PathBuf>> {
         let mut orphans = Vec::new();
-        for kind in [Kind::Resource, Kind::DataSource, Kind::Ephemeral] {
-            let folder = docs.join(kind.folder());
+        for name in [
+            "resources",
+            "data-sources",
+            "ephemeral-resources",
+            "functions",
+        ] {
+            let folder = docs.join(name);
             if !folder.exists() {
                 continue;
             }
             for entry in fs::read_dir(folder)? {
-                let path = Path::new(kind.folder()).join(entry?.file_name());
+                let path = Path::new(name).join(entry?.file_name());
                 if !self.pages.contains_key(&path) {
                     orphans.push(path);
                 }

@@ -1,7 +1,9 @@
 //! What differs between two values of one declaration, and whether that makes a new object.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use super::root::Spec;
 use super::shape::{AttributeShape, ObjectShape, Presence, Shape};
 use crate::path::Path;
 use crate::value::Value;
@@ -17,6 +19,23 @@ pub struct Change {
     pub after: Value,
     /// Whether it makes a new object.
     pub replaces: bool,
+}
+
+/// Prints `~ power "on" -> "off"`, and `-/+ ...  forces replacement` as Terraform's plan does.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, end) = match (self.replaces, &self.before, &self.after) {
+            (true, _, _) => ("-/+", "  forces replacement"),
+            (false, Value::Null, _) => ("+", ""),
+            (false, _, Value::Null) => ("-", ""),
+            (false, _, _) => ("~", ""),
+        };
+        write!(
+            f,
+            "{sign:>3} {}  {} -> {}{end}",
+            self.path, self.before, self.after
+        )
+    }
 }
 
 impl ObjectShape {
@@ -91,6 +110,16 @@ fn value_changes(
             replaces: attribute.replaces,
         }),
     }
+}
+
+/// The changes between two configurations as text, one for each line, for tests: written as JSON,
+/// with defaults filled in.
+pub fn changes_text<S: Spec>(before: &serde_json::Value, after: &serde_json::Value) -> String {
+    let shape = S::object_shape();
+    let planned = |json| shape.with_defaults(&Value::from_json(json));
+    let changes = shape.changes(&planned(before), &planned(after));
+    let lines: Vec<_> = changes.iter().map(Change::to_string).collect();
+    lines.join("\n")
 }
 
 fn same_elements(old: &[Value], new: &[Value]) -> bool {

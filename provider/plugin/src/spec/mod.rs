@@ -25,11 +25,12 @@ mod text;
 mod timeouts;
 
 pub use attribute::{Attribute, Attributes, Draft, DraftObject, object_value};
-pub use change::Change;
+pub use change::{Change, changes_text};
 pub use checks::Check;
 pub use duration::DurationText;
 pub use field::Field;
 pub use golden::golden;
+pub(crate) use golden::type_name;
 pub use paymesh_plugin_derive::{Attributes, Choice, Spec, Status, Text};
 pub use reader::Reader;
 pub use root::{NoStatus, Spec, Status, contains, state_value};
@@ -41,17 +42,20 @@ pub use text::{
 };
 pub use timeouts::Timeouts;
 
-/// A path below the root, written as in HCL: `at!(azure.subnet_id)`, `at!(node_pools[key].min_nodes)`.
+/// A path, written as in HCL: `at!(azure.subnet_id)`, `at!(node_pools[key].min_nodes)`.
 ///
-/// In brackets stands an expression: a string-like key of a map, or with `#` an index of a list:
-/// `at!(windows[#0].start)`.
+/// In brackets stands the key of a map, an expression that prints; with `#` it is the index of a
+/// list: `at!(windows[#0].start)`. A rule of a nested object is told where it is and says
+/// `at!(below at => min_nodes)`.
 #[macro_export]
 macro_rules! at {
     () => { $crate::path::Path::root() };
+    (below $from:expr => $($steps:tt)+) => { $crate::at_from!($from; . $($steps)+) };
     ($($steps:tt)+) => { $crate::at_from!($crate::path::Path::root(); . $($steps)+) };
 }
 
-/// A path below `from`: `at_from!(path; .min_nodes)`.
+/// The steps of [`at!`](crate::at), one by one.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! at_from {
     ($from:expr;) => { $from };
