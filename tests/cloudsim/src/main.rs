@@ -3,8 +3,6 @@
 //! It is the adversary of the provider and shares no code with it. Everything it knows is in
 //! `core` (time, memory, journal, faults, operations) and in one room per cloud.
 
-#![allow(dead_code, reason = "the clouds grow into the seam")]
-
 mod azure;
 mod core;
 mod google;

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{operation::Ending, store::Past};
+use super::{
+    operation::{Ending, Failure},
+    store::Past,
+};
 
 /// A point on a request's way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,18 @@ pub(crate) enum Garbage {
     Html,
     /// A body that ends before its announced length.
     Truncated,
+}
+
+/// How an operation ends on order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    /// It fails.
+    Failed,
+    /// It is cancelled.
+    Canceled,
+    /// It never ends.
+    Hang,
 }
 
 /// What happens.
@@ -80,8 +95,13 @@ pub(crate) enum Action {
     /// The operation that the request starts ends badly, or never.
     Operation {
         /// How.
-        #[serde(flatten)]
-        ending: Ending,
+        end: End,
+        /// The code of a failure.
+        #[serde(default = "internal_error")]
+        code: String,
+        /// The words of a failure.
+        #[serde(default)]
+        message: String,
     },
     /// The request reads the world as it was when the rule was made.
     Stale,
@@ -128,6 +148,27 @@ pub(crate) struct Rule {
     pub(crate) site: Site,
     /// What it does.
     pub(crate) action: Action,
+}
+
+impl Action {
+    /// How this wants the next operation to end.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        let Self::Operation { end, code, message } = self else {
+            return None;
+        };
+        Some(match end {
+            End::Failed => Ending::Failed(Failure {
+                code: code.clone(),
+                message: message.clone(),
+            }),
+            End::Canceled => Ending::Canceled,
+            End::Hang => Ending::Hang,
+        })
+    }
+}
+
+fn internal_error() -> String {
+    "InternalOperationError".into()
 }
 
 fn one() -> u32 {

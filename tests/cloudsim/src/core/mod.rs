@@ -28,11 +28,9 @@ use serde_json::{Map, Value};
 
 pub(crate) use clock::{Clock, Millis};
 pub(crate) use fault::Faults;
-#[allow(unused_imports, reason = "the clouds grow into the seam")]
 pub(crate) use operation::{Operation, Status};
 pub(crate) use server::run;
 pub(crate) use store::Store;
-#[allow(unused_imports, reason = "the clouds grow into the seam")]
 pub(crate) use throttle::{Budget, Throttle};
 
 /// One cloud.

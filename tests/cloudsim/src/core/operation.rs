@@ -103,7 +103,7 @@ impl World {
             started: now,
             due: now + i64::from(seconds) * 1000,
             ended: None,
-            polls_left: self.operation_polls,
+            polls_left: self.operation_polls.map(|polls| polls.saturating_sub(1)),
             status: Status::Running,
             failure: None,
             ending: self.ending.take(),
@@ -159,6 +159,15 @@ impl World {
             self.keep_operation(&operation);
         }
         Some(operation)
+    }
+
+    /// Counts a read of `target` as a poll of what runs on it, for clients that watch the object.
+    pub(crate) fn poll_target(&mut self, api: &str, target: &str) {
+        for operation in self.running_on(api, target) {
+            if operation.target == target && operation.polls_left.is_some() {
+                self.poll_operation(&operation.id);
+            }
+        }
     }
 
     /// Cancels a running operation; false if it does not run.

@@ -464,10 +464,7 @@ impl Server {
         let stale = rules
             .iter()
             .find(|rule| rule.action == Action::Stale && call.method == "GET");
-        world.ending = rules.iter().find_map(|rule| match &rule.action {
-            Action::Operation { ending } => Some(ending.clone()),
-            _ => None,
-        });
+        world.ending = rules.iter().find_map(|rule| rule.action.ending());
         world.expired_before = rules
             .iter()
             .any(|rule| rule.action == Action::ExpireTokens)
