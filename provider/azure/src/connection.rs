@@ -128,6 +128,11 @@ impl Azure {
     /// Forgets all shared reads: a new run begins.
     pub fn forget_reads(&self) {
         self.inner.client.forget_reads();
+        self.inner
+            .inhabited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Reads `path`; `None` if it does not exist.

@@ -164,6 +164,12 @@ impl Client {
         &self.inner.base
     }
 
+    /// The token that requests carry now.
+    pub async fn token(&self) -> Result<Token, Error> {
+        let found = self.inner.tokens.token(&self.inner.clock, None).await;
+        found.map_err(|fault| Error::new(ErrorKind::Token, fault.message))
+    }
+
     /// Forgets all shared reads, and shares again if a write has ended that: a new run begins.
     pub fn forget_reads(&self) {
         self.inner.reads.begin();
