@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use paymesh_azure::{Azure, Credential, Sovereign};
 use paymesh_clock::Clock;
+use paymesh_cloud::TokenSource;
 use paymesh_engine::{Engine, Mark};
+use paymesh_google::{Credentials, Endpoints, Google};
 
 use crate::{
     settings::{AzureEnvironment, AzureSettings, GoogleSettings, Settings},
@@ -21,6 +23,7 @@ pub struct Session {
     simulator: Option<Simulator>,
     engine: Engine,
     azure: OnceLock<Result<Azure, String>>,
+    google: OnceLock<Result<Arc<Google>, String>>,
     /// What the plans of this run have taken for themselves, so that two clusters cannot.
     pub(crate) neighbours: Mutex<BTreeMap<String, Vec<crate::cluster::Neighbour>>>,
 }
@@ -33,6 +36,7 @@ impl Session {
             simulator,
             engine: Engine::new(clock),
             azure: OnceLock::new(),
+            google: OnceLock::new(),
             neighbours: Mutex::default(),
         }
     }
@@ -90,6 +94,11 @@ impl Session {
     /// The connection to Azure, made at its first use.
     pub fn azure(&self) -> Result<Azure, String> {
         self.azure.get_or_init(|| self.connect_azure()).clone()
+    }
+
+    /// The connection to Google Cloud, made at its first use.
+    pub fn google(&self) -> Result<Arc<Google>, String> {
+        self.google.get_or_init(|| self.connect_google()).clone()
     }
 
     /// Takes `neighbour` into the list called `place` and returns what was there before.
@@ -162,5 +171,26 @@ impl Session {
             }
         };
         Azure::connect(settings).map_err(|error| error.to_string())
+    }
+
+    fn connect_google(&self) -> Result<Arc<Google>, String> {
+        let set = self.google_settings();
+        let (endpoints, credentials) = match &self.simulator {
+            Some(simulator) => (
+                Endpoints::at(simulator.google.as_str().trim_end_matches('/')),
+                Credentials::File(simulator.google_credentials_file.clone()),
+            ),
+            None => (
+                set.endpoint
+                    .as_deref()
+                    .map(Endpoints::at)
+                    .unwrap_or_default(),
+                Credentials::ApplicationDefault,
+            ),
+        };
+        let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
+        Google::new(&endpoints, self.engine.clock(), &tokens, None)
+            .map(Arc::new)
+            .map_err(|error| error.to_string())
     }
 }

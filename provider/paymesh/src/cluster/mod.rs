@@ -1,12 +1,13 @@
 //! `paymesh_cluster`: a managed Kubernetes cluster for payment workloads, on AKS or GKE.
 //!
 //! [`spec`] and [`status`] are what users see; [`checks`] is what a configuration must satisfy;
-//! [`choice`] is what is decided while planning. `azure` says all of it in a cloud's words.
+//! [`choice`] is what is decided while planning. `azure` and `google` say all of it in a cloud's words.
 
 pub mod address;
 mod azure;
 pub mod checks;
 pub mod choice;
+mod google;
 mod intent;
 pub mod machines;
 pub mod naming;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paymesh_azure::ArmId;
 use paymesh_engine::{Graph, Observations};
+use paymesh_google::ClusterName;
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
@@ -78,6 +80,11 @@ impl Converged for Cluster {
     }
 
     fn import_id(session: &Session, spec: &ClusterSpec) -> Option<String> {
+        if !spec.on_azure() {
+            return google::cluster_name(session, spec)
+                .ok()
+                .map(|name| name.to_string());
+        }
         azure::cluster_id(session, spec)
             .ok()
             .map(|id| id.to_string())
@@ -90,7 +97,11 @@ impl Converged for Cluster {
         found: &mut Findings,
     ) -> Option<Graph> {
         let prior = prior.map(Prior::from);
-        azure::graph(session, spec, prior.as_ref(), found)
+        if spec.on_azure() {
+            azure::graph(session, spec, prior.as_ref(), found)
+        } else {
+            google::graph(session, spec, prior.as_ref(), found)
+        }
     }
 
     fn status(
@@ -100,7 +111,11 @@ impl Converged for Cluster {
         graph: &Graph,
     ) -> ClusterStatus {
         let prior = prior.map(Prior::from);
-        azure::status(spec, prior.as_ref(), seen, graph)
+        if spec.on_azure() {
+            azure::status(spec, prior.as_ref(), seen, graph)
+        } else {
+            google::status(spec, prior.as_ref(), seen, graph)
+        }
     }
 
     fn spec(
@@ -110,7 +125,11 @@ impl Converged for Cluster {
         seen: &Observations,
         graph: &Graph,
     ) -> ClusterSpec {
-        azure::drifted(session, spelling, prior, seen, graph)
+        if spelling.on_azure() {
+            azure::drifted(session, spelling, prior, seen, graph)
+        } else {
+            google::drifted(spelling, prior, seen, graph)
+        }
     }
 
     fn set_standing(status: &mut ClusterStatus, standing: &str) {
@@ -150,6 +169,9 @@ impl Converged for Cluster {
     }
 
     async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<ClusterSpec> {
+        if let Ok(name) = ClusterName::parse(id) {
+            return google::find(session, &name, found).await;
+        }
         let Ok(id) = ArmId::parse(id) else {
             found
                 .error(Path::root(), "Not the id of a cluster")

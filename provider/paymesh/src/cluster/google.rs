@@ -1,0 +1,161 @@
+//! A cluster on GKE: which objects it consists of, and what it looks like when seen.
+
+mod body;
+mod want;
+
+use std::sync::Arc;
+
+use paymesh_engine::{Graph, Observations};
+use paymesh_google::{ClusterName, Google, Location, cluster::Cluster, pool::NodePool};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+};
+
+use super::{Prior, choice, intent, spec::ClusterSpec, status::ClusterStatus};
+use crate::session::Session;
+
+/// Where the cluster is, or will be.
+pub(super) fn cluster_name(session: &Session, spec: &ClusterSpec) -> Result<ClusterName, String> {
+    let google = spec
+        .google
+        .as_ref()
+        .ok_or("the cluster is not on Google Cloud")?;
+    let project = google.project.clone().or_else(|| session.project()).ok_or(
+        "no project is known: set project in the provider's google block or in the cluster's",
+    )?;
+    let place = Location {
+        project,
+        location: spec.region.clone(),
+    };
+    Ok(ClusterName {
+        place,
+        cluster: spec.name.clone(),
+    })
+}
+
+/// The objects of the cluster.
+pub(super) fn graph(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) -> Option<Graph> {
+    let google = connect(session, found)?;
+    let name = match cluster_name(session, spec) {
+        Ok(name) => name,
+        Err(why) => {
+            found
+                .error(
+                    Path::root().attribute("google").attribute("project"),
+                    "No project",
+                )
+                .code(Code(134))
+                .detail(why)
+                .hint("set google = { project = \"...\" } in the provider block");
+            return None;
+        }
+    };
+    let choices = choice::choose(spec, prior);
+    let pools: Vec<_> = spec
+        .node_pools
+        .keys()
+        .map(|key| {
+            want::pool(
+                spec,
+                key,
+                &choices[key],
+                prior,
+                name.pool(&choices[key].cloud_name),
+            )
+        })
+        .collect();
+    let mut graph = Graph::new();
+    let want = want::cluster(session, spec, prior, name.clone(), pools.clone());
+    graph.principal(Cluster::new(google.clone(), want));
+    let made: Vec<_> = pools
+        .into_iter()
+        .map(|pool| graph.present(NodePool::new(google.clone(), pool)))
+        .collect();
+    // GKE cordons and drains the nodes of a pool that it deletes, within disruption budgets, so
+    // that no step of ours stands between the new pool and the old one's end.
+    if let Some(prior) = prior {
+        for old in choice::choose(&prior.spec, Some(prior)).values() {
+            if choices
+                .values()
+                .all(|choice| choice.cloud_name != old.cloud_name)
+            {
+                let pool = NodePool::found(google.clone(), name.pool(&old.cloud_name));
+                graph.absent(pool, made.clone());
+            }
+        }
+    }
+    Some(graph)
+}
+
+fn connect(session: &Session, found: &mut Findings) -> Option<Arc<Google>> {
+    session
+        .google()
+        .map_err(|why| {
+            found
+                .error(Path::root(), "Google Cloud cannot be reached")
+                .code(Code(135))
+                .detail(why)
+                .hint("check the provider's google block and the application default credentials");
+        })
+        .ok()
+}
+
+/// What GKE reports.
+pub(super) fn status(
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    seen: &Observations,
+    graph: &Graph,
+) -> ClusterStatus {
+    let cluster = graph
+        .principal_id()
+        .and_then(|id| Some((id, seen.seen(id)?)));
+    let mut status = cluster
+        .map(|(id, seen)| body::status(&id.name, &seen.body))
+        .unwrap_or_default();
+    status.pools = intent::pools(&choice::choose(spec, prior));
+    status
+}
+
+/// The configuration as it is in the cloud, in the user's spelling where it means the same.
+pub(super) fn drifted(
+    spelling: &ClusterSpec,
+    prior: &ClusterStatus,
+    seen: &Observations,
+    graph: &Graph,
+) -> ClusterSpec {
+    let cluster = graph.principal_id().and_then(|id| seen.seen(id));
+    cluster.map_or_else(
+        || spelling.clone(),
+        |seen| body::drifted(spelling, prior, &seen.body),
+    )
+}
+
+/// The configuration that describes the existing cluster `name`.
+pub(super) async fn find(
+    session: &Session,
+    name: &ClusterName,
+    found: &mut Findings,
+) -> Option<ClusterSpec> {
+    let google = connect(session, found)?;
+    let (detail, next) = match google.cluster(name).await {
+        Ok(Some(body)) => return Some(body::described(name, &body)),
+        Ok(None) => (
+            format!("{name} does not exist, or this identity may not see it"),
+            "list the clusters with: gcloud container clusters list",
+        ),
+        Err(error) => (error.to_string(), "check the credentials, and try again"),
+    };
+    found
+        .error(Path::root(), "The cluster cannot be found")
+        .code(Code(136))
+        .detail(detail)
+        .hint(next);
+    None
+}

@@ -1,0 +1,218 @@
+//! A cluster's configuration in Google's words.
+
+use std::collections::BTreeMap;
+
+use paymesh_google::{
+    ClusterName, Minor, NodePoolName,
+    cluster::{
+        Access, Channel, ClusterWant, Exclusion, Features, Maintenance, NetworkWant, Window,
+    },
+    pool::{Disk, PoolWant, Size, Taint, TaintEffect},
+};
+
+use crate::{
+    cluster::{
+        Prior,
+        choice::PoolChoice,
+        pool::{self, DiskType, PoolMode, PoolSpec},
+        spec::{self, ClusterSpec, Power, UpgradeChannel, Weekday},
+        totals,
+    },
+    session::Session,
+};
+
+/// The zones over which GKE spreads the nodes of a regional cluster that names none.
+/// Source: container v1, `Cluster.locations`, read 2026-11.
+const ZONES_OF_REGION: u32 = 3;
+
+/// The cluster, with the pools that are made together with it.
+pub(super) fn cluster(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    name: ClusterName,
+    pools: Vec<PoolWant>,
+) -> ClusterWant {
+    let labels = labels(session, spec);
+    let own = spec.google.clone().unwrap_or_default();
+    ClusterWant {
+        name,
+        version: Minor::parse(&spec.kubernetes_version),
+        channel: match spec.upgrade_channel {
+            UpgradeChannel::Rapid => Channel::Rapid,
+            UpgradeChannel::Regular => Channel::Regular,
+            UpgradeChannel::None | UpgradeChannel::Patch | UpgradeChannel::Stable => {
+                Channel::Stable
+            }
+        },
+        network: network(spec),
+        zones: Vec::new(),
+        labels_gone: prior
+            .map(|prior| self::labels(session, &prior.spec))
+            .unwrap_or_default()
+            .into_keys()
+            .filter(|key| !labels.contains_key(key))
+            .collect(),
+        labels,
+        access: match &spec.api_access {
+            None => Access::Private,
+            Some(access) => Access::AuthorizedCidrs(access.authorized_cidrs.clone()),
+        },
+        features: Features {
+            workload_identity: spec.features.workload_identity,
+            dataplane_v2: spec.features.cilium,
+            dataplane_metrics: spec.features.dataplane_metrics,
+            dns_cache: spec.features.dns_cache,
+            cost_allocation: spec.features.cost_allocation,
+            vertical_pod_autoscaling: spec.features.vertical_pod_autoscaling,
+            gateway_api: spec.features.gateway_api,
+            // CIS GKE 5.7.1: the control plane's logs are on.
+            control_plane_logs: true,
+        },
+        kms_key: spec.kms_key_id.clone(),
+        control_plane_cidr: own.control_plane_cidr,
+        maintenance: spec.maintenance.as_ref().map(maintenance),
+        pools,
+    }
+}
+
+fn network(spec: &ClusterSpec) -> NetworkWant {
+    let (subnet, pods, services) = spec
+        .network
+        .as_ref()
+        .map_or_else(Default::default, |network| {
+            (
+                network.subnet_id.as_str(),
+                network.pods_range.clone().unwrap_or_default(),
+                network.services_range.clone().unwrap_or_default(),
+            )
+        });
+    // A self link names the same subnetwork.
+    let from = subnet.find("projects/").unwrap_or(0);
+    NetworkWant {
+        subnetwork: subnet[from..].to_owned(),
+        pods_range: pods,
+        services_range: services,
+    }
+}
+
+fn labels(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
+    let mut labels = session.labels(&spec.labels);
+    labels.insert("paymesh-role".to_owned(), spec.role.to_string());
+    labels
+}
+
+fn maintenance(maintenance: &spec::Maintenance) -> Maintenance {
+    let exclusions = maintenance.exclusions.iter().map(|(name, exclusion)| {
+        let exclusion = Exclusion {
+            start: format!("{}T00:00:00Z", exclusion.first_day),
+            end: format!("{}T23:59:59Z", exclusion.last_day),
+            scope: "NO_UPGRADES".to_owned(),
+        };
+        (name.clone(), exclusion)
+    });
+    Maintenance {
+        window: maintenance.window.as_ref().map(window),
+        exclusions: exclusions.collect(),
+    }
+}
+
+/// A weekly window. Its first day lies in the past, in a week that begins with Monday,
+/// 5 January 2026.
+fn window(window: &spec::MaintenanceWindow) -> Window {
+    let (day, name) = match window.day {
+        Weekday::Monday => (5, "MO"),
+        Weekday::Tuesday => (6, "TU"),
+        Weekday::Wednesday => (7, "WE"),
+        Weekday::Thursday => (8, "TH"),
+        Weekday::Friday => (9, "FR"),
+        Weekday::Saturday => (10, "SA"),
+        Weekday::Sunday => (11, "SU"),
+    };
+    let (hour, minute) = window
+        .start
+        .split_once(':')
+        .unwrap_or((&window.start, "00"));
+    let hour: u32 = hour.parse().unwrap_or(0);
+    let end = hour + window.hours;
+    Window {
+        start: format!("2026-01-{day:02}T{hour:02}:{minute}:00Z"),
+        end: format!("2026-01-{:02}T{:02}:{minute}:00Z", day + end / 24, end % 24),
+        recurrence: format!("FREQ=WEEKLY;BYDAY={name}"),
+    }
+}
+
+/// A pool.
+pub(super) fn pool(
+    spec: &ClusterSpec,
+    key: &str,
+    choice: &PoolChoice,
+    prior: Option<&Prior>,
+    name: NodePoolName,
+) -> PoolWant {
+    let pool = &spec.node_pools[key];
+    let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
+    PoolWant {
+        name,
+        version: Minor::parse(&spec.kubernetes_version),
+        machine_type: choice.machine_type.clone(),
+        disk: Disk {
+            kind: match pool.disk_type {
+                DiskType::Ssd => "pd-ssd",
+                DiskType::Balanced | DiskType::Ephemeral => "pd-balanced",
+            }
+            .to_owned(),
+            size_gb: pool.disk_gb,
+        },
+        spot: pool.spot,
+        pods_max: pool.max_pods,
+        zones: choice.zones.clone(),
+        size: size(spec, pool, &choice.zones),
+        labels: pool.labels.clone(),
+        labels_gone: before
+            .into_iter()
+            .flat_map(|before| before.labels.keys())
+            .filter(|key| !pool.labels.contains_key(*key))
+            .cloned()
+            .collect(),
+        taints: pool.taints.iter().map(taint).collect(),
+        surge_max: pool.surge.unwrap_or(spec.profile.terms().surge_nodes),
+        unavailable_max: 0,
+        auto_upgrade: true,
+        service_account: spec
+            .google
+            .as_ref()
+            .and_then(|own| own.node_service_account.clone()),
+    }
+}
+
+/// How many nodes: none while the cluster is off, and none for workloads while it stands by.
+fn size(spec: &ClusterSpec, pool: &PoolSpec, zones: &[String]) -> Size {
+    let count = u32::try_from(zones.len()).ok().filter(|count| *count > 0);
+    let count = count.unwrap_or(ZONES_OF_REGION);
+    if spec.power == Power::Off || (spec.standby && pool.mode == PoolMode::User) {
+        Size::Fixed { per_zone: 0 }
+    } else if pool.min_nodes == pool.max_nodes {
+        Size::Fixed {
+            per_zone: totals::per_zone(pool.min_nodes, count),
+        }
+    } else {
+        Size::Autoscaled {
+            total_min: pool.min_nodes,
+            total_max: pool.max_nodes,
+            initial_per_zone: totals::initial_per_zone(pool.min_nodes, pool.max_nodes, count),
+        }
+    }
+}
+
+fn taint(taint: &pool::Taint) -> Taint {
+    Taint {
+        key: taint.key.clone(),
+        value: taint.value.clone(),
+        effect: match taint.effect {
+            pool::TaintEffect::NoSchedule => TaintEffect::NoSchedule,
+            pool::TaintEffect::PreferNoSchedule => TaintEffect::PreferNoSchedule,
+            pool::TaintEffect::NoExecute => TaintEffect::NoExecute,
+        },
+    }
+}
