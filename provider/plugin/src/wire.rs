@@ -12,6 +12,7 @@ pub(crate) mod types;
 #[allow(
     missing_docs,
     unreachable_pub,
+    dead_code,
     clippy::all,
     clippy::pedantic,
     reason = "generated code"
@@ -24,6 +25,7 @@ pub(crate) mod tfplugin6 {
 #[allow(
     missing_docs,
     unreachable_pub,
+    dead_code,
     clippy::all,
     clippy::pedantic,
     reason = "generated code"
@@ -36,6 +38,7 @@ pub(crate) mod plugin {
 #[allow(
     missing_docs,
     unreachable_pub,
+    dead_code,
     clippy::all,
     clippy::pedantic,
     reason = "generated code"

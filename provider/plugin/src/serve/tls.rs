@@ -1,0 +1,122 @@
+//! go-plugin's `AutoMTLS`, really mutual.
+//!
+//! Terraform's client certificate is self-signed, P-521, and says CA:TRUE. The standard verifier
+//! refuses it, and a verifier that makes the certificate optional lets everyone in. This one pins: the
+//! client must present exactly the certificate from the environment and prove that it holds the key.
+
+use std::{io, sync::Arc};
+
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{
+        WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    },
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::connection::Socket;
+
+/// The one name by which go-plugin knows a server.
+const SERVER_NAME: &str = "localhost";
+
+/// A fresh server certificate, and the one client that may connect.
+#[derive(Clone)]
+pub(super) struct Tls {
+    certificate: CertificateDer<'static>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// Lets in only the holder of this certificate (PEM).
+    pub(super) fn pinned_to(client: &str) -> io::Result<Self> {
+        let client = CertificateDer::from_pem_slice(client.as_bytes()).map_err(|error| {
+            io::Error::other(format!("PLUGIN_CLIENT_CERT is no certificate: {error}"))
+        })?;
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
+        let certificate = CertificateParams::new([SERVER_NAME.to_owned()])
+            .and_then(|parameters| parameters.self_signed(&key))
+            .map_err(io::Error::other)?;
+        let certificate = certificate.der().clone();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let crypto = Arc::new(aws_lc_rs::default_provider());
+        let pinned = Pinned {
+            client,
+            algorithms: crypto.signature_verification_algorithms,
+        };
+        let mut config = ServerConfig::builder_with_provider(crypto)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_client_cert_verifier(Arc::new(pinned))
+            .with_single_cert(vec![certificate.clone()], key)
+            .map_err(io::Error::other)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self {
+            certificate,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
+    }
+
+    /// The server's certificate, which the handshake tells Terraform to trust.
+    pub(super) fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
+        self.acceptor.accept(socket).await
+    }
+}
+
+#[derive(Debug)]
+struct Pinned {
+    client: CertificateDer<'static>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for Pinned {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        if *end_entity == self.client {
+            Ok(ClientCertVerified::assertion())
+        } else {
+            Err(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::ApplicationVerificationFailure,
+            ))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

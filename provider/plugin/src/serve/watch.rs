@@ -1,0 +1,59 @@
+//! What ends the process: Terraform's goodbye, Terraform's death, SIGTERM. Not SIGINT.
+
+use std::{io, thread, time::Duration};
+
+use rustix::process::{Pid, getppid};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How often the parent is looked at. `PR_SET_PDEATHSIG` would be quicker, but it fires when the
+/// parent's *thread* ends, and Go programs end threads at will.
+const PARENT_POLL: Duration = Duration::from_millis(500);
+
+/// Cancels `end` when Terraform is gone or SIGTERM arrives; swallows SIGINT.
+pub(super) fn watch(end: &CancellationToken) -> io::Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let ended = end.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupts.recv() => tracing::debug!("ignoring SIGINT: StopProvider follows"),
+                _ = terminations.recv() => {
+                    tracing::info!("SIGTERM: ending");
+                    ended.cancel();
+                }
+                () = ended.cancelled() => return,
+            }
+        }
+    });
+    let parent = getppid();
+    let ended = end.clone();
+    // A thread of its own, because it must notice even if the runtime is busy.
+    thread::Builder::new()
+        .name("parent-watch".to_owned())
+        .spawn(move || {
+            while !ended.is_cancelled() {
+                if is_orphaned(parent) {
+                    tracing::warn!("Terraform is gone: ending");
+                    ended.cancel();
+                    return;
+                }
+                thread::sleep(PARENT_POLL);
+            }
+        })?;
+    Ok(())
+}
+
+/// Whether the process that was the parent is gone.
+pub(super) fn is_orphaned(parent: Option<Pid>) -> bool {
+    getppid() != parent
+}
+
+/// Waits for `work` no longer than `limit`; whether it ended in time.
+///
+/// This is about the machine's own time, not about a cloud's, so it is no business of the clock that
+/// a simulated cloud may speed up.
+pub(super) async fn within(limit: Duration, work: impl Future<Output = ()>) -> bool {
+    tokio::time::timeout(limit, work).await.is_ok()
+}
