@@ -23,6 +23,14 @@ const PROPAGATING: [&str; 5] = [
     "UserAssignedIdentityNotFound",
 ];
 
+/// Codes of a 404 that says that the object, or what it lies in, is gone.
+const MISSING: [&str; 4] = [
+    "NotFound",
+    "ParentResourceNotFound",
+    "ResourceGroupNotFound",
+    "ResourceNotFound",
+];
+
 /// The fault of `object` that `error` stands for.
 pub(crate) fn fault(object: ObjectId, error: &Error) -> Fault {
     let kind = kind(error);
@@ -74,7 +82,7 @@ fn kind(error: &Error) -> FaultKind {
     match error.status {
         Some(409) => FaultKind::Busy,
         Some(401 | 403) => FaultKind::Denied,
-        Some(404) => FaultKind::Missing,
+        Some(404) if code.is_empty() || is(&MISSING) => FaultKind::Missing,
         Some(429 | 500..) => FaultKind::Unavailable,
         _ => FaultKind::Refused,
     }

@@ -18,7 +18,7 @@ use crate::{
 /// Ids of the built-in roles that clusters need; the same in every Azure cloud.
 pub mod well_known_roles {
     /// Lets a control plane join nodes and load balancers to a subnet.
-    pub const NETWORK_CONTRIBUTOR: &str = "4d97b98b-1dda-4787-a0e1-87e57e6f2c0c";
+    pub const NETWORK_CONTRIBUTOR: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
     /// Lets kubelets pull images from a registry.
     pub const ACR_PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
     /// All rights inside one cluster, through Azure RBAC.

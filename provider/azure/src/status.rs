@@ -162,21 +162,15 @@ impl Azure {
     /// Whatever credential that file holds is dropped here.
     pub async fn endpoint(&self, cluster: &ArmId) -> Result<Endpoint, Error> {
         let file = self.user_kubeconfig(cluster).await?;
-        let value = |key: &str| {
-            let line = file
-                .lines()
-                .map(str::trim)
-                .find_map(|line| line.strip_prefix(key));
-            line.map(|it| it.trim().trim_matches(['"', '\'']).to_owned())
-        };
         let bad = |what: &str| {
             Error::new(
                 ErrorKind::Malformed,
                 format!("the file for users of {cluster} {what}"),
             )
         };
-        let server = value("server:").ok_or_else(|| bad("names no server"))?;
-        let ca = value("certificate-authority-data:").ok_or_else(|| bad("names no authority"))?;
+        let server = kubeconfig_value(&file, "server").ok_or_else(|| bad("names no server"))?;
+        let ca = kubeconfig_value(&file, "certificate-authority-data")
+            .ok_or_else(|| bad("names no authority"))?;
         let ca = STANDARD
             .decode(ca)
             .map_err(|_| bad("has an unreadable authority"))?;
@@ -202,5 +196,33 @@ impl Azure {
                 let text = format!("Azure gave no readable file for users of {cluster}");
                 Error::new(ErrorKind::Malformed, text)
             })
+    }
+}
+
+/// A value of the first cluster in a kubeconfig, written as YAML or as JSON.
+fn kubeconfig_value(file: &str, key: &str) -> Option<String> {
+    if let Ok(json) = serde_json::from_str::<Value>(file) {
+        return text(&json, &format!("/clusters/0/cluster/{key}")).map(str::to_owned);
+    }
+    let mut lines = file.lines().map(|line| line.trim_start_matches([' ', '-']));
+    let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_server(file: &str) {
+        let found = kubeconfig_value(file, "server");
+        assert_eq!(found.as_deref(), Some("https://a:443"), "{file}");
+    }
+
+    #[test]
+    fn a_kubeconfig_is_read_as_yaml_and_as_json() {
+        check_server("clusters:\n- cluster:\n    server: https://a:443\n  name: a\n");
+        check_server("clusters:\n- name: a\n  cluster: \n    server: \"https://a:443\"\n");
+        check_server(r#"{"clusters": [{"cluster": {"server": "https://a:443"}}]}"#);
+        assert_eq!(kubeconfig_value("users: []", "server"), None);
     }
 }
