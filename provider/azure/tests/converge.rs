@@ -165,11 +165,11 @@ async fn a_cluster_with_everything_it_needs_is_made_in_order_and_goes_again() {
     bed.check_converges(
         &want,
         &expect![[r#"
-        PUT resourceGroups/rg
-        PUT userAssignedIdentities/main
-        PUT roleAssignments/cce0c5bd-389f-53b9-8dd8-2761380b3646
-        PUT managedClusters/main
-        PUT agentPools/w1"#]],
+            PUT resourceGroups/rg
+            PUT userAssignedIdentities/main
+            PUT roleAssignments/413c5081-56bc-5612-a268-ea1b7283bb32
+            PUT managedClusters/main
+            PUT agentPools/w1"#]],
     )
     .await;
     let body = bed.arm.body(cluster_id().as_str()).unwrap();
@@ -179,7 +179,7 @@ async fn a_cluster_with_everything_it_needs_is_made_in_order_and_goes_again() {
         &want,
         &expect![[r#"
             DELETE managedClusters/main
-            DELETE roleAssignments/cce0c5bd-389f-53b9-8dd8-2761380b3646
+            DELETE roleAssignments/413c5081-56bc-5612-a268-ea1b7283bb32
             DELETE userAssignedIdentities/main
             DELETE resourceGroups/rg"#]],
     )
