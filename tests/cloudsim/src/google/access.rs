@@ -7,14 +7,17 @@ use serde_json::{Value, json};
 use super::{
     iam,
     json::{sorted, text},
+    jwt,
     names::{fingerprint, project_number},
     project::PROJECTS,
     refusal::Refusal,
 };
-use crate::core::{Call, World};
+use crate::core::{Call, Millis, World};
 
 /// The table of policies, by full resource name.
 const POLICIES: &str = "google.policies";
+/// How long a new policy takes to count, in milliseconds.
+const PROPAGATION: Millis = 7000;
 /// The table of tokens, by hash.
 pub(crate) const TOKENS: &str = "google.tokens";
 
@@ -151,6 +154,13 @@ impl Caller {
             .header("authorization")
             .and_then(|value| value.strip_prefix("Bearer "))
             .unwrap_or_default();
+        let revoked = |issued: i64| world.expired_before.is_some_and(|moment| issued < moment);
+        if let Some((email, issued)) = jwt::signer(world, token) {
+            if revoked(issued) {
+                return Err(Refusal::unauthenticated());
+            }
+            return Ok(Self::new(world, &format!("serviceAccount:{email}")));
+        }
         let known = world
             .store
             .find(TOKENS, &fingerprint(token))
@@ -160,7 +170,7 @@ impl Caller {
         let expired = known["expires"]
             .as_i64()
             .is_none_or(|expires| expires <= now);
-        if expired || world.expired_before.is_some_and(|moment| issued < moment) {
+        if expired || revoked(issued) {
             return Err(Refusal::unauthenticated());
         }
         Ok(Self::new(world, text(known, "/member")))
@@ -170,8 +180,8 @@ impl Caller {
     pub(crate) fn new(world: &World, member: &str) -> Self {
         let mut roles = BTreeMap::new();
         for project in PROJECTS {
-            let policy = policy(world, &format!("projects/{project}"));
-            let held = policy["bindings"]
+            let bindings = effective(world, &format!("projects/{project}"));
+            let held = bindings
                 .as_array()
                 .into_iter()
                 .flatten()
@@ -218,22 +228,18 @@ impl Caller {
         account: &str,
         project: &str,
     ) -> Result<(), Refusal> {
-        if !iam::exists(world, account) {
+        if !iam::known(world, account) {
             return Err(Refusal::invalid(format!(
                 "Service account \"{account}\" does not exist."
             )));
         }
-        let own = policy(world, &iam::resource_of(account));
-        let on_account = own["bindings"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|binding| {
-                binding["role"] == "roles/iam.serviceAccountUser"
-                    && binding["members"]
-                        .as_array()
-                        .is_some_and(|members| members.iter().any(|one| *one == self.member))
-            });
+        let own = effective(world, &iam::resource_of(account));
+        let on_account = own.as_array().into_iter().flatten().any(|binding| {
+            binding["role"] == "roles/iam.serviceAccountUser"
+                && binding["members"]
+                    .as_array()
+                    .is_some_and(|members| members.iter().any(|one| *one == self.member))
+        });
         if on_account || self.may("iam.serviceAccounts.actAs", project) {
             return Ok(());
         }
@@ -266,7 +272,7 @@ pub(crate) fn seed(world: &mut World) {
         let number = project_number(project);
         let mut bindings: Vec<Value> = ENGINEER
             .iter()
-            .map(|role| json!({ "role": role, "members": [ENGINEER_MEMBER] }))
+            .map(|role| json!({ "role": role, "members": [ENGINEER_MEMBER, format!("serviceAccount:{}", jwt::ACCOUNT)] }))
             .collect();
         bindings.push(json!({
             "role": "roles/container.serviceAgent",
@@ -289,8 +295,22 @@ pub(crate) fn policy(world: &World, resource: &str) -> Value {
         .find(POLICIES, resource)
         .cloned()
         .unwrap_or_else(|| json!({ "version": 1 }));
+    for inner in ["before", "since"] {
+        super::json::set(&mut policy, inner, Value::Null);
+    }
     policy["etag"] = json!(etag(&policy));
     policy
+}
+
+/// The bindings in force: a new policy counts only after some seconds.
+fn effective(world: &World, resource: &str) -> Value {
+    let Some(stored) = world.store.find(POLICIES, resource) else {
+        return Value::Null;
+    };
+    let fresh = stored["since"]
+        .as_i64()
+        .is_some_and(|since| world.clock.now() - since < PROPAGATION);
+    stored[if fresh { "before" } else { "bindings" }].clone()
 }
 
 fn etag(policy: &Value) -> String {
@@ -323,10 +343,12 @@ pub(crate) fn set_policy(
             check_member(world, member)?;
         }
     }
+    let before = effective(world, resource);
+    let since = world.clock.now();
     world.store.put(
         POLICIES,
         resource,
-        json!({ "version": 1, "bindings": bindings }),
+        json!({ "version": 1, "bindings": bindings, "before": before, "since": since }),
     );
     Ok(policy(world, resource))
 }
@@ -348,7 +370,7 @@ fn check_member(world: &World, member: &str) -> Result<(), Refusal> {
     if PROJECTS
         .iter()
         .any(|project| account.ends_with(&format!("@{project}.iam.gserviceaccount.com")))
-        && !iam::exists(world, account)
+        && !iam::known(world, account)
     {
         return Err(Refusal::invalid(format!(
             "Service account {account} does not exist."

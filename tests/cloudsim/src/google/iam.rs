@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     access::{self, Caller},
-    json::text,
+    json::{set, text},
+    jwt,
     names::{draw, fingerprint, project_number},
     project::PROJECTS,
     refusal::Refusal,
@@ -25,7 +26,24 @@ pub(crate) fn exists(world: &World, email: &str) -> bool {
     let own = PROJECTS
         .iter()
         .any(|project| number == Some(project_number(project).to_string().as_str()));
-    own || world.store.find(ACCOUNTS, email).is_some()
+    own || email == jwt::ACCOUNT || world.store.find(ACCOUNTS, email).is_some()
+}
+
+/// Whether other services know the account already: a new one takes some seconds.
+pub(crate) fn known(world: &World, email: &str) -> bool {
+    let fresh = |account: &Value| {
+        account["made"]
+            .as_i64()
+            .is_some_and(|made| world.clock.now() - made < 5000)
+    };
+    exists(world, email) && !world.store.find(ACCOUNTS, email).is_some_and(fresh)
+}
+
+/// An account without what only the simulator knows.
+fn shown(account: &Value) -> Value {
+    let mut shown = account.clone();
+    set(&mut shown, "made", Value::Null);
+    shown
 }
 
 /// Answers a request below `…/serviceAccounts`.
@@ -48,7 +66,7 @@ pub(crate) fn answer(
                 .list(ACCOUNTS)
                 .map(|(_, account)| account)
                 .filter(of_project)
-                .cloned()
+                .map(shown)
                 .collect();
             Ok(if accounts.is_empty() {
                 json!({})
@@ -62,7 +80,7 @@ pub(crate) fn answer(
         }
         ("GET", [email], "") => {
             caller.needs("iam.serviceAccounts.get", &resource)?;
-            find(world, project, email)
+            find(world, project, email).map(|account| shown(&account))
         }
         ("PATCH", [email], "") => {
             caller.needs("iam.serviceAccounts.update", &resource)?;
@@ -74,7 +92,7 @@ pub(crate) fn answer(
             }
             let email = text(&account, "/email").to_owned();
             world.store.put(ACCOUNTS, &email, account.clone());
-            Ok(account)
+            Ok(shown(&account))
         }
         ("DELETE", [email], "") => {
             caller.needs("iam.serviceAccounts.delete", &resource)?;
@@ -83,6 +101,11 @@ pub(crate) fn answer(
             world.store.remove(ACCOUNTS, &email);
             access::forget_policy(world, &resource_of(&email));
             Ok(json!({}))
+        }
+        ("POST", [email, "keys"], "") => {
+            caller.needs("iam.serviceAccountKeys.create", &resource)?;
+            let account = find(world, project, email)?;
+            jwt::create_key(world, project, text(&account, "/email"))
         }
         ("POST" | "GET", [email], "getIamPolicy") => {
             caller.needs("iam.serviceAccounts.getIamPolicy", &resource)?;
@@ -136,7 +159,9 @@ fn create(world: &mut World, project: &str, body: &Value) -> Result<Value, Refus
         "oauth2ClientId": format!("1{:020}", draw(&fingerprint(&email), 99_999_999_999_999)),
         "etag": "MDEwMjE5MjA=",
     });
-    world.store.put(ACCOUNTS, &email, account.clone());
+    let mut stored = account.clone();
+    stored["made"] = json!(made);
+    world.store.put(ACCOUNTS, &email, stored);
     Ok(account)
 }
 

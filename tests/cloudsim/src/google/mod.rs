@@ -9,6 +9,7 @@ mod compute;
 mod container;
 mod iam;
 mod json;
+mod jwt;
 mod keys;
 mod names;
 mod network;

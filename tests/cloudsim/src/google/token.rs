@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     access::{AUDITOR_MEMBER, ENGINEER_MEMBER, TOKENS},
     json::text,
+    jwt,
     names::fingerprint,
 };
 use crate::core::{Answer, Call, World, layout};
@@ -17,6 +18,7 @@ const CREDENTIALS: &str = "google.credentials";
 /// How long a token lives, on the client's clock.
 const LIFETIME_SECONDS: i64 = 3600;
 const REFRESH: &str = "refresh_token";
+const ASSERTION: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// Writes the credential files and remembers what they hold.
 pub(crate) fn seed(world: &mut World) -> Result<Map<String, Value>, String> {
@@ -85,22 +87,25 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
         _ => call.form().into_iter().collect(),
     };
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    match field("grant_type") {
-        REFRESH => {}
+    let member = match field("grant_type") {
+        REFRESH => {
+            let hash = fingerprint(&format!("{}:{}", field("client_secret"), field(REFRESH)));
+            let Some(known) = world.store.find(CREDENTIALS, &hash).cloned() else {
+                return refuse("invalid_grant", "Bad Request");
+            };
+            if text(&known, "/client_id") != field("client_id") {
+                let body = json!({ "error": "invalid_client", "error_description": "The OAuth client was not found." });
+                return Answer::json(401, &body);
+            }
+            text(&known, "/member").to_owned()
+        }
+        ASSERTION => match jwt::signer(world, field("assertion")) {
+            Some((email, _)) => format!("serviceAccount:{email}"),
+            None => return refuse("invalid_grant", "Invalid JWT Signature."),
+        },
         "" => return refuse("invalid_request", "Missing required parameter: grant_type"),
         _ => return refuse("unsupported_grant_type", "Invalid grant_type"),
-    }
-    let hash = fingerprint(&format!("{}:{}", field("client_secret"), field(REFRESH)));
-    let Some(known) = world.store.find(CREDENTIALS, &hash).cloned() else {
-        return refuse("invalid_grant", "Bad Request");
     };
-    if text(&known, "/client_id") != field("client_id") {
-        return Answer::json(
-            401,
-            &json!({ "error": "invalid_client", "error_description": "The OAuth client was not found." }),
-        );
-    }
-    let member = text(&known, "/member").to_owned();
     let token = issue(world, &member);
     world.principal = Some(member);
     Answer::json(

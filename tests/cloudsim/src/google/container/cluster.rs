@@ -222,6 +222,9 @@ fn set_endpoints(name: &ClusterName, cluster: &mut Value) -> Result<(), Refusal>
             networks,
         );
     }
+    check_networks(
+        &cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["authorizedNetworksConfig"],
+    )?;
     let public = !truth(&older, "/enablePrivateEndpoint");
     let endpoints = json!({
         "dnsEndpointConfig": {
@@ -252,6 +255,35 @@ fn set_endpoints(name: &ClusterName, cluster: &mut Value) -> Result<(), Refusal>
     fill(&mut config, &endpoints);
     set(cluster, "controlPlaneEndpointsConfig", config);
     mirror_endpoints(name, cluster, false);
+    Ok(())
+}
+
+/// Checks the networks that may reach the control plane: at most 100, each a true range.
+pub(crate) fn check_networks(config: &Value) -> Result<(), Refusal> {
+    let blocks = config["cidrBlocks"].as_array().cloned().unwrap_or_default();
+    if blocks.len() > 100 {
+        return Err(Refusal::invalid(
+            "At most 100 authorized networks are allowed.",
+        ));
+    }
+    for block in &blocks {
+        let range = text(block, "/cidrBlock");
+        let good = range.split_once('/').is_some_and(|(address, bits)| {
+            let bits: Option<u32> = bits.parse().ok().filter(|bits| *bits <= 32);
+            let address: Option<std::net::Ipv4Addr> = address.parse().ok();
+            match (address, bits) {
+                (Some(address), Some(bits)) => {
+                    u32::from(address).checked_shl(bits).unwrap_or(0) == 0
+                }
+                _ => false,
+            }
+        });
+        if !good {
+            return Err(Refusal::invalid(format!(
+                "Invalid master authorized networks: network \"{range}\" is not a valid CIDR block."
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -320,6 +352,12 @@ fn defaults(name: &ClusterName, cluster: &Value) -> Value {
         "autopilot": {},
         "autoscaling": { "autoscalingProfile": "BALANCED" },
         "binaryAuthorization": {},
+        // Seen in answers of v1, in no published model of it.
+        "clusterTelemetry": { "type": "ENABLED" },
+        "protectConfig": {
+            "workloadConfig": { "auditMode": "BASIC" },
+            "workloadVulnerabilityMode": "WORKLOAD_VULNERABILITY_MODE_UNSPECIFIED",
+        },
         "databaseEncryption": {
             "currentState": if encrypted { "CURRENT_STATE_ENCRYPTED" } else { "CURRENT_STATE_DECRYPTED" },
             "state": "DECRYPTED",

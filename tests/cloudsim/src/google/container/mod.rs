@@ -25,7 +25,7 @@ use super::{
         places::Place,
         versions::{self, CHANNELS},
     },
-    json::sorted,
+    json::{sorted, text},
     names::ClusterName,
     refusal::Refusal,
     schema,
@@ -159,6 +159,12 @@ fn route_clusters(world: &mut World, caller: &Caller, request: &Request) -> Resu
             needs("container.clusters.create")?;
             clusters::create(world, caller, request)
         }
+        ("GET", ["clusters", cluster], "fetchClusterUpgradeInfo") => {
+            needs("container.clusters.get")?;
+            Ok(upgrade_info(
+                &show::find(world, &request.cluster(cluster)?)?["body"],
+            ))
+        }
         ("GET", ["clusters", cluster], "") => {
             needs("container.clusters.get")?;
             show::cluster(world, &request.cluster(cluster)?)
@@ -235,6 +241,25 @@ fn server_config() -> Value {
         "defaultImageType": "COS_CONTAINERD",
         "validImageTypes": ["COS_CONTAINERD", "UBUNTU_CONTAINERD", "WINDOWS_LTSC_CONTAINERD"],
         "channels": channels,
+    })
+}
+
+/// Where automatic upgrades will lead a cluster.
+fn upgrade_info(cluster: &Value) -> Value {
+    let channel = versions::channel(text(cluster, "/releaseChannel/channel"));
+    let master = text(cluster, "/currentMasterVersion");
+    let newer = |version: &&&str| versions::order(version) > versions::order(master);
+    let in_minor = |version: &&&str| versions::minor(version) == versions::minor(master);
+    let next_minor = |version: &&&str| versions::minor(version) == versions::minor(master) + 1;
+    let offered = channel.map(versions::Channel::versions).unwrap_or_default();
+    let below_target = |version: &&&str| {
+        channel.is_some_and(|channel| versions::order(version) <= versions::order(channel.target))
+    };
+    json!({
+        "autoUpgradeStatus": ["ACTIVE"],
+        "patchTargetVersion": offered.iter().filter(newer).filter(in_minor).find(below_target),
+        "minorTargetVersion": offered.iter().filter(newer).filter(next_minor).find(below_target),
+        "endOfStandardSupportTimestamp": format!("20{}-06-30T00:00:00Z", 26 + versions::minor(master).saturating_sub(32) / 3),
     })
 }
 

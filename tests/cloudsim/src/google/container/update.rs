@@ -386,6 +386,7 @@ fn land_with(
                 .cloned();
             overlay(&mut now, value);
             if let Some(mut networks) = networks {
+                cluster::check_networks(&networks)?;
                 if networks.get("gcpPublicCidrsAccessEnabled").is_none() {
                     networks["gcpPublicCidrsAccessEnabled"] = json!(true);
                 }

@@ -1,0 +1,593 @@
+//! Google Cloud over the wire: clusters, pools, operations, refusals, drift, disasters.
+
+mod bed;
+
+use bed::Bed;
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+const HUB: &str = "/v1/projects/paymesh-hub/locations";
+const REGION: &str = "/v1/projects/paymesh-hub/locations/europe-west1";
+const PAY: &str = "/v1/projects/paymesh-hub/locations/europe-west1/clusters/pay";
+
+/// A simulated Google Cloud and someone with a token.
+struct Gcp {
+    bed: Bed,
+    token: String,
+}
+
+impl Gcp {
+    /// A new cloud whose operations end at their first poll.
+    async fn start() -> Self {
+        Self::as_person(
+            Bed::start_with(&["--operation-polls", "1"]),
+            "google_credentials_file",
+        )
+        .await
+    }
+
+    async fn as_person(bed: Bed, file: &str) -> Self {
+        let text = std::fs::read_to_string(bed.card[file].as_str().unwrap()).unwrap();
+        let adc: Value = serde_json::from_str(&text).unwrap();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token");
+        for field in ["client_id", "client_secret", "refresh_token"] {
+            form.append_pair(field, adc[field].as_str().unwrap());
+        }
+        let answer = reqwest::Client::new()
+            .post(adc["token_uri"].as_str().unwrap())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.finish())
+            .send()
+            .await
+            .unwrap();
+        let token: Value = answer.json().await.unwrap();
+        Self {
+            bed,
+            token: token["access_token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let base = self.bed.card["google"].as_str().unwrap();
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = reqwest::Client::new()
+            .request(method, format!("{base}{path}"))
+            .bearer_auth(&self.token);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn read(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, Value::Null).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Sends a write and polls its operation to the end.
+    async fn done(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, operation) = self.ask(method, path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {operation}");
+        self.end(path, &operation).await
+    }
+
+    async fn end(&self, path: &str, operation: &Value) -> Value {
+        let location = path.split("/clusters").next().unwrap();
+        let at = format!(
+            "{location}/operations/{}",
+            operation["name"].as_str().unwrap()
+        );
+        let mut last = Value::Null;
+        for _ in 0..5 {
+            last = self.read(&at).await;
+            if last["status"] == "DONE" {
+                return last;
+            }
+        }
+        panic!("the operation did not end: {last}");
+    }
+
+    async fn cluster(&self) {
+        let operation = self
+            .done("POST", &format!("{REGION}/clusters"), pay(&json!({})))
+            .await;
+        assert!(operation.get("error").is_none(), "{operation}");
+    }
+
+    async fn refused(&self, method: &str, path: &str, body: Value, expected: Expect) {
+        let (status, body) = self.ask(method, path, body).await;
+        let seen = format!(
+            "{status} {} {}",
+            body["error"]["status"].as_str().unwrap_or_default(),
+            body["error"]["message"].as_str().unwrap_or_default()
+        );
+        expected.assert_eq(&hide_ids(&seen));
+    }
+}
+
+/// Operation names hold the time and a number of their own.
+fn hide_ids(text: &str) -> String {
+    text.split(' ')
+        .map(|word| {
+            if word.starts_with("operation-") {
+                "operation-…"
+            } else {
+                word
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn pay(more: &Value) -> Value {
+    let mut cluster = json!({
+        "name": "pay",
+        "releaseChannel": { "channel": "REGULAR" },
+        "initialClusterVersion": "1.33",
+        "ipAllocationPolicy": { "clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services" },
+        "networkConfig": { "datapathProvider": "ADVANCED_DATAPATH", "defaultEnablePrivateNodes": true },
+        "workloadIdentityConfig": { "workloadPool": "paymesh-hub.svc.id.goog" },
+        "resourceLabels": { "paymesh-owner": "0a1b" },
+        "nodePools": [{
+            "name": "system", "initialNodeCount": 1, "config": { "machineType": "n2-standard-4" },
+            "autoscaling": { "enabled": true, "totalMinNodeCount": 3, "totalMaxNodeCount": 6 },
+        }],
+    });
+    for (field, value) in more.as_object().unwrap() {
+        cluster[field] = value.clone();
+    }
+    json!({ "cluster": cluster })
+}
+
+#[tokio::test]
+async fn a_cluster_lives_from_create_to_delete_and_over_a_restart() {
+    let gcp = Gcp::start().await;
+    let (_, operation) = gcp
+        .ask("POST", &format!("{REGION}/clusters"), pay(&json!({})))
+        .await;
+    assert_eq!(operation["status"], "RUNNING");
+    assert_eq!(gcp.read(PAY).await["status"], "PROVISIONING");
+    let ended = gcp.end(PAY, &operation).await;
+    assert_eq!(
+        ended["progress"]["metrics"][0],
+        json!({ "intValue": "8", "name": "CLUSTER_CONFIGURING" })
+    );
+
+    let Gcp { bed, token } = gcp;
+    let gcp = Gcp {
+        bed: bed.restart(),
+        token,
+    };
+    let cluster = gcp.read(PAY).await;
+    let shown = json!({
+        "status": cluster["status"], "master": cluster["currentMasterVersion"], "nodes": cluster["currentNodeCount"],
+        "private": cluster["privateClusterConfig"]["enablePrivateNodes"], "abac": cluster["legacyAbac"],
+        "metadata": cluster["nodePools"][0]["config"]["workloadMetadataConfig"], "channel": cluster["releaseChannel"],
+        "groups": cluster["nodePools"][0]["instanceGroupUrls"].as_array().map(Vec::len),
+    });
+    expect![[r#"{"status":"RUNNING","master":"1.33.10-gke.1067000","nodes":3,"private":true,"abac":{},"metadata":{"mode":"GKE_METADATA"},"channel":{"channel":"REGULAR"},"groups":3}"#]]
+        .assert_eq(&shown.to_string());
+    let group = cluster["nodePools"][0]["instanceGroupUrls"][0]
+        .as_str()
+        .unwrap()
+        .replace("https://www.googleapis.com", "");
+    assert_eq!(gcp.read(&group).await["targetSize"], 1);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_and_free_again_after_delete() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let taken = expect![
+        "409 ALREADY_EXISTS Already exists: projects/paymesh-hub/locations/europe-west1/clusters/pay."
+    ];
+    gcp.refused(
+        "POST",
+        &format!("{REGION}/clusters"),
+        pay(&json!({})),
+        taken,
+    )
+    .await;
+    gcp.done("DELETE", PAY, Value::Null).await;
+    let gone = expect![
+        "404 NOT_FOUND Not found: projects/paymesh-hub/locations/europe-west1/clusters/pay."
+    ];
+    gcp.refused("GET", PAY, Value::Null, gone).await;
+    let inventory = gcp.bed.control("GET", "inventory", Value::Null).await;
+    assert!(!inventory.to_string().contains("google"), "{inventory}");
+    gcp.cluster().await;
+}
+
+#[tokio::test]
+async fn one_operation_per_cluster_or_one_per_pool() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let pool = |name: &str| json!({ "nodePool": { "name": name, "initialNodeCount": 1, "config": { "machineType": "e2-standard-4" } } });
+    let (_, one) = gcp
+        .ask("POST", &format!("{PAY}/nodePools"), pool("one"))
+        .await;
+    let (status, two) = gcp
+        .ask("POST", &format!("{PAY}/nodePools"), pool("two"))
+        .await;
+    assert_eq!(status, 200, "{two}");
+    assert_eq!(gcp.read(PAY).await["status"], "RECONCILING");
+    let busy =
+        expect!["400 FAILED_PRECONDITION Cluster is running incompatible operation operation-…"];
+    gcp.refused("DELETE", PAY, Value::Null, busy).await;
+    gcp.end(PAY, &one).await;
+    gcp.end(PAY, &two).await;
+    gcp.done("DELETE", PAY, Value::Null).await;
+}
+
+#[tokio::test]
+async fn an_update_names_one_field() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let update = |update: Value| json!({ "update": update });
+    gcp.refused(
+        "PUT",
+        PAY,
+        update(json!({})),
+        expect!["400 INVALID_ARGUMENT Must specify a field to update."],
+    )
+    .await;
+    let two = json!({ "desiredVerticalPodAutoscaling": { "enabled": true }, "desiredShieldedNodes": { "enabled": true } });
+    gcp.refused("PUT", PAY, update(two), expect!["400 INVALID_ARGUMENT Only one field can be updated with each request; found desiredVerticalPodAutoscaling, desiredShieldedNodes."]).await;
+    let stale = json!({ "etag": "old", "desiredVerticalPodAutoscaling": { "enabled": true } });
+    gcp.refused(
+        "PUT",
+        PAY,
+        update(stale),
+        expect![
+            "409 ABORTED The etag of the cluster does not match: the cluster was changed meanwhile."
+        ],
+    )
+    .await;
+    let etag = gcp.read(PAY).await["etag"].clone();
+    gcp.done(
+        "PUT",
+        PAY,
+        update(json!({ "etag": etag, "desiredVerticalPodAutoscaling": { "enabled": true } })),
+    )
+    .await;
+    let dns = json!({ "desiredControlPlaneEndpointsConfig": { "dnsEndpointConfig": { "allowExternalTraffic": true }, "ipEndpointsConfig": { "enabled": false } } });
+    gcp.done("PUT", PAY, update(dns)).await;
+    let cluster = gcp.read(PAY).await;
+    assert_eq!(
+        cluster["verticalPodAutoscaling"],
+        json!({ "enabled": true })
+    );
+    assert_ne!(cluster["etag"], etag);
+    assert!(
+        cluster.get("endpoint").is_none(),
+        "no address without IP endpoints"
+    );
+    assert_eq!(
+        cluster["clusterTelemetry"],
+        json!({ "type": "ENABLED" }),
+        "what no model knows stays"
+    );
+}
+
+#[tokio::test]
+async fn versions_move_control_plane_first_and_one_minor_at_a_time() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let master = |version: &str| json!({ "update": { "desiredMasterVersion": version } });
+    let nodes = |version: &str| json!({ "nodeVersion": version });
+    let system = format!("{PAY}/nodePools/system");
+    gcp.refused("PUT", &system, nodes("1.34"), expect![[r#"400 INVALID_ARGUMENT Node version "1.34.6-gke.1068000" must not have a greater version than the master version "1.33.10-gke.1067000"."#]]).await;
+    gcp.refused("PUT", PAY, master("1.35"), expect![[r#"400 INVALID_ARGUMENT Master cannot be upgraded to "1.35.5-gke.1022000": cannot upgrade the master more than one minor version at a time; current version is "1.33.10-gke.1067000"."#]]).await;
+    gcp.refused(
+        "PUT",
+        PAY,
+        master("1.36"),
+        expect![[r#"400 INVALID_ARGUMENT No valid versions with the prefix "1.36" found."#]],
+    )
+    .await;
+    gcp.done("PUT", PAY, master("1.34")).await;
+    let upgraded = gcp.done("PUT", &system, nodes("1.34")).await;
+    assert_eq!(upgraded["operationType"], "UPGRADE_NODES");
+    assert_eq!(gcp.read(&system).await["version"], "1.34.6-gke.1068000");
+}
+
+#[tokio::test]
+async fn a_pool_counts_per_zone_and_limits_in_total() {
+    let gcp = Gcp::start().await;
+    gcp.bed.control("POST", "clock", json!({ "freeze": true })).await;
+    gcp.cluster().await;
+    let system = format!("{PAY}/nodePools/system");
+    gcp.done(
+        "POST",
+        &format!("{system}:setSize"),
+        json!({ "nodeCount": 2 }),
+    )
+    .await;
+    let cluster = gcp.read(PAY).await;
+    assert_eq!(
+        (
+            &cluster["currentNodeCount"],
+            &cluster["nodePools"][0]["initialNodeCount"]
+        ),
+        (&json!(6), &json!(2))
+    );
+    let both =
+        json!({ "autoscaling": { "enabled": true, "maxNodeCount": 3, "totalMaxNodeCount": 9 } });
+    gcp.refused("POST", &format!("{system}:setAutoscaling"), both, expect!["400 INVALID_ARGUMENT Cannot set both total_min_node_count/total_max_node_count and min_node_count/max_node_count: the limits are either per zone or in total."]).await;
+    gcp.done(
+        "POST",
+        &format!("{system}:setAutoscaling"),
+        json!({ "autoscaling": { "enabled": false } }),
+    )
+    .await;
+    assert_eq!(gcp.read(&system).await["autoscaling"], json!({}));
+    gcp.done("POST", &format!("{system}:setSize"), json!({}))
+        .await;
+    assert!(
+        gcp.read(PAY).await.get("currentNodeCount").is_none(),
+        "no nodes, no count"
+    );
+    let (status, body) = gcp.ask("PUT", &system, json!({ "imageType": "" })).await;
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(
+        status == 400 && message.starts_with("At least one of ['accelerators', "),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_with_the_words_of_the_cloud() {
+    let gcp = Gcp::start().await;
+    let clusters = format!("{REGION}/clusters");
+    let pool = |config: Value| json!({ "nodePools": [{ "name": "p", "initialNodeCount": 1, "config": config }] });
+    for (more, expected) in [
+        (
+            json!({ "name": "Pay" }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Invalid value for field "cluster.name": "Pay". Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)'."#
+            ]],
+        ),
+        (
+            json!({ "resourceLabels": { "Owner": "x" } }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Invalid field 'cluster.resource_labels': "Owner". Label keys must start with a lowercase character, can only contain lowercase letters, numeric characters, underscores and dashes, and have at most 63 characters."#
+            ]],
+        ),
+        (
+            json!({ "nodePoolz": [] }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Invalid JSON payload received. Unknown name "nodePoolz" at 'cluster': Cannot find field."#
+            ]],
+        ),
+        (
+            json!({ "network": "other" }),
+            expect![[r#"400 INVALID_ARGUMENT Network "other" does not exist."#]],
+        ),
+        (
+            json!({ "ipAllocationPolicy": { "clusterSecondaryRangeName": "podz" } }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Pods secondary range "podz" does not exist in network "default", subnetwork "default"."#
+            ]],
+        ),
+        (
+            json!({ "workloadIdentityConfig": { "workloadPool": "x.svc.id.goog" } }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Workload Identity Pool "x.svc.id.goog" is not supported: only the pool of the project, "paymesh-hub.svc.id.goog", is."#
+            ]],
+        ),
+        (
+            json!({ "databaseEncryption": { "state": "ENCRYPTED", "keyName": "projects/paymesh-hub/locations/us-east1/keyRings/paymesh/cryptoKeys/clusters" } }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Cloud KMS key "projects/paymesh-hub/locations/us-east1/keyRings/paymesh/cryptoKeys/clusters" must be in the region of the cluster, "europe-west1"."#
+            ]],
+        ),
+        (
+            json!({ "networkPolicy": { "enabled": true } }),
+            expect![
+                "400 INVALID_ARGUMENT Enabling NetworkPolicy for clusters with DatapathProvider=ADVANCED_DATAPATH is not allowed."
+            ],
+        ),
+        (
+            json!({ "masterAuthorizedNetworksConfig": { "enabled": true, "cidrBlocks": [{ "cidrBlock": "10.0.0.1/8" }] } }),
+            expect![[
+                r#"400 INVALID_ARGUMENT Invalid master authorized networks: network "10.0.0.1/8" is not a valid CIDR block."#
+            ]],
+        ),
+        (
+            pool(json!({ "machineType": "z9-huge" })),
+            expect![
+                "400 INVALID_ARGUMENT Machine type with name 'z9-huge' does not exist in zone 'europe-west1-b'."
+            ],
+        ),
+        (
+            pool(json!({ "serviceAccount": "no@paymesh-hub.iam.gserviceaccount.com" })),
+            expect![[
+                r#"400 INVALID_ARGUMENT Service account "no@paymesh-hub.iam.gserviceaccount.com" does not exist."#
+            ]],
+        ),
+        (
+            json!({ "nodePools": [{ "name": "p", "initialNodeCount": 100, "config": { "machineType": "n2-standard-8" } }] }),
+            expect![[
+                r#"403 PERMISSION_DENIED Insufficient regional quota to satisfy request: resource "N2_CPUS": request requires '2400.0' and is short '1900.0'. project has a quota of '500.0' with '500.0' available. View and manage quotas at https://console.cloud.google.com/iam-admin/quotas?usage=USED&project=paymesh-hub."#
+            ]],
+        ),
+    ] {
+        gcp.refused("POST", &clusters, pay(&more), expected).await;
+    }
+    gcp.refused(
+        "POST",
+        &format!("{HUB}/mars-1/clusters"),
+        pay(&json!({})),
+        expect![[r#"400 INVALID_ARGUMENT Location "mars-1" does not exist."#]],
+    )
+    .await;
+    gcp.refused(
+        "GET",
+        "/v1/projects/other/locations/-/clusters",
+        Value::Null,
+        expect!["403 PERMISSION_DENIED Permission denied on resource project other."],
+    )
+    .await;
+    assert_eq!(gcp.read(&format!("{HUB}/-/clusters")).await, json!({}));
+}
+
+#[tokio::test]
+async fn an_auditor_looks_and_touches_nothing() {
+    let bed = Bed::start();
+    let gcp = Gcp::as_person(bed, "google_auditor_credentials_file").await;
+    gcp.read(&format!("{HUB}/-/clusters")).await;
+    gcp.refused("POST", &format!("{REGION}/clusters"), pay(&json!({})), expect![[r#"403 PERMISSION_DENIED Required "container.clusters.create" permission(s) for "projects/paymesh-hub"."#]]).await;
+    let asked = json!({ "permissions": ["container.clusters.create", "container.clusters.get"] });
+    let (_, held) = gcp
+        .ask("POST", "/v1/projects/paymesh-hub:testIamPermissions", asked)
+        .await;
+    assert_eq!(held, json!({ "permissions": ["container.clusters.get"] }));
+}
+
+#[tokio::test]
+async fn a_token_ages_with_the_client() {
+    let gcp = Gcp::start().await;
+    gcp.read(&format!("{REGION}/serverConfig")).await;
+    gcp.bed
+        .control("POST", "clock", json!({ "step_seconds": 3700 }))
+        .await;
+    let (status, _) = gcp
+        .ask("GET", &format!("{REGION}/serverConfig"), Value::Null)
+        .await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn a_stockout_leaves_a_cluster_in_error_that_can_be_deleted() {
+    let gcp = Gcp::start().await;
+    let stockout = json!({ "method": "POST", "path": "*/clusters", "action": { "kind": "operation", "end": "failed", "code": "GCE_STOCKOUT", "message": "no room" } });
+    gcp.bed.control("POST", "faults", stockout).await;
+    let operation = gcp
+        .done("POST", &format!("{REGION}/clusters"), pay(&json!({})))
+        .await;
+    assert_eq!(
+        operation["error"],
+        json!({ "code": 8, "message": "no room" })
+    );
+    let cluster = gcp.read(PAY).await;
+    assert_eq!(cluster["status"], "ERROR");
+    assert_eq!(
+        cluster["conditions"][0],
+        json!({ "canonicalCode": "RESOURCE_EXHAUSTED", "code": "GCE_STOCKOUT", "message": "no room" })
+    );
+    gcp.done("DELETE", PAY, Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_pool_in_a_lost_zone_runs_out_of_machines_and_a_lost_region_does_not_answer() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let lost = json!({ "id": "zone", "api": "google", "action": { "kind": "lose_zone", "region": "europe-west1", "zone": "europe-west1-c" } });
+    gcp.bed.control("POST", "faults", lost).await;
+    let pool = json!({ "nodePool": { "name": "more", "initialNodeCount": 1 } });
+    let operation = gcp.done("POST", &format!("{PAY}/nodePools"), pool).await;
+    assert_eq!(operation["nodepoolConditions"][0]["code"], "GCE_STOCKOUT");
+    assert_eq!(
+        gcp.read(&format!("{PAY}/nodePools/more")).await["status"],
+        "ERROR"
+    );
+    let lost =
+        json!({ "api": "google", "action": { "kind": "lose_region", "region": "europe-west1" } });
+    gcp.bed.control("POST", "faults", lost).await;
+    gcp.refused(
+        "GET",
+        PAY,
+        Value::Null,
+        expect!["503 UNAVAILABLE The service is currently unavailable."],
+    )
+    .await;
+    assert_eq!(
+        gcp.read(&format!("{HUB}/-/clusters")).await,
+        json!({ "missingZones": ["europe-west1"] })
+    );
+}
+
+#[tokio::test]
+async fn time_brings_upgrades_and_takes_idle_nodes() {
+    let gcp = Gcp::as_person(
+        Bed::start_with(&["--clock-rate", "0.001"]),
+        "google_credentials_file",
+    )
+    .await;
+    let step = async |seconds: u32| {
+        gcp.bed
+            .control("POST", "clock", json!({ "step_seconds": seconds }))
+            .await;
+        gcp.read(PAY).await
+    };
+    let more = json!({ "nodePools": [{
+        "name": "system", "initialNodeCount": 2, "config": { "machineType": "n2-standard-4" },
+        "autoscaling": { "enabled": true, "totalMinNodeCount": 3, "totalMaxNodeCount": 6 },
+    }] });
+    let (status, operation) = gcp
+        .ask("POST", &format!("{REGION}/clusters"), pay(&more))
+        .await;
+    assert_eq!(status, 200, "{operation}");
+    assert_eq!(step(400).await["currentNodeCount"], 6);
+    assert_eq!(step(600).await["currentNodeCount"], 3);
+}
+
+#[tokio::test]
+async fn labels_change_under_their_fingerprint() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let labels =
+        |print: &Value| json!({ "resourceLabels": { "team": "pay" }, "labelFingerprint": print });
+    let path = format!("{PAY}:setResourceLabels");
+    gcp.refused(
+        "POST",
+        &path,
+        labels(&json!("old")),
+        expect!["400 FAILED_PRECONDITION Labels could not be set due to fingerprint mismatch"],
+    )
+    .await;
+    let print = gcp.read(PAY).await["labelFingerprint"].clone();
+    gcp.done("POST", &path, labels(&print)).await;
+    assert_eq!(
+        gcp.read(PAY).await["resourceLabels"],
+        json!({ "team": "pay" })
+    );
+}
+
+#[tokio::test]
+async fn zonal_clusters_keep_the_older_paths_and_links() {
+    let gcp = Gcp::start().await;
+    let zone = "/v1/projects/paymesh-hub/zones/us-central1-a";
+    let (_, operation) = gcp
+        .ask(
+            "POST",
+            &format!("{zone}/clusters"),
+            json!({ "cluster": { "name": "old", "initialNodeCount": 1 } }),
+        )
+        .await;
+    assert!(
+        operation["targetLink"]
+            .as_str()
+            .unwrap()
+            .ends_with("/zones/us-central1-a/clusters/old"),
+        "{operation}"
+    );
+    gcp.end(&format!("{zone}/clusters"), &operation).await;
+    assert_eq!(
+        gcp.read(&format!("{zone}/clusters/old")).await["nodePools"][0]["name"],
+        "default-pool"
+    );
+    let regional = expect![
+        "400 INVALID_ARGUMENT 'zone' field cannot be used to access GKE regional clusters. Use 'name' or 'parent' fields instead."
+    ];
+    gcp.refused(
+        "GET",
+        "/v1/projects/paymesh-hub/zones/us-central1/clusters/old",
+        Value::Null,
+        regional,
+    )
+    .await;
+}
