@@ -1,1 +1,18 @@
 //! Real terraform against the provider and the simulated cloud.
+//!
+//! A test owns everything it touches: a simulated cloud (its own process, state and ports), a
+//! folder with the configuration, and the state. It sees the provider only through Terraform and
+//! the cloud only through the simulator's journal and inventory. Which client runs is
+//! `PAYMESH_CLIENT`, else the `terraform` or `tofu` in PATH.
+
+mod client;
+mod cloud;
+mod programs;
+pub mod rpcs;
+mod run;
+mod workspace;
+
+pub use client::Client;
+pub use cloud::{Cloud, Fault};
+pub use run::{Run, Running};
+pub use workspace::Workspace;

@@ -1,0 +1,205 @@
+//! A simulated cloud of the test's own, seen through its control API.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Certificate, Method, blocking};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::programs::programs;
+
+/// The longest that a start may take.
+const READY_SECONDS_MAX: u64 = 30;
+
+/// A running simulated cloud; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Cloud {
+    folder: TempDir,
+    process: Child,
+    card: Value,
+    client: blocking::Client,
+}
+
+/// A fault that holds requests until it is released.
+#[derive(Debug)]
+pub struct Fault<'a> {
+    cloud: &'a Cloud,
+    id: String,
+}
+
+impl Cloud {
+    /// Starts one. Operations end at their second poll, so that the number of requests is stable.
+    pub fn start() -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let log = fs::File::create(folder.path().join("log")).expect("a log file can be made");
+        let mut process = Command::new(&programs().cloudsim)
+            .arg("--state-dir")
+            .arg(folder.path().join("state"))
+            .arg("--simulator-file")
+            .arg(folder.path().join("simulator.json"))
+            .args(["--operation-polls", "2"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle can be copied"))
+            .stderr(log)
+            .spawn()
+            .expect("the simulated cloud starts");
+        let card = Self::wait_for_card(folder.path(), &mut process);
+        // Done already by another test of this process; one provider is as good as the other.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let authority = fs::read(card["ca"].as_str().expect("the card names the authority"))
+            .expect("the authority can be read");
+        let client = blocking::Client::builder()
+            .tls_certs_only([Certificate::from_pem(&authority).expect("the authority is PEM")])
+            .no_proxy()
+            .timeout(Duration::from_mins(2))
+            .build()
+            .expect("an HTTP client can be made");
+        Self {
+            folder,
+            process,
+            card,
+            client,
+        }
+    }
+
+    fn wait_for_card(folder: &Path, process: &mut Child) -> Value {
+        let limit = Instant::now() + Duration::from_secs(READY_SECONDS_MAX);
+        loop {
+            let text = fs::read_to_string(folder.join("simulator.json")).unwrap_or_default();
+            if let Ok(card) = serde_json::from_str(&text) {
+                return card;
+            }
+            let ended = process.try_wait().expect("a child can be asked");
+            assert!(
+                ended.is_none() && Instant::now() < limit,
+                "the simulated cloud is not ready ({ended:?}): {}",
+                fs::read_to_string(folder.join("log")).unwrap_or_default()
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The file that tells the provider where this cloud is.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("simulator.json")
+    }
+
+    /// What the simulator wrote into it.
+    pub fn card(&self) -> &Value {
+        &self.card
+    }
+
+    /// Asks the control API.
+    pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let address = format!(
+            "{}/{path}",
+            self.card["control"].as_str().unwrap_or_default()
+        );
+        let mut request = self.client.request(method, &address);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request
+            .send()
+            .unwrap_or_else(|error| panic!("{address}: {error}"));
+        let status = answer.status();
+        let text = answer.text().unwrap_or_default();
+        assert!(status.is_success(), "{address} answers {status}: {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Every live object of a type (its last word, without case), as ids.
+    pub fn all(&self, kind: &str) -> Vec<String> {
+        let inventory = self.ask(Method::GET, "inventory", None);
+        let kind = kind.to_lowercase();
+        inventory
+            .as_object()
+            .into_iter()
+            .flat_map(|clouds| clouds.values())
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter(|object| {
+                let of = object["type"].as_str().unwrap_or_default().to_lowercase();
+                of == kind || of.ends_with(&format!("/{kind}"))
+            })
+            .filter_map(|object| object["id"].as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// The journal after entry `since`.
+    pub fn journal(&self, since: u64) -> Vec<Value> {
+        let answer = self.ask(Method::GET, &format!("journal?since={since}"), None);
+        answer["entries"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The number of the last request.
+    pub fn last_request(&self) -> u64 {
+        self.journal(0)
+            .last()
+            .and_then(|entry| entry["number"].as_u64())
+            .unwrap_or(0)
+    }
+
+    /// The requests after `since` that change something in a cloud, as `VERB path`.
+    pub fn writes(&self, since: u64) -> Vec<String> {
+        self.journal(since)
+            .iter()
+            .filter(|entry| entry["api"] != "terraform" && entry["method"] != "GET")
+            .map(|entry| {
+                let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+                format!("{} {}", word("method"), word("path"))
+            })
+            .filter(|line| !line.contains("token"))
+            .collect()
+    }
+
+    /// Orders a fault.
+    pub fn fault(&self, rule: &Value) {
+        self.ask(Method::POST, "faults", Some(rule));
+    }
+
+    /// Holds the n-th request with this verb and path pattern, after its effect or before it.
+    pub fn hold(&self, method: &str, path: &str, nth: u32, site: &str) -> Fault<'_> {
+        let rule = json!({
+            "method": method, "path": path, "nth": nth, "site": site, "action": { "kind": "hold" },
+        });
+        let answer = self.ask(Method::POST, "faults", Some(&rule));
+        let id = answer["id"].as_str().expect("a fault has an id").to_owned();
+        Fault { cloud: self, id }
+    }
+}
+
+impl Fault<'_> {
+    /// Waits until a request is held.
+    pub fn wait(&self) {
+        let path = format!("faults/{}/held?wait=60", self.id);
+        self.cloud.ask(Method::GET, &path, None);
+    }
+
+    /// Lets the held request go on, and later ones pass.
+    pub fn release(self) {
+        let path = format!("faults/{}/release", self.id);
+        self.cloud.ask(Method::POST, &path, Some(&json!({})));
+    }
+
+    /// Cuts the held request's connection, and lets later ones pass.
+    pub fn cut(self) {
+        let path = format!("faults/{}/release", self.id);
+        self.cloud
+            .ask(Method::POST, &path, Some(&json!({ "cut": true })));
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        // It survives a kill by design, and nobody asks for its state again.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

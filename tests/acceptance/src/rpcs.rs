@@ -1,0 +1,76 @@
+//! Which remote calls a real client made, and which of them the provider's schema announces.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// The calls named in a client's trace log.
+pub fn called(trace: &str) -> BTreeSet<String> {
+    trace
+        .lines()
+        .filter_map(|line| line.split("GRPCProvider.v6: ").nth(1))
+        .map(|rest| {
+            rest.chars()
+                .take_while(char::is_ascii_alphanumeric)
+                .collect::<String>()
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// The calls that a client must be able to make for what `schema` announces.
+pub fn announced(schema: &Value) -> BTreeSet<&'static str> {
+    let provider = schema["provider_schemas"]
+        .as_object()
+        .and_then(|providers| providers.values().next())
+        .unwrap_or(&Value::Null);
+    let has = |key: &str| provider[key].as_object().is_some_and(|all| !all.is_empty());
+    let mut calls = BTreeSet::from([
+        "GetProviderSchema",
+        "ValidateProviderConfig",
+        "ConfigureProvider",
+        "Stop",
+    ]);
+    if has("resource_schemas") {
+        calls.extend([
+            "ValidateResourceConfig",
+            "PlanResourceChange",
+            "ApplyResourceChange",
+            "ReadResource",
+            "UpgradeResourceState",
+            "ImportResourceState",
+            "MoveResourceState",
+        ]);
+    }
+    if has("data_source_schemas") {
+        calls.extend(["ValidateDataResourceConfig", "ReadDataSource"]);
+    }
+    if has("ephemeral_resource_schemas") {
+        calls.extend([
+            "ValidateEphemeralResourceConfig",
+            "OpenEphemeralResource",
+            "CloseEphemeralResource",
+        ]);
+    }
+    if has("functions") {
+        calls.insert("CallFunction");
+    }
+    if has("resource_identity_schemas") {
+        calls.insert("GetResourceIdentitySchemas");
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_read_from_both_clients_logs() {
+        let log = "2026-08-01T10:00:00.000Z [TRACE] provider.terraform-provider-x: GRPCProvider.v6: PlanResourceChange\n\
+                   2026-08-01T10:00:00.000Z [TRACE] GRPCProvider.v6: GetProviderSchema\n\
+                   2026-08-01T10:00:00.000Z [DEBUG] nothing of the kind\n";
+        let calls: Vec<String> = called(log).into_iter().collect();
+        assert_eq!(calls, ["GetProviderSchema", "PlanResourceChange"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! A folder with a configuration, its state, and the client's own files.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Client, Cloud, Run, Running, programs};
+
+/// One root module.
+#[derive(Debug)]
+pub struct Workspace<'a> {
+    folder: TempDir,
+    client: &'static Client,
+    cloud: &'a Cloud,
+}
+
+/// What every configuration starts with.
+const HEAD: &str = r#"
+terraform {
+  required_providers {
+    paymesh = { source = "paymesh/paymesh" }
+  }
+}
+"#;
+
+/// The provider block of a configuration that does not bring its own.
+const PROVIDER: &str = r#"
+provider "paymesh" {
+  owner     = "acceptance/one"
+  simulator = true
+}
+"#;
+
+impl<'a> Workspace<'a> {
+    /// A folder that holds `configuration` and was initialised.
+    pub fn new(cloud: &'a Cloud, configuration: &str) -> Self {
+        let workspace = Self {
+            folder: TempDir::new().expect("a temporary folder can be made"),
+            client: Client::here(),
+            cloud,
+        };
+        let mirror = workspace.path("mirror");
+        programs::mirror(&mirror).expect("the mirror can be made");
+        let settings = format!(
+            "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n",
+            mirror.display().to_string()
+        );
+        fs::write(workspace.path("client.rc"), settings)
+            .expect("the client's settings can be written");
+        fs::create_dir(workspace.path("module")).expect("the module's folder can be made");
+        workspace.configure(configuration);
+        workspace.run(&["init"]).succeeds();
+        workspace
+    }
+
+    /// Replaces the configuration.
+    pub fn configure(&self, configuration: &str) {
+        let provider = if configuration.contains("provider \"paymesh\"") {
+            ""
+        } else {
+            PROVIDER
+        };
+        fs::write(
+            self.path("module/main.tf"),
+            format!("{HEAD}{provider}{configuration}"),
+        )
+        .expect("the configuration can be written");
+    }
+
+    /// A file of the workspace.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The folder of the module.
+    pub fn module(&self) -> PathBuf {
+        self.path("module")
+    }
+
+    /// Starts the client with these words.
+    pub fn start(&self, words: &[&str]) -> Running {
+        self.start_with(words, &[])
+    }
+
+    fn start_with(&self, words: &[&str], environment: &[(&str, &Path)]) -> Running {
+        let output = tempfile::tempfile().expect("a temporary file can be made");
+        let copy = || output.try_clone().expect("a file handle can be copied");
+        let child = Command::new(self.client.path())
+            .args(words)
+            .current_dir(self.module())
+            .env("TF_CLI_CONFIG_FILE", self.path("client.rc"))
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("TF_CLI_ARGS", "-no-color")
+            .env("PAYMESH_SIMULATOR", self.cloud.file())
+            .envs(
+                environment
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_os_str())),
+            )
+            .stdin(Stdio::null())
+            .stdout(copy())
+            .stderr(copy())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.client.path().display()));
+        Running {
+            words: words.join(" "),
+            child,
+            output,
+            started: Instant::now(),
+        }
+    }
+
+    /// Runs the client with these words to its end.
+    pub fn run(&self, words: &[&str]) -> Run {
+        self.start(words).end()
+    }
+
+    /// Runs the client with everything logged; gives the run and the log.
+    pub fn trace(&self, words: &[&str]) -> (Run, String) {
+        let log = self.path("trace.log");
+        let _ = fs::remove_file(&log);
+        let level = PathBuf::from("TRACE");
+        let run = self
+            .start_with(words, &[("TF_LOG", &level), ("TF_LOG_PATH", &log)])
+            .end();
+        (run, fs::read_to_string(log).unwrap_or_default())
+    }
+
+    /// `apply`.
+    pub fn apply(&self) -> Run {
+        self.run(&["apply", "-auto-approve"])
+    }
+
+    /// Starts `apply`.
+    pub fn start_apply(&self) -> Running {
+        self.start(&["apply", "-auto-approve"])
+    }
+
+    /// `destroy`.
+    pub fn destroy(&self) -> Run {
+        self.run(&["destroy", "-auto-approve"])
+    }
+
+    /// `plan`, which ends with exit code 0 if there is nothing to do, 2 if there is.
+    pub fn plan(&self) -> Run {
+        self.run(&["plan", "-detailed-exitcode"])
+    }
+
+    /// A plan must have nothing to do.
+    #[track_caller]
+    pub fn plans_nothing(&self) {
+        let run = self.plan();
+        assert_eq!(run.status.code(), Some(0), "{run}");
+    }
+
+    /// A plan must have something to do.
+    #[track_caller]
+    pub fn plans_something(&self) -> Run {
+        let run = self.plan();
+        assert_eq!(run.status.code(), Some(2), "{run}");
+        run
+    }
+
+    /// The resources in state, as their addresses and whether they are tainted.
+    pub fn state(&self) -> Vec<(String, bool)> {
+        let shown = self.show(&["show", "-json"]);
+        let resources = shown["values"]["root_module"]["resources"].as_array();
+        resources
+            .into_iter()
+            .flatten()
+            .map(|resource| {
+                let address = resource["address"].as_str().unwrap_or_default().to_owned();
+                (address, resource["tainted"] == true)
+            })
+            .collect()
+    }
+
+    /// The attributes of the resource at `address` in state.
+    pub fn attributes(&self, address: &str) -> Value {
+        let shown = self.show(&["show", "-json"]);
+        let resources = shown["values"]["root_module"]["resources"].as_array();
+        let found = resources
+            .into_iter()
+            .flatten()
+            .find(|resource| resource["address"] == address);
+        found.map_or(Value::Null, |resource| resource["values"].clone())
+    }
+
+    /// The schema that the provider announces.
+    pub fn schema(&self) -> Value {
+        self.show(&["providers", "schema", "-json"])
+    }
+
+    #[track_caller]
+    fn show(&self, words: &[&str]) -> Value {
+        let run = self.run(words).succeeds();
+        let json = run
+            .output
+            .find('{')
+            .map_or("", |start| &run.output[start..]);
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{error} in {run}"))
+    }
+
+    /// Every file that the client keeps: state, its copies, lock file, saved plans.
+    pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = fs::read_dir(self.module()).expect("the module's folder can be read");
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .filter_map(|path| fs::read(&path).ok().map(|bytes| (path, bytes)))
+            .collect()
+    }
+}

@@ -1,0 +1,224 @@
+"""The demo: `python3 tests/tools/demo.py up|down|install`.
+
+`up` builds Paymesh, starts the simulated cloud, applies `examples/local` with a real Terraform and
+shows what came of it. `down` destroys it all again and stops the simulated cloud. Both can be
+repeated and interrupted: each step looks at what is there and goes on from it.
+
+Everything lies in `target/demo` except Terraform's state, which lies in `examples/local`.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from catalogue import CATALOGUE, Missing, get  # noqa: E402
+
+TOP = Path(__file__).resolve().parents[2]
+PLACE = TOP / "target" / "demo"
+MODULE = TOP / "examples" / "local"
+REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
+STEPS = []
+
+
+class Stop(Exception):
+    """The demo cannot go on; the text says why and what to do."""
+
+
+@contextlib.contextmanager
+def step(title):
+    """One timed step, announced before and listed at the end."""
+    print(f"==> {title}", flush=True)
+    began = time.monotonic()
+    yield
+    STEPS.append((title, time.monotonic() - began))
+
+
+def run(*command, accept=(0,), capture=False, **environment):
+    """Runs a command to its end, also when Ctrl-C is pressed: the command gets it too."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=TOP, env=os.environ | environment, text=True, stdout=subprocess.PIPE if capture else None,
+    )
+    output, _ = process.communicate()
+    if interrupted:
+        raise Stop("interrupted; the same command goes on where this one stopped")
+    if process.returncode not in accept:
+        raise Stop(f"exit code {process.returncode}: {' '.join(map(str, command))}\n"
+                   "Type the same command again to go on where this one stopped.")
+    return output, process.returncode
+
+
+interrupted = []
+signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+
+
+def programs() -> Path:
+    """Builds the provider, the command and the simulated cloud; gives their folder."""
+    for name in ("cargo", "cc"):
+        get(CATALOGUE[name])
+    run("cargo", "build", "--locked", "-p", "paymesh", "-p", "paymesh-cli", "-p", "paymesh-cloudsim")
+    target = json.loads(run("cargo", "metadata", "--no-deps", "--format-version", "1", "--offline", capture=True)[0])
+    return Path(target["target_directory"]) / "debug"
+
+
+def version() -> str:
+    """The version of the provider, as the workspace names it."""
+    lines = (TOP / "Cargo.toml").read_text("utf-8").splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("version = "))
+
+
+def mirror(folder: Path, provider: Path) -> str:
+    """Puts the provider into a filesystem mirror; gives the CLI configuration that uses it."""
+    system = {"Darwin": "darwin"}.get(platform.system(), "linux")
+    machine = {"x86_64": "amd64", "AMD64": "amd64"}.get(platform.machine(), "arm64")
+    for registry in REGISTRIES:
+        package = folder / registry / "paymesh" / "paymesh" / version() / f"{system}_{machine}"
+        package.mkdir(parents=True, exist_ok=True)
+        aside = package / ".new"
+        shutil.copy2(provider, aside)  # a copy: a later build must not change what was installed
+        aside.replace(package / f"terraform-provider-paymesh_v{version()}")
+    ours = ", ".join(f'"{registry}/paymesh/paymesh"' for registry in REGISTRIES)
+    return (f'provider_installation {{\n  filesystem_mirror {{\n    path    = "{folder}"\n    include = [{ours}]\n'
+            f"  }}\n  direct {{\n    exclude = [{ours}]\n  }}\n}}\n")
+
+
+class Demo:
+    """The programs and settings of one run."""
+
+    def __init__(self):
+        with step("find Terraform or OpenTofu"):
+            self.client = client()
+        with step("build the provider, the command and the simulated cloud"):
+            self.bin = programs()
+        PLACE.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            "PAYMESH_SIMULATOR": str(PLACE / "simulator.json"),
+            "TF_CLI_CONFIG_FILE": str(PLACE / "terraform.rc"),
+        }
+        settings = mirror(PLACE / "mirror", self.bin / "terraform-provider-paymesh")
+        (PLACE / "terraform.rc").write_text("disable_checkpoint = true\n" + settings, "utf-8")
+        lines = [f"export {name}='{value}'" for name, value in self.environment.items()]
+        paths = f"export PATH='{self.bin}':'{Path(self.client).parent}':\"$PATH\""
+        (PLACE / "env").write_text("\n".join([*lines, paths, ""]), "utf-8")
+
+    def terraform(self, *words, **options):
+        """Runs Terraform in `examples/local`."""
+        return run(self.client, f"-chdir={MODULE}", *words, **options, **self.environment)
+
+    def sim(self, *words, **options):
+        """Runs `paymesh sim`."""
+        return run(self.bin / "paymesh", "sim", *words, **options, **self.environment)
+
+    def start(self):
+        """Starts the simulated cloud and prepares the module."""
+        with step("start the simulated cloud"):
+            self.sim("up")
+        with step("terraform init"):
+            # A provider that was built anew has another checksum than the lock file knows.
+            (MODULE / ".terraform.lock.hcl").unlink(missing_ok=True)
+            self.terraform("init", "-input=false", capture=True)
+
+    def inventory(self):
+        """What the simulated cloud holds."""
+        return json.loads(self.sim("status", "--json", capture=True)[0])
+
+
+def client() -> str:
+    """Terraform from PATH or the cache; OpenTofu only if it alone is here."""
+    terraform, tofu = CATALOGUE["terraform"], shutil.which("tofu")
+    try:
+        return get(terraform).path
+    except Missing:
+        if tofu:
+            return tofu
+        raise
+
+
+def up():
+    """`make demo`."""
+    demo = Demo()
+    demo.start()
+    with step("terraform apply"):
+        demo.terraform("apply", "-auto-approve", "-input=false")
+    with step("terraform plan: nothing to do"):
+        _, code = demo.terraform("plan", "-input=false", "-detailed-exitcode", accept=(0, 2))
+        if code == 2:
+            raise Stop("a second plan wants to change something; that is a mistake in Paymesh, please report it")
+    show(demo)
+
+
+def show(demo):
+    """What exists, what it took, where to look, what to type next."""
+    print("\nWhat exists")
+    for cloud, objects in demo.inventory().items():
+        for entry in objects:
+            print(f"  {cloud:<7} {entry.get('type', '-'):<55} {str(entry.get('id', '-')).rsplit('/', 1)[-1]}")
+    print("\nHow long it took")
+    for title, seconds in STEPS:
+        print(f"  {seconds:7.1f} s  {title}")
+    card = json.loads((PLACE / "simulator.json").read_text("utf-8"))
+    print(f"""
+Where to look
+  configuration   {MODULE.relative_to(TOP)}/main.tf
+  state           {MODULE.relative_to(TOP)}/terraform.tfstate
+  every request   curl --cacert {card['ca']} {card['control']}/journal
+  simulator log   {(PLACE / 'simulator.log').relative_to(TOP)}
+
+What to type next
+  . target/demo/env              # puts paymesh and terraform into PATH, finds the simulated cloud
+  paymesh sim status             # what the simulated cloud holds
+  terraform -chdir={MODULE.relative_to(TOP)} plan     # after a change of main.tf
+  make demo-down                 # destroys everything and stops the simulated cloud""")
+
+
+def down():
+    """`make demo-down`."""
+    if not (MODULE / "terraform.tfstate").exists() and not (PLACE / "simulator.json").exists():
+        print("There is no demo to take down.")
+        return
+    demo = Demo()
+    demo.start()
+    with step("terraform destroy"):
+        demo.terraform("destroy", "-auto-approve", "-input=false")
+    left = [entry for objects in demo.inventory().values() for entry in objects if "cluster" in str(entry).lower()]
+    with step("stop the simulated cloud"):
+        demo.sim("down")
+    if left:
+        raise Stop(f"the simulated cloud still holds: {json.dumps(left, indent=2)}")
+    print("The demo is gone; `make demo` brings it back.")
+
+
+def install():
+    """`make install`."""
+    found = programs()
+    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    folder = base / "paymesh" / "providers"
+    settings = mirror(folder, found / "terraform-provider-paymesh")
+    print(f"The provider {version()} is in {folder}.\nPut this into ~/.terraformrc (OpenTofu: ~/.tofurc):\n\n{settings}")
+
+
+def main(words) -> int:
+    """The command."""
+    acts = {"up": up, "down": down, "install": install}
+    if len(words) != 1 or words[0] not in acts:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        acts[words[0]]()
+    except (Stop, Missing) as reason:
+        print(f"\ndemo: {reason}", file=sys.stderr)
+        return 130 if interrupted else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
