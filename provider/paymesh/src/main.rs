@@ -1,3 +1,9 @@
 //! The binary terraform-provider-paymesh.
 
-fn main() {}
+use std::process::ExitCode;
+
+use paymesh::provider::Paymesh;
+
+fn main() -> ExitCode {
+    paymesh_plugin::serve(Paymesh::default())
+}

@@ -1,7 +1,10 @@
 //! The provider: its block, and what it serves.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use paymesh_clock::Clock;
+use paymesh_engine::Engine;
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
@@ -15,8 +18,21 @@ use crate::{
 };
 
 /// The provider `paymesh`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Paymesh;
+#[derive(Default)]
+pub struct Paymesh {
+    /// The engine of this process, with its locks and claims, once the block is known.
+    engine: Mutex<Option<Engine>>,
+}
+
+impl Paymesh {
+    /// Begins a walk: earlier claims end, and a second, different configuration is refused.
+    fn engine(&self, clock: Clock, fingerprint: &str) -> Result<Engine, String> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = engine.get_or_insert_with(|| Engine::new(clock));
+        engine.claims().configure(fingerprint)?;
+        Ok(engine.clone())
+    }
+}
 
 #[async_trait]
 impl Provider for Paymesh {
@@ -43,7 +59,7 @@ impl Provider for Paymesh {
                 .code(Code(113))
                 .detail("part of the provider block depends on something that does not exist yet; until it does, nothing is asked of the cloud and plans show what is in state")
                 .hint("apply what the provider block depends on first, if this plan needs live facts");
-            return Some(Session::new(None, None, Clock::real()));
+            return Some(Session::new(None, None, Engine::new(Clock::real())));
         }
         let settings = Settings::recall(&value, found)?;
         let simulator = match settings.simulator {
@@ -77,6 +93,16 @@ impl Provider for Paymesh {
                 return None;
             }
         };
-        Some(Session::new(Some(settings), simulator, clock))
+        match self.engine(clock, &value.to_string()) {
+            Ok(engine) => Some(Session::new(Some(settings), simulator, engine)),
+            Err(why) => {
+                found
+                    .error(Path::root(), "One process, two configurations")
+                    .code(Code(117))
+                    .detail(why)
+                    .hint("start one provider process per configuration");
+                None
+            }
+        }
     }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use paymesh_azure::{Azure, Credential, Sovereign};
-use paymesh_clock::Clock;
 use paymesh_cloud::TokenSource;
 use paymesh_engine::{Engine, Mark};
 use paymesh_google::{Credentials, Endpoints, Google};
@@ -30,11 +29,11 @@ pub struct Session {
 
 impl Session {
     /// The session of `settings`; `None` while some of them are unknown.
-    pub fn new(settings: Option<Settings>, simulator: Option<Simulator>, clock: Clock) -> Self {
+    pub fn new(settings: Option<Settings>, simulator: Option<Simulator>, engine: Engine) -> Self {
         Self {
             settings,
             simulator,
-            engine: Engine::new(clock),
+            engine,
             azure: OnceLock::new(),
             google: OnceLock::new(),
             neighbours: Mutex::default(),

@@ -32,10 +32,13 @@ pub struct Simulator {
     /// The file that holds that application's secret.
     pub client_secret_file: PathBuf,
     /// The simulated subscriptions.
+    #[serde(default)]
     pub subscription_ids: Vec<String>,
-    /// The simulated projects.
+    /// The simulated projects; none when the simulator serves only Azure.
+    #[serde(default)]
     pub google_projects: Vec<String>,
     /// Application-default credentials for the simulated projects.
+    #[serde(default)]
     pub google_credentials_file: PathBuf,
 }
 
