@@ -19,6 +19,7 @@
 //! | `default = expr` | value planned when the user leaves the attribute out |
 //! | `check = expr` | a check from `spec::checks`, or any `Check`; may be repeated |
 //! | `replace` | a change makes a new object; on an object, its appearing or disappearing does |
+//! | `rolling` | a change is rolled out step by step, as a new pool takes over from an old one |
 //! | `one_of = "group"` | exactly one attribute of the group is set |
 //! | `at_most_one = "group"` | not more than one attribute of the group is set |
 //! | `identity` | part of the resource identity |

@@ -37,6 +37,10 @@ pub(crate) struct Root {
 }
 
 /// One attribute.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "one flag for each word that stands alone"
+)]
 pub(crate) struct Field {
     pub(crate) ident: Ident,
     pub(crate) visibility: Visibility,
@@ -47,6 +51,7 @@ pub(crate) struct Field {
     pub(crate) default: Option<Expr>,
     pub(crate) checks: Vec<Expr>,
     pub(crate) replace: bool,
+    pub(crate) rolling: bool,
     pub(crate) identity: bool,
     pub(crate) sensitive: bool,
     pub(crate) since: Option<String>,
@@ -62,6 +67,7 @@ const FIELD_WORDS: &[&str] = &[
     "default",
     "check",
     "replace",
+    "rolling",
     "one_of",
     "at_most_one",
     "identity",
@@ -210,6 +216,7 @@ fn prove_field(
         default: None,
         checks: Vec::new(),
         replace: false,
+        rolling: false,
         identity: false,
         sensitive: false,
         since: None,
@@ -227,6 +234,7 @@ fn prove_field(
             "default" => proven.default = word.expr(problems),
             "check" => proven.checks.extend(word.expr(problems)),
             "replace" => proven.replace = word.flag(problems),
+            "rolling" => proven.rolling = word.flag(problems),
             "identity" => proven.identity = word.flag(problems),
             "sensitive" => proven.sensitive = word.flag(problems),
             "since" => proven.since = word.string(problems),
@@ -243,6 +251,12 @@ fn prove_field(
                 }
             }
         }
+    }
+    if proven.replace && proven.rolling {
+        problems.at(
+            &proven.ident,
+            "a change either makes a new object or is rolled out inside it",
+        );
     }
     if proven.default.is_some() && option_of(&field.ty).is_some() {
         problems.at(
@@ -301,7 +315,7 @@ fn check_name(ident: &Ident, name: &str, kind: Kind, problems: &mut Problems) {
 fn misplaced(word: &str, kind: Kind) -> Option<String> {
     let in_status = matches!(
         word,
-        "default" | "check" | "replace" | "one_of" | "at_most_one"
+        "default" | "check" | "replace" | "rolling" | "one_of" | "at_most_one"
     );
     match kind {
         Kind::Status if in_status => Some(format!(

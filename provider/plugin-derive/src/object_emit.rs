@@ -177,6 +177,7 @@ fn emit_shape(object: &Object, field: &Field) -> TokenStream {
         ty,
         description,
         replace,
+        rolling,
         identity,
         sensitive,
         ..
@@ -205,6 +206,7 @@ fn emit_shape(object: &Object, field: &Field) -> TokenStream {
             shape: <#ty as ::paymesh_plugin::spec::Attribute>::shape(),
             checks: checks.iter().map(|check| check.describe()).collect(),
             replaces: #replace,
+            rolling: #rolling,
             write_only: <#ty as ::paymesh_plugin::spec::Attribute>::WRITE_ONLY,
             sensitive: #sensitive || <#ty as ::paymesh_plugin::spec::Attribute>::WRITE_ONLY,
             identity: #identity,

@@ -74,7 +74,7 @@ enum Style {
 #[derive(Clone, Debug, Attributes)]
 struct Tower {
     /// Height in metres.
-    #[attr(check = range(1..=100))]
+    #[attr(rolling, check = range(1..=100))]
     height: u16,
     /// What guards the tower.
     guard: Option<Guard>,

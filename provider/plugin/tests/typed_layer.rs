@@ -344,9 +344,9 @@ fn the_schema_says_everything_at_every_depth() {
           towers: map(object) (required) Towers by name. Keys must be 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last. Must be 1 to 3 elements.
             height: number (required) Height in metres. Must be a number from 1 to 100.
             windows: number (optional, computed) Number of windows. A whole number of at most 255. Default: `4`.
-          moat: object (optional) A moat; exactly one of `moat` and `wall`. Exactly one of `moat`, `wall` must be set. Adding or removing it makes a new object.
+          moat: object (optional) A moat; exactly one of `moat` and `wall`. Adding or removing it makes a new object.
             depth: number (required) Depth in metres. A whole number of at most 255. A change makes a new object.
-          wall: object (optional) A wall; exactly one of `moat` and `wall`. Exactly one of `moat`, `wall` must be set.
+          wall: object (optional) A wall; exactly one of `moat` and `wall`.
             stones: number (optional) Its stones.
           password: string (required, write-only, sensitive) Word that opens the gate. Write-only (Terraform 1.11 or later): never stored; change `password_version` to send it again.
           password_version: number (required) Grows when the password changes.

@@ -81,6 +81,7 @@ impl Reference {
         }
         if self.changes && !reported && !attribute.write_only {
             let change = match (&attribute.shape, attribute.replaces) {
+                _ if attribute.rolling => "change rolls out step by step",
                 (_, false) => "change in place",
                 (Shape::Object(_), true) => "**adding or removing replaces**",
                 (_, true) => "**change replaces**",
@@ -104,7 +105,9 @@ impl Reference {
                 .filter(|fact| {
                     // The list of words follows, and the flags say what a change does.
                     let is_list = words.is_some() && fact.starts_with("One of");
-                    !is_list && !fact.ends_with("makes a new object.")
+                    !is_list
+                        && !fact.ends_with("makes a new object.")
+                        && !fact.ends_with("step by step.")
                 }),
         );
         if attribute.shape.object().is_some() {

@@ -152,6 +152,9 @@ impl ObjectShape {
                 });
             }
         }
+        if attribute.rolling && !reported {
+            facts.push("A change is rolled out step by step.".to_owned());
+        }
         if let Some(since) = attribute.since {
             facts.push(format!("Since version {since}."));
         }
@@ -163,7 +166,14 @@ impl ObjectShape {
             .groups
             .iter()
             .filter(|group| group.names.contains(&attribute.name));
+        // A description that names all members has said it already.
+        let is_said = |names: &[&str]| {
+            names
+                .iter()
+                .all(|name| attribute.description.contains(&format!("`{name}`")))
+        };
         groups
+            .filter(|group| !is_said(&group.names))
             .map(|group| {
                 let names: Vec<_> = group.names.iter().map(|name| format!("`{name}`")).collect();
                 let names = names.join(", ");

@@ -78,6 +78,8 @@ pub struct AttributeShape {
     pub checks: Vec<String>,
     /// Whether a change makes a new object.
     pub replaces: bool,
+    /// Whether a change is rolled out step by step inside the object.
+    pub rolling: bool,
     /// Whether it is in no plan and no state.
     pub write_only: bool,
     /// Whether it is hidden in output.
