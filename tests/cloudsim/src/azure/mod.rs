@@ -395,7 +395,9 @@ fn route(arm: &mut Arm<'_>) -> Outcome {
             ))
         }
         ("microsoft.containerservice", kind)
-            if kind.starts_with("managedclusters") && arm.target.parts.len() < 2 =>
+            if kind.starts_with("managedclusters")
+                && arm.target.parts.len() < 2
+                && !kind.ends_with("/maintenanceconfigurations") =>
         {
             cluster::answer(arm)
         }

@@ -586,6 +586,10 @@ pub(super) fn answer(arm: &mut Arm<'_>) -> Outcome {
             .collect();
         return Ok(Answer::json(200, &json!({ "value": pools })));
     }
+    if let Some((kind, _)) = arm.target.parts.get(2) {
+        let kind = kind.clone();
+        return act(arm, &cluster_id, &kind);
+    }
     if let Some(tail) = arm.target.tail.clone() {
         return act(arm, &cluster_id, &tail);
     }
@@ -724,7 +728,7 @@ fn delete(arm: &mut Arm<'_>, cluster_id: &str) -> Outcome {
 }
 
 fn act(arm: &mut Arm<'_>, cluster_id: &str, tail: &str) -> Outcome {
-    let id = arm.id();
+    let id = id_of(cluster_id, arm.target.name(1));
     let Some(pool) = resource::find(arm.world, &id).cloned() else {
         return Err(missing(&id, arm));
     };

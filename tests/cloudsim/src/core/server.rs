@@ -438,16 +438,22 @@ impl Server {
         rules: &[Rule],
     ) -> Result<Sent, Severed> {
         let at = |site: Site| rules.iter().filter(move |rule| rule.site == site);
-        if let Some(answer) = self.suffer(at(Site::BeforeReceipt), number, None).await? {
+        if let Some(answer) = self
+            .suffer(api, at(Site::BeforeReceipt), number, None)
+            .await?
+        {
             return Ok(answer);
         }
         call.body = read(body).await?;
-        if let Some(answer) = self.suffer(at(Site::BeforeEffect), number, None).await? {
+        if let Some(answer) = self
+            .suffer(api, at(Site::BeforeEffect), number, None)
+            .await?
+        {
             return Ok(answer);
         }
         let answer = self.effect(api, call, number, rules);
         match self
-            .suffer(at(Site::AfterEffect), number, Some(&answer))
+            .suffer(api, at(Site::AfterEffect), number, Some(&answer))
             .await?
         {
             Some(answer) => Ok(answer),
@@ -501,6 +507,7 @@ impl Server {
     /// Lets the rules of one site act; an answer, if one of them answers.
     async fn suffer<'a>(
         &self,
+        api: &str,
         rules: impl Iterator<Item = &'a Rule>,
         number: u64,
         truth: Option<&Answer>,
@@ -526,7 +533,14 @@ impl Server {
                     }
                 }
                 Action::Throttle { retry_after } => {
-                    let body = json!({ "error": { "code": "TooManyRequests", "message": "The request was throttled.", "status": "RESOURCE_EXHAUSTED" } });
+                    const TEXT: &str = "The request was throttled.";
+                    let body = match api {
+                        "google" => json!({ "error": {
+                            "code": 429, "message": TEXT, "status": "RESOURCE_EXHAUSTED",
+                            "errors": [{ "message": TEXT, "domain": "global", "reason": "rateLimitExceeded" }],
+                        }}),
+                        _ => json!({ "error": { "code": "TooManyRequests", "message": TEXT } }),
+                    };
                     let mut answer = Answer::json(429, &body);
                     if let Some(seconds) = retry_after {
                         answer = answer.with("retry-after", seconds.to_string());
