@@ -89,7 +89,7 @@ fn same(wanted: &Value, seen: &Value, exact: bool) -> bool {
         // The cloud leaves out what is off or empty.
         (empty, Value::Null) => match empty {
             Value::Null | Value::Bool(false) => true,
-            Value::String(it) => it.is_empty(),
+            Value::String(it) => it.is_empty() || it.eq_ignore_ascii_case("disabled"),
             Value::Array(it) => it.is_empty(),
             _ => false,
         },
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_is_off_may_be_left_out() {
         check_differing(
-            &json!({"off": false, "none": [], "gone": null}),
+            &json!({"off": false, "none": [], "gone": null, "mode": "Disabled"}),
             &json!({}),
             &[],
         );

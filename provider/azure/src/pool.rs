@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use paymesh_cloud::Request;
+use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
     OperationId, Ownership, Seen, Sent, Step,
@@ -234,6 +234,7 @@ impl PoolWant {
             "enableEncryptionAtHost",
             self.encryption_at_host.then_some(Value::Bool(true)),
         );
+        // Left alone when off: Azure may prefer it by itself.
         set(
             "localDNSProfile",
             self.dns_cache.then(|| json!({"mode": "Required"})),
@@ -330,7 +331,7 @@ impl Pool {
         self.cluster.child("agentPools", &self.name)
     }
 
-    fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
+    fn fault(&self, error: &Error) -> Fault {
         let mut fault = fault(self.id(), error);
         if let (Some(target), Some(want)) = (&fault.attribute, &self.want) {
             fault.attribute = Some(want.attributes.of(&format!("properties.{target}")));
@@ -371,6 +372,14 @@ impl Pool {
         let next = version_path(current, leader).into_iter().next()?;
         Some((current.to_owned(), next))
     }
+}
+
+/// The pools of `cluster`.
+pub(crate) async fn list(azure: &Azure, cluster: &ArmId) -> Result<Vec<Value>, Error> {
+    let query = [("api-version", version::CLUSTERS)];
+    azure
+        .list(&format!("{cluster}/agentPools"), &query, api::CLUSTERS)
+        .await
 }
 
 fn running_version(body: &Value) -> Option<&str> {
@@ -418,11 +427,26 @@ impl Object for Pool {
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         let id = self.arm_id();
-        let found = self
-            .azure
-            .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
-            .await;
-        let Some(body) = found.map_err(|error| self.fault(&error))? else {
+        // One list shows all pools of a cluster, so a plan asks once for all of them. Only what
+        // it does not show (yet) is asked for by name.
+        let listed = list(&self.azure, &self.cluster).await;
+        let listed = match listed {
+            Err(error) if error.is_not_found() => return Ok(Observation::Absent),
+            listed => listed.map_err(|error| self.fault(&error))?,
+        };
+        let is_this = |it: &Value| {
+            text(it, "/name").is_some_and(|name| name.eq_ignore_ascii_case(&self.name))
+        };
+        let body = if let Some(body) = listed.into_iter().find(is_this) {
+            Some(body)
+        } else {
+            let found = self
+                .azure
+                .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
+                .await;
+            found.map_err(|error| self.fault(&error))?
+        };
+        let Some(body) = body else {
             return Ok(Observation::Absent);
         };
         let seen = seen(body, &cx.mark);

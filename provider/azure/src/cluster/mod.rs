@@ -29,12 +29,8 @@ use crate::{
 
 /// What only a new cluster can change, and why (API 2026-05-01; reports of
 /// `PropertyChangeNotAllowed`).
-const IMMUTABLE: [(&str, &str); 11] = [
+const IMMUTABLE: [(&str, &str); 10] = [
     ("location", "a cluster cannot move to another region"),
-    (
-        "properties.dnsPrefix",
-        "the API server's name is fixed when the cluster is made",
-    ),
     (
         "properties.nodeResourceGroup",
         "the nodes' group is fixed when the cluster is made",
@@ -316,9 +312,7 @@ impl Object for Cluster {
     }
 
     async fn children(&self, cx: &Context, _: &Seen) -> Result<Vec<Child>, Fault> {
-        let path = format!("{}/agentPools", self.want.id);
-        let query = [("api-version", api_version::CLUSTERS)];
-        let listed = self.azure.list(&path, &query, api::CLUSTERS).await;
+        let listed = pool::list(&self.azure, &self.want.id).await;
         let children = listed.map_err(|error| self.fault(&error))?.into_iter();
         Ok(children
             .filter_map(|body| {

@@ -22,7 +22,8 @@ pub struct ClusterWant {
     pub tier: String,
     /// The lowest version wanted: `1.34` or `1.34.2`.
     pub kubernetes_version: String,
-    /// First part of the API server's name; the cluster's name if not set.
+    /// First part of the API server's name, looked at only when the cluster is made; the
+    /// cluster's name if not set.
     pub dns_prefix: Option<String>,
     /// The group for nodes; Azure's own choice if not set.
     pub node_resource_group: Option<String>,
@@ -192,7 +193,6 @@ impl ClusterWant {
             },
             "apiServerAccessProfile": self.api_server(),
             "networkProfile": self.network_profile(),
-            "oidcIssuerProfile": {"enabled": features.workload_identity},
             "securityProfile": {
                 "workloadIdentity": {"enabled": features.workload_identity},
                 "imageCleaner": {"enabled": features.image_cleaner_hours.is_some()},
@@ -248,17 +248,21 @@ impl ClusterWant {
                 "logAnalyticsWorkspaceResourceID": logs.workspace, "useAADAuth": "true",
             });
         }
-        if features.gateway_api {
-            properties["ingressProfile"]["gatewayAPI"]["installation"] = "Standard".into();
+        let gateways = if features.gateway_api {
+            "Standard"
+        } else {
+            "Disabled"
+        };
+        properties["ingressProfile"]["gatewayAPI"]["installation"] = gateways.into();
+        if features.workload_identity {
+            // The issuer cannot be switched off again: tokens that it signed are out there.
+            properties["oidcIssuerProfile"]["enabled"] = true.into();
         }
         if let Some(id) = &self.kubelet_identity {
             properties["identityProfile"]["kubeletidentity"]["resourceId"] = id.as_str().into();
         }
         if let Some(id) = &self.disk_encryption_set {
             properties["diskEncryptionSetID"] = id.as_str().into();
-        }
-        if let Some(prefix) = &self.dns_prefix {
-            properties["dnsPrefix"] = prefix.as_str().into();
         }
         if let Some(group) = &self.node_resource_group {
             properties["nodeResourceGroup"] = group.as_str().into();
