@@ -2,6 +2,8 @@
 
 mod bed;
 
+use std::cell::RefCell;
+
 use bed::Bed;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
@@ -13,21 +15,30 @@ const PAY: &str = "/v1/projects/paymesh-hub/locations/europe-west1/clusters/pay"
 /// A simulated Google Cloud and someone with a token.
 struct Gcp {
     bed: Bed,
-    token: String,
+    token: RefCell<String>,
 }
 
 impl Gcp {
-    /// A new cloud whose operations end at their first poll.
+    /// A new cloud whose operations end at their second poll.
     async fn start() -> Self {
         Self::as_person(
-            Bed::start_with(&["--operation-polls", "1"]),
+            Bed::start_with(&["--operation-polls", "2"]),
             "google_credentials_file",
         )
         .await
     }
 
     async fn as_person(bed: Bed, file: &str) -> Self {
-        let text = std::fs::read_to_string(bed.card[file].as_str().unwrap()).unwrap();
+        let gcp = Self {
+            bed,
+            token: RefCell::default(),
+        };
+        gcp.sign_in(file).await;
+        gcp
+    }
+
+    async fn sign_in(&self, file: &str) {
+        let text = std::fs::read_to_string(self.bed.card[file].as_str().unwrap()).unwrap();
         let adc: Value = serde_json::from_str(&text).unwrap();
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token");
@@ -42,10 +53,10 @@ impl Gcp {
             .await
             .unwrap();
         let token: Value = answer.json().await.unwrap();
-        Self {
-            bed,
-            token: token["access_token"].as_str().unwrap().to_owned(),
-        }
+        token["access_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.token.borrow_mut());
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -53,7 +64,7 @@ impl Gcp {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = reqwest::Client::new()
             .request(method, format!("{base}{path}"))
-            .bearer_auth(&self.token);
+            .bearer_auth(self.token.borrow().clone());
         if !body.is_null() {
             request = request.json(&body);
         }
@@ -197,7 +208,7 @@ async fn a_name_is_taken_once_and_free_again_after_delete() {
     ];
     gcp.refused("GET", PAY, Value::Null, gone).await;
     let inventory = gcp.bed.control("GET", "inventory", Value::Null).await;
-    assert!(!inventory.to_string().contains("google"), "{inventory}");
+    assert_eq!(inventory["google"], json!([]));
     gcp.cluster().await;
 }
 
@@ -213,10 +224,10 @@ async fn one_operation_per_cluster_or_one_per_pool() {
         .ask("POST", &format!("{PAY}/nodePools"), pool("two"))
         .await;
     assert_eq!(status, 200, "{two}");
-    assert_eq!(gcp.read(PAY).await["status"], "RECONCILING");
     let busy =
         expect!["400 FAILED_PRECONDITION Cluster is running incompatible operation operation-…"];
     gcp.refused("DELETE", PAY, Value::Null, busy).await;
+    assert_eq!(gcp.read(PAY).await["status"], "RECONCILING");
     gcp.end(PAY, &one).await;
     gcp.end(PAY, &two).await;
     gcp.done("DELETE", PAY, Value::Null).await;
@@ -297,7 +308,9 @@ async fn versions_move_control_plane_first_and_one_minor_at_a_time() {
 #[tokio::test]
 async fn a_pool_counts_per_zone_and_limits_in_total() {
     let gcp = Gcp::start().await;
-    gcp.bed.control("POST", "clock", json!({ "freeze": true })).await;
+    gcp.bed
+        .control("POST", "clock", json!({ "freeze": true }))
+        .await;
     gcp.cluster().await;
     let system = format!("{PAY}/nodePools/system");
     gcp.done(
@@ -533,6 +546,36 @@ async fn time_brings_upgrades_and_takes_idle_nodes() {
     assert_eq!(status, 200, "{operation}");
     assert_eq!(step(400).await["currentNodeCount"], 6);
     assert_eq!(step(600).await["currentNodeCount"], 3);
+    let held = json!({ "maintenancePolicy": { "window": { "maintenanceExclusions": { "freeze": {
+        "startTime": "2020-01-01T00:00:00Z", "endTime": "2040-01-01T00:00:00Z",
+        "maintenanceExclusionOptions": { "scope": "NO_MINOR_OR_NODE_UPGRADES" },
+    } } } } });
+    gcp.ask("POST", &format!("{PAY}:setMaintenancePolicy"), held)
+        .await;
+    let days = async |days: u32| {
+        gcp.bed
+            .control("POST", "clock", json!({ "step_seconds": days * 24 * 3600 }))
+            .await;
+        gcp.sign_in("google_credentials_file").await;
+        gcp.read(PAY).await;
+        gcp.bed
+            .control("POST", "clock", json!({ "step_seconds": 600 }))
+            .await;
+        let cluster = gcp.read(PAY).await;
+        format!(
+            "{} {}",
+            cluster["currentMasterVersion"], cluster["currentNodeVersion"]
+        )
+    };
+    expect![[r#""1.33.10-gke.1067000" "1.33.10-gke.1067000""#]].assert_eq(&days(20).await);
+    gcp.ask(
+        "POST",
+        &format!("{PAY}:setMaintenancePolicy"),
+        json!({ "maintenancePolicy": {} }),
+    )
+    .await;
+    expect![[r#""1.34.6-gke.1068000" "1.33.10-gke.1067000""#]].assert_eq(&days(1).await);
+    expect![[r#""1.34.6-gke.1068000" "1.34.6-gke.1068000""#]].assert_eq(&days(15).await);
 }
 
 #[tokio::test]
@@ -590,4 +633,48 @@ async fn zonal_clusters_keep_the_older_paths_and_links() {
         regional,
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_service_account_signs_its_own_tokens_and_works_once_its_roles_count() {
+    let gcp = Gcp::start().await;
+    gcp.bed
+        .control("POST", "clock", json!({ "freeze": true }))
+        .await;
+    let accounts = "/v1/projects/paymesh-hub/serviceAccounts";
+    let (_, account) = gcp
+        .ask("POST", accounts, json!({ "accountId": "ci-robot" }))
+        .await;
+    let email = account["email"].as_str().unwrap().to_owned();
+    let (status, key) = gcp
+        .ask("POST", &format!("{accounts}/{email}/keys"), json!({}))
+        .await;
+    assert_eq!(
+        (status, &key["keyAlgorithm"]),
+        (200, &json!("KEY_ALG_RSA_2048"))
+    );
+    let (_, mut policy) = gcp
+        .ask("POST", "/v1/projects/paymesh-hub:getIamPolicy", json!({}))
+        .await;
+    let binding =
+        json!({ "role": "roles/container.viewer", "members": [format!("serviceAccount:{email}")] });
+    policy["bindings"].as_array_mut().unwrap().push(binding);
+    let policy = json!({ "policy": policy });
+    gcp.refused("POST", "/v1/projects/paymesh-hub:setIamPolicy", policy.clone(), expect!["400 INVALID_ARGUMENT Service account ci-robot@paymesh-hub.iam.gserviceaccount.com does not exist."]).await;
+    gcp.bed
+        .control(
+            "POST",
+            "clock",
+            json!({ "freeze": true, "step_seconds": 10 }),
+        )
+        .await;
+    let (status, set) = gcp
+        .ask(
+            "POST",
+            "/v1/projects/paymesh-hub:setIamPolicy",
+            policy.clone(),
+        )
+        .await;
+    assert_eq!(status, 200, "{set}");
+    gcp.refused("POST", "/v1/projects/paymesh-hub:setIamPolicy", policy, expect!["409 ABORTED There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."]).await;
 }

@@ -114,6 +114,14 @@ const ROLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "roles/iam.serviceAccountKeyAdmin",
+        &[
+            "iam.serviceAccountKeys.create",
+            "iam.serviceAccountKeys.get",
+            "iam.serviceAccountKeys.list",
+        ],
+    ),
+    (
         "roles/cloudkms.viewer",
         &["cloudkms.*.get", "cloudkms.*.list"],
     ),
@@ -124,10 +132,11 @@ const ROLES: &[(&str, &[&str])] = &[
 ];
 
 /// Roles of the platform engineer whose credentials the simulator hands out.
-const ENGINEER: [&str; 7] = [
+const ENGINEER: [&str; 8] = [
     "roles/container.admin",
     "roles/compute.viewer",
     "roles/iam.serviceAccountAdmin",
+    "roles/iam.serviceAccountKeyAdmin",
     "roles/iam.serviceAccountUser",
     "roles/resourcemanager.projectIamAdmin",
     "roles/cloudkms.viewer",

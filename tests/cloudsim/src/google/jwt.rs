@@ -41,7 +41,9 @@ pub(crate) fn create_key(world: &mut World, project: &str, email: &str) -> Resul
         "token_uri": format!("{}/token", world.place.google),
         "universe_domain": "googleapis.com",
     });
-    world.store.put(KEYS, id, json!({ "email": email, "public": public }));
+    world
+        .store
+        .put(KEYS, id, json!({ "email": email, "public": public }));
     Ok(json!({
         "name": format!("projects/{project}/serviceAccounts/{email}/keys/{id}"),
         "privateKeyType": "TYPE_GOOGLE_CREDENTIALS_FILE",

@@ -138,7 +138,6 @@ fn route(world: &mut World, call: &Call) -> Result<Value, Refusal> {
                 location,
                 rest: rest.to_vec(),
                 verb,
-                query: &call.query,
                 body,
                 project,
             };

@@ -116,11 +116,6 @@ impl Refusal {
         Self::new(409, "ABORTED", "aborted", message)
     }
 
-    /// 412: a fingerprint that is not the current one.
-    pub(crate) fn condition_not_met(message: impl Into<String>) -> Self {
-        Self::new(412, "FAILED_PRECONDITION", "conditionNotMet", message)
-    }
-
     /// 429: too many requests.
     pub(crate) fn exhausted(
         metric: &str,

@@ -39,6 +39,7 @@ pub(crate) fn fields(message: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// The type of a field of `message`.
+#[cfg(test)]
 pub(crate) fn kind(message: &str, field: &str) -> Option<&'static str> {
     SCHEMA.messages.get(message)?.get(field).map(String::as_str)
 }
@@ -218,6 +219,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "goldens read better by value"
+    )]
     fn check_read(message: &str, body: &Value, expected: Expect) {
         let seen = match read(message, body) {
             Ok(read) => Value::Object(read).to_string(),

@@ -53,8 +53,6 @@ pub(crate) struct Request<'a> {
     pub(crate) rest: Vec<&'a str>,
     /// The custom verb.
     pub(crate) verb: &'a str,
-    /// The query.
-    pub(crate) query: &'a [(String, String)],
     /// The body.
     pub(crate) body: Value,
 }
@@ -67,13 +65,6 @@ impl Request<'_> {
             self.body.clone()
         };
         schema::read(message, &body).map(Value::Object)
-    }
-
-    fn query(&self, name: &str) -> &str {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map_or("", |(_, value)| value.as_str())
     }
 
     fn place(&self) -> Result<Place, Refusal> {
@@ -167,7 +158,9 @@ fn route_clusters(world: &mut World, caller: &Caller, request: &Request) -> Resu
         }
         ("GET", ["clusters", cluster], "") => {
             needs("container.clusters.get")?;
-            show::cluster(world, &request.cluster(cluster)?)
+            let name = request.cluster(cluster)?;
+            watch(world, &name.key());
+            show::cluster(world, &name)
         }
         ("DELETE", ["clusters", cluster], "") => {
             needs("container.clusters.delete")?;
@@ -222,6 +215,15 @@ fn route_clusters(world: &mut World, caller: &Caller, request: &Request) -> Resu
     }
 }
 
+/// Counts a read as a poll of what runs on `target` or below it, for clients that watch the object.
+fn watch(world: &mut World, target: &str) {
+    for operation in world.running_on(API, target) {
+        if operation.polls_left.is_some() {
+            world.poll_operation(&operation.id);
+        }
+    }
+}
+
 fn server_config() -> Value {
     let channels: Vec<Value> = CHANNELS
         .iter()
@@ -255,15 +257,28 @@ fn upgrade_info(cluster: &Value) -> Value {
     let below_target = |version: &&&str| {
         channel.is_some_and(|channel| versions::order(version) <= versions::order(channel.target))
     };
-    json!({
+    let mut info = json!({
         "autoUpgradeStatus": ["ACTIVE"],
         "patchTargetVersion": offered.iter().filter(newer).filter(in_minor).find(below_target),
         "minorTargetVersion": offered.iter().filter(newer).filter(next_minor).find(below_target),
         "endOfStandardSupportTimestamp": format!("20{}-06-30T00:00:00Z", 26 + versions::minor(master).saturating_sub(32) / 3),
-    })
+    });
+    if let Some(fields) = info.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    info
 }
 
-fn list_operations(world: &World, request: &Request) -> Value {
+fn list_operations(world: &mut World, request: &Request) -> Value {
+    if request.location != "-" {
+        watch(
+            world,
+            &format!(
+                "projects/{}/locations/{}",
+                request.project, request.location
+            ),
+        );
+    }
     let mut found: Vec<_> = world
         .operations()
         .into_iter()

@@ -68,7 +68,11 @@ pub(crate) fn route(
             Ok(json!({ "nodePools": shown? }))
         }
         ("POST", [_], "") => create(world, caller, name, &request.read("CreateNodePoolRequest")?),
-        ("GET", [_, short], "") => show::pool(world, name, short),
+        ("GET", [_, short], "") => {
+            super::watch(world, &name.pool_key(short));
+            world.poll_target(API, &name.key());
+            show::pool(world, name, short)
+        }
         ("DELETE", [_, short], "") => delete(world, name, short),
         ("PUT", [_, short], "") | ("POST", [_, short, "update"], "") => {
             let stored = show::find_pool(world, name, short)?;
