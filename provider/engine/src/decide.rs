@@ -387,11 +387,9 @@ impl Run<'_> {
             }
             Decision::Act(Act::Change(change)) | Decision::After(change) => change.steps,
             Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {id}"))],
-            Decision::Act(act @ Act::Rest(_)) => {
-                vec![Step::quiet(format!("{} on {id}", act.title()))]
-            }
             Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {id}"))],
-            Decision::Act(Act::Look | Act::Doubt)
+            // The cloud's own work on the object is no step of ours.
+            Decision::Act(Act::Look | Act::Doubt | Act::Rest(_))
             | Decision::Settled
             | Decision::Keep(_)
             | Decision::Refuse(_) => Vec::new(),

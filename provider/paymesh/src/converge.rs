@@ -125,8 +125,16 @@ pub trait Converged: Send + Sync + 'static {
         found: &mut Findings,
     );
 
-    /// The Spec of an existing object.
-    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<Self::Spec>;
+    /// Reads what the objects' bodies do not hold.
+    async fn complete(
+        session: &Session,
+        prior: Option<&Whole<Self>>,
+        spec: &Self::Spec,
+        status: &mut Self::Status,
+    );
+
+    /// An existing object, as far as it is needed to read it.
+    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<Whole<Self>>;
 
     /// The id inside an identity.
     fn id_of_identity(identity: &Value) -> Option<String>;
@@ -196,8 +204,9 @@ impl<C: Converged> paymesh_plugin::resource::Resource for Resource<C> {
                 .hint("write identity = { id = \"...\" }");
             return answer;
         };
-        if let Some(spec) = C::find(request.call.session(), &id, &mut answer.found).await {
-            answer.state = Some(State::new(spec, C::Status::default()));
+        if let Some((spec, status)) = C::find(request.call.session(), &id, &mut answer.found).await
+        {
+            answer.state = Some(State::new(spec, status));
         }
         answer.private = Memory::default().to_bytes();
         answer

@@ -25,6 +25,8 @@ pub struct Session {
     google: OnceLock<Result<Arc<Google>, String>>,
     /// What the plans of this run have taken for themselves, so that two clusters cannot.
     pub(crate) neighbours: Mutex<BTreeMap<String, Vec<crate::cluster::Neighbour>>>,
+    /// Quota that the plans of this run need, by its name and by cluster.
+    reserved: Mutex<BTreeMap<String, BTreeMap<String, u64>>>,
 }
 
 impl Session {
@@ -37,6 +39,7 @@ impl Session {
             azure: OnceLock::new(),
             google: OnceLock::new(),
             neighbours: Mutex::default(),
+            reserved: Mutex::default(),
         }
     }
 
@@ -119,6 +122,19 @@ impl Session {
         there.retain(|other| other.name != neighbour.name);
         there.push(neighbour);
         others
+    }
+
+    /// Notes that the plan of `cluster` needs `amount` of the quota `name`, and returns what the
+    /// other plans of this run need of it.
+    pub(crate) fn reserve(&self, name: &str, cluster: &str, amount: u64) -> u64 {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = reserved.entry(name.to_owned()).or_default();
+        plans.insert(cluster.to_owned(), amount);
+        plans
+            .iter()
+            .filter(|(other, _)| *other != cluster)
+            .map(|(_, amount)| amount)
+            .sum()
     }
 
     fn azure_settings(&self) -> AzureSettings {

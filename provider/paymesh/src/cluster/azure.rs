@@ -1,14 +1,15 @@
 //! A cluster on AKS: which objects it consists of, and what it looks like when seen.
 
 mod body;
+pub(super) mod preflight;
 mod want;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use paymesh_azure::{
-    ArmId, Azure, Cluster, Cordon, DrainPool, Group, GroupWant, Identity, IdentityWant, Pool,
-    Principal, Role, RoleWant, cluster_object_id, group_object_id, identity_object_id,
-    well_known_roles,
+    ArmId, Azure, Cluster, Cordon, DrainPool, Group, GroupWant, Identity, IdentityWant,
+    Maintenance, Pool, Principal, Role, RoleWant, cluster_object_id, group_object_id,
+    identity_object_id, well_known_roles,
 };
 use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_plugin::{
@@ -125,6 +126,7 @@ pub(super) fn graph(
         made.push(graph.present(Pool::new(&azure, &id, want)));
     }
     retire(&azure, session, prior, &choices, &id, &made, &mut graph);
+    maintenance(&azure, spec, prior, &id, &mut graph);
     Some(graph)
 }
 
@@ -252,6 +254,27 @@ fn retire(
     }
 }
 
+/// The windows in which AKS upgrades by itself, one for versions and one for node images.
+fn maintenance(
+    azure: &Azure,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    id: &ArmId,
+    graph: &mut Graph,
+) {
+    for name in [
+        "aksManagedAutoUpgradeSchedule",
+        "aksManagedNodeOSUpgradeSchedule",
+    ] {
+        if let Some(want) = want::maintenance(spec, id, name) {
+            graph.present(Maintenance::new(azure, want));
+        } else if let Some(want) = prior.and_then(|prior| want::maintenance(&prior.spec, id, name))
+        {
+            graph.absent(Maintenance::new(azure, want), Vec::new());
+        }
+    }
+}
+
 fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {
     session
         .azure()
@@ -330,4 +353,29 @@ pub(super) async fn find(
         .detail(detail)
         .hint(next);
     None
+}
+
+/// Reads what a cluster's body does not hold: the certificate authority of its API server.
+pub(super) async fn complete(
+    session: &Session,
+    prior: Option<&ClusterStatus>,
+    status: &mut ClusterStatus,
+) {
+    let same = prior.filter(|prior| prior.uid.is_some() && prior.uid == status.uid);
+    if let Some(known) = same.and_then(|prior| prior.ca_certificate.clone()) {
+        status.ca_certificate = Some(known);
+        return;
+    }
+    let runs = status.running_power.as_deref() == Some("Running");
+    let id = status
+        .id
+        .as_deref()
+        .filter(|_| runs)
+        .and_then(|id| ArmId::parse(id).ok());
+    if let (Some(id), Ok(azure)) = (id, session.azure()) {
+        match azure.endpoint(&id).await {
+            Ok(endpoint) => status.ca_certificate = Some(endpoint.certificate_authority),
+            Err(error) => tracing::warn!(%error, "the certificate authority cannot be read yet"),
+        }
+    }
 }

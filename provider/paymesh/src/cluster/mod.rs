@@ -36,7 +36,7 @@ use paymesh_plugin::{
 pub use choice::Prior;
 pub use neighbours::Neighbour;
 pub use spec::ClusterSpec;
-pub use status::ClusterStatus;
+pub use status::{ClusterStatus, PoolStatus};
 
 use crate::{
     converge::{Act, Converged, Whole},
@@ -165,14 +165,29 @@ impl Converged for Cluster {
         prior: Option<&Whole<Self>>,
         found: &mut Findings,
     ) {
-        let _ = (session, spec, prior, found);
+        let prior = prior.map(Prior::from);
+        if spec.on_azure() {
+            azure::preflight::check(session, spec, prior.as_ref(), found).await;
+        }
     }
 
-    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<ClusterSpec> {
-        if let Ok(name) = ClusterName::parse(id) {
-            return google::find(session, &name, found).await;
+    async fn complete(
+        session: &Session,
+        prior: Option<&Whole<Self>>,
+        spec: &ClusterSpec,
+        status: &mut ClusterStatus,
+    ) {
+        if spec.on_azure() {
+            azure::complete(session, prior.map(|(_, status)| status), status).await;
         }
-        let Ok(id) = ArmId::parse(id) else {
+    }
+
+    async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<Whole<Self>> {
+        let spec = if let Ok(name) = ClusterName::parse(id) {
+            google::find(session, &name, found).await?
+        } else if let Ok(id) = ArmId::parse(id) {
+            azure::find(session, &id, found).await?
+        } else {
             found
                 .error(Path::root(), "Not the id of a cluster")
                 .code(Code(130))
@@ -180,7 +195,19 @@ impl Converged for Cluster {
                 .hint("copy the resource id from the cloud's console");
             return None;
         };
-        azure::find(session, &id, found).await
+        // Pools keep the names they have.
+        let pools = spec.node_pools.iter().map(|(key, pool)| {
+            let pool = PoolStatus {
+                cloud_name: Some(key.clone()),
+                running_machine_type: pool.machine_type.clone(),
+            };
+            (key.clone(), pool)
+        });
+        let status = ClusterStatus {
+            pools: pools.collect(),
+            ..ClusterStatus::default()
+        };
+        Some((spec, status))
     }
 
     fn id_of_identity(identity: &Value) -> Option<String> {

@@ -46,6 +46,7 @@ pub(super) async fn apply<C: Converged>(
         &job.graph,
     );
     if outcome.is_finished() {
+        C::complete(session, prior.as_ref(), &request.spec, &mut status).await;
         C::set_standing(&mut status, READY);
         return Applied::done(request.spec, status)
             .with_private(private)
@@ -269,6 +270,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         &reading.observations,
         &job.graph,
     );
+    C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
     let standing = if !reading.memory.unfinished.is_empty() || was_incomplete {
         INCOMPLETE

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use paymesh_azure::{
-    Access, ArmId, Attributes, ClusterWant, Features, Kms, Logs, NetworkWant, PoolWant, Power,
-    Scale,
+    Access, ArmId, Attributes, ClusterWant, Features, Kms, Logs, MaintenanceWant, NetworkWant,
+    PoolWant, Power, Scale,
 };
 
 use crate::{
@@ -286,4 +286,25 @@ fn pool_attributes(key: &str) -> Attributes {
             .map(|(path, attribute)| (path, name(attribute)))
             .collect(),
     )
+}
+
+/// The weekly window called `name`, if there is one.
+pub(super) fn maintenance(spec: &ClusterSpec, id: &ArmId, name: &str) -> Option<MaintenanceWant> {
+    let maintenance = spec.maintenance.as_ref()?;
+    let window = maintenance.window.as_ref()?;
+    let mut day = window.day.to_string();
+    day[..1].make_ascii_uppercase();
+    Some(MaintenanceWant {
+        cluster: id.clone(),
+        name: name.to_owned(),
+        day_of_week: day,
+        start_time: window.start.clone(),
+        hours: window.hours,
+        utc_offset: "+00:00".to_owned(),
+        excluded: maintenance
+            .exclusions
+            .values()
+            .map(|exclusion| (exclusion.first_day.clone(), exclusion.last_day.clone()))
+            .collect(),
+    })
 }
