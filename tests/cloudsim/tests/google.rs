@@ -448,6 +448,58 @@ async fn what_does_not_fit_is_refused_with_the_words_of_the_cloud() {
 }
 
 #[tokio::test]
+async fn an_engineer_may_act_as_a_service_account() {
+    let gcp = Gcp::start().await;
+    let robot =
+        "/v1/projects/-/serviceAccounts/paymesh-deployer@paymesh-hub.iam.gserviceaccount.com";
+    let (status, lent) = gcp
+        .ask(
+            "POST",
+            &format!("{robot}:generateAccessToken"),
+            json!({ "scope": [] }),
+        )
+        .await;
+    assert_eq!(status, 200, "{lent}");
+    lent["accessToken"]
+        .as_str()
+        .unwrap()
+        .clone_into(&mut gcp.token.borrow_mut());
+    gcp.read(&format!("{REGION}/serverConfig")).await;
+    let journal = gcp.bed.control("GET", "journal?since=0", Value::Null).await;
+    let last = journal["entries"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        last["principal"],
+        "serviceAccount:paymesh-deployer@paymesh-hub.iam.gserviceaccount.com"
+    );
+}
+
+#[tokio::test]
+async fn an_etag_outlives_what_moves_by_itself() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let etag = gcp.read(PAY).await["etag"].clone();
+    let management = json!({ "management": { "autoUpgrade": true, "autoRepair": true } });
+    let (_, operation) = gcp
+        .ask(
+            "POST",
+            &format!("{PAY}/nodePools/system:setManagement"),
+            management,
+        )
+        .await;
+    let busy = gcp.read(PAY).await;
+    assert_eq!(
+        (&busy["status"], &busy["etag"]),
+        (&json!("RECONCILING"), &etag)
+    );
+    gcp.end(PAY, &operation).await;
+}
+
+#[tokio::test]
 async fn an_auditor_looks_and_touches_nothing() {
     let bed = Bed::start();
     let gcp = Gcp::as_person(bed, "google_auditor_credentials_file").await;

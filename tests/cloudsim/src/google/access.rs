@@ -114,6 +114,13 @@ const ROLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "roles/iam.serviceAccountTokenCreator",
+        &[
+            "iam.serviceAccounts.getAccessToken",
+            "iam.serviceAccounts.signJwt",
+        ],
+    ),
+    (
         "roles/iam.serviceAccountKeyAdmin",
         &[
             "iam.serviceAccountKeys.create",
@@ -132,11 +139,12 @@ const ROLES: &[(&str, &[&str])] = &[
 ];
 
 /// Roles of the platform engineer whose credentials the simulator hands out.
-const ENGINEER: [&str; 8] = [
+const ENGINEER: [&str; 9] = [
     "roles/container.admin",
     "roles/compute.viewer",
     "roles/iam.serviceAccountAdmin",
     "roles/iam.serviceAccountKeyAdmin",
+    "roles/iam.serviceAccountTokenCreator",
     "roles/iam.serviceAccountUser",
     "roles/resourcemanager.projectIamAdmin",
     "roles/cloudkms.viewer",

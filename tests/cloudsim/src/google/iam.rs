@@ -9,8 +9,9 @@ use super::{
     names::{draw, fingerprint, project_number},
     project::PROJECTS,
     refusal::Refusal,
+    token,
 };
-use crate::core::World;
+use crate::core::{World, clock};
 
 const ACCOUNTS: &str = "google.accounts";
 
@@ -56,6 +57,11 @@ pub(crate) fn answer(
     verb: &str,
     body: &Value,
 ) -> Result<Value, Refusal> {
+    // `-` leaves it to the account's name to tell the project.
+    let project = match (project, rest.first()) {
+        ("-", Some(email)) => owner_of(email),
+        _ => project,
+    };
     let resource = format!("projects/{project}");
     match (method, rest, verb) {
         ("GET", [], "") => {
@@ -102,6 +108,19 @@ pub(crate) fn answer(
             access::forget_policy(world, &resource_of(&email));
             Ok(json!({}))
         }
+        ("POST", [email], "generateAccessToken") => {
+            let account = find(world, project, email)?;
+            let (email, owner) = (
+                text(&account, "/email").to_owned(),
+                text(&account, "/projectId").to_owned(),
+            );
+            caller.needs(
+                "iam.serviceAccounts.getAccessToken",
+                &format!("projects/{owner}"),
+            )?;
+            let (token, expires) = token::issue(world, &format!("serviceAccount:{email}"));
+            Ok(json!({ "accessToken": token, "expireTime": clock::text_of(expires) }))
+        }
         ("POST", [email, "keys"], "") => {
             caller.needs("iam.serviceAccountKeys.create", &resource)?;
             let account = find(world, project, email)?;
@@ -126,6 +145,18 @@ pub(crate) fn answer(
         }
         _ => Err(Refusal::no_such("Method not found.")),
     }
+}
+
+/// The project of an account, by its name.
+fn owner_of(email: &str) -> &str {
+    let by_number = |project: &&&str| email.starts_with(&project_number(project).to_string());
+    let by_name = |project: &&&str| email.ends_with(&format!("@{project}.iam.gserviceaccount.com"));
+    PROJECTS
+        .iter()
+        .find(by_number)
+        .or_else(|| PROJECTS.iter().find(by_name))
+        .copied()
+        .unwrap_or("-")
 }
 
 fn create(world: &mut World, project: &str, body: &Value) -> Result<Value, Refusal> {

@@ -12,7 +12,7 @@ use super::{
     jwt,
     names::fingerprint,
 };
-use crate::core::{Answer, Call, World, layout};
+use crate::core::{Answer, Call, Millis, World, layout};
 
 const CREDENTIALS: &str = "google.credentials";
 /// How long a token lives, on the client's clock.
@@ -106,7 +106,7 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
         "" => return refuse("invalid_request", "Missing required parameter: grant_type"),
         _ => return refuse("unsupported_grant_type", "Invalid grant_type"),
     };
-    let token = issue(world, &member);
+    let (token, _) = issue(world, &member);
     world.principal = Some(member);
     Answer::json(
         200,
@@ -119,7 +119,8 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
     )
 }
 
-fn issue(world: &mut World, member: &str) -> String {
+/// A new token of `member`, and when it ends on the client's clock.
+pub(crate) fn issue(world: &mut World, member: &str) -> (String, Millis) {
     let token = format!(
         "ya29.a0{}{}",
         uuid::Uuid::new_v4().simple(),
@@ -139,10 +140,10 @@ fn issue(world: &mut World, member: &str) -> String {
     for hash in old {
         world.store.remove(TOKENS, &hash);
     }
-    let known =
-        json!({ "member": member, "issued": now, "expires": now + LIFETIME_SECONDS * 1000 });
+    let expires = now + LIFETIME_SECONDS * 1000;
+    let known = json!({ "member": member, "issued": now, "expires": expires });
     world.store.put(TOKENS, &fingerprint(&token), known);
-    token
+    (token, expires)
 }
 
 fn refuse(error: &str, description: &str) -> Answer {

@@ -448,9 +448,18 @@ pub(crate) fn label_fingerprint(labels: &Value) -> String {
     format!("{}=", &hash[..11])
 }
 
-/// The checksum that conditional updates name.
+/// The checksum that conditional updates name: what people set, not what moves by itself.
 pub(crate) fn etag(document: &Value) -> String {
     let mut content = document.clone();
+    forget_what_moves(&mut content);
+    for pool in content["nodePools"].as_array_mut().into_iter().flatten() {
+        forget_what_moves(pool);
+    }
+    let hash = fingerprint(&super::super::json::sorted(&content).to_string());
+    format!("{}-{}", &hash[..8], draw(&hash, 1_000_000))
+}
+
+fn forget_what_moves(document: &mut Value) {
     for moving in [
         "status",
         "statusMessage",
@@ -459,8 +468,6 @@ pub(crate) fn etag(document: &Value) -> String {
         "etag",
         "updateInfo",
     ] {
-        set(&mut content, moving, Value::Null);
+        set(document, moving, Value::Null);
     }
-    let hash = fingerprint(&super::super::json::sorted(&content).to_string());
-    format!("{}-{}", &hash[..8], draw(&hash, 1_000_000))
 }

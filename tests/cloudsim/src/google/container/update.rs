@@ -296,6 +296,17 @@ pub(crate) fn update(
                 &value,
             )
         }
+        "desiredPrivateClusterConfig" if update[field]["enablePrivateEndpoint"].is_boolean() => {
+            let public = update[field]["enablePrivateEndpoint"] != true;
+            let value = json!({ "ipEndpointsConfig": { "enablePublicEndpoint": public } });
+            land(
+                world,
+                name,
+                &stored,
+                "desiredControlPlaneEndpointsConfig",
+                &value,
+            )
+        }
         "desiredEnablePrivateEndpoint" => {
             let value =
                 json!({ "ipEndpointsConfig": { "enablePublicEndpoint": update[field] != true } });
