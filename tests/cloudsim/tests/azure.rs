@@ -555,3 +555,95 @@ async fn a_stopped_cluster_wants_to_be_started_first() {
     azure.step(300).await;
     azure.expect(201, "PUT", POOL, pool(1)).await;
 }
+
+#[tokio::test]
+async fn the_deployers_rights_reach_what_it_links_to() {
+    let owner = Azure::start().await;
+    owner
+        .bed
+        .control("POST", "clock", json!({ "freeze": true }))
+        .await;
+    owner
+        .expect(201, "PUT", GROUP, json!({ "location": "westeurope" }))
+        .await;
+    let role = |id: &str, scope: &str, name: &str, object: &Value| {
+        let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
+        let definition = format!(
+            "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{id}",
+            owner.subscription
+        );
+        (
+            path,
+            json!({ "properties": { "principalId": object, "roleDefinitionId": definition } }),
+        )
+    };
+    let nobody = owner.bed.card["azure_principals"]["nobody"]["object_id"].clone();
+    let (path, wish) = role(
+        "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8",
+        GROUP,
+        "11111111-2222-3333-4444-000000000001",
+        &nobody,
+    );
+    owner.expect(201, "PUT", &path, wish).await;
+    owner.step(61).await;
+    let mut body = cluster();
+    body["properties"]["agentPoolProfiles"][0]["vnetSubnetID"] = format!(
+        "/subscriptions/{}/resourceGroups/shared/providers/Microsoft.Network/virtualNetworks/westeurope/subnets/aks-1",
+        owner.subscription
+    )
+    .into();
+    let limited = Azure::on(owner.bed, "nobody").await;
+    let refusal = limited.expect(403, "PUT", CLUSTER, body).await;
+    assert_eq!(refusal["error"]["code"], "LinkedAuthorizationFailed");
+    limited.expect(201, "PUT", CLUSTER, cluster()).await;
+}
+
+#[tokio::test]
+async fn the_autoscaler_takes_idle_nodes_away() {
+    let azure = Azure::start().await;
+    azure.with_cluster().await;
+    let wish = json!({ "properties": {
+        "mode": "User", "count": 5, "enableAutoScaling": true, "minCount": 2, "maxCount": 9, "vmSize": "Standard_D4s_v5",
+    }});
+    azure.expect(201, "PUT", POOL, wish).await;
+    azure.step(200).await;
+    azure.expect(200, "GET", POOL, Value::Null).await;
+    azure.step(700).await;
+    azure.expect(200, "GET", POOL, Value::Null).await;
+    azure.step(100).await;
+    azure.expect(200, "GET", POOL, Value::Null).await;
+    azure.step(3600).await;
+    let pool = azure.expect(200, "GET", POOL, Value::Null).await;
+    assert_eq!(pool["properties"]["count"], 2);
+}
+
+#[tokio::test]
+async fn a_channel_upgrades_and_rewrites_the_alias() {
+    let azure = Azure::start().await;
+    azure
+        .bed
+        .control("POST", "clock", json!({ "freeze": true }))
+        .await;
+    azure
+        .expect(201, "PUT", GROUP, json!({ "location": "westeurope" }))
+        .await;
+    let mut body = cluster();
+    body["properties"]["kubernetesVersion"] = "1.33.7".into();
+    body["properties"]["autoUpgradeProfile"] = json!({ "upgradeChannel": "patch" });
+    azure.expect(201, "PUT", CLUSTER, body).await;
+    for _ in 0..3 {
+        azure.step(1000).await;
+        azure.expect(200, "GET", CLUSTER, Value::Null).await;
+    }
+    azure.step(8 * 86_400).await;
+    let azure = Azure::on(azure.bed, "deployer").await;
+    let body = azure.expect(200, "GET", CLUSTER, Value::Null).await;
+    assert_eq!(body["properties"]["provisioningState"], "Upgrading");
+    azure.step(1000).await;
+    let body = azure.expect(200, "GET", CLUSTER, Value::Null).await;
+    assert_eq!(body["properties"]["kubernetesVersion"], "1.33.8");
+    assert_eq!(
+        body["properties"]["agentPoolProfiles"][0]["currentOrchestratorVersion"],
+        "1.33.8"
+    );
+}

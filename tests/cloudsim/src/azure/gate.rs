@@ -210,8 +210,12 @@ fn verb(call: &Call) -> &'static str {
     }
 }
 
-/// Whether `pattern` (with `*`) covers `action`, without case.
+/// Whether `pattern` covers `action`, without case; `*` stands for any run, `/*/` also for `/`.
 fn covers(pattern: &str, action: &str) -> bool {
+    matches(pattern, action) || matches(&pattern.replace("/*/", "/"), action)
+}
+
+fn matches(pattern: &str, action: &str) -> bool {
     let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| action.strip_prefix(first)) else {
@@ -295,6 +299,27 @@ pub(super) fn authorize(
         "AuthorizationFailed",
         &format!(
             "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+            principal.client, principal.object
+        ),
+    ))
+}
+
+/// Refuses a link to something that no role of the caller allows to link to.
+pub(super) fn authorize_link(
+    world: &World,
+    principal: &Principal,
+    action: &str,
+    link: &str,
+    scope: &str,
+) -> Result<(), Answer> {
+    if may(world, &principal.object, action, link) {
+        return Ok(());
+    }
+    Err(gateway(
+        403,
+        "LinkedAuthorizationFailed",
+        &format!(
+            "The client '{}' with object id '{}' has permission to perform the action on scope '{scope}'; however, it does not have permission to perform action(s) '{action}' on the linked scope(s) '{link}' (respectively) or the linked scope(s) are invalid.",
             principal.client, principal.object
         ),
     ))
@@ -403,4 +428,20 @@ pub(super) fn shown_role(subscription: &str, role: &Role) -> Value {
             "permissions": [{ "actions": role.2, "notActions": role.3, "dataActions": [], "notDataActions": [] }],
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_may_stand_for_nothing() {
+        let operator = "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action";
+        assert!(covers(
+            operator,
+            "microsoft.managedidentity/userassignedidentities/assign/action"
+        ));
+        assert!(covers("*/read", "Microsoft.Network/virtualNetworks/read"));
+        assert!(!covers("*/read", "Microsoft.Network/virtualNetworks/write"));
+    }
 }

@@ -73,6 +73,7 @@ pub(super) fn answer(arm: &mut Arm<'_>) -> Outcome {
             let prefix = format!("/subscriptions/{}/", key(arm.target.subscription()));
             let all: Vec<Value> = resource::of_type(arm.world, TYPE)
                 .filter(|(id, _)| id.starts_with(&prefix))
+                .filter(|(_, group)| passes(arm.call.query("$filter").unwrap_or_default(), group))
                 .map(|(_, group)| resource::bare(group))
                 .collect();
             Ok(Answer::json(200, &json!({ "value": all })))
@@ -123,11 +124,35 @@ fn locations(id: &str) -> Value {
     json!({ "value": all })
 }
 
+/// Whether a body satisfies `$filter`: `tagName eq 'n' and tagValue eq 'v'`, `resourceType eq 't'`.
+fn passes(filter: &str, body: &Value) -> bool {
+    let mut tag = None;
+    filter.split(" and ").all(|term| {
+        let Some((name, value)) = term.split_once(" eq ") else {
+            return true;
+        };
+        let value = value.trim().trim_matches('\'');
+        match name.trim() {
+            "tagName" => {
+                tag = resource::get_nocase(&body["tags"], value).and_then(Value::as_str);
+                tag.is_some()
+            }
+            "tagValue" => tag == Some(value),
+            "resourceType" => body["type"]
+                .as_str()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(value)),
+            _ => true,
+        }
+    })
+}
+
 /// The top-level resources below a scope.
 fn contents(arm: &Arm<'_>, scope: &str) -> Answer {
+    let filter = arm.call.query("$filter").unwrap_or_default();
     let all: Vec<Value> = resource::below(arm.world, scope)
         .filter(|(id, body)| body["type"] != TYPE && id.split("/providers/").last().is_some_and(|rest| rest.split('/').count() == 3))
         .filter(|(_, body)| body["type"] != super::gate::ASSIGNMENT && body["type"] != super::gate::DEFINITION)
+        .filter(|(_, body)| passes(filter, body))
         .map(|(_, body)| json!({ "id": body["id"], "name": body["name"], "type": body["type"], "location": body["location"], "tags": body["tags"] }))
         .collect();
     Answer::json(200, &json!({ "value": all }))

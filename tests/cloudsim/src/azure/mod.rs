@@ -34,6 +34,7 @@ struct Arm<'a> {
     world: &'a mut World,
     call: &'a Call,
     target: Target,
+    principal: entra::Principal,
 }
 
 /// An operation just begun.
@@ -325,6 +326,7 @@ fn manage(world: &mut World, call: &Call, left: &mut Option<u32>) -> Outcome {
         world,
         call,
         target,
+        principal,
     };
     route(&mut arm)
 }

@@ -38,6 +38,9 @@ const FIXED: [&str; 17] = [
     "proximityPlacementGroupID",
 ];
 
+/// From this api-version on, the zones of a pool may change.
+const ZONES_CHANGE_FROM: &str = "2026-01-02";
+
 const COMPUTED: [&str; 5] = [
     "provisioningState",
     "currentOrchestratorVersion",
@@ -90,6 +93,8 @@ pub(super) struct Home<'a> {
     pub(super) version: &'a str,
     /// Its subscription.
     pub(super) subscription: &'a str,
+    /// The api-version of the request: what may change depends on it.
+    pub(super) api: &'a str,
 }
 
 /// The properties that a pool will have, or why not.
@@ -110,6 +115,12 @@ pub(super) fn plan(
     });
     if let Some(old) = existing {
         for name in FIXED {
+            if name == "availabilityZones"
+                && home.api >= ZONES_CHANGE_FROM
+                && members.contains_key(name)
+            {
+                continue;
+            }
             match (members.get(name), old.get(name)) {
                 (Some(new), was) if was != Some(new) => {
                     let same = was.is_some_and(|was| equal(name, was, new));
@@ -640,6 +651,7 @@ fn put(arm: &mut Arm<'_>, cluster_id: &str) -> Outcome {
             .as_str()
             .unwrap_or_default(),
         subscription: arm.target.subscription(),
+        api: arm.call.query("api-version").unwrap_or_default(),
     };
     let properties = plan(
         arm.world,

@@ -58,8 +58,8 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Answer {
         ("POST", ["faults"]) => match serde_json::from_value::<Rule>(body) {
             Ok(rule) => {
                 let mut world = server.world();
-                let past = world.store.past();
-                match world.faults.add(rule, || past) {
+                let world = &mut *world;
+                match world.faults.add(rule, || world.store.past()) {
                     Ok(id) => Answer::json(201, &json!({ "id": id })),
                     Err(error) => wrong(&error),
                 }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::{World, clock::Millis};
 
-const TABLE: &str = "operations";
+/// Running operations, and ended ones: only the first are looked through at every request.
+const RUNNING: &str = "operations/running";
+const ENDED: &str = "operations/ended";
 
 /// Where an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,14 +117,24 @@ impl World {
 
     /// The operation `id`.
     pub(crate) fn operation(&self, id: &str) -> Option<Operation> {
-        serde_json::from_value(self.store.find(TABLE, id)?.clone()).ok()
+        let found = self
+            .store
+            .find(RUNNING, id)
+            .or_else(|| self.store.find(ENDED, id))?;
+        serde_json::from_value(found.clone()).ok()
     }
 
-    /// Every operation, ordered by its end (ended ones by id).
+    /// Every operation, running ones first, ordered by their ends.
     pub(crate) fn operations(&self) -> Vec<Operation> {
+        let mut all = self.sorted(RUNNING);
+        all.extend(self.sorted(ENDED));
+        all
+    }
+
+    fn sorted(&self, table: &str) -> Vec<Operation> {
         let mut all: Vec<Operation> = self
             .store
-            .list(TABLE)
+            .list(table)
             .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
             .collect();
         all.sort_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id)));
@@ -132,7 +144,7 @@ impl World {
     /// The running operations on `target` and on everything whose name starts with `target` + `/`.
     pub(crate) fn running_on(&self, api: &str, target: &str) -> Vec<Operation> {
         let below = format!("{target}/");
-        let mut found = self.operations();
+        let mut found = self.sorted(RUNNING);
         found.retain(|operation| {
             operation.running()
                 && operation.api == api
@@ -145,7 +157,13 @@ impl World {
     pub(crate) fn keep_operation(&mut self, operation: &Operation) {
         let value =
             serde_json::to_value(operation).unwrap_or_else(|error| json!(error.to_string()));
-        self.store.put(TABLE, &operation.id, value);
+        let (table, other) = if operation.running() {
+            (RUNNING, ENDED)
+        } else {
+            (ENDED, RUNNING)
+        };
+        self.store.remove(other, &operation.id);
+        self.store.put(table, &operation.id, value);
     }
 
     /// Counts one poll of a running operation, and returns it.
@@ -187,7 +205,7 @@ impl World {
     /// Ends the next operation that is due, and returns it.
     pub(crate) fn end_next_operation(&mut self) -> Option<Operation> {
         let now = self.clock.now();
-        let mut operation = self.operations().into_iter().find(|operation| {
+        let mut operation = self.sorted(RUNNING).into_iter().find(|operation| {
             operation.running()
                 && operation.ending != Some(Ending::Hang)
                 && match operation.polls_left {
