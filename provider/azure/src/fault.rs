@@ -90,6 +90,9 @@ fn kind(error: &Error) -> FaultKind {
 
 fn next(kind: FaultKind, error: &Error) -> Option<String> {
     let text = match kind {
+        FaultKind::Denied if error.status == Some(401) => {
+            "Sign in again (az login), or renew the credentials that the environment offers."
+        }
         FaultKind::Denied if error.kind == ErrorKind::Answer => {
             "Give the identity that runs Terraform the role that the message names; the \
              documentation lists the least that is needed."
