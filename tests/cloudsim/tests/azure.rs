@@ -613,6 +613,7 @@ async fn the_autoscaler_takes_idle_nodes_away() {
     azure.step(100).await;
     azure.expect(200, "GET", POOL, Value::Null).await;
     azure.step(3600).await;
+    let azure = Azure::on(azure.bed, "deployer").await;
     let pool = azure.expect(200, "GET", POOL, Value::Null).await;
     assert_eq!(pool["properties"]["count"], 2);
 }
