@@ -84,9 +84,6 @@ impl Run<'_> {
     ) -> Result<(), Halt> {
         let (context, seen) = {
             let mut state = self.state();
-            if matches!(act, Act::Create) {
-                state.attempted.insert(id.clone());
-            }
             state.wrote = true;
             let seen = state.observations.seen(id).cloned();
             (self.context(state.observations.clone()), seen)
@@ -154,7 +151,7 @@ impl Run<'_> {
                 self.rest(id, object, &busy.what).await?;
                 continue;
             }
-            if self.shows(id, act, &observation) {
+            if self.shows(id, act, before, &observation) {
                 good_reads += 1;
                 let wanted = if matches!(act, Act::Create) {
                     self.job.limits.consecutive_reads
@@ -178,13 +175,20 @@ impl Run<'_> {
     }
 
     /// Whether `observation` shows the effect of `act`.
-    fn shows(&self, id: &ObjectId, act: &Act, observation: &Observation) -> bool {
+    fn shows(
+        &self,
+        id: &ObjectId,
+        act: &Act,
+        before: Option<&Seen>,
+        observation: &Observation,
+    ) -> bool {
         match act {
             Act::Create | Act::Procedure => observation.seen().is_some(),
             Act::Delete => observation.seen().is_none(),
+            // Another run may have written its own holder since.
             Act::Hold => observation
                 .seen()
-                .is_some_and(|it| it.holder.as_ref() == Some(&self.holder)),
+                .is_some_and(|it| it.holder.as_ref() != before.and_then(|it| it.holder.as_ref())),
             Act::Change(before) => match self.difference(id) {
                 Some(after) => after.is_less_than(before),
                 None => true,
@@ -221,14 +225,12 @@ impl Run<'_> {
                     return Err(timed_out(fault, limits.busy).into());
                 }
                 let seen_busy = self.look(id).await?.seen().and_then(|it| it.busy.clone());
-                match seen_busy {
-                    Some(busy) => self.rest(id, object, &busy.what).await,
-                    // What is busy is a neighbour that this object cannot see.
-                    None => {
-                        self.pause(wait).await?;
-                        self.look(id).await.map(drop)
-                    }
+                if let Some(busy) = seen_busy {
+                    return self.rest(id, object, &busy.what).await;
                 }
+                // What is busy is a neighbour that this object cannot see.
+                self.pause(wait).await?;
+                self.look(id).await.map(drop)
             }
             FaultKind::Propagating => {
                 let since = *self

@@ -157,7 +157,7 @@ mod tests {
         let claims = Claims::default();
         claims.claim(first).unwrap();
         let answer = claims
-            .claim(&second)
+            .claim(second)
             .map_or_else(|fault| fault.to_string(), |()| "accepted".into());
         expected.assert_eq(&answer);
     }

@@ -163,7 +163,7 @@ impl Run<'_> {
             Verdict::Ours | Verdict::Adoptable => {}
         }
         let adopting = matches!(verdict, Verdict::Adoptable);
-        if adopting && state.attempted.contains(id) && self.needs_hold(node, seen) {
+        if adopting && self.lost_race(state, id, node, seen) {
             let message = "another run with the same owner and name created it at the same \
                            moment, and owns it.";
             return Decision::Refuse(Box::new(
@@ -234,6 +234,16 @@ impl Run<'_> {
         })
     }
 
+    /// It was absent, and is now there with another's holder: a run that lives was faster. The
+    /// principal decides which run goes on; other objects follow it.
+    fn lost_race(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
+        let decides = state
+            .graph
+            .principal_id()
+            .is_none_or(|principal| principal == id);
+        decides && state.absent_before.contains(id) && self.needs_hold(node, seen)
+    }
+
     fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
         node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
     }
@@ -281,22 +291,23 @@ impl Run<'_> {
     }
 
     /// Memory knows a holder, and the cloud another. The principal speaks for all; while it does
-    /// not exist, each object speaks for itself. A missing holder proves nothing.
+    /// not exist, each object in memory speaks for itself. A missing holder proves nothing. Of
+    /// two runs that create the same thing at once, the one whose principal it is goes on.
     fn is_stale(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
         let principal = state
             .graph
             .principal_id()
-            .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)));
-        let (id, node, seen) = principal
-            .filter(|(_, node, _)| node.object.carries_holder())
-            .unwrap_or((id, node, seen));
+            .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)))
+            .filter(|(_, node, _)| node.object.carries_holder());
+        let held_now = principal.is_some_and(|(id, ..)| state.held.contains(id));
+        let (id, node, seen) = principal.unwrap_or((id, node, seen));
         let remembered = self
             .job
             .memory
             .as_ref()
             .is_some_and(|it| it.holder.is_some() && it.objects.contains(id));
         node.object.carries_holder()
-            && (remembered || state.held.contains(id))
+            && (remembered || held_now)
             && seen
                 .holder
                 .as_ref()

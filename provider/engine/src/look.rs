@@ -195,6 +195,9 @@ impl Run<'_> {
 impl State {
     /// Notes the newest observation of `id`.
     pub(crate) fn note(&mut self, id: &ObjectId, observation: Observation) {
+        if observation == Observation::Absent {
+            self.absent_before.insert(id.clone());
+        }
         Arc::make_mut(&mut self.observations).insert(id.clone(), observation);
     }
 }

@@ -37,8 +37,9 @@ pub(crate) struct State {
     pub(crate) listed: HashSet<ObjectId>,
     /// What we own: memory's objects, and whatever a write of this run made or took over.
     pub(crate) owned: IndexSet<ObjectId>,
-    /// Creations that were sent in this run, received or not.
-    pub(crate) attempted: HashSet<ObjectId>,
+    /// Objects that this run has seen absent: what is there later and bears another holder was
+    /// made by a run that lives.
+    pub(crate) absent_before: HashSet<ObjectId>,
     /// Creations that the cloud confirmed in this run.
     pub(crate) made: HashSet<ObjectId>,
     /// Objects that bear our holder by a write of this run.
@@ -351,8 +352,7 @@ impl<'a> Run<'a> {
                 End::Failed(state.failed.values().cloned().collect()),
                 unfinished,
             )
-        } else if let Some(cause) =
-            cause.filter(|_| !unfinished.is_empty() || !self.has_looked(&state))
+        } else if let Some(cause) = cause.filter(|_| !unfinished.is_empty() || !state.is_complete())
         {
             (
                 End::Stopped {
@@ -371,13 +371,6 @@ impl<'a> Run<'a> {
             memory,
             notes: std::mem::take(&mut state.notes),
         }
-    }
-
-    fn has_looked(&self, state: &State) -> bool {
-        state
-            .graph
-            .nodes()
-            .all(|(id, _)| state.observations.observation(id).is_some())
     }
 
     fn memory_after(&self, state: &State, unfinished: Vec<Unfinished>) -> Memory {
@@ -428,6 +421,13 @@ impl<'a> Run<'a> {
 }
 
 impl State {
+    /// Whether every object was observed at least once.
+    fn is_complete(&self) -> bool {
+        self.graph
+            .nodes()
+            .all(|(id, _)| self.observations.observation(id).is_some())
+    }
+
     /// Notes once that `id` stays.
     pub(crate) fn keep(&mut self, id: ObjectId, why: String) {
         self.owned.shift_remove(&id);

@@ -93,8 +93,8 @@ impl Fake {
         }))
     }
 
-    fn fields_of(seen: &Seen) -> BTreeMap<String, i64> {
-        serde_json::from_value(seen.body["fields"].clone()).unwrap()
+    fn field(seen: &Seen, name: &str) -> i64 {
+        seen.body["fields"][name].as_i64().unwrap_or(0)
     }
 
     fn etag_of(seen: &Seen) -> u64 {
@@ -106,7 +106,7 @@ impl Fake {
         let want = self.want.get("version").copied().unwrap_or(0);
         let above = self
             .parent
-            .and_then(|it| Self::fields_of(cx.seen(&id(it))?).get("version").copied());
+            .and_then(|it| cx.seen(&id(it))?.body["fields"]["version"].as_i64());
         above.map_or(want, |above| want.min(above))
     }
 }
@@ -177,8 +177,7 @@ impl Object for Fake {
     }
 
     fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
-        let fields = Self::fields_of(seen);
-        let now = |field: &str| fields.get(field).copied().unwrap_or(0);
+        let now = |field: &str| Self::field(seen, field);
         if let Some(zone) = self.want.get("zone")
             && now("zone") != *zone
         {
@@ -204,9 +203,8 @@ impl Object for Fake {
                 )));
             }
             let lags = |name: &&&str| {
-                let seen = cx.seen(&id(name)).map(Self::fields_of);
-                seen.and_then(|it| it.get("version").copied())
-                    .is_some_and(|it| it < version)
+                cx.seen(&id(name))
+                    .is_some_and(|it| Self::field(it, "version") < version)
             };
             change.after = self
                 .followers
@@ -223,30 +221,28 @@ impl Object for Fake {
     }
 
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
-        let operation = match (seen, self.differ_first(cx, seen)) {
-            (Some(seen), Some((field, value))) => {
-                let fields = [(field, value)].into();
-                self.world
-                    .update(&self.id(), Self::etag_of(seen), fields, self.tags(cx))
-                    .await?
-            }
-            _ => {
-                let mut fields = self.want.clone();
-                if self.want.contains_key("version") {
-                    fields.insert("version", self.reachable_version(cx));
-                }
-                let thing = Thing {
-                    fields,
-                    tags: self.tags(cx),
-                    parent: self.parent.map(str::to_owned),
-                    etag: 0,
-                    incarnation: 0,
-                    visible_from: cx.clock.now(),
-                    operation: None,
-                };
-                self.world.create(&self.id(), thing).await?
-            }
+        if let (Some(seen), Some(write)) = (seen, self.differ_first(cx, seen)) {
+            let (id, etag) = (self.id(), Self::etag_of(seen));
+            let operation = self
+                .world
+                .update(&id, etag, [write].into(), self.tags(cx))
+                .await?;
+            return Ok(self.started(&operation));
+        }
+        let mut fields = self.want.clone();
+        if self.want.contains_key("version") {
+            fields.insert("version", self.reachable_version(cx));
+        }
+        let thing = Thing {
+            fields,
+            tags: self.tags(cx),
+            parent: self.parent.map(str::to_owned),
+            etag: 0,
+            incarnation: 0,
+            visible_from: cx.clock.now(),
+            operation: None,
         };
+        let operation = self.world.create(&self.id(), thing).await?;
         Ok(self.started(&operation))
     }
 
@@ -279,8 +275,8 @@ impl Object for Fake {
 impl Fake {
     /// The first write that is left: `(field, value)`.
     fn differ_first(&self, cx: &Context, seen: Option<&Seen>) -> Option<(&'static str, i64)> {
-        let fields = Self::fields_of(seen?);
-        let now = |field: &str| fields.get(field).copied().unwrap_or(0);
+        let seen = seen?;
+        let now = |field: &str| Self::field(seen, field);
         let plain = self.want.iter().filter(|(field, _)| **field != "version");
         let other = plain
             .map(|(field, value)| (*field, *value))

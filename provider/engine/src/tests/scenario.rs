@@ -194,6 +194,8 @@ pub(super) async fn check_stage(
     {
         let mut books = world.books();
         books.settle(world.clock.now());
+        // What was not met by now is not met while checking.
+        books.mishaps.clear();
         let inventory: Vec<&str> = books.things.keys().map(String::as_str).collect();
         if inventory != stage.inventory() {
             return Err(format!("{stage:?}: the cloud holds {inventory:?}"));

@@ -402,7 +402,9 @@ impl Books {
             .filter(|(_, it)| it.parent.as_deref() == Some(name))
             .map(|(name, _)| name.clone())
             .collect();
-        children.iter().for_each(|child| self.remove(child));
+        for child in &children {
+            self.remove(child);
+        }
     }
 
     /// One operation at a time on `name` and on everything inside it, groups excepted.
