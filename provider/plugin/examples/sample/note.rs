@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,9 @@ pub(crate) struct NoteStatus {
 }
 
 pub(crate) struct Note;
+
+/// How often a slow writer looks whether it should stop.
+const STEP: Duration = Duration::from_millis(10);
 
 fn file(session: &Session, name: &str) -> PathBuf {
     session.directory.clone().unwrap_or_default().join(name)
@@ -244,14 +248,18 @@ impl Resource for Note {
 
 /// Waits for the note to be "written"; says so if Terraform wants to stop before.
 async fn interrupted(call: &Call<Session>, delay_ms: u32) -> Option<String> {
-    let begin = Instant::now();
-    let wait = tokio::time::sleep(Duration::from_millis(delay_ms.into()));
-    tokio::select! {
-        () = wait => None,
-        () = call.stop().cancelled() => {
-            Some(format!("Stopped after {} s", begin.elapsed().as_secs()))
+    let (stop, delay) = (call.stop().clone(), Duration::from_millis(delay_ms.into()));
+    let wait = move || {
+        let begin = Instant::now();
+        while begin.elapsed() < delay && !stop.is_cancelled() {
+            thread::sleep(STEP.min(delay));
         }
-    }
+        stop.is_cancelled()
+            .then(|| format!("Stopped after {} s", begin.elapsed().as_secs()))
+    };
+    tokio::task::spawn_blocking(wait)
+        .await
+        .unwrap_or_else(|error| Some(error.to_string()))
 }
 
 /// Looks a note up.

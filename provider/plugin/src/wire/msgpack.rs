@@ -432,3 +432,6 @@ impl<'b> Reader<'b> {
         Ok(Value::Map(entries))
     }
 }
+
+#[cfg(test)]
+mod tests;
