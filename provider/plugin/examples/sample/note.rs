@@ -164,6 +164,13 @@ impl Resource for Note {
     async fn delete(&self, request: DeleteRequest<Self>) -> Deleted<Self> {
         let name = name_of(&request.prior);
         journal::record("apply-delete", &name, true, &request.private, &[]);
+        if std::env::var_os("SAMPLE_KEEPS").is_some() {
+            let mut found = Findings::new();
+            found
+                .error(at!(), "The note stays")
+                .hint("unset SAMPLE_KEEPS");
+            return Deleted::failed(found);
+        }
         match fs::remove_file(file(&request.call, &name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let mut found = Findings::new();
@@ -218,7 +225,8 @@ impl Resource for Note {
         if foreign.type_name != "terraform_data" {
             return None;
         }
-        let Some(name) = foreign.state["output"].as_str() else {
+        // A dynamic value is stored with its type.
+        let Some(name) = foreign.state["output"]["value"].as_str() else {
             found.error(
                 at!(name),
                 "The terraform_data has no output that names a note",

@@ -69,8 +69,10 @@ pub struct DeleteRequest<R: Resource> {
     pub call: Call<R::Session>,
     /// The object as it was.
     pub prior: State<R::Spec>,
-    /// Private data of the plan; the last one stored if there was none (core plans the destruction of
-    /// tainted and deposed objects without it).
+    /// Private data of [`Resource::plan_destroy`]. In a replacement that destroys first, core does not
+    /// plan the destruction: this is then what [`Resource::plan`] made for the new object, and for a
+    /// tainted object that plan knew nothing of the old private data. What a delete needs must
+    /// therefore be carried through both plans, or be in the state.
     pub private: Vec<u8>,
 }
 

@@ -106,9 +106,9 @@ fn map(element: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
 }
 
 fn object(named: Vec<(String, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
-    let (names, values): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+    let (keys, values): (Vec<_>, Vec<_>) = named.into_iter().unzip();
     values
-        .prop_map(move |values| Value::map(names.iter().cloned().zip(values)))
+        .prop_map(move |values| Value::map(keys.iter().cloned().zip(values)))
         .boxed()
 }
 
