@@ -8,7 +8,7 @@ use super::{
     iam,
     json::{sorted, text},
     jwt,
-    names::{fingerprint, project_number},
+    names::{fingerprint, project_number, secret_hash},
     project::PROJECTS,
     refusal::Refusal,
 };
@@ -180,7 +180,7 @@ impl Caller {
         }
         let known = world
             .store
-            .find(TOKENS, &fingerprint(token))
+            .find(TOKENS, &secret_hash(token))
             .ok_or_else(Refusal::unauthenticated)?;
         let now = world.clock.client_now();
         let issued = known["issued"].as_i64().unwrap_or_default();

@@ -155,15 +155,7 @@ fn list(call: &Call, kind: &str, mut items: Vec<Value>) -> Result<Value, Refusal
         }
         items.retain(|item| item[field] == value);
     }
-    let from: usize = call
-        .query("pageToken")
-        .and_then(|token| token.strip_prefix("page-")?.parse().ok())
-        .unwrap_or(0);
-    let most: usize = call
-        .query("maxResults")
-        .and_then(|count| count.parse().ok())
-        .filter(|count| *count > 0)
-        .unwrap_or(500);
+    let (from, most) = (first_of_page(call), page_size(call));
     let mut shown = json!({ "kind": kind, "id": call.path.trim_start_matches('/'), "selfLink": link(&call.path) });
     let page: Vec<Value> = items.iter().skip(from).take(most).cloned().collect();
     if from + page.len() < items.len() {
@@ -252,16 +244,49 @@ fn machine_type(project: &str, zone: &str, machine: &Machine) -> Value {
     })
 }
 
+/// All machine types by zone, in pages of whole zones.
 fn aggregated_machines(call: &Call, project: &str) -> Value {
+    let zones: Vec<String> = places::regions().flat_map(places::zones_of).collect();
+    let from = first_of_page(call);
+    let most = page_size(call);
     let mut items = serde_json::Map::new();
-    for zone in places::regions().flat_map(places::zones_of) {
-        let all: Vec<Value> = machines::machines_in(&zone)
+    let (mut shown, mut next) = (0, from);
+    while let Some(zone) = zones.get(next) {
+        let machines = machines::machines_in(zone);
+        if shown > 0 && shown + machines.len() > most {
+            break;
+        }
+        shown += machines.len();
+        next += 1;
+        let all: Vec<Value> = machines
             .iter()
-            .map(|machine| machine_type(project, &zone, machine))
+            .map(|machine| machine_type(project, zone, machine))
             .collect();
         items.insert(format!("zones/{zone}"), json!({ "machineTypes": all }));
     }
-    json!({ "kind": "compute#machineTypeAggregatedList", "id": call.path.trim_start_matches('/'), "items": items, "selfLink": link(&call.path) })
+    let mut list = json!({
+        "kind": "compute#machineTypeAggregatedList",
+        "id": call.path.trim_start_matches('/'),
+        "items": items,
+        "selfLink": link(&call.path),
+    });
+    if next < zones.len() {
+        list["nextPageToken"] = json!(format!("page-{next}"));
+    }
+    list
+}
+
+fn first_of_page(call: &Call) -> usize {
+    call.query("pageToken")
+        .and_then(|token| token.strip_prefix("page-")?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn page_size(call: &Call) -> usize {
+    call.query("maxResults")
+        .and_then(|count| count.parse().ok())
+        .filter(|count| *count > 0)
+        .unwrap_or(500)
 }
 
 /// The instance groups of all pools in a zone.

@@ -1,22 +1,52 @@
 //! Names: what Google accepts as one, and what its servers derive from them.
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 
 use super::{catalogue::places::Place, refusal::Refusal};
 
-/// Hex digits that depend on nothing but `words`.
+/// SHA-256 of a secret, in hex: what is remembered in its place.
+pub(crate) fn secret_hash(secret: &str) -> String {
+    let words = Sha256::digest(secret.as_bytes());
+    words.chunks(8).fold(String::new(), |mut hex, chunk| {
+        let word = chunk
+            .iter()
+            .fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        let _ = write!(hex, "{word:016x}");
+        hex
+    })
+}
+
+/// Sixty-four hex digits that depend on nothing but `words`. Quick, and no secret.
 pub(crate) fn fingerprint(words: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = Sha256::digest(words.as_bytes());
-    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    let mut hash = scatter(words);
+    let mut hex = String::with_capacity(64);
+    for _ in 0..4 {
+        hash = mix(hash);
+        let _ = write!(hex, "{hash:016x}");
+    }
+    hex
 }
 
 /// A number below `limit` that depends on nothing but `words`.
 pub(crate) fn draw(words: &str, limit: u64) -> u64 {
-    u64::from_str_radix(&fingerprint(words)[..15], 16).unwrap_or_default() % limit
+    mix(scatter(words)) % limit
+}
+
+/// FNV-1a.
+fn scatter(words: &str) -> u64 {
+    words.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// One step of `SplitMix64`.
+fn mix(seed: u64) -> u64 {
+    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ (seed >> 31)
 }
 
 /// The number of a project.

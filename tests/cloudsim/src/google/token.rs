@@ -10,7 +10,7 @@ use super::{
     access::{AUDITOR_MEMBER, ENGINEER_MEMBER, TOKENS},
     json::text,
     jwt,
-    names::fingerprint,
+    names::secret_hash,
 };
 use crate::core::{Answer, Call, Millis, World, layout};
 
@@ -38,7 +38,7 @@ pub(crate) fn seed(world: &mut World) -> Result<Map<String, Value>, String> {
     for (line, file, member) in people {
         let path = world.place.state_dir.join(file);
         let credentials = credentials(world, &path)?;
-        let hash = fingerprint(&format!(
+        let hash = secret_hash(&format!(
             "{}:{}",
             text(&credentials, "/client_secret"),
             text(&credentials, "/refresh_token")
@@ -89,7 +89,7 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
     let member = match field("grant_type") {
         REFRESH => {
-            let hash = fingerprint(&format!("{}:{}", field("client_secret"), field(REFRESH)));
+            let hash = secret_hash(&format!("{}:{}", field("client_secret"), field(REFRESH)));
             let Some(known) = world.store.find(CREDENTIALS, &hash).cloned() else {
                 return refuse("invalid_grant", "Bad Request");
             };
@@ -142,7 +142,7 @@ pub(crate) fn issue(world: &mut World, member: &str) -> (String, Millis) {
     }
     let expires = now + LIFETIME_SECONDS * 1000;
     let known = json!({ "member": member, "issued": now, "expires": expires });
-    world.store.put(TOKENS, &fingerprint(&token), known);
+    world.store.put(TOKENS, &secret_hash(&token), known);
     (token, expires)
 }
 

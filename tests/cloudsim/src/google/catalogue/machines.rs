@@ -150,6 +150,9 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
+/// Machines that share their processors: name and memory.
+const SHARED: [(&str, u32); 3] = [("e2-micro", 1024), ("e2-small", 2048), ("e2-medium", 4096)];
+
 /// Every quota that counts processors, with the limit a region starts with.
 pub(crate) const CPU_QUOTAS: &[(&str, u32)] = &[
     ("CPUS", 500),
@@ -165,26 +168,15 @@ pub(crate) const CPU_QUOTAS: &[(&str, u32)] = &[
 
 /// The machine types of a zone, ordered by name.
 pub(crate) fn machines_in(zone: &str) -> Vec<Machine> {
-    let mut all = vec![
-        Machine {
-            name: "e2-micro".into(),
+    let mut all: Vec<Machine> = SHARED
+        .iter()
+        .map(|(name, memory_mb)| Machine {
+            name: (*name).into(),
             cpus: 2,
-            memory_mb: 1024,
+            memory_mb: *memory_mb,
             quota: "CPUS",
-        },
-        Machine {
-            name: "e2-small".into(),
-            cpus: 2,
-            memory_mb: 2048,
-            quota: "CPUS",
-        },
-        Machine {
-            name: "e2-medium".into(),
-            cpus: 2,
-            memory_mb: 4096,
-            quota: "CPUS",
-        },
-    ];
+        })
+        .collect();
     for family in FAMILIES
         .iter()
         .filter(|family| !family.absent_zones.contains(&zone))
@@ -206,9 +198,31 @@ pub(crate) fn machines_in(zone: &str) -> Vec<Machine> {
 
 /// The machine type `name` in `zone`.
 pub(crate) fn machine(zone: &str, name: &str) -> Option<Machine> {
-    machines_in(zone)
-        .into_iter()
-        .find(|machine| machine.name == name)
+    if let Some((_, memory_mb)) = SHARED.iter().find(|(shared, _)| *shared == name) {
+        return Some(Machine {
+            name: name.into(),
+            cpus: 2,
+            memory_mb: *memory_mb,
+            quota: "CPUS",
+        });
+    }
+    let mut parts = name.split('-');
+    let (family, shape, cpus) = (parts.next()?, parts.next()?, parts.next()?);
+    let family = FAMILIES
+        .iter()
+        .find(|known| known.name == family && !known.absent_zones.contains(&zone))?;
+    let (_, memory_per_cpu) = family.shapes.iter().find(|(known, _)| *known == shape)?;
+    let cpus = family
+        .sizes
+        .iter()
+        .find(|size| size.to_string() == cpus)
+        .filter(|_| parts.next().is_none())?;
+    Some(Machine {
+        name: name.into(),
+        cpus: *cpus,
+        memory_mb: cpus * memory_per_cpu,
+        quota: family.quota,
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +233,14 @@ mod tests {
     fn a_family_is_not_sold_everywhere() {
         assert!(machine("europe-west4-a", "c4-standard-8").is_some());
         assert!(machine("us-central1-f", "c4-standard-8").is_none());
+    }
+
+    #[test]
+    fn what_a_zone_lists_is_found_by_name() {
+        let zone = "europe-west4-a";
+        for listed in machines_in(zone) {
+            assert_eq!(machine(zone, &listed.name), Some(listed));
+        }
     }
 
     #[test]
