@@ -400,10 +400,28 @@ impl Run<'_> {
             Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {id}"))],
             Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {id}"))],
             // The cloud's own work on the object is no step of ours.
-            Decision::Act(Act::Look | Act::Doubt | Act::Rest(_))
+            Decision::Act(act @ Act::Rest(_)) => self.steps_beneath(state, id, node, &act),
+            Decision::Act(Act::Look | Act::Doubt)
             | Decision::Settled
             | Decision::Keep(_)
             | Decision::Refuse(_) => Vec::new(),
+        }
+    }
+
+    /// What is left on an object that is busy. Somebody else's operation is no difference; what
+    /// an earlier run of ours left unfinished is.
+    fn steps_beneath(&self, state: &State, id: &ObjectId, node: &Node, rest: &Act) -> Vec<Step> {
+        let ours = state.operations.contains_key(id);
+        match (node.want, state.observations.seen(id)) {
+            (Want::Absent, Some(_)) => vec![Step::disruptive(format!("delete {id}"))],
+            (Want::Present, Some(seen)) if !ours => {
+                let context = self.context(state.observations.clone());
+                match node.object.differ(&context, seen) {
+                    Difference::Change(change) => change.steps,
+                    Difference::Same | Difference::Replace(_) => Vec::new(),
+                }
+            }
+            _ => vec![Step::quiet(format!("{} on {id}", rest.title()))],
         }
     }
 

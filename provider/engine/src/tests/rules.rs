@@ -477,6 +477,34 @@ fn a_plan_lists_disruptive_steps_in_order() {
 }
 
 #[test]
+fn an_operation_that_the_cloud_runs_by_itself_is_no_difference() {
+    paused(async {
+        let world = World::new(9);
+        let memory = apply(&world, CALM, Stage::Made, None, 1).await.unwrap();
+        let etag = world.books().things["cluster"].etag;
+        let tags = world.books().things["cluster"].tags.clone();
+        world
+            .update(&id("cluster"), etag, BTreeMap::new(), tags)
+            .await
+            .unwrap();
+        let read = |stage| {
+            let (job, engine) = (
+                job(&world, stage, Some(memory.clone())),
+                engine(&world, CALM),
+            );
+            async move { engine.observe(&job).await.unwrap().steps.len() }
+        };
+        assert!(world.books().things["cluster"].operation.is_some());
+        assert_eq!(read(Stage::Made).await, 0);
+        assert_eq!(
+            read(Stage::Changed).await,
+            3,
+            "the cluster's tier and two pools' size"
+        );
+    });
+}
+
+#[test]
 fn a_stop_names_what_is_left_and_what_runs() {
     paused(async {
         let world = World::new(1);
