@@ -648,3 +648,87 @@ async fn a_channel_upgrades_and_rewrites_the_alias() {
         "1.33.8"
     );
 }
+
+#[tokio::test]
+async fn a_budget_runs_out_and_says_when_it_is_back() {
+    let azure = Azure::start().await;
+    azure.with_cluster().await;
+    let mut refused = None;
+    for _ in 0..80 {
+        let (status, body, headers) = azure.ask("GET", CLUSTER, Value::Null).await;
+        if status == 429 {
+            refused = Some((body, headers));
+            break;
+        }
+    }
+    let (body, headers) = refused.expect("80 reads at once exceed a budget of 60");
+    assert_eq!(
+        (&body["code"], headers["retry-after"].to_str().unwrap()),
+        (&json!("TooManyRequests"), "1")
+    );
+    azure.step(1).await;
+    azure.expect(200, "GET", CLUSTER, Value::Null).await;
+}
+
+#[tokio::test]
+async fn unknown_members_survive() {
+    let azure = Azure::start().await;
+    azure
+        .bed
+        .control("POST", "clock", json!({ "freeze": true }))
+        .await;
+    azure
+        .expect(201, "PUT", GROUP, json!({ "location": "westeurope" }))
+        .await;
+    let mut body = cluster();
+    body["properties"]["somethingNew"] = json!({ "level": 3 });
+    body["properties"]["agentPoolProfiles"][0]["alsoNew"] = true.into();
+    azure.expect(201, "PUT", CLUSTER, body).await;
+    azure.step(301).await;
+    let body = azure.expect(200, "GET", CLUSTER, Value::Null).await;
+    assert_eq!(body["properties"]["somethingNew"]["level"], 3);
+    assert_eq!(body["properties"]["agentPoolProfiles"][0]["alsoNew"], true);
+}
+
+#[tokio::test]
+async fn secrets_are_not_in_the_journal() {
+    let azure = Azure::start().await;
+    azure
+        .expect(201, "PUT", GROUP, json!({ "location": "westeurope" }))
+        .await;
+    let (_, _, headers) = azure.ask("PUT", CLUSTER, cluster()).await;
+    let poll = headers["azure-asyncoperation"].to_str().unwrap().to_owned();
+    azure.expect(200, "GET", &poll, Value::Null).await;
+    let journal = azure.bed.control("GET", "journal", Value::Null).await;
+    let entries = journal["entries"].as_array().unwrap();
+    let last = entries.last().unwrap();
+    assert!(last["operation"].is_string() && last["principal"].is_string());
+    assert!(last["query"].as_str().unwrap().contains("s=REDACTED"));
+    let file = azure.bed.card["client_secret_file"].as_str().unwrap();
+    let secret = std::fs::read_to_string(file).unwrap();
+    let text = journal.to_string();
+    assert!(!text.contains(secret.trim()) && !text.contains(&azure.token));
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_refused_in_the_directorys_words() {
+    let azure = Azure::start().await;
+    let base = azure.bed.card["azure"].as_str().unwrap();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", azure.bed.card["client_id"].as_str().unwrap()),
+        ("client_secret", "wrong"),
+        ("scope", "https://management.azure.com/.default"),
+    ];
+    let url = format!(
+        "{base}/{}/oauth2/v2.0/token",
+        azure.bed.card["tenant_id"].as_str().unwrap()
+    );
+    let answer = azure.bed.client.post(url).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&body["error"], &body["error_codes"]),
+        (&json!("invalid_client"), &json!([7_000_215]))
+    );
+}
