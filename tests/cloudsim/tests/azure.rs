@@ -732,3 +732,17 @@ async fn a_wrong_secret_is_refused_in_the_directorys_words() {
         (&json!("invalid_client"), &json!([7_000_215]))
     );
 }
+
+#[tokio::test]
+async fn a_stale_read_does_not_doubt_the_token() {
+    let bed = Bed::start();
+    let rule =
+        json!({ "method": "GET", "path": "*/resourceGroups/pay", "action": { "kind": "stale" } });
+    bed.control("POST", "faults", rule).await;
+    let azure = Azure::on(bed, "deployer").await;
+    azure
+        .expect(201, "PUT", GROUP, json!({ "location": "westeurope" }))
+        .await;
+    azure.expect(404, "GET", GROUP, Value::Null).await;
+    azure.expect(200, "GET", GROUP, Value::Null).await;
+}
