@@ -8,6 +8,8 @@ pub(crate) mod companions;
 pub(crate) mod private;
 mod rpc;
 pub(crate) mod service;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

@@ -1,4 +1,4 @@
-//! The protocol definition, field by field against the descriptor that HashiCorp publishes inside the
+//! The protocol definition, field by field against the descriptor that `HashiCorp` publishes inside the
 //! Go module terraform-plugin-go. `tests/protocol/main.go` prints `tests/protocol/fields.txt` from it.
 
 use std::collections::BTreeSet;

@@ -120,3 +120,70 @@ impl ClientCertVerifier for Pinned {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, IsCa, PKCS_ECDSA_P521_SHA512};
+    use rustls::{ClientConfig, RootCertStore};
+    use rustls_pki_types::ServerName;
+    use tokio::net::UnixStream;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    /// A certificate as Terraform makes it: self-signed, P-521, CA:TRUE.
+    fn terraform() -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
+        let mut parameters = CertificateParams::new([SERVER_NAME.to_owned()]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (parameters.self_signed(&key).unwrap(), key)
+    }
+
+    /// Whether a server that is pinned to `pinned` lets in a client that presents `presented`.
+    async fn lets_in(
+        pinned: &rcgen::Certificate,
+        presented: Option<(CertificateDer<'static>, &KeyPair)>,
+    ) -> bool {
+        let tls = Tls::pinned_to(&pinned.pem()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from(tls.certificate().to_vec()))
+            .unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match presented {
+            Some((certificate, key)) => {
+                let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+                config
+                    .with_client_auth_cert(vec![certificate], key)
+                    .unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let name = ServerName::try_from(SERVER_NAME).unwrap();
+        let client = tokio::spawn(async move {
+            TlsConnector::from(Arc::new(config))
+                .connect(name, theirs)
+                .await
+        });
+        let accepted = tls.accept(Socket::Unix(ours)).await.is_ok();
+        let _ = client.await.unwrap();
+        accepted
+    }
+
+    #[tokio::test]
+    async fn only_the_holder_of_the_pinned_certificate_is_let_in() {
+        let (certificate, key) = terraform();
+        let (other, other_key) = terraform();
+        let der = certificate.der();
+        assert!(lets_in(&certificate, Some((der.clone(), &key))).await);
+        assert!(!lets_in(&certificate, None).await, "no certificate");
+        assert!(
+            !lets_in(&certificate, Some((other.der().clone(), &other_key))).await,
+            "another"
+        );
+    }
+}

@@ -1,0 +1,340 @@
+//! Each promise of the server towards core, at the level of messages.
+
+use std::{fmt::Write, sync::Arc};
+
+use async_trait::async_trait;
+use expect_test::{Expect, expect};
+
+use super::{Server, private, rpc, service::Service};
+use crate::{
+    at,
+    findings::Findings,
+    provider::{Client, Parts, Provider},
+    resource::{
+        Applied, ApplyRequest, DeleteRequest, Deleted, Plan, PlanReason, PlanRequest, ReadRequest,
+        Resource, Seen,
+    },
+    schema::AttributeType,
+    spec::{self, Draft, Field, Secret, Spec, Status},
+    value::Value,
+    wire::{
+        dynamic,
+        tfplugin6::{
+            ClientCapabilities, Diagnostic, DynamicValue, apply_resource_change,
+            configure_provider, list_resource, plan_resource_change, provider_server,
+            upgrade_resource_state, validate_resource_config,
+        },
+    },
+};
+
+/// Nothing to set.
+#[derive(Clone, Debug, PartialEq, Spec)]
+#[spec(name = "test")]
+struct Config {
+    /// A word.
+    word: Option<String>,
+}
+
+/// A thing.
+#[derive(Clone, Debug, PartialEq, Spec)]
+#[spec(name = "test_thing", version = 2, status = ThingStatus)]
+struct ThingSpec {
+    /// What it is; some words make it misbehave.
+    word: String,
+    /// A secret.
+    key: Option<Secret<String>>,
+    /// Grows when the secret changes.
+    key_version: Option<u32>,
+}
+
+/// The thing.
+#[derive(Clone, Debug, PartialEq, Status)]
+struct ThingStatus {
+    /// Identifier.
+    id: String,
+}
+
+struct Thing;
+
+#[async_trait]
+impl Resource for Thing {
+    type Spec = ThingSpec;
+    type Session = ();
+
+    async fn plan(&self, request: &PlanRequest<Self>, plan: &mut Plan<Self>) {
+        plan.private = match request.reason {
+            PlanReason::Create => b"create".to_vec(),
+            PlanReason::Update => b"".to_vec(),
+            PlanReason::Replacement => b"replacement".to_vec(),
+        };
+        if request.config.word.is("rewritten".to_owned()) {
+            plan.spec.word = Field::Known("something else".to_owned());
+        }
+    }
+
+    async fn apply(&self, request: ApplyRequest<Self>) -> Applied<Self> {
+        let mut found = Findings::new();
+        match request.spec.word.as_str() {
+            "silent" => return Applied::nothing(found),
+            "failing" => {
+                found.error(at!(word), "It failed");
+                return Applied::nothing(found);
+            }
+            _ => {}
+        }
+        let id = request
+            .spec
+            .key
+            .as_ref()
+            .and_then(Secret::reveal)
+            .map_or(0, String::len);
+        Applied::done(
+            request.spec,
+            ThingStatus {
+                id: format!("id-{id}"),
+            },
+        )
+    }
+
+    async fn delete(&self, _: DeleteRequest<Self>) -> Deleted<Self> {
+        let mut found = Findings::new();
+        found.error(at!(), "It stays");
+        Deleted::failed(found)
+    }
+
+    async fn read(&self, request: ReadRequest<Self>) -> Seen<Self> {
+        Seen::state(request.prior, request.private)
+    }
+}
+
+struct Test;
+
+#[async_trait]
+impl Provider for Test {
+    type Config = Config;
+    type Session = ();
+
+    const VERSION: &'static str = "1";
+    const ADDRESS: &'static str = "registry.terraform.io/paymesh/test";
+
+    fn parts(&self) -> Parts<()> {
+        Parts::new().resource(Thing)
+    }
+
+    async fn configure(&self, _: Draft<Config>, _: Client, _: &mut Findings) -> Option<()> {
+        Some(())
+    }
+}
+
+fn kind() -> AttributeType {
+    spec::schema::<ThingSpec>().object_type()
+}
+
+fn message(json: &str) -> Option<DynamicValue> {
+    let value = Value::from_json(&serde_json::from_str(json).unwrap());
+    Some(dynamic::encode(&value, &kind()).unwrap())
+}
+
+fn text(value: Option<&DynamicValue>, diagnostics: &[Diagnostic]) -> String {
+    let mut text = format!("{}\n", dynamic::decode(value, &kind()).unwrap());
+    for diagnostic in diagnostics {
+        writeln!(text, "- {}", diagnostic.summary).unwrap();
+    }
+    text
+}
+
+async fn configured() -> Arc<Server<Test>> {
+    let server = Arc::new(Server::new(Test));
+    rpc::configure::answer(Arc::clone(&server), configure_provider::Request::default()).await;
+    server
+}
+
+async fn check_plan(prior: &str, config: &str, prior_private: &[u8], expected: (&[u8], Expect)) {
+    let request = plan_resource_change::Request {
+        type_name: "test_thing".to_owned(),
+        prior_state: message(prior),
+        proposed_new_state: message(config),
+        config: message(config),
+        prior_private: prior_private.to_vec(),
+        ..Default::default()
+    };
+    let answer = rpc::plan::answer(configured().await, request).await;
+    assert_eq!(answer.planned_private, expected.0);
+    expected
+        .1
+        .assert_eq(&text(answer.planned_state.as_ref(), &answer.diagnostics));
+}
+
+#[tokio::test]
+async fn planned_private_data_is_never_empty_and_tells_a_replacement() {
+    let config = r#"{"word":"a"}"#;
+    let created = expect![[r#"
+        { id = (known after apply), key = null, key_version = null, word = "a" }
+    "#]];
+    let replaced = expect![[r#"
+        { id = (known after apply), key = null, key_version = null, word = "a" }
+    "#]];
+    check_plan("null", config, b"", (b"\x01create", created)).await;
+    check_plan(
+        "null",
+        config,
+        &private::wrap(b""),
+        (b"\x01replacement", replaced),
+    )
+    .await;
+    let known = expect![[r#"
+        { id = "x", key = null, key_version = null, word = "a" }
+    "#]];
+    check_plan(r#"{"word":"b","id":"x"}"#, config, b"", (b"\x01", known)).await;
+}
+
+#[tokio::test]
+async fn a_plan_that_rewrites_the_configuration_is_our_own_defect() {
+    let expected = expect![[r#"
+        { id = (known after apply), key = null, key_version = null, word = "something else" }
+        - The provider made a plan that does not follow the configuration
+    "#]];
+    check_plan(
+        "null",
+        r#"{"word":"rewritten"}"#,
+        b"",
+        (b"\x01create", expected),
+    )
+    .await;
+}
+
+async fn check_apply(prior: &str, planned: &str, config: &str, expected: Expect) {
+    let request = apply_resource_change::Request {
+        type_name: "test_thing".to_owned(),
+        prior_state: message(prior),
+        planned_state: message(planned),
+        config: message(config),
+        ..Default::default()
+    };
+    let answer = rpc::apply::answer(configured().await, request).await;
+    expected.assert_eq(&text(answer.new_state.as_ref(), &answer.diagnostics));
+}
+
+#[tokio::test]
+async fn a_secret_reaches_the_apply_and_never_the_state() {
+    let (planned, config) = (r#"{"word":"a","id":"id-3"}"#, r#"{"word":"a","key":"abc"}"#);
+    let expected = expect![[r#"
+        { id = "id-3", key = null, key_version = null, word = "a" }
+    "#]];
+    check_apply("null", planned, config, expected).await;
+}
+
+#[tokio::test]
+async fn a_failed_delete_is_never_forgotten() {
+    let expected = expect![[r#"
+        { id = "x", key = null, key_version = null, word = "a" }
+        - It stays
+    "#]];
+    check_apply(r#"{"word":"a","id":"x"}"#, "null", "null", expected).await;
+}
+
+#[tokio::test]
+async fn a_failed_update_keeps_what_was_and_a_failed_create_nothing() {
+    let config = r#"{"word":"failing"}"#;
+    let kept = expect![[r#"
+        { id = "x", key = null, key_version = null, word = "a" }
+        - It failed
+    "#]];
+    check_apply(r#"{"word":"a","id":"x"}"#, config, config, kept).await;
+    let nothing = expect![[r"
+        null
+        - It failed
+    "]];
+    check_apply("null", config, config, nothing).await;
+    let silent = expect![[r"
+        null
+        - The provider made nothing and does not say why
+    "]];
+    check_apply(
+        "null",
+        r#"{"word":"silent"}"#,
+        r#"{"word":"silent"}"#,
+        silent,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_would_store_secrets_gets_none() {
+    for (allowed, problems) in [(true, 0), (false, 1)] {
+        let request = validate_resource_config::Request {
+            type_name: "test_thing".to_owned(),
+            config: message(r#"{"word":"a","key":"abc","key_version":1}"#),
+            client_capabilities: Some(ClientCapabilities {
+                write_only_attributes_allowed: allowed,
+                ..Default::default()
+            }),
+        };
+        let answer = rpc::validate::resource(configured().await, request).await;
+        assert_eq!(
+            answer.diagnostics.len(),
+            problems,
+            "{:?}",
+            answer.diagnostics
+        );
+    }
+}
+
+#[tokio::test]
+async fn states_of_other_versions_are_read_or_refused_with_a_reason() {
+    let upgrade = async |version, json: &str| {
+        let request = upgrade_resource_state::Request {
+            type_name: "test_thing".to_owned(),
+            version,
+            raw_state: Some(crate::wire::tfplugin6::RawState {
+                json: json.as_bytes().to_vec(),
+                ..Default::default()
+            }),
+        };
+        let answer = rpc::upgrade::answer(configured().await, request).await;
+        text(answer.upgraded_state.as_ref(), &answer.diagnostics)
+    };
+    let dropped = upgrade(2, r#"{"word":"a","id":"x","colour":"red"}"#).await;
+    assert_eq!(
+        dropped,
+        "{ id = \"x\", key = null, key_version = null, word = \"a\" }\n"
+    );
+    assert!(upgrade(3, "{}").await.contains("newer version"));
+    assert!(upgrade(1, "{}").await.contains("too old"));
+}
+
+#[tokio::test]
+async fn work_before_configuration_and_unknown_types_are_explained() {
+    let request = plan_resource_change::Request {
+        type_name: "test_thing".to_owned(),
+        proposed_new_state: message(r#"{"word":"a"}"#),
+        config: message(r#"{"word":"a"}"#),
+        ..Default::default()
+    };
+    let answer = rpc::plan::answer(Arc::new(Server::new(Test)), request).await;
+    assert_eq!(
+        answer.diagnostics[0].summary,
+        "The provider is not configured"
+    );
+    let request = plan_resource_change::Request {
+        type_name: "test_other".to_owned(),
+        ..Default::default()
+    };
+    let answer = rpc::plan::answer(configured().await, request).await;
+    assert_eq!(answer.diagnostics[0].summary, "There is no such resource");
+}
+
+#[tokio::test]
+async fn what_is_not_supported_still_answers() {
+    use provider_server::Provider as _;
+    use tonic::codegen::tokio_stream::StreamExt as _;
+    let service = Service(configured().await);
+    let request = tonic::Request::new(list_resource::Request::default());
+    let mut events = service.list_resource(request).await.unwrap().into_inner();
+    let event = events.next().await.unwrap().unwrap();
+    assert_eq!(
+        event.diagnostic[0].summary,
+        "This provider does not support that"
+    );
+    assert!(events.next().await.is_none());
+}
