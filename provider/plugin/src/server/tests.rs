@@ -130,9 +130,9 @@ fn kind() -> AttributeType {
     spec::schema::<ThingSpec>().object_type()
 }
 
-fn message(json: &str) -> Option<DynamicValue> {
+fn message(json: &str) -> DynamicValue {
     let value = Value::from_json(&serde_json::from_str(json).unwrap());
-    Some(dynamic::encode(&value, &kind()).unwrap())
+    dynamic::encode(&value, &kind()).unwrap()
 }
 
 fn text(value: Option<&DynamicValue>, diagnostics: &[Diagnostic]) -> String {
@@ -152,9 +152,9 @@ async fn configured() -> Arc<Server<Test>> {
 async fn check_plan(prior: &str, config: &str, prior_private: &[u8], expected: (&[u8], Expect)) {
     let request = plan_resource_change::Request {
         type_name: "test_thing".to_owned(),
-        prior_state: message(prior),
-        proposed_new_state: message(config),
-        config: message(config),
+        prior_state: Some(message(prior)),
+        proposed_new_state: Some(message(config)),
+        config: Some(message(config)),
         prior_private: prior_private.to_vec(),
         ..Default::default()
     };
@@ -206,9 +206,9 @@ async fn a_plan_that_rewrites_the_configuration_is_our_own_defect() {
 async fn check_apply(prior: &str, planned: &str, config: &str, expected: Expect) {
     let request = apply_resource_change::Request {
         type_name: "test_thing".to_owned(),
-        prior_state: message(prior),
-        planned_state: message(planned),
-        config: message(config),
+        prior_state: Some(message(prior)),
+        planned_state: Some(message(planned)),
+        config: Some(message(config)),
         ..Default::default()
     };
     let answer = rpc::apply::answer(configured().await, request).await;
@@ -264,7 +264,7 @@ async fn a_client_that_would_store_secrets_gets_none() {
     for (allowed, problems) in [(true, 0), (false, 1)] {
         let request = validate_resource_config::Request {
             type_name: "test_thing".to_owned(),
-            config: message(r#"{"word":"a","key":"abc","key_version":1}"#),
+            config: Some(message(r#"{"word":"a","key":"abc","key_version":1}"#)),
             client_capabilities: Some(ClientCapabilities {
                 write_only_attributes_allowed: allowed,
                 ..Default::default()
@@ -307,8 +307,8 @@ async fn states_of_other_versions_are_read_or_refused_with_a_reason() {
 async fn work_before_configuration_and_unknown_types_are_explained() {
     let request = plan_resource_change::Request {
         type_name: "test_thing".to_owned(),
-        proposed_new_state: message(r#"{"word":"a"}"#),
-        config: message(r#"{"word":"a"}"#),
+        proposed_new_state: Some(message(r#"{"word":"a"}"#)),
+        config: Some(message(r#"{"word":"a"}"#)),
         ..Default::default()
     };
     let answer = rpc::plan::answer(Arc::new(Server::new(Test)), request).await;
