@@ -33,9 +33,36 @@ resource "paymesh_cluster" "aks" {
   }
 }
 
+resource "paymesh_cluster" "gke" {
+  name                = "pay-gke"
+  region              = "europe-west1"
+  kubernetes_version  = "1.34"
+  google              = {}
+  deletion_protection = false
+
+  network = {
+    subnet_id      = "projects/paymesh-hub/regions/europe-west1/subnetworks/default"
+    pods_range     = "pods"
+    services_range = "services"
+  }
+
+  node_pools = {
+    system   = { mode = "system", vcpu = 4, memory_gb = 16, min_nodes = 3, max_nodes = 6 }
+    payments = { vcpu = 8, memory_gb = 32, min_nodes = 3, max_nodes = 12 }
+  }
+
+  lifecycle {
+    postcondition {
+      condition     = self.status == "Ready"
+      error_message = "The cluster is not ready yet; the next apply goes on where this one stopped."
+    }
+  }
+}
+
 output "clusters" {
   description = "The clusters and the addresses of their API servers."
   value = {
     aks = { id = paymesh_cluster.aks.id, endpoint = paymesh_cluster.aks.endpoint }
+    gke = { id = paymesh_cluster.gke.id, endpoint = paymesh_cluster.gke.endpoint }
   }
 }

@@ -1,0 +1,4 @@
+import {
+  to = paymesh_cluster.main
+  id = "projects/payments-prod/locations/europe-west1/clusters/payments-prod-main"
+}
