@@ -24,7 +24,9 @@ fn profiles_page() -> String {
     page += &row("AKS tier", &|terms| terms.aks_tier.to_owned());
     page += &row("zones of a pool (AKS)", &|terms| terms.zones.to_string());
     page += &row("surge of an upgrade (AKS)", &|terms| terms.surge.to_owned());
-    page += &row("surge of an upgrade, in nodes (GKE)", &|terms| terms.surge_nodes.to_string());
+    page += &row("surge of an upgrade, in nodes (GKE)", &|terms| {
+        terms.surge_nodes.to_string()
+    });
     for (key, _) in profiles::HIGH_AVAILABILITY.autoscaler {
         page += &row(&format!("autoscaler `{key}` (AKS)"), &|terms| {
             profiles::autoscaler(terms).remove(*key).unwrap_or_default()
@@ -43,7 +45,12 @@ fn the_pages_are_up_to_date() {
     let site = Site::new::<Settings>(root.join("examples"))
         .and_then(|site| site.resource::<ClusterSpec>("Kubernetes"))
         .unwrap()
-        .guide("profiles", "Profiles", "What each cluster profile stands for.", &profiles_page());
+        .guide(
+            "profiles",
+            "Profiles",
+            "What each cluster profile stands for.",
+            &profiles_page(),
+        );
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         site.write(&root.join("docs")).unwrap();
     }
