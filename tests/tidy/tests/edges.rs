@@ -51,13 +51,13 @@ fn rooms_use_only_the_rooms_they_may() {
     expect![[r#"
         paymesh -> paymesh-azure, paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-google, paymesh-plugin
         paymesh-acceptance -> nothing
-        paymesh-azure -> paymesh-cloud, paymesh-engine
+        paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine
         paymesh-cli -> nothing
         paymesh-clock -> nothing
         paymesh-cloud -> paymesh-clock
         paymesh-cloudsim -> nothing
         paymesh-engine -> paymesh-clock
-        paymesh-google -> paymesh-cloud, paymesh-engine
+        paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine
         paymesh-plugin -> paymesh-plugin-derive
         paymesh-plugin-derive -> nothing
         paymesh-tidy -> nothing
