@@ -85,10 +85,13 @@ pub(super) fn of_state(
         .attributes
         .iter()
         .filter(|attribute| !attribute.optional_for_import);
-    if required
-        .clone()
-        .any(|attribute| state.entry(&attribute.name).is_null())
-    {
+    // OpenTofu 1.12 cannot keep a planned identity that has an unknown part ("value is not
+    // known"), so there is none until all of it is known.
+    let missing = |name: &str| {
+        let part = state.entry(name);
+        part.is_null() || !part.is_wholly_known()
+    };
+    if required.clone().any(|attribute| missing(&attribute.name)) {
         return None;
     }
     let identity = Value::map(
