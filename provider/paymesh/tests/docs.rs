@@ -34,7 +34,7 @@ fn profiles_page() -> String {
     }
     page += "\n`cost_optimized` gives up:\n\n";
     for given_up in profiles::COST_OPTIMIZED.gives_up {
-        page += &format!("- {given_up}\n");
+        page.extend(["- ", given_up, "\n"]);
     }
     page
 }
