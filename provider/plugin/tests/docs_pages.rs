@@ -1,7 +1,3 @@
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the snapshot tool writes them"
-)]
 //! The pages that follow from declarations and examples.
 
 use std::collections::BTreeMap;

@@ -1,9 +1,6 @@
-#![allow(clippy::needless_pass_by_value, reason = "an expectation is used once")]
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the snapshot tool writes them"
-)]
 //! The typed layer, from the outside: one declaration, and everything that follows from it.
+
+#![allow(clippy::needless_pass_by_value, reason = "an expectation is used once")]
 
 use std::collections::BTreeMap;
 
