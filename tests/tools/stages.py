@@ -64,7 +64,7 @@ def binaries() -> str:
 
 def test() -> str:
     """Every test; those that need a Terraform run on the floor."""
-    return run("cargo", "test", "--workspace", "--locked",
+    return run("cargo", "test", "--workspace", "--locked", "--no-fail-fast",
                PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path, PAYMESH_BIN_DIR=binaries())
 
 
