@@ -182,14 +182,16 @@ What to type next
 
 def down():
     """`make demo-down`."""
-    if not (MODULE / "terraform.tfstate").exists() and not (PLACE / "simulator.json").exists():
+    state = MODULE / "terraform.tfstate"
+    managed = state.exists() and json.loads(state.read_text("utf-8"))["resources"]
+    if not managed and not (PLACE / "simulator.json").exists():
         print("There is no demo to take down.")
         return
     demo = Demo()
     demo.start()
     with step("terraform destroy"):
         demo.terraform("destroy", "-auto-approve", "-input=false")
-    left = [entry for objects in demo.inventory().values() for entry in objects if "cluster" in str(entry).lower()]
+    left = [entry for objects in demo.inventory().values() for entry in objects]
     with step("stop the simulated cloud"):
         demo.sim("down")
     if left:

@@ -18,10 +18,10 @@ pub(crate) struct Options {
     /// Directory that holds the state, the certificate authority and the credentials.
     #[arg(long)]
     state_dir: Option<PathBuf>,
-    /// HTTPS port of Azure and of the control API; 0 takes the port of the last run, or any free one.
+    /// HTTPS port of Azure and of the control API; 0 takes the port of the last run if it is free, else any.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Plain HTTP port of Google Cloud; 0 takes the port of the last run, or any free one.
+    /// Plain HTTP port of Google Cloud; 0 takes the port of the last run if it is free, else any.
     #[arg(long, default_value_t = 0)]
     google_port: u16,
     /// File that tells clients where the simulator is; written when it is ready.

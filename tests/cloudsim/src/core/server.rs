@@ -158,11 +158,18 @@ fn last_ports(dir: &Path) -> [u16; 2] {
         .unwrap_or([0, 0])
 }
 
+/// A port that was asked for is used or refused; the port of the last run is only a preference.
 async fn bind(wanted: u16, before: u16, option: &str) -> Result<TcpListener, String> {
-    let port = if wanted == 0 { before } else { wanted };
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+    let at = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    if wanted == 0 {
+        match at(before).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => tracing::warn!(%error, before, "the port of the last run is taken; another is used"),
+        }
+    }
+    at(wanted).await.map_err(|error| {
         format!(
-            "port {port} on 127.0.0.1 cannot be used ({error}); stop what holds it, or choose another with {option}"
+            "port {wanted} on 127.0.0.1 cannot be used ({error}); stop what holds it, or choose another with {option}"
         )
     })
 }
