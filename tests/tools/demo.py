@@ -168,6 +168,7 @@ def show(demo):
     card = json.loads((PLACE / "simulator.json").read_text("utf-8"))
     print(f"""
 Where to look
+  console         {card['console']}   (in a browser: what exists, operations, requests, faults)
   configuration   {MODULE.relative_to(TOP)}/main.tf
   state           {MODULE.relative_to(TOP)}/terraform.tfstate
   every request   curl --cacert {card['ca']} {card['control']}/journal

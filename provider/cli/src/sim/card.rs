@@ -33,6 +33,8 @@ pub(crate) struct Card {
     pub(crate) azure: String,
     /// Base address of Google Cloud.
     pub(crate) google: String,
+    /// Address of the console, for a browser.
+    pub(crate) console: String,
     /// Base address of the control API.
     pub(crate) control: String,
     /// The certificate authority of the addresses with https.
@@ -92,7 +94,8 @@ impl Card {
     /// A few lines for a reader.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "  azure    {}\n  google   {}\n  control  {} (trust {})\n  process  {}, clock x{}",
+            "  console  {}\n  azure    {}\n  google   {}\n  control  {} (trust {})\n  process  {}, clock x{}",
+            self.console,
             self.azure,
             self.google,
             self.control,

@@ -455,9 +455,14 @@ impl Api for Azure {
         resource::all(world)
             .filter(|(_, body)| resource::kept(body, "seeded").is_null())
             .map(|(_, body)| {
+                let inner = &body["properties"];
+                let stopped = inner["powerState"]["code"] == "Stopped" && inner["provisioningState"] == "Succeeded";
                 json!({
                     "type": body["type"], "id": body["id"], "name": body["name"], "location": body["location"],
-                    "tags": body["tags"], "state": body["properties"]["provisioningState"],
+                    "tags": body["tags"],
+                    "state": if stopped { &inner["powerState"]["code"] } else { &inner["provisioningState"] },
+                    "version": inner.get("currentKubernetesVersion").or_else(|| inner.get("currentOrchestratorVersion")),
+                    "machine_type": inner["vmSize"], "nodes": inner["count"],
                 })
             })
             .collect()

@@ -9,6 +9,7 @@
 //! `world.throttle` its budgets, `world.faults.lost_region` / `lost_zone` the disasters.
 
 pub(crate) mod clock;
+mod console;
 mod control;
 mod fault;
 mod journal;

@@ -164,7 +164,9 @@ async fn bind(wanted: u16, before: u16, option: &str) -> Result<TcpListener, Str
     if wanted == 0 {
         match at(before).await {
             Ok(listener) => return Ok(listener),
-            Err(error) => tracing::warn!(%error, before, "the port of the last run is taken; another is used"),
+            Err(error) => {
+                tracing::warn!(%error, before, "the port of the last run is taken; another is used");
+            }
         }
     }
     at(wanted).await.map_err(|error| {
@@ -265,6 +267,7 @@ impl Server {
             "azure": world.place.azure,
             "google": world.place.google,
             "control": format!("{}/_sim", world.place.azure),
+            "console": format!("{}/console", world.place.google),
             "ca": self.ca,
             "clock_rate": world.clock.rate(),
             "state_dir": world.place.state_dir,

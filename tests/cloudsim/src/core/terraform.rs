@@ -7,6 +7,16 @@ use super::{Answer, Call, World};
 const STATES: &str = "terraform/states";
 const LOCKS: &str = "terraform/locks";
 
+/// The locked states, each with who holds the lock.
+pub(super) fn locks(world: &World) -> Vec<(String, String)> {
+    let who = |lock: &Value| lock["Who"].as_str().unwrap_or("somebody").to_owned();
+    world
+        .store
+        .list(LOCKS)
+        .map(|(name, lock)| (name.clone(), who(lock)))
+        .collect()
+}
+
 /// Answers `/_sim/terraform/{name}`: GET, POST, DELETE, LOCK, UNLOCK.
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     let [_, _, name] = call.segments.as_slice() else {

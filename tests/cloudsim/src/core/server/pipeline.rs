@@ -13,7 +13,7 @@ use super::{
     outgoing::{Outgoing, Severed, respond},
 };
 use crate::core::{
-    Answer, Call, control,
+    Answer, Call, console, control,
     fault::{Action, Release, Rule, Site},
     journal::{Entry, redact_query},
     terraform,
@@ -89,6 +89,10 @@ impl Server {
             (true, Some("_sim"), _) => {
                 call.body = read(body).await?;
                 return Ok(respond(control::answer(self, &call).await, None));
+            }
+            (false, None | Some("console"), _) => {
+                call.body = read(body).await?;
+                return Ok(respond(console::answer(self, &call).await, None));
             }
             (true, ..) => "azure",
             (false, ..) => "google",
