@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use paymesh_clock::Clock;
 use paymesh_cloud::{Client, Error, Rate, Request, TokenSource, VerbClass};
-use paymesh_engine::{Fault, ObjectId};
+use paymesh_engine::{Fault, FaultKind, ObjectId};
 use serde_json::Value;
 
 use crate::fault::fault;
@@ -17,13 +17,23 @@ pub struct Endpoints {
     pub container: String,
     /// Compute Engine: `https://compute.googleapis.com`.
     pub compute: String,
+    /// Service accounts: `https://iam.googleapis.com`.
+    pub iam: String,
+    /// Projects and their policies: `https://cloudresourcemanager.googleapis.com`.
+    pub projects: String,
+    /// Image repositories: `https://artifactregistry.googleapis.com`.
+    pub artifacts: String,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
+        let public = |name: &str| format!("https://{name}.googleapis.com");
         Self {
-            container: "https://container.googleapis.com".into(),
-            compute: "https://compute.googleapis.com".into(),
+            container: public("container"),
+            compute: public("compute"),
+            iam: public("iam"),
+            projects: public("cloudresourcemanager"),
+            artifacts: public("artifactregistry"),
         }
     }
 }
@@ -31,17 +41,30 @@ impl Default for Endpoints {
 impl Endpoints {
     /// All APIs at one address, told apart by path.
     pub fn at(base: &str) -> Self {
+        let base = || base.to_owned();
         Self {
-            container: base.into(),
-            compute: base.into(),
+            container: base(),
+            compute: base(),
+            iam: base(),
+            projects: base(),
+            artifacts: base(),
+        }
+    }
+
+    fn of(&self, api: Api) -> &str {
+        match api {
+            Api::Container => &self.container,
+            Api::Compute => &self.compute,
+            Api::Iam => &self.iam,
+            Api::Projects => &self.projects,
+            Api::Artifacts => &self.artifacts,
         }
     }
 }
 
 /// The clients of all APIs; one per process, shared by all resources.
 pub struct Google {
-    container: Client,
-    compute: Client,
+    clients: Vec<(Api, Client)>,
 }
 
 /// Kubernetes Engine's default quota of requests: 3,000 a minute and project (read 2026-11).
@@ -60,44 +83,62 @@ impl Google {
     ) -> Result<Self, Error> {
         let build = |base: &str| {
             let builder = Client::builder(base, clock.clone(), tokens.clone())
-                .budget("container", VerbClass::Read, CONTAINER_RATE)
-                .budget("container", VerbClass::Write, CONTAINER_RATE);
+                .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
+                .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE);
             match extra_ca {
                 Some(pem) => builder.extra_ca(pem),
                 None => builder,
             }
             .build()
         };
-        Ok(Self {
-            container: build(&endpoints.container)?,
-            compute: build(&endpoints.compute)?,
-        })
+        // APIs at one address share a client, and with it a token.
+        let mut clients: Vec<(Api, Client)> = Vec::new();
+        for api in Api::ALL {
+            let base = endpoints.of(api);
+            let known = clients
+                .iter()
+                .find(|(other, _)| endpoints.of(*other) == base);
+            let client = match known {
+                Some((_, client)) => client.clone(),
+                None => build(base)?,
+            };
+            clients.push((api, client));
+        }
+        Ok(Self { clients })
     }
 
-    /// Reads a Kubernetes Engine object; `None` if it does not exist.
-    pub(crate) async fn read_container(
+    /// The client of `api`.
+    pub(crate) fn client(&self, api: Api) -> &Client {
+        let found = self.clients.iter().find(|(of, _)| *of == api);
+        &found.expect("there is a client of every API").1
+    }
+
+    /// Sends a request of `object`'s.
+    pub(crate) async fn send(
         &self,
+        api: Api,
+        object: &ObjectId,
+        request: Request,
+    ) -> Result<Value, Fault> {
+        let reply = self.client(api).send(request.api(api.name())).await;
+        reply
+            .map(|reply| reply.body)
+            .map_err(|error| fault(object.clone(), &error))
+    }
+
+    /// Reads an object; `None` if it does not exist.
+    pub(crate) async fn read(
+        &self,
+        api: Api,
         object: &ObjectId,
         path: &str,
     ) -> Result<Option<Value>, Fault> {
-        let request = Request::get(format!("/v1/{path}")).api("container");
-        present(
-            self.container.send(request).await.map(|reply| reply.body),
-            object,
-        )
-    }
-
-    /// Reads a Compute Engine object; `None` if it does not exist.
-    pub(crate) async fn read_compute(
-        &self,
-        object: &ObjectId,
-        path: &str,
-    ) -> Result<Option<Value>, Fault> {
-        let request = Request::get(format!("/compute/v1/{path}")).api("compute");
-        present(
-            self.compute.send(request).await.map(|reply| reply.body),
-            object,
-        )
+        let read = self.send(api, object, Request::get(api.address(path)));
+        match read.await {
+            Ok(body) => Ok(Some(body)),
+            Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Sends a write to Kubernetes Engine and returns the operation it answers with.
@@ -108,62 +149,65 @@ impl Google {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Fault> {
-        let address = format!("/v1/{path}");
+        let address = Api::Container.address(path);
         let request = match (method, body) {
             (Method::DELETE, _) => Request::delete(address),
             (Method::PUT, body) => Request::put(address, body.unwrap_or_default()),
             (_, body) => Request::post(address, body.unwrap_or_default()),
         };
-        let reply = self.container.send(request.api("container")).await;
-        reply
-            .map(|reply| reply.body)
-            .map_err(|error| fault(object.clone(), &error))
+        self.send(Api::Container, object, request).await
     }
 
     /// Reads something that does not change within a run: one request serves all who ask.
     pub(crate) async fn fact(&self, api: Api, path: &str) -> Result<Option<Value>, Error> {
-        let (client, address) = match api {
-            Api::Container => (&self.container, format!("/v1/{path}")),
-            Api::Compute => (&self.compute, format!("/compute/v1/{path}")),
-        };
-        match client
-            .send(Request::get(address).api(api.name()).shared())
-            .await
-        {
+        let request = Request::get(api.address(path)).api(api.name()).shared();
+        match self.client(api).send(request).await {
             Ok(reply) => Ok(Some(reply.body)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
-
-    /// The client that polls operations of Kubernetes Engine.
-    pub(crate) fn container(&self) -> &Client {
-        &self.container
-    }
 }
 
-/// An API, for reads of facts.
+/// An API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
     /// Kubernetes Engine.
     Container,
     /// Compute Engine.
     Compute,
+    /// Service accounts.
+    Iam,
+    /// Projects and their policies.
+    Projects,
+    /// Image repositories.
+    Artifacts,
 }
 
 impl Api {
+    const ALL: [Self; 5] = [
+        Self::Container,
+        Self::Compute,
+        Self::Iam,
+        Self::Projects,
+        Self::Artifacts,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Container => "container",
             Self::Compute => "compute",
+            Self::Iam => "iam",
+            Self::Projects => "projects",
+            Self::Artifacts => "artifacts",
         }
     }
-}
 
-fn present(read: Result<Value, Error>, object: &ObjectId) -> Result<Option<Value>, Fault> {
-    match read {
-        Ok(body) => Ok(Some(body)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(fault(object.clone(), &error)),
+    /// The address of what is at `path` in the API.
+    pub(crate) fn address(self, path: &str) -> String {
+        match self {
+            Self::Compute => format!("/compute/v1/{path}"),
+            Self::Container | Self::Iam | Self::Projects | Self::Artifacts => format!("/v1/{path}"),
+        }
     }
 }

@@ -6,7 +6,7 @@ use paymesh_cloud::{Operation as Running, Progress};
 use paymesh_engine::{Fault, FaultKind, ObjectId, Operation, OperationId, Poll, Sent, async_trait};
 use serde_json::Value;
 
-use crate::{Google, Location, fault::fault};
+use crate::{Google, Location, client::Api, fault::fault};
 
 /// An operation that runs on a cluster or a node pool.
 pub(crate) struct ContainerOperation {
@@ -68,7 +68,7 @@ impl Operation for ContainerOperation {
         let url = format!("/v1/{}", self.id.token);
         let object = format!("/v1/{}", self.object.name);
         let running = Running::google(&url, &object, false);
-        match self.google.container().poll(&running).await {
+        match self.google.client(Api::Container).poll(&running).await {
             Ok(Progress::Running { status, wait }) => Ok(Poll::Running {
                 after: wait,
                 status,

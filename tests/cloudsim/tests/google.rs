@@ -730,3 +730,209 @@ async fn a_service_account_signs_its_own_tokens_and_works_once_its_roles_count()
     assert_eq!(status, 200, "{set}");
     gcp.refused("POST", "/v1/projects/paymesh-hub:setIamPolicy", policy, expect!["409 ABORTED There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."]).await;
 }
+
+const POLICY: &str = "/v1/projects/paymesh-hub";
+
+/// The bindings of the project's policy that name `words`, with the etag they came with.
+async fn bindings_of(gcp: &Gcp, version: u32, words: &str) -> Vec<Value> {
+    let body = json!({ "options": { "requestedPolicyVersion": version } });
+    let (_, policy) = gcp
+        .ask("POST", &format!("{POLICY}:getIamPolicy"), body)
+        .await;
+    let list = policy["bindings"].as_array().into_iter().flatten();
+    list.filter(|binding| binding.to_string().contains(words))
+        .cloned()
+        .collect()
+}
+
+/// Adds `binding` to the project's policy.
+async fn bind(gcp: &Gcp, binding: Value) {
+    let body = json!({ "options": { "requestedPolicyVersion": 3 } });
+    let (_, mut policy) = gcp
+        .ask("POST", &format!("{POLICY}:getIamPolicy"), body)
+        .await;
+    policy["version"] = json!(3);
+    policy["bindings"].as_array_mut().unwrap().push(binding);
+    let (status, set) = gcp
+        .ask(
+            "POST",
+            &format!("{POLICY}:setIamPolicy"),
+            json!({ "policy": policy }),
+        )
+        .await;
+    assert_eq!(status, 200, "{set}");
+}
+
+async fn pass(gcp: &Gcp, seconds: u32) {
+    let clock = json!({ "freeze": true, "step_seconds": seconds });
+    gcp.bed.control("POST", "clock", clock).await;
+}
+
+#[tokio::test]
+async fn a_role_on_one_cluster_opens_that_cluster_alone() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let condition =
+        json!({ "title": "one", "expression": format!("resource.name == \"{}\"", &PAY[4..]) });
+    bind(
+        &gcp,
+        json!({ "role": "roles/container.admin", "condition": condition,
+            "members": ["user:auditor@paymesh.example"] }),
+    )
+    .await;
+    pass(&gcp, 60).await;
+    gcp.sign_in("google_auditor_credentials_file").await;
+    let labels = gcp.read(PAY).await["labelFingerprint"].clone();
+    let (status, _) = gcp
+        .ask(
+            "POST",
+            &format!("{PAY}:setResourceLabels"),
+            json!({ "labelFingerprint": labels, "resourceLabels": { "a": "b" } }),
+        )
+        .await;
+    assert_eq!(status, 200);
+    gcp.refused(
+        "POST",
+        &format!("{REGION}/clusters"),
+        pay(&json!({ "name": "other" })),
+        expect![[r#"403 PERMISSION_DENIED Required "container.clusters.create" permission(s) for "projects/paymesh-hub"."#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_does_not_know_conditions_is_shown_none_and_cannot_write_them_away() {
+    let gcp = Gcp::start().await;
+    let binding = json!({ "role": "roles/container.admin", "members": ["group:pay@paymesh.example"],
+        "condition": { "title": "one", "expression": format!("resource.name == \"{}\"", &PAY[4..]) } });
+    bind(&gcp, binding.clone()).await;
+    assert_eq!(bindings_of(&gcp, 3, "group:pay").await, [binding.clone()]);
+    let old = bindings_of(&gcp, 1, "group:pay").await;
+    assert!(old[0].get("condition").is_none(), "{old:?}");
+    assert!(old[0]["role"].as_str().unwrap().contains("_withcond_"));
+    let path = format!("{POLICY}:setIamPolicy");
+    gcp.refused(
+        "POST",
+        &path,
+        json!({ "policy": { "version": 1, "bindings": [binding] } }),
+        expect!["400 INVALID_ARGUMENT Specified policy version (1) cannot be set on a policy with conditional role bindings. Policy version must be 3 or greater."],
+    )
+    .await;
+    gcp.refused(
+        "POST",
+        &path,
+        json!({ "policy": { "version": 3, "bindings": [{ "role": "roles/container.admin", "members": ["group:no@nowhere.example"] }] } }),
+        expect!["400 INVALID_ARGUMENT Group no@nowhere.example does not exist."],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_made_anew_has_none_of_the_old_ones_roles_and_one_taken_back_has_all() {
+    let gcp = Gcp::start().await;
+    pass(&gcp, 0).await;
+    let accounts = "/v1/projects/paymesh-hub/serviceAccounts";
+    let email = "robot-1@paymesh-hub.iam.gserviceaccount.com";
+    let member = format!("serviceAccount:{email}");
+    let (_, first) = gcp
+        .ask("POST", accounts, json!({ "accountId": "robot-1" }))
+        .await;
+    assert_eq!(first["email"], email);
+    // Not yet shown where it was made.
+    let (status, _) = gcp
+        .ask("GET", &format!("{accounts}/{email}"), Value::Null)
+        .await;
+    assert_eq!(status, 404);
+    pass(&gcp, 10).await;
+    bind(
+        &gcp,
+        json!({ "role": "roles/container.viewer", "members": [member] }),
+    )
+    .await;
+    let unique = first["uniqueId"].as_str().unwrap();
+    gcp.ask("DELETE", &format!("{accounts}/{email}"), Value::Null)
+        .await;
+    let members = |bindings: Vec<Value>| bindings[0]["members"].clone();
+    assert_eq!(
+        members(bindings_of(&gcp, 3, "robot-1").await),
+        json!([format!("deleted:{member}?uid={unique}")])
+    );
+    let (status, restored) = gcp
+        .ask("POST", &format!("{accounts}/{unique}:undelete"), json!({}))
+        .await;
+    assert_eq!(status, 200, "{restored}");
+    assert_eq!(
+        members(bindings_of(&gcp, 3, "robot-1").await),
+        json!([member])
+    );
+    gcp.ask("DELETE", &format!("{accounts}/{email}"), Value::Null)
+        .await;
+    pass(&gcp, 1).await;
+    let (status, second) = gcp
+        .ask("POST", accounts, json!({ "accountId": "robot-1" }))
+        .await;
+    assert_eq!(status, 200, "{second}");
+    assert_ne!(second["uniqueId"], first["uniqueId"]);
+    assert!(
+        bindings_of(&gcp, 3, "\"serviceAccount:robot-1")
+            .await
+            .is_empty()
+    );
+    gcp.refused(
+        "POST",
+        &format!("{accounts}/{unique}:undelete"),
+        json!({}),
+        expect!["400 FAILED_PRECONDITION A service account with the email robot-1@paymesh-hub.iam.gserviceaccount.com already exists."],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_without_their_role_and_pulls_without_theirs_show() {
+    let gcp = Gcp::start().await;
+    let accounts = "/v1/projects/paymesh-hub/serviceAccounts";
+    gcp.ask("POST", accounts, json!({ "accountId": "nodes-1" }))
+        .await;
+    pass(&gcp, 10).await;
+    let email = "nodes-1@paymesh-hub.iam.gserviceaccount.com";
+    let nodes = json!([{ "name": "system", "initialNodeCount": 1,
+        "config": { "machineType": "n2-standard-4", "serviceAccount": email } }]);
+    gcp.done(
+        "POST",
+        &format!("{REGION}/clusters"),
+        pay(&json!({ "nodePools": nodes })),
+    )
+    .await;
+    assert_eq!(
+        gcp.read(PAY).await["conditions"][0]["code"],
+        "NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS"
+    );
+    let member = format!("serviceAccount:{email}");
+    bind(
+        &gcp,
+        json!({ "role": "roles/container.defaultNodeServiceAccount", "members": [member] }),
+    )
+    .await;
+    pass(&gcp, 60).await;
+    assert_eq!(gcp.read(PAY).await.get("conditions"), None);
+
+    let images = format!("{REGION}/repositories/images");
+    let mut policy = gcp
+        .read(&format!(
+            "{images}:getIamPolicy?options.requestedPolicyVersion=3"
+        ))
+        .await;
+    policy["bindings"] = json!([{ "role": "roles/artifactregistry.reader", "members": [member] }]);
+    let body = json!({ "policy": policy });
+    let path = format!("{images}:setIamPolicy");
+    let (status, set) = gcp.ask("POST", &path, body.clone()).await;
+    assert_eq!((status, &set["bindings"]), (200, &policy["bindings"]));
+    gcp.refused("POST", &path, body, expect!["409 ABORTED There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."]).await;
+    gcp.refused(
+        "GET",
+        &format!("{REGION}/repositories/none:getIamPolicy"),
+        Value::Null,
+        expect!["404 NOT_FOUND Requested entity was not found."],
+    )
+    .await;
+}

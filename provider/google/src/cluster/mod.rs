@@ -9,6 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use object::Cluster;
+use paymesh_engine::ObjectId;
 
 use crate::{ClusterName, Minor, pool::PoolWant};
 
@@ -42,6 +43,8 @@ pub struct ClusterWant {
     pub maintenance: Option<Maintenance>,
     /// The node pools that are made together with a new cluster.
     pub pools: Vec<PoolWant>,
+    /// Objects that must exist first: the account of its nodes and that account's roles.
+    pub needs: Vec<ObjectId>,
 }
 
 /// A release channel.

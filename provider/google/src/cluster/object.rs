@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::{ClusterWant, body, settings::settings};
 use crate::{
-    ClusterName, Google, Minor, POOL_LAG_MAX,
+    ClusterName, Google, Minor, POOL_LAG_MAX, access,
+    client::Api,
     json::agrees,
     operation::ContainerOperation,
     pool::NodePool,
@@ -193,7 +194,7 @@ impl Cluster {
         let at = |fault: Fault| fault.at("network.subnet_id");
         let subnetwork = self
             .google
-            .read_compute(&self.id(), path)
+            .read(Api::Compute, &self.id(), path)
             .await
             .map_err(at)?
             .ok_or_else(|| {
@@ -227,6 +228,10 @@ impl Object for Cluster {
         Self::id_of(&self.want.name)
     }
 
+    fn needs(&self) -> Vec<ObjectId> {
+        self.want.needs.clone()
+    }
+
     fn locks(&self) -> Vec<LockKey> {
         vec![LockKey::new(self.want.name.to_string())]
     }
@@ -238,7 +243,7 @@ impl Object for Cluster {
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         let read = self
             .google
-            .read_container(&self.id(), &self.want.name.to_string())
+            .read(Api::Container, &self.id(), &self.want.name.to_string())
             .await?;
         Ok(read.map_or(Observation::Absent, |cluster| {
             Observation::Present(seen(cx, cluster))
@@ -279,7 +284,8 @@ impl Object for Cluster {
             let operation = self
                 .google
                 .write_container(&self.id(), Method::POST, &path, Some(body))
-                .await?;
+                .await
+                .map_err(access::unknown_yet)?;
             return ContainerOperation::started(
                 &self.google,
                 self.id(),

@@ -100,6 +100,7 @@ fn want() -> ClusterWant {
         control_plane_cidr: None,
         maintenance: None,
         pools: vec![pool()],
+        needs: Vec::new(),
     }
 }
 

@@ -41,7 +41,8 @@ pub struct PoolWant {
     pub unavailable_max: u32,
     /// Whether Google upgrades its nodes.
     pub auto_upgrade: bool,
-    /// The service account of its nodes; `None` is the project's default.
+    /// The service account of its nodes; `None` is the project's default. A pool keeps the one it
+    /// was made with.
     pub service_account: Option<String>,
 }
 

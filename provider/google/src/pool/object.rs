@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::{PoolWant, Size, body};
 use crate::{
-    Google, Minor, NodePoolName,
+    Google, Minor, NodePoolName, access,
+    client::Api,
     cluster::Cluster,
     json::agrees,
     operation::ContainerOperation,
@@ -83,7 +84,7 @@ impl NodePool {
         let reads = urls.filter_map(Value::as_str).map(|url| async move {
             let path = url.split_once("/projects/").map_or(url, |(_, rest)| rest);
             let path = format!("projects/{path}");
-            let group = self.google.read_compute(&self.id(), &path).await?;
+            let group = self.google.read(Api::Compute, &self.id(), &path).await?;
             Ok::<Value, Fault>(group.map_or(Value::Null, |group| group["targetSize"].clone()))
         });
         Ok(Value::Array(futures::future::try_join_all(reads).await?))
@@ -206,7 +207,7 @@ impl Object for NodePool {
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         let Some(mut pool) = self
             .google
-            .read_container(&self.id(), &self.name.to_string())
+            .read(Api::Container, &self.id(), &self.name.to_string())
             .await?
         else {
             return Ok(Observation::Absent);
@@ -247,7 +248,8 @@ impl Object for NodePool {
             let operation = self
                 .google
                 .write_container(&self.id(), Method::POST, &path, Some(body))
-                .await?;
+                .await
+                .map_err(access::unknown_yet)?;
             let place = &self.name.cluster.place;
             return ContainerOperation::started(&self.google, self.id(), place, &operation);
         };
@@ -288,9 +290,6 @@ fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<String> {
     fixed("disk type", "diskType", json!(want.disk.kind));
     fixed("disk size", "diskSizeGb", json!(want.disk.size_gb));
     fixed("spot", "spot", json!(want.spot));
-    if let Some(account) = &want.service_account {
-        fixed("service account", "serviceAccount", json!(account));
-    }
     let pods_max = pool.pointer("/maxPodsConstraint/maxPodsPerNode");
     if pods_max.is_some() && !agrees(&json!(want.pods_max), pods_max) {
         reasons.push(format!(

@@ -1,5 +1,6 @@
 //! A cluster on GKE: which objects it consists of, and what it looks like when seen.
 
+mod access;
 mod body;
 mod want;
 
@@ -57,6 +58,8 @@ pub(super) fn graph(
         }
     };
     let choices = choice::choose(spec, prior);
+    let mut graph = Graph::new();
+    let (account, needs) = access::add(session, spec, prior, &name, &google, &mut graph);
     let pools: Vec<_> = spec
         .node_pools
         .keys()
@@ -67,11 +70,12 @@ pub(super) fn graph(
                 &choices[key],
                 prior,
                 name.pool(&choices[key].cloud_name),
+                account.clone(),
             )
         })
         .collect();
-    let mut graph = Graph::new();
-    let want = want::cluster(session, spec, prior, name.clone(), pools.clone());
+    let mut want = want::cluster(session, spec, prior, name.clone(), pools.clone());
+    want.needs = needs;
     graph.principal(Cluster::new(google.clone(), want));
     let made: Vec<_> = pools
         .into_iter()
@@ -145,7 +149,10 @@ pub(super) async fn find(
 ) -> Option<ClusterSpec> {
     let google = connect(session, found)?;
     let (detail, next) = match google.cluster(name).await {
-        Ok(Some(body)) => return Some(body::described(name, &body)),
+        Ok(Some(body)) => {
+            let own = access::own_account(session, None, name).email();
+            return Some(body::described(name, &body, &own));
+        }
         Ok(None) => (
             format!("{name} does not exist, or this identity may not see it"),
             "list the clusters with: gcloud container clusters list",

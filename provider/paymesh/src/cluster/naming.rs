@@ -1,4 +1,4 @@
-//! Cloud names of pools.
+//! Cloud names of pools and of the accounts of their nodes.
 //!
 //! The cloud name of a new pool is its key cut short plus three characters of a hash of the key
 //! and the pool's immutable fields. A change of an immutable field therefore gives the pool
@@ -50,6 +50,19 @@ pub struct Immutable<'a> {
     pub max_pods: u32,
 }
 
+/// The name of the service account of a GKE cluster's nodes: 6 to 30 lower-case letters, digits
+/// and hyphens, unique in the project. `path` is the cluster's full name, which tells clusters of
+/// one name in two regions apart.
+pub fn account_name(owner: &str, cluster: &str, path: &str) -> String {
+    const HASH_LENGTH: usize = 8;
+    const START: &str = "pm-";
+    let room = 30 - START.len() - 1 - HASH_LENGTH;
+    let short: String = cluster.chars().take(room).collect();
+    let digest = Sha256::digest(format!("account/1\n{owner}\n{path}").as_bytes());
+    let hash = spell(&digest[..HASH_LENGTH]);
+    format!("{START}{}-{hash}", short.trim_end_matches('-'))
+}
+
 /// The cloud name of the pool `key` with these immutable fields.
 pub fn pool_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> String {
     let room = rule.longest - HASH_LENGTH - rule.joint.len();
@@ -63,7 +76,6 @@ pub fn pool_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> String
 }
 
 fn hash(key: &str, immutable: &Immutable<'_>) -> String {
-    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut zones = immutable.zones.to_vec();
     zones.sort_unstable();
     let words = format!(
@@ -75,8 +87,13 @@ fn hash(key: &str, immutable: &Immutable<'_>) -> String {
         immutable.spot,
         immutable.max_pods,
     );
-    let digest = Sha256::digest(words.as_bytes());
-    digest[..HASH_LENGTH]
+    spell(&Sha256::digest(words.as_bytes())[..HASH_LENGTH])
+}
+
+/// Bytes as lower-case letters and digits.
+fn spell(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    bytes
         .iter()
         .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
         .collect()
@@ -104,6 +121,13 @@ mod tests {
         expect_test::expect!["systemesw"].assert_eq(&name(AKS, "system"));
         expect_test::expect!["averylong4qo"].assert_eq(&name(AKS, "averylongkey"));
         expect_test::expect!["card-payments-qss"].assert_eq(&name(GKE, "card-payments"));
+    }
+
+    #[test]
+    fn an_account_has_at_most_thirty_letters() {
+        let name = |cluster: &str| account_name("payments/prod", cluster, "projects/p/…");
+        expect_test::expect!["pm-pay-f755nw7d"].assert_eq(&name("pay"));
+        expect_test::expect!["pm-payments-prod-main-f755nw7d"].assert_eq(&name("payments-prod-main-europe"));
     }
 
     #[test]

@@ -19,7 +19,6 @@ pub(super) fn review(
 ) {
     names(spec, prior, found);
     identities(spec, found);
-    not_on_google(spec, found);
     neighbours::check(session, spec, found);
     if let Some(prior) = prior {
         version(spec, prior, found);
@@ -66,30 +65,6 @@ fn identities(spec: &ClusterSpec, found: &mut Findings) {
                 "remove deployer_admin, and name the deployer's group in admins",
             ],
         );
-    }
-}
-
-/// What GKE clusters accept and nothing applies yet is refused, not forgotten in silence.
-fn not_on_google(spec: &ClusterSpec, found: &mut Findings) {
-    if spec.on_azure() {
-        return;
-    }
-    for (name, is_empty) in [
-        ("admins", spec.admins.is_empty()),
-        ("registries", spec.registries.is_empty()),
-    ] {
-        if !is_empty {
-            refuse(
-                found,
-                at(name),
-                118,
-                [
-                    "Not applied on GKE yet",
-                    &format!("{name} is set, and this version assigns no roles on Google Cloud"),
-                    &format!("remove {name}, and bind the roles in the project's IAM policy"),
-                ],
-            );
-        }
     }
 }
 

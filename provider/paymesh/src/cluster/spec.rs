@@ -37,11 +37,13 @@ pub struct ClusterSpec {
     /// GKE settings; exactly one of `azure` and `google`.
     #[attr(one_of = "cloud", replace)]
     pub google: Option<GoogleCluster>,
-    /// Who administers the cluster.
+    /// Who administers the cluster. On GKE each gets the role `roles/container.admin`, on the
+    /// condition that it counts for this cluster alone.
     #[attr(default = Vec::new())]
     pub admins: Vec<Admin>,
     /// Whether the identity that creates the cluster administers it too. Left out, it does, except
-    /// with existing identities.
+    /// with existing identities. On GKE it always does: the role that creates clusters
+    /// administers them.
     pub deployer_admin: Option<bool>,
     /// Registries, by the cloud's own ids, from which the nodes may pull images.
     #[attr(default = Vec::new())]
@@ -183,7 +185,9 @@ pub struct GoogleCluster {
     /// Project; left out, the provider's.
     #[attr(replace)]
     pub project: Option<String>,
-    /// E-mail address of an existing service account of the nodes. With it, no role is assigned.
+    /// E-mail address of an existing service account of the nodes, or `default` for the project's
+    /// own. With it, no role is assigned to the nodes. Left out, the cluster gets an account of its
+    /// own with the role `roles/container.defaultNodeServiceAccount`.
     #[attr(replace)]
     pub node_service_account: Option<String>,
     /// Addresses of the control plane, a /28.

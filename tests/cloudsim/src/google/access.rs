@@ -1,23 +1,14 @@
-//! Who asks, and what they may do: tokens, roles, policies.
+//! Who asks, and what they may do: tokens and roles.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    iam,
-    json::{sorted, text},
-    jwt,
-    names::{fingerprint, project_number, secret_hash},
-    project::PROJECTS,
-    refusal::Refusal,
+    iam, json::text, jwt, names::secret_hash, policy, project::PROJECTS, refusal::Refusal,
 };
-use crate::core::{Call, Millis, World};
+use crate::core::{Call, World};
 
-/// The table of policies, by full resource name.
-const POLICIES: &str = "google.policies";
-/// How long a new policy takes to count, in milliseconds.
-const PROPAGATION: Millis = 7000;
 /// The table of tokens, by hash.
 pub(crate) const TOKENS: &str = "google.tokens";
 
@@ -98,6 +89,7 @@ const ROLES: &[(&str, &[&str])] = &[
         &[
             "iam.serviceAccounts.create",
             "iam.serviceAccounts.delete",
+            "iam.serviceAccounts.undelete",
             "iam.serviceAccounts.get",
             "iam.serviceAccounts.list",
             "iam.serviceAccounts.update",
@@ -128,6 +120,25 @@ const ROLES: &[(&str, &[&str])] = &[
             "iam.serviceAccountKeys.list",
         ],
     ),
+    // What nodes need, and no more.
+    (
+        "roles/container.defaultNodeServiceAccount",
+        &[
+            "autoscaling.sites.writeMetrics",
+            "logging.logEntries.create",
+            "monitoring.metricDescriptors.create",
+            "monitoring.timeSeries.create",
+        ],
+    ),
+    (
+        "roles/artifactregistry.reader",
+        &[
+            "artifactregistry.repositories.get",
+            "artifactregistry.repositories.list",
+            "artifactregistry.repositories.downloadArtifacts",
+        ],
+    ),
+    ("roles/artifactregistry.admin", &["artifactregistry.*"]),
     (
         "roles/cloudkms.viewer",
         &["cloudkms.*.get", "cloudkms.*.list"],
@@ -139,7 +150,8 @@ const ROLES: &[(&str, &[&str])] = &[
 ];
 
 /// Roles of the platform engineer whose credentials the simulator hands out.
-const ENGINEER: [&str; 9] = [
+pub(crate) const ENGINEER: [&str; 10] = [
+    "roles/artifactregistry.admin",
     "roles/container.admin",
     "roles/compute.viewer",
     "roles/iam.serviceAccountAdmin",
@@ -161,7 +173,14 @@ pub(crate) const AUDITOR_MEMBER: &str = "user:auditor@paymesh.example";
 pub(crate) struct Caller {
     /// As policies name them.
     pub(crate) member: String,
-    roles: BTreeMap<String, Vec<String>>,
+    grants: BTreeMap<String, Vec<Grant>>,
+}
+
+/// A role that someone holds in a project, and on what.
+#[derive(Clone, Debug)]
+struct Grant {
+    role: String,
+    condition: Option<String>,
 }
 
 impl Caller {
@@ -195,43 +214,50 @@ impl Caller {
 
     /// `member`, with the roles that policies give them now.
     pub(crate) fn new(world: &World, member: &str) -> Self {
-        let mut roles = BTreeMap::new();
+        let mut grants = BTreeMap::new();
         for project in PROJECTS {
-            let bindings = effective(world, &format!("projects/{project}"));
+            let bindings = policy::effective(world, &format!("projects/{project}"));
             let held = bindings
                 .as_array()
                 .into_iter()
                 .flatten()
-                .filter(|binding| {
-                    binding["members"]
-                        .as_array()
-                        .is_some_and(|members| members.iter().any(|one| one == member))
+                .filter(|binding| names(binding, member))
+                .map(|binding| Grant {
+                    role: text(binding, "/role").to_owned(),
+                    condition: binding
+                        .pointer("/condition/expression")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
                 })
-                .map(|binding| text(binding, "/role").to_owned())
                 .collect();
-            roles.insert(project.to_owned(), held);
+            grants.insert(project.to_owned(), held);
         }
         Self {
             member: member.into(),
-            roles,
+            grants,
         }
     }
 
-    /// Whether the caller holds `permission` in `project`.
-    pub(crate) fn may(&self, permission: &str, project: &str) -> bool {
-        self.roles.get(project).into_iter().flatten().any(|role| {
-            ROLES
-                .iter()
-                .filter(|(name, _)| name == role)
-                .flat_map(|(_, patterns)| *patterns)
-                .any(|pattern| covers(pattern, permission))
+    /// Whether the caller holds `permission` on `resource` (`projects/…`).
+    pub(crate) fn may(&self, permission: &str, resource: &str) -> bool {
+        let project = resource.split('/').nth(1).unwrap_or_default();
+        self.grants.get(project).into_iter().flatten().any(|grant| {
+            let counts = grant
+                .condition
+                .as_deref()
+                .is_none_or(|expression| policy::holds(expression, resource));
+            counts
+                && ROLES
+                    .iter()
+                    .filter(|(name, _)| name == &grant.role)
+                    .flat_map(|(_, patterns)| *patterns)
+                    .any(|pattern| covers(pattern, permission))
         })
     }
 
     /// Refuses a caller without `permission` on `resource` (`projects/…`).
     pub(crate) fn needs(&self, permission: &str, resource: &str) -> Result<(), Refusal> {
-        let project = resource.split('/').nth(1).unwrap_or_default();
-        if self.may(permission, project) {
+        if self.may(permission, resource) {
             Ok(())
         } else {
             Err(Refusal::denied(permission, resource))
@@ -250,14 +276,12 @@ impl Caller {
                 "Service account \"{account}\" does not exist."
             )));
         }
-        let own = effective(world, &iam::resource_of(account));
+        let own = policy::effective(world, &iam::resource_of(account));
         let on_account = own.as_array().into_iter().flatten().any(|binding| {
-            binding["role"] == "roles/iam.serviceAccountUser"
-                && binding["members"]
-                    .as_array()
-                    .is_some_and(|members| members.iter().any(|one| *one == self.member))
+            binding["role"] == "roles/iam.serviceAccountUser" && names(binding, &self.member)
         });
-        if on_account || self.may("iam.serviceAccounts.actAs", project) {
+        let project = format!("projects/{project}");
+        if on_account || self.may("iam.serviceAccounts.actAs", &project) {
             return Ok(());
         }
         let shown = if account.ends_with("-compute@developer.gserviceaccount.com") {
@@ -272,133 +296,18 @@ impl Caller {
     }
 }
 
+/// Whether `binding` is given to `member`.
+fn names(binding: &Value, member: &str) -> bool {
+    binding["members"]
+        .as_array()
+        .is_some_and(|members| members.iter().any(|one| one == member))
+}
+
 fn covers(pattern: &str, permission: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == permission,
         Some((before, after)) => permission.starts_with(before) && permission.ends_with(after),
     }
-}
-
-/// Makes the policies that projects start with.
-pub(crate) fn seed(world: &mut World) {
-    for project in PROJECTS {
-        let resource = format!("projects/{project}");
-        if world.store.find(POLICIES, &resource).is_some() {
-            continue;
-        }
-        let number = project_number(project);
-        let mut bindings: Vec<Value> = ENGINEER
-            .iter()
-            .map(|role| json!({ "role": role, "members": [ENGINEER_MEMBER, format!("serviceAccount:{}", jwt::ACCOUNT)] }))
-            .collect();
-        bindings.push(json!({
-            "role": "roles/container.serviceAgent",
-            "members": [format!("serviceAccount:service-{number}@container-engine-robot.iam.gserviceaccount.com")],
-        }));
-        bindings.push(json!({ "role": "roles/viewer", "members": [AUDITOR_MEMBER] }));
-        bindings.push(json!({ "role": "roles/owner", "members": ["user:owner@paymesh.example"] }));
-        world.store.put(
-            POLICIES,
-            &resource,
-            json!({ "version": 1, "bindings": bindings }),
-        );
-    }
-}
-
-/// The policy of a resource, with its etag.
-pub(crate) fn policy(world: &World, resource: &str) -> Value {
-    let mut policy = world
-        .store
-        .find(POLICIES, resource)
-        .cloned()
-        .unwrap_or_else(|| json!({ "version": 1 }));
-    for inner in ["before", "since"] {
-        super::json::set(&mut policy, inner, Value::Null);
-    }
-    policy["etag"] = json!(etag(&policy));
-    policy
-}
-
-/// The bindings in force: a new policy counts only after some seconds.
-fn effective(world: &World, resource: &str) -> Value {
-    let Some(stored) = world.store.find(POLICIES, resource) else {
-        return Value::Null;
-    };
-    let fresh = stored["since"]
-        .as_i64()
-        .is_some_and(|since| world.clock.now() - since < PROPAGATION);
-    stored[if fresh { "before" } else { "bindings" }].clone()
-}
-
-fn etag(policy: &Value) -> String {
-    let mut content = policy.clone();
-    super::json::set(&mut content, "etag", Value::Null);
-    format!("Bw{}=", &fingerprint(&sorted(&content).to_string())[..9])
-}
-
-/// Replaces the policy of a resource, if the etag (when given) is the current one.
-pub(crate) fn set_policy(
-    world: &mut World,
-    resource: &str,
-    wanted: &Value,
-) -> Result<Value, Refusal> {
-    let current = policy(world, resource);
-    let given = text(wanted, "/etag");
-    if !given.is_empty() && given != text(&current, "/etag") {
-        return Err(Refusal::aborted(
-            "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
-        ));
-    }
-    let bindings = wanted["bindings"].as_array().cloned().unwrap_or_default();
-    for binding in &bindings {
-        for member in binding["members"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            check_member(world, member)?;
-        }
-    }
-    let before = effective(world, resource);
-    let since = world.clock.now();
-    world.store.put(
-        POLICIES,
-        resource,
-        json!({ "version": 1, "bindings": bindings, "before": before, "since": since }),
-    );
-    Ok(policy(world, resource))
-}
-
-fn check_member(world: &World, member: &str) -> Result<(), Refusal> {
-    let kinds = [
-        "user:",
-        "group:",
-        "serviceAccount:",
-        "domain:",
-        "principal:",
-        "principalSet:",
-        "deleted:",
-    ];
-    if !kinds.iter().any(|kind| member.starts_with(kind)) {
-        return Err(Refusal::invalid(format!("Invalid member: {member}")));
-    }
-    let account = member.strip_prefix("serviceAccount:").unwrap_or_default();
-    if PROJECTS
-        .iter()
-        .any(|project| account.ends_with(&format!("@{project}.iam.gserviceaccount.com")))
-        && !iam::known(world, account)
-    {
-        return Err(Refusal::invalid(format!(
-            "Service account {account} does not exist."
-        )));
-    }
-    Ok(())
-}
-
-/// Forgets the policy of a resource that is gone.
-pub(crate) fn forget_policy(world: &mut World, resource: &str) {
-    world.store.remove(POLICIES, resource);
 }
 
 #[cfg(test)]

@@ -3,17 +3,26 @@
 use serde_json::{Value, json};
 
 use super::{
-    access::{self, Caller},
+    access::Caller,
     json::{set, text},
     jwt,
     names::{draw, fingerprint, project_number},
+    policy,
     project::PROJECTS,
     refusal::Refusal,
     token,
 };
-use crate::core::{World, clock};
+use crate::core::{Millis, World, clock};
 
 const ACCOUNTS: &str = "google.accounts";
+/// Deleted accounts, by unique id.
+const GONE: &str = "google.accounts.gone";
+/// How long a deleted account can be taken back.
+const KEPT: Millis = 30 * 24 * 3600 * 1000;
+/// How long a new account is not shown, in milliseconds.
+const UNSEEN: Millis = 2000;
+/// How long other services do not know a new account, in milliseconds.
+const UNKNOWN: Millis = 5000;
 
 /// The full name of an account.
 pub(crate) fn resource_of(email: &str) -> String {
@@ -32,12 +41,13 @@ pub(crate) fn exists(world: &World, email: &str) -> bool {
 
 /// Whether other services know the account already: a new one takes some seconds.
 pub(crate) fn known(world: &World, email: &str) -> bool {
-    let fresh = |account: &Value| {
-        account["made"]
-            .as_i64()
-            .is_some_and(|made| world.clock.now() - made < 5000)
-    };
-    exists(world, email) && !world.store.find(ACCOUNTS, email).is_some_and(fresh)
+    let account = world.store.find(ACCOUNTS, email);
+    exists(world, email) && !account.is_some_and(|account| is_younger(world, account, UNKNOWN))
+}
+
+fn is_younger(world: &World, account: &Value, age: Millis) -> bool {
+    let made = account["made"].as_i64();
+    made.is_some_and(|made| world.clock.now() - made < age)
 }
 
 /// An account without what only the simulator knows.
@@ -72,6 +82,7 @@ pub(crate) fn answer(
                 .list(ACCOUNTS)
                 .map(|(_, account)| account)
                 .filter(of_project)
+                .filter(|account| !is_younger(world, account, UNSEEN))
                 .map(shown)
                 .collect();
             Ok(if accounts.is_empty() {
@@ -86,7 +97,11 @@ pub(crate) fn answer(
         }
         ("GET", [email], "") => {
             caller.needs("iam.serviceAccounts.get", &resource)?;
-            find(world, project, email).map(|account| shown(&account))
+            let account = find(world, project, email)?;
+            if is_younger(world, &account, UNSEEN) {
+                return Err(no_account(project, email));
+            }
+            Ok(shown(&account))
         }
         ("PATCH", [email], "") => {
             caller.needs("iam.serviceAccounts.update", &resource)?;
@@ -103,10 +118,12 @@ pub(crate) fn answer(
         ("DELETE", [email], "") => {
             caller.needs("iam.serviceAccounts.delete", &resource)?;
             let account = find(world, project, email)?;
-            let email = text(&account, "/email").to_owned();
-            world.store.remove(ACCOUNTS, &email);
-            access::forget_policy(world, &resource_of(&email));
+            delete(world, account);
             Ok(json!({}))
+        }
+        ("POST", [unique_id], "undelete") => {
+            caller.needs("iam.serviceAccounts.undelete", &resource)?;
+            undelete(world, project, unique_id)
         }
         ("POST", [email], "generateAccessToken") => {
             let account = find(world, project, email)?;
@@ -129,15 +146,17 @@ pub(crate) fn answer(
         ("POST" | "GET", [email], "getIamPolicy") => {
             caller.needs("iam.serviceAccounts.getIamPolicy", &resource)?;
             let account = find(world, project, email)?;
-            Ok(access::policy(
+            let version = body["options"]["requestedPolicyVersion"].as_u64();
+            Ok(policy::policy(
                 world,
                 &resource_of(text(&account, "/email")),
+                version.unwrap_or_default(),
             ))
         }
         ("POST", [email], "setIamPolicy") => {
             caller.needs("iam.serviceAccounts.setIamPolicy", &resource)?;
             let account = find(world, project, email)?;
-            access::set_policy(
+            policy::set_policy(
                 world,
                 &resource_of(text(&account, "/email")),
                 &body["policy"],
@@ -196,6 +215,59 @@ fn create(world: &mut World, project: &str, body: &Value) -> Result<Value, Refus
     Ok(account)
 }
 
+/// Deletes an account. Its bindings stay behind, and a new account of the same name does not
+/// get them (IAM documentation, "Delete and undelete service accounts", read 2026-11).
+fn delete(world: &mut World, account: Value) {
+    let (email, unique) = (
+        text(&account, "/email").to_owned(),
+        text(&account, "/uniqueId").to_owned(),
+    );
+    world.store.remove(ACCOUNTS, &email);
+    policy::forget(world, &resource_of(&email));
+    let [before, after] = members(&email, &unique);
+    policy::rename_member(world, &before, &after);
+    let mut gone = account;
+    gone["deleted"] = json!(world.clock.now());
+    world.store.put(GONE, &unique, gone);
+}
+
+/// An account as policies name it while it exists, and after its deletion.
+fn members(email: &str, unique: &str) -> [String; 2] {
+    [
+        format!("serviceAccount:{email}"),
+        format!("deleted:serviceAccount:{email}?uid={unique}"),
+    ]
+}
+
+fn undelete(world: &mut World, project: &str, unique: &str) -> Result<Value, Refusal> {
+    let now = world.clock.now();
+    let gone = world.store.find(GONE, unique).cloned();
+    let Some(mut account) = gone.filter(|gone| {
+        let deleted = gone["deleted"].as_i64().unwrap_or_default();
+        gone["projectId"] == project && now - deleted < KEPT
+    }) else {
+        return Err(no_account(project, unique));
+    };
+    let email = text(&account, "/email").to_owned();
+    if exists(world, &email) {
+        return Err(Refusal::precondition(format!(
+            "A service account with the email {email} already exists."
+        )));
+    }
+    world.store.remove(GONE, unique);
+    set(&mut account, "deleted", Value::Null);
+    let [after, before] = members(&email, unique);
+    policy::rename_member(world, &before, &after);
+    world.store.put(ACCOUNTS, &email, account.clone());
+    Ok(json!({ "restoredAccount": shown(&account) }))
+}
+
+fn no_account(project: &str, name: &str) -> Refusal {
+    Refusal::no_such(format!(
+        "Service account projects/{project}/serviceAccounts/{name} does not exist."
+    ))
+}
+
 fn find(world: &World, project: &str, account_name: &str) -> Result<Value, Refusal> {
     let mut of_project = world
         .store
@@ -216,9 +288,7 @@ fn find(world: &World, project: &str, account_name: &str) -> Result<Value, Refus
             "displayName": "Compute Engine default service account",
         }));
     }
-    Err(Refusal::no_such(format!(
-        "Service account projects/{project}/serviceAccounts/{account_name} does not exist."
-    )))
+    Err(no_account(project, account_name))
 }
 
 /// Every live account.

@@ -1,5 +1,5 @@
 //! Google Cloud, as far as clusters touch it: tokens, container v1, compute v1 (read only),
-//! resource manager, service accounts, keys by id.
+//! resource manager, service accounts and policies, registries and keys by id.
 //!
 //! Every API answers under its real path on one address, as if the host names were gone.
 
@@ -13,8 +13,10 @@ mod jwt;
 mod keys;
 mod names;
 mod network;
+mod policy;
 mod project;
 mod refusal;
+mod registry;
 mod schema;
 mod token;
 
@@ -38,7 +40,7 @@ impl Api for Google {
     }
 
     fn seed(&self, world: &mut World) -> Result<Map<String, Value>, String> {
-        access::seed(world);
+        policy::seed(world);
         let mut lines = token::seed(world)?;
         lines.insert("google_projects".into(), json!(project::PROJECTS));
         Ok(lines)
@@ -123,6 +125,29 @@ fn route(world: &mut World, call: &Call) -> Result<Value, Refusal> {
             "keyRings",
             rest @ ..,
         ] if method == "GET" => keys::answer(&caller, &project::resolve(named)?, location, rest),
+        [
+            "v1",
+            "projects",
+            named,
+            "locations",
+            location,
+            "repositories",
+            name,
+        ] => {
+            let version = call.query("options.requestedPolicyVersion");
+            let request = registry::Request {
+                method,
+                project: &project::resolve(named)?,
+                location,
+                name,
+                verb,
+                policy_version: version
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or_default(),
+                body,
+            };
+            registry::answer(world, &caller, &request)
+        }
         [
             "v1" | "v1beta1",
             "projects",

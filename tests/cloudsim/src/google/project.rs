@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    access::{self, Caller},
-    names::project_number,
-    refusal::Refusal,
-};
+use super::{access::Caller, names::project_number, policy, refusal::Refusal};
 use crate::core::World;
 
 /// The projects of this cloud.
@@ -59,7 +55,7 @@ pub(crate) fn answer(
                 .filter(|permission| {
                     permission
                         .as_str()
-                        .is_some_and(|permission| caller.may(permission, project))
+                        .is_some_and(|permission| caller.may(permission, &resource))
                 })
                 .collect();
             Ok(if held.is_empty() {
@@ -70,11 +66,16 @@ pub(crate) fn answer(
         }
         ("POST", "getIamPolicy") => {
             caller.needs("resourcemanager.projects.getIamPolicy", &resource)?;
-            Ok(access::policy(world, &resource))
+            let version = body["options"]["requestedPolicyVersion"].as_u64();
+            Ok(policy::policy(
+                world,
+                &resource,
+                version.unwrap_or_default(),
+            ))
         }
         ("POST", "setIamPolicy") => {
             caller.needs("resourcemanager.projects.setIamPolicy", &resource)?;
-            access::set_policy(world, &resource, &body["policy"])
+            policy::set_policy(world, &resource, &body["policy"])
         }
         _ => Err(Refusal::no_such("Method not found.")),
     }
@@ -108,6 +109,7 @@ fn shape(version: &str, project: &str) -> Value {
 pub(crate) fn service(caller: &Caller, project: &str, service: &str) -> Result<Value, Refusal> {
     caller.needs("serviceusage.services.get", &format!("projects/{project}"))?;
     let on = [
+        "artifactregistry",
         "cloudkms",
         "cloudresourcemanager",
         "compute",

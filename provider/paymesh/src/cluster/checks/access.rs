@@ -15,6 +15,7 @@ const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     admins(draft, cloud, found);
     identities(draft, found);
+    deployer(draft, cloud, found);
     registries(draft, cloud, found);
     reach(draft, cloud, found);
 }
@@ -144,6 +145,7 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
     }
     if let Some(google) = draft.google.known()
         && let Some(email) = google.node_service_account.known()
+        && email != "default"
         && !email.ends_with(".gserviceaccount.com")
     {
         refuse(
@@ -153,7 +155,22 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
             [
                 "Not a service account",
                 &format!("{email:?} does not end in .gserviceaccount.com"),
-                "write the e-mail address of the service account",
+                "write the e-mail address of the service account, or \"default\" for the project's own",
+            ],
+        );
+    }
+}
+
+fn deployer(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
+    if cloud == Some(Cloud::Google) && draft.deployer_admin.is(false) {
+        refuse(
+            found,
+            at("deployer_admin"),
+            79,
+            [
+                "GKE cannot keep the deployer out",
+                "deployer_admin is false, and who may create GKE clusters in a project administers them by that same role",
+                "remove deployer_admin, and limit the deployer's role in the project's IAM policy",
             ],
         );
     }

@@ -89,8 +89,9 @@ pub(super) fn drifted(spelling: &ClusterSpec, prior: &ClusterStatus, body: &Valu
     spec
 }
 
-/// The configuration that describes the cluster.
-pub(super) fn described(name: &ClusterName, body: &Value) -> ClusterSpec {
+/// The configuration that describes the cluster; `own` is the account that it would have of its
+/// own.
+pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterSpec {
     let runs = text(body, "/currentMasterVersion").unwrap_or_default();
     let labels = body["resourceLabels"]
         .as_object()
@@ -129,7 +130,7 @@ pub(super) fn described(name: &ClusterName, body: &Value) -> ClusterSpec {
         google: Some(GoogleCluster {
             project: Some(name.place.project.clone()),
             node_service_account: text(body, "/nodePools/0/config/serviceAccount")
-                .filter(|account| account != "default"),
+                .filter(|account| account != own),
             control_plane_cidr: text(body, "/privateClusterConfig/masterIpv4CidrBlock"),
         }),
         admins: Vec::new(),

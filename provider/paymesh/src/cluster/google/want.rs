@@ -73,6 +73,7 @@ pub(super) fn cluster(
         control_plane_cidr: own.control_plane_cidr,
         maintenance: spec.maintenance.as_ref().map(maintenance),
         pools,
+        needs: Vec::new(),
     }
 }
 
@@ -149,6 +150,7 @@ pub(super) fn pool(
     choice: &PoolChoice,
     prior: Option<&Prior>,
     name: NodePoolName,
+    service_account: Option<String>,
 ) -> PoolWant {
     let pool = &spec.node_pools[key];
     let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
@@ -179,10 +181,7 @@ pub(super) fn pool(
         surge_max: pool.surge.unwrap_or(spec.profile.terms().surge_nodes),
         unavailable_max: 0,
         auto_upgrade: true,
-        service_account: spec
-            .google
-            .as_ref()
-            .and_then(|own| own.node_service_account.clone()),
+        service_account,
     }
 }
 

@@ -135,8 +135,15 @@ pub(crate) fn answer(
 }
 
 fn route_clusters(world: &mut World, caller: &Caller, request: &Request) -> Result<Value, Refusal> {
-    let project = format!("projects/{}", request.project);
-    let needs = |permission: &str| caller.needs(permission, &project);
+    // Roles may be given on one cluster alone.
+    let resource = match request.rest.as_slice() {
+        [_, cluster, ..] => format!(
+            "projects/{}/locations/{}/clusters/{cluster}",
+            request.project, request.location
+        ),
+        _ => format!("projects/{}", request.project),
+    };
+    let needs = |permission: &str| caller.needs(permission, &resource);
     match (request.method, request.rest.as_slice(), request.verb) {
         ("GET", ["clusters"], "") => {
             needs("container.clusters.list")?;

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
+        access::Caller,
         catalogue::versions,
         json::{set, sorted, text},
         names::ClusterName,
         refusal::Refusal,
     },
-    API, CLUSTERS, POOLS, cluster,
+    API, CLUSTERS, POOLS, cluster, pool,
 };
 use crate::core::{Operation, World};
 
@@ -121,11 +122,36 @@ pub(crate) fn cluster(world: &World, name: &ClusterName) -> Result<Value, Refusa
             json!([stored["sim"]["failed"]["condition"]]),
         );
     }
+    if let Some(condition) = nodes_without_role(world, name, &list) {
+        let mut conditions = shown["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.push(condition);
+        set(&mut shown, "conditions", json!(conditions));
+    }
     let fingerprint = cluster::label_fingerprint(&shown["resourceLabels"]);
     set(&mut shown, "labelFingerprint", json!(fingerprint));
     let etag = cluster::etag(&shown);
     set(&mut shown, "etag", json!(etag));
     Ok(sorted(&shown))
+}
+
+/// Nodes whose account may not write logs and metrics.
+fn nodes_without_role(world: &World, name: &ClusterName, pools: &[Value]) -> Option<Value> {
+    let project = format!("projects/{}", name.project);
+    let lacks = |account: &String| {
+        let member = format!("serviceAccount:{account}");
+        // The default account of a project is its editor.
+        !account.ends_with("-compute@developer.gserviceaccount.com")
+            && !Caller::new(world, &member).may("monitoring.timeSeries.create", &project)
+    };
+    let account = pools
+        .iter()
+        .map(|pool| pool::service_account(name, pool))
+        .find(lacks)?;
+    Some(json!({
+        "code": "NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS",
+        "canonicalCode": "PERMISSION_DENIED",
+        "message": format!("Node service account {account} is missing the role roles/container.defaultNodeServiceAccount."),
+    }))
 }
 
 fn status_of(

@@ -1,0 +1,258 @@
+//! The roles that are granted for one cluster on a project or a repository.
+//!
+//! A policy is one document that everybody writes. All grants of a cluster in it are one object:
+//! one read tells them, whoever made them and when, and one conditional write brings them to what
+//! is wanted. The etag makes a lost race visible, and the lock keeps this process from racing
+//! with itself.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use paymesh_cloud::Request;
+use paymesh_engine::{
+    Context, Difference, Fault, FaultKind, LockKey, Object, ObjectId, Observation, Ownership, Seen,
+    Sent, async_trait,
+};
+use serde_json::{Value, json};
+
+use super::account::AccountWant;
+use super::{
+    needs_role,
+    policy::{self, Grant, Sign},
+    roles, unknown_yet,
+};
+use crate::{ClusterName, Google, client::Api};
+
+/// What roles are granted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A project, by its id.
+    Project(String),
+    /// An image repository: `projects/PROJECT/locations/LOCATION/repositories/NAME`.
+    Repository(String),
+}
+
+/// The grants of a cluster on one scope.
+#[derive(Clone, Debug)]
+pub struct GrantsWant {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// On what.
+    pub scope: Scope,
+    /// The account that gets the scope's role for nodes; `None` grants it to nobody.
+    pub account: Option<AccountWant>,
+    /// Who administers the cluster: `group:payments@example.com`.
+    pub admins: Vec<String>,
+}
+
+/// The grants of a cluster on one scope, as an object of the engine.
+pub struct Grants {
+    google: Arc<Google>,
+    want: GrantsWant,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Project(project) => write!(f, "projects/{project}"),
+            Self::Repository(path) => f.write_str(path),
+        }
+    }
+}
+
+impl Scope {
+    fn api(&self) -> Api {
+        match self {
+            Self::Project(_) => Api::Projects,
+            Self::Repository(_) => Api::Artifacts,
+        }
+    }
+
+    /// The request that reads the policy, conditions included. The two services disagree on its
+    /// verb.
+    fn read(&self) -> Request {
+        let address = self.api().address(&format!("{self}:getIamPolicy"));
+        match self {
+            Self::Project(_) => {
+                let body = json!({ "options": { "requestedPolicyVersion": policy::VERSION } });
+                Request::post(address, body).reading()
+            }
+            Self::Repository(_) => Request::get(address).query(
+                "options.requestedPolicyVersion",
+                policy::VERSION.to_string(),
+            ),
+        }
+    }
+
+    /// What nodes need here.
+    fn node_role(&self) -> &'static str {
+        match self {
+            Self::Project(_) => roles::NODES,
+            Self::Repository(_) => roles::PULL,
+        }
+    }
+
+    /// What lets the deployer write the policy.
+    fn writer(&self) -> &'static str {
+        match self {
+            Self::Project(_) => "roles/resourcemanager.projectIamAdmin",
+            Self::Repository(_) => "roles/artifactregistry.admin",
+        }
+    }
+}
+
+impl GrantsWant {
+    /// The engine's name of the grants.
+    pub fn object_id(&self) -> ObjectId {
+        ObjectId::new("IAM grants", format!("{} for {}", self.scope, self.cluster))
+    }
+
+    fn grants(&self) -> BTreeSet<Grant> {
+        let nodes = self.account.iter().map(|account| Grant {
+            role: self.scope.node_role().to_owned(),
+            member: format!("serviceAccount:{}", account.email()),
+            of_cluster: false,
+        });
+        let admins = self.admins.iter().map(|member| Grant {
+            role: roles::CLUSTER_ADMIN.to_owned(),
+            member: member.clone(),
+            of_cluster: true,
+        });
+        nodes.chain(admins).collect()
+    }
+}
+
+impl Grants {
+    /// The grants that `want` describes.
+    pub fn new(google: Arc<Google>, want: GrantsWant) -> Self {
+        Self { google, want }
+    }
+
+    fn sign(&self, cx: &Context) -> Sign {
+        let account = self.want.account.as_ref().map(AccountWant::email);
+        Sign::new(&cx.mark, &self.want.cluster.to_string(), account)
+    }
+
+    async fn send(&self, request: Request) -> Result<Value, Fault> {
+        let scope = &self.want.scope;
+        let sent = self.google.send(scope.api(), &self.id(), request).await;
+        sent.map_err(|fault| needs_role(fault, scope.writer(), &scope.to_string()))
+    }
+
+    /// The policy; `None` if there is no such project or repository.
+    async fn policy(&self) -> Result<Option<Value>, Fault> {
+        match self.send(self.want.scope.read()).await {
+            Ok(policy) => Ok(Some(policy)),
+            Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Writes `wanted` in place of what is ours.
+    async fn write(&self, cx: &Context, wanted: &BTreeSet<Grant>) -> Result<Sent, Fault> {
+        let scope = &self.want.scope;
+        let Some(before) = self.policy().await? else {
+            let fault = Fault::new(
+                self.id(),
+                FaultKind::Refused,
+                format!("{scope} does not exist."),
+            );
+            return Err(fault
+                .at("registries")
+                .next("Create it first, or correct its id."));
+        };
+        let sign = self.sign(cx);
+        let ours = self.managed(policy::ours(&before, &sign), wanted.is_empty());
+        let after = policy::changed(&before, &sign, &ours, wanted);
+        let address = scope.api().address(&format!("{scope}:setIamPolicy"));
+        self.send(Request::post(address, json!({ "policy": after })))
+            .await
+            .map(|_| Sent::Done)
+            .map_err(|fault| self.blame(fault))
+    }
+
+    /// What of `ours` may be taken away: roles that somebody gave the account by hand stay as
+    /// long as the account does.
+    fn managed(&self, ours: BTreeSet<Grant>, is_end: bool) -> BTreeSet<Grant> {
+        let role = self.want.scope.node_role();
+        let is_managed = |grant: &Grant| is_end || grant.of_cluster || grant.role == role;
+        ours.into_iter().filter(is_managed).collect()
+    }
+
+    /// Whom the cloud does not know is either new, or misspelt in the configuration.
+    fn blame(&self, fault: Fault) -> Fault {
+        let names = |member: &String| {
+            let address = member.split_once(':').map_or("", |(_, address)| address);
+            fault.message.contains(address)
+        };
+        let culprit = self
+            .want
+            .admins
+            .iter()
+            .find(|member| names(member))
+            .cloned();
+        match culprit {
+            Some(member) if fault.kind == FaultKind::Refused => fault
+                .at("admins")
+                .next(format!("Correct the address or the kind of {member}.")),
+            _ => unknown_yet(fault),
+        }
+    }
+}
+
+#[async_trait]
+impl Object for Grants {
+    fn id(&self) -> ObjectId {
+        self.want.object_id()
+    }
+
+    fn needs(&self) -> Vec<ObjectId> {
+        let account = self.want.account.as_ref();
+        account.map(AccountWant::object_id).into_iter().collect()
+    }
+
+    fn locks(&self) -> Vec<LockKey> {
+        vec![LockKey::new(format!("{}:iamPolicy", self.want.scope))]
+    }
+
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
+        let Some(policy) = self.policy().await? else {
+            return Ok(Observation::Absent);
+        };
+        let ours = policy::ours(&policy, &self.sign(cx));
+        if ours.is_empty() {
+            return Ok(Observation::Absent);
+        }
+        let mut seen = Seen::new(policy);
+        seen.ownership = Ownership::Ours;
+        Ok(Observation::Present(seen))
+    }
+
+    fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
+        let wanted = self.want.grants();
+        let there = self.managed(policy::ours(&seen.body, &self.sign(cx)), false);
+        let mut paths: Vec<String> = Vec::new();
+        for grant in wanted.symmetric_difference(&there) {
+            let attribute = match (&self.want.scope, grant.of_cluster) {
+                (_, true) => "admins",
+                (Scope::Repository(_), false) => "registries",
+                (Scope::Project(_), false) => "roles of the nodes",
+            };
+            if !paths.iter().any(|path| path == attribute) {
+                paths.push(attribute.to_owned());
+            }
+        }
+        if paths.is_empty() {
+            Difference::Same
+        } else {
+            Difference::change(paths)
+        }
+    }
+
+    async fn apply(&self, cx: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        self.write(cx, &self.want.grants()).await
+    }
+
+    async fn delete(&self, cx: &Context, _: &Seen) -> Result<Sent, Fault> {
+        self.write(cx, &BTreeSet::new()).await
+    }
+}

@@ -1,0 +1,150 @@
+//! An IAM policy as JSON: which of its bindings are ours, and the same policy with others of ours.
+//!
+//! Bindings, conditions and fields that are not ours stay as they are, in their places.
+
+use std::collections::BTreeSet;
+
+use paymesh_engine::Mark;
+use serde_json::{Value, json};
+
+/// The version of policies that have conditions. A policy that is read or written as an older one
+/// loses them (IAM documentation, "Policy versions", read 2026-11).
+pub(super) const VERSION: u32 = 3;
+
+/// A role for one member.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Grant {
+    /// `roles/container.admin`.
+    pub(super) role: String,
+    /// `group:payments@example.com`.
+    pub(super) member: String,
+    /// Whether it counts for the cluster only.
+    pub(super) of_cluster: bool,
+}
+
+/// By what a grant of ours is known.
+pub(super) struct Sign {
+    /// The condition of what is granted to others.
+    pub(super) condition: Value,
+    /// The address of the account that is wholly ours, if there is one.
+    pub(super) account: Option<String>,
+}
+
+impl Sign {
+    /// The sign of a cluster's grants. The title is the mark: nothing else in a policy can be.
+    pub(super) fn new(mark: &Mark, cluster: &str, account: Option<String>) -> Self {
+        let [(owner_key, owner), (name_key, name)] = mark.digests();
+        Self {
+            condition: json!({
+                "title": format!("{owner_key}={owner} {name_key}={name}"),
+                "description": "Set by Paymesh for one cluster; changes are overwritten.",
+                "expression": format!("resource.name == \"{cluster}\""),
+            }),
+            account,
+        }
+    }
+
+    fn is_condition(&self, condition: &Value) -> bool {
+        ["title", "expression"]
+            .into_iter()
+            .all(|field| condition[field] == self.condition[field])
+    }
+
+    fn is_account(&self, member: &str) -> bool {
+        self.account
+            .as_ref()
+            .is_some_and(|email| member == format!("serviceAccount:{email}"))
+    }
+
+    /// Whether `member` is an earlier account of the same name, which is gone.
+    fn is_shadow(&self, member: &str) -> bool {
+        self.account.as_ref().is_some_and(|email| {
+            member.starts_with(&format!("deleted:serviceAccount:{email}?uid="))
+        })
+    }
+}
+
+/// The grants of ours in `policy`.
+pub(super) fn ours(policy: &Value, sign: &Sign) -> BTreeSet<Grant> {
+    let mut found = BTreeSet::new();
+    for binding in bindings(policy) {
+        let condition = binding.get("condition");
+        let of_cluster = condition.is_some_and(|it| sign.is_condition(it));
+        for member in members(binding) {
+            if of_cluster || (condition.is_none() && sign.is_account(member)) {
+                found.insert(Grant {
+                    role: binding["role"].as_str().unwrap_or_default().to_owned(),
+                    member: member.to_owned(),
+                    of_cluster,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// `policy` with `wanted` instead of `unwanted`.
+pub(super) fn changed(
+    policy: &Value,
+    sign: &Sign,
+    unwanted: &BTreeSet<Grant>,
+    wanted: &BTreeSet<Grant>,
+) -> Value {
+    let mut list: Vec<Value> = bindings(policy).cloned().collect();
+    for binding in &mut list {
+        let role = binding["role"].as_str().unwrap_or_default().to_owned();
+        let condition = binding.get("condition");
+        let of_cluster = condition.is_some_and(|it| sign.is_condition(it));
+        let is_plain = condition.is_none();
+        if let Some(members) = binding["members"].as_array_mut() {
+            members.retain(|member| {
+                let member = member.as_str().unwrap_or_default();
+                let grant = Grant {
+                    role: role.clone(),
+                    member: member.to_owned(),
+                    of_cluster,
+                };
+                let goes = (of_cluster || is_plain) && unwanted.contains(&grant);
+                !goes && !sign.is_shadow(member)
+            });
+        }
+    }
+    list.retain(|binding| members(binding).next().is_some());
+    for grant in wanted {
+        let place = list.iter_mut().find(|binding| {
+            let same_terms = match binding.get("condition") {
+                None => !grant.of_cluster,
+                Some(condition) => grant.of_cluster && sign.is_condition(condition),
+            };
+            binding["role"] == grant.role && same_terms
+        });
+        match place {
+            Some(binding) if members(binding).any(|member| member == grant.member) => {}
+            Some(binding) => {
+                if let Some(members) = binding["members"].as_array_mut() {
+                    members.push(json!(grant.member));
+                }
+            }
+            None => {
+                let mut binding = json!({ "role": grant.role, "members": [grant.member] });
+                if grant.of_cluster {
+                    binding["condition"] = sign.condition.clone();
+                }
+                list.push(binding);
+            }
+        }
+    }
+    let mut changed = policy.clone();
+    changed["bindings"] = json!(list);
+    changed["version"] = json!(VERSION);
+    changed
+}
+
+fn bindings(policy: &Value) -> impl Iterator<Item = &Value> {
+    policy["bindings"].as_array().into_iter().flatten()
+}
+
+fn members(binding: &Value) -> impl Iterator<Item = &str> {
+    let members = binding["members"].as_array().into_iter().flatten();
+    members.filter_map(Value::as_str)
+}

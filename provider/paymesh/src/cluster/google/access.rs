@@ -1,0 +1,111 @@
+//! Who a GKE cluster's nodes are, what they may do, and who administers the cluster.
+//!
+//! A cluster has a service account of its own, unless the configuration names an existing one:
+//! then no role is assigned to it. Administrators get their role on this cluster alone.
+
+use std::sync::Arc;
+
+use paymesh_engine::{Graph, ObjectId};
+use paymesh_google::{
+    ClusterName, Google,
+    access::{AccountWant, Grants, GrantsWant, Scope, ServiceAccount},
+};
+
+use crate::{
+    cluster::{
+        Prior, naming,
+        spec::{Admin, AdminKind, ClusterSpec},
+    },
+    session::Session,
+};
+
+/// How a name made by [`naming::account_name`] begins.
+const OWN: &str = "pm-";
+
+/// The account of the cluster's own, whether or not it is used.
+pub(super) fn own_account(
+    session: &Session,
+    prior: Option<&Prior>,
+    name: &ClusterName,
+) -> AccountWant {
+    let project = &name.place.project;
+    // The account that serves is state: another owner in the provider block renames nothing.
+    let before = prior
+        .and_then(|prior| prior.status.node_identity.as_deref())
+        .and_then(|email| email.strip_suffix(&format!("@{project}.iam.gserviceaccount.com")))
+        .filter(|account| account.starts_with(OWN));
+    let owner = session.mark("").owner;
+    AccountWant {
+        project: project.clone(),
+        name: before.map_or_else(
+            || naming::account_name(&owner, &name.cluster, &name.to_string()),
+            str::to_owned,
+        ),
+        purpose: format!("Nodes of {} in {}", name.cluster, name.place.location),
+    }
+}
+
+/// Adds the account and the grants to `graph`; returns the account's address and what a new
+/// cluster has to wait for.
+pub(super) fn add(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    name: &ClusterName,
+    google: &Arc<Google>,
+    graph: &mut Graph,
+) -> (Option<String>, Vec<ObjectId>) {
+    let given = spec
+        .google
+        .as_ref()
+        .and_then(|own| own.node_service_account.clone());
+    let account = given.is_none().then(|| own_account(session, prior, name));
+    let mut needs = Vec::new();
+    if let Some(account) = &account {
+        needs.push(graph.present(ServiceAccount::new(google.clone(), account.clone())));
+    }
+    let grants = |scope: Scope, admins: Vec<String>| {
+        let want = GrantsWant {
+            cluster: name.clone(),
+            scope,
+            account: account.clone(),
+            admins,
+        };
+        Grants::new(google.clone(), want)
+    };
+    let project = Scope::Project(name.place.project.clone());
+    let admins = members(&spec.admins);
+    let had_admins = prior.is_some_and(|prior| !prior.spec.admins.is_empty());
+    if account.is_some() || !admins.is_empty() {
+        needs.push(graph.present(grants(project, admins)));
+    } else if had_admins {
+        graph.absent(grants(project, Vec::new()), Vec::new());
+    }
+    for registry in &spec.registries {
+        graph.present(grants(repository(registry), Vec::new()));
+    }
+    for registry in prior.into_iter().flat_map(|prior| &prior.spec.registries) {
+        graph.absent(grants(repository(registry), Vec::new()), Vec::new());
+    }
+    let email = given.or_else(|| account.as_ref().map(AccountWant::email));
+    (email, needs)
+}
+
+/// A repository by its path, without the service in front of it.
+fn repository(id: &str) -> Scope {
+    Scope::Repository(id[id.find("projects/").unwrap_or(0)..].to_owned())
+}
+
+/// The administrators as policies name them. IAM keeps addresses in lower case.
+fn members(admins: &[Admin]) -> Vec<String> {
+    let member = |admin: &Admin| {
+        let kind = match admin.kind {
+            AdminKind::Group => "group",
+            AdminKind::User => "user",
+            AdminKind::ServicePrincipal => "serviceAccount",
+        };
+        let email = admin.google_email.as_ref()?.to_lowercase();
+        Some(format!("{kind}:{email}"))
+    };
+    admins.iter().filter_map(member).collect()
+}
