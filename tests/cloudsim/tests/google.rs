@@ -806,7 +806,10 @@ async fn who_does_not_know_conditions_is_shown_none_and_cannot_write_them_away()
     let binding = json!({ "role": "roles/container.admin", "members": ["group:pay@paymesh.example"],
         "condition": { "title": "one", "expression": format!("resource.name == \"{}\"", &PAY[4..]) } });
     bind(&gcp, binding.clone()).await;
-    assert_eq!(bindings_of(&gcp, 3, "group:pay").await, [binding.clone()]);
+    assert_eq!(
+        bindings_of(&gcp, 3, "group:pay").await,
+        std::slice::from_ref(&binding)
+    );
     let old = bindings_of(&gcp, 1, "group:pay").await;
     assert!(old[0].get("condition").is_none(), "{old:?}");
     assert!(old[0]["role"].as_str().unwrap().contains("_withcond_"));

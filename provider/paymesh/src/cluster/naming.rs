@@ -127,7 +127,8 @@ mod tests {
     fn an_account_has_at_most_thirty_letters() {
         let name = |cluster: &str| account_name("payments/prod", cluster, "projects/p/…");
         expect_test::expect!["pm-pay-f755nw7d"].assert_eq(&name("pay"));
-        expect_test::expect!["pm-payments-prod-main-f755nw7d"].assert_eq(&name("payments-prod-main-europe"));
+        expect_test::expect!["pm-payments-prod-main-f755nw7d"]
+            .assert_eq(&name("payments-prod-main-europe"));
     }
 
     #[test]
