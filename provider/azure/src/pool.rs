@@ -282,6 +282,18 @@ impl PoolWant {
         if let Some(taints) = part["properties"]["nodeTaints"].as_array_mut() {
             taints.extend(systems.cloned());
         }
+        // AKS refuses bounds that the present count does not keep; within them it is the
+        // autoscaler's.
+        let count = seen
+            .body
+            .pointer("/properties/count")
+            .and_then(Value::as_u64);
+        if let (Scale::Auto { min, max }, Some(count)) = (self.scale, count) {
+            let kept = count.clamp(min.into(), u64::from(max.max(min)));
+            if kept != count {
+                part["properties"]["count"] = kept.into();
+            }
+        }
         part
     }
 
@@ -515,6 +527,15 @@ impl Object for Pool {
             steps,
             after: Vec::new(),
         })
+    }
+
+    fn foresee(&self, cx: &Context, seen: &Seen) -> Option<Seen> {
+        let (_, to) = self.upgrade(cx, seen)?;
+        let mut next = seen.clone();
+        for version in ["orchestratorVersion", "currentOrchestratorVersion"] {
+            next.body["properties"][version] = to.as_str().into();
+        }
+        Some(next)
     }
 
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {

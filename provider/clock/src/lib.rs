@@ -51,6 +51,12 @@ impl Clock {
         }
     }
 
+    /// As much of this clock's time as `duration` takes on the machine's: the least limit of work
+    /// that the machine does, however fast the clock runs.
+    pub fn of_the_machine(&self, duration: Duration) -> Duration {
+        duration.mul_f64(self.rate)
+    }
+
     /// The present moment.
     pub fn now(&self) -> Moment {
         Moment(self.start.elapsed().mul_f64(self.rate))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Ownership, PlannedStep,
-    Seen, Standing, Step, Want,
+    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Ownership, Seen, Standing,
+    Step, Want,
     run::{Run, State},
 };
 
@@ -102,6 +102,9 @@ impl Run<'_> {
         let Some(node) = state.graph.node(id) else {
             return Decision::Settled;
         };
+        if state.assumed.contains(id) {
+            return Decision::Settled;
+        }
         let Some(observation) = state.observations.observation(id) else {
             return Decision::Act(Act::Look);
         };
@@ -183,6 +186,11 @@ impl Run<'_> {
             }
             _ if adopting && self.needs_hold(node, seen) => Decision::Act(Act::Hold),
             Difference::Same => Decision::Settled,
+            Difference::Change(change) if state.quieted.contains(id) => change
+                .without_quiet_steps()
+                .map_or(Decision::Settled, |change| {
+                    Decision::Act(Act::Change(change))
+                }),
             Difference::Change(change) => Decision::Act(Act::Change(change)),
         }
     }
@@ -348,42 +356,27 @@ impl Run<'_> {
                     Standing::Current
                 }
             }
+            Some(_) if self.anything_remains(&state) => Standing::Remains,
             Some(_) => Standing::Gone,
             None => Standing::Current,
         }
     }
 
-    /// The steps that are left, as a plan prints them: the first of every object in order of
-    /// need, then the second, so that versions climb in lockstep.
-    pub(crate) fn planned_steps(&self) -> Vec<PlannedStep> {
-        let state = self.state();
-        let ids = in_order(&state);
-        let columns: Vec<(ObjectId, Vec<Step>)> = ids
-            .into_iter()
-            .map(|id| {
-                let steps = self.steps_of(&state, &id);
-                (id, steps)
-            })
-            .collect();
-        let longest = columns
-            .iter()
-            .map(|(_, steps)| steps.len())
-            .max()
-            .unwrap_or(0);
-        let row = |index: usize| {
-            columns.iter().filter_map(move |(id, steps)| {
-                let Step { title, disruptive } = steps.get(index)?.clone();
-                Some(PlannedStep {
-                    object: id.clone(),
-                    title,
-                    disruptive,
-                })
-            })
+    /// Whether memory lists anything of the graph that exists, or an operation that may yet make
+    /// it.
+    fn anything_remains(&self, state: &State) -> bool {
+        let remembered = |id: &ObjectId| {
+            let memory = self.job.memory.as_ref();
+            memory.is_some_and(|memory| memory.objects.contains(id))
         };
-        (0..longest).flat_map(row).collect()
+        !state.operations.is_empty()
+            || state.graph.nodes().any(|(id, node)| {
+                node.want != Want::Given && remembered(id) && self.is_ours(state, id)
+            })
     }
 
-    fn steps_of(&self, state: &State, id: &ObjectId) -> Vec<Step> {
+    /// The steps that are left on `id` alone.
+    pub(crate) fn steps_of(&self, state: &State, id: &ObjectId) -> Vec<Step> {
         let Some(node) = state.graph.node(id) else {
             return Vec::new();
         };

@@ -69,6 +69,16 @@ impl Difference {
 }
 
 impl Change {
+    pub(crate) fn disruptive_steps(&self) -> usize {
+        self.steps.iter().filter(|step| step.disruptive).count()
+    }
+
+    /// The same with its disruptive steps only, if there are any.
+    pub(crate) fn without_quiet_steps(mut self) -> Option<Self> {
+        self.steps.retain(|step| step.disruptive);
+        (!self.steps.is_empty()).then_some(self)
+    }
+
     /// Whether this change, seen after a write, is less than the one seen before it.
     pub(crate) fn is_less_than(&self, before: &Self) -> bool {
         (self.steps.len(), self.paths.len()) < (before.steps.len(), before.paths.len())

@@ -21,6 +21,7 @@ mod decide;
 mod difference;
 mod engine;
 mod fault;
+mod foresee;
 mod graph;
 mod job;
 mod locks;

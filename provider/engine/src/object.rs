@@ -116,6 +116,14 @@ pub trait Object: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What would be seen after the next disruptive step that [`differ`](Self::differ) lists (and
+    /// the quiet ones before it), where others look at it: a control plane's next version. A plan
+    /// uses it to list the steps of what follows. `None` if nothing follows.
+    fn foresee(&self, cx: &Context, seen: &Seen) -> Option<Seen> {
+        let _ = (cx, seen);
+        None
+    }
+
     /// Creates the object (`seen` is `None`), or makes the *first* of the steps that
     /// [`differ`](Self::differ) lists.
     ///

@@ -72,8 +72,10 @@ pub struct Reading {
 pub enum Standing {
     /// The principal object is the one that memory knows, or nothing speaks against it.
     Current,
-    /// The principal object does not exist.
+    /// The principal object does not exist, nor does anything else of ours.
     Gone,
+    /// The principal object does not exist, but others that memory lists do.
+    Remains,
     /// Another holder has it: keep the prior values, refuse updates, let a delete only forget.
     Stale,
 }

@@ -29,7 +29,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// What a run knows so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     pub(crate) graph: Graph,
     pub(crate) observations: Arc<Observations>,
@@ -56,6 +56,10 @@ pub(crate) struct State {
     pub(crate) propagating_since: IndexMap<ObjectId, Moment>,
     /// Whether anything was written since everything was last observed.
     pub(crate) wrote: bool,
+    /// What a plan takes as done, while it foresees the steps.
+    pub(crate) assumed: HashSet<ObjectId>,
+    /// Objects whose quiet steps a plan takes as done.
+    pub(crate) quieted: HashSet<ObjectId>,
 }
 
 impl<'a> Run<'a> {

@@ -19,13 +19,15 @@ mod planning;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use paymesh_engine::{Graph, Job, Limits, Memory, Observations, StopToken};
+use paymesh_clock::Clock;
+use paymesh_engine::{Graph, Holder, Job, Limits, Memory, Observations, StopToken};
 use paymesh_plugin::{
     call::Call,
     findings::Findings,
     resource::{
         Applied, ApplyRequest, DeleteRequest, Deleted, DestroyPlan, DestroyRequest, ForeignState,
-        ImportBy, ImportRequest, Imported, Plan, PlanRequest, ReadRequest, Seen, State,
+        ImportBy, ImportRequest, Imported, Plan, PlanRequest, ReadRequest, Replacement, Seen,
+        State,
     },
     spec::{Attribute, Attributes, Draft, Spec},
     value::Value,
@@ -63,8 +65,8 @@ pub trait Converged: Send + Sync + 'static {
     /// Whether the object must not be destroyed.
     fn is_protected(spec: &Self::Spec) -> bool;
 
-    /// How long an operation may take.
-    fn limit(spec: &Self::Spec, act: Act) -> Duration;
+    /// How long an operation may take, if the user says so.
+    fn limit(spec: &Self::Spec, act: Act) -> Option<Duration>;
 
     /// The id that `import` takes, if it can be told from the configuration.
     fn import_id(session: &Session, spec: &Self::Spec) -> Option<String>;
@@ -100,6 +102,19 @@ pub trait Converged: Send + Sync + 'static {
 
     /// The value of the attribute `status`.
     fn standing(status: &Self::Status) -> Option<&str>;
+
+    /// The word that says which state entry owns the object. It is in the Status too, because core
+    /// deletes tainted objects without their private data.
+    fn holder(status: &Self::Status) -> Option<&str>;
+
+    /// Notes the holder.
+    fn set_holder(status: &mut Self::Status, holder: Option<&Holder>);
+
+    /// Changes that only a new object can take, beyond those that are declared, each with why.
+    fn replacements(spec: &Self::Spec, prior: &Whole<Self>) -> Vec<Replacement> {
+        let _ = (spec, prior);
+        Vec::new()
+    }
 
     /// Plans the Status of a create, or of an update that changes something. `plan.status` comes
     /// unknown, or as it was with null made unknown.
@@ -157,6 +172,22 @@ pub enum Act {
     Update,
     /// Delete.
     Delete,
+}
+
+/// On the simulated cloud's fast clock, what the machine itself takes must fit as well.
+const MACHINE_LIMIT: Duration = Duration::from_mins(2);
+
+impl Act {
+    /// How long it may take unless the user says otherwise. A read outlasts the patience with a
+    /// cloud that does not answer, so that the cloud's own words are reported.
+    fn usual_limit(self, clock: &Clock) -> Duration {
+        let limit = if self == Self::Read {
+            Duration::from_mins(20)
+        } else {
+            Duration::from_hours(2)
+        };
+        limit.max(clock.of_the_machine(MACHINE_LIMIT))
+    }
 }
 
 /// A [`Converged`] resource as a Terraform resource.
@@ -237,7 +268,7 @@ fn job<C: Converged>(
     let mut job = Job::new(graph, call.mark(&C::mark_name(spec)));
     job.memory = memory;
     job.limits = Limits {
-        total: C::limit(spec, act),
+        total: C::limit(spec, act).unwrap_or_else(|| act.usual_limit(call.engine().clock())),
         ..Limits::default()
     };
     job.import_advice = C::import_id(call, spec).map(|id| {

@@ -70,6 +70,7 @@ pub(crate) struct PlanAnswer {
     pub(crate) planned: Value,
     pub(crate) private: Vec<u8>,
     pub(crate) replace: Vec<Replacement>,
+    pub(crate) title: String,
     pub(crate) found: Findings,
 }
 

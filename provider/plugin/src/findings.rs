@@ -51,6 +51,8 @@ pub mod codes {
     pub const KEY: Code = Code(8);
     /// A value is still unknown where it must be known.
     pub const UNKNOWN: Code = Code(9);
+    /// A change takes a new object.
+    pub const REPLACED: Code = Code(10);
 
     /// Every code of the typed layer with its row of the docs: code, meaning, what to do.
     pub const ROWS: &[(Code, &str, &str)] = &[
@@ -94,6 +96,11 @@ pub mod codes {
             UNKNOWN,
             "A value is still unknown where it must be known",
             "This is a defect of the provider: please report it with the log (`TF_LOG=TRACE`).",
+        ),
+        (
+            REPLACED,
+            "A change of an attribute takes a new object",
+            "Undo the change if the object must stay.",
         ),
     ];
 }

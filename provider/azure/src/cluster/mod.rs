@@ -341,6 +341,20 @@ impl Object for Cluster {
         }
     }
 
+    fn foresee(&self, _: &Context, seen: &Seen) -> Option<Seen> {
+        let acts = self.differences(seen).acts;
+        let to = acts.iter().find_map(|act| match act {
+            Act::Upgrade(to) => Some(to.as_str()),
+            Act::Start | Act::Update | Act::Stop => None,
+        })?;
+        let mut next = seen.clone();
+        part::merge(&self.want.part(), &mut next.body);
+        for version in ["kubernetesVersion", "currentKubernetesVersion"] {
+            next.body["properties"][version] = to.into();
+        }
+        Some(next)
+    }
+
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
         let want = &self.want;
         let Some(seen) = seen else {

@@ -269,11 +269,19 @@ impl Object for Cluster {
             return Difference::Replace(reasons);
         }
         let updates = self.updates(&seen.body);
-        let after = match updates.first() {
-            Some(first) if first.attribute == "version" => self.pools_too_old(&seen.body),
-            _ => Vec::new(),
+        let after = if updates.iter().any(|update| update.attribute == "version") {
+            self.pools_too_old(&seen.body)
+        } else {
+            Vec::new()
         };
         difference(updates, after)
+    }
+
+    fn foresee(&self, _: &Context, seen: &Seen) -> Option<Seen> {
+        let next = self.upgrades(&seen.body).into_iter().next()?;
+        let mut seen = seen.clone();
+        seen.body["currentMasterVersion"] = next.body["update"]["desiredMasterVersion"].clone();
+        Some(seen)
     }
 
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {

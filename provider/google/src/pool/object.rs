@@ -238,6 +238,13 @@ impl Object for NodePool {
         vec![Step::quiet(format!("create node pool {}", self.name.pool))]
     }
 
+    fn foresee(&self, cx: &Context, seen: &Seen) -> Option<Seen> {
+        let upgrade = self.upgrade(self.want.as_ref()?, cx, &seen.body)?;
+        let mut next = seen.clone();
+        next.body["version"] = upgrade.body["nodeVersion"].clone();
+        Some(next)
+    }
+
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
         let Some(want) = &self.want else {
             return Ok(Sent::Done);

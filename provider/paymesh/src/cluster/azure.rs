@@ -15,6 +15,7 @@ use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
+    resource::Replacement,
 };
 use sha2::{Digest, Sha256};
 
@@ -67,6 +68,18 @@ fn own_group(owner: &str, region: &str) -> String {
         "paymesh-{plain}-{:02x}{:02x}-{region}",
         digest[0], digest[1]
     )
+}
+
+/// What changes in place elsewhere and only with a new cluster on AKS.
+pub(super) fn replacements(spec: &ClusterSpec, before: &ClusterSpec) -> Vec<Replacement> {
+    let mut replacements = Vec::new();
+    if spec.api_access.is_some() != before.api_access.is_some() {
+        replacements.push(Replacement {
+            path: Path::root().attribute("api_access"),
+            why: Some("AKS cannot turn a private API server into a public one, nor back".into()),
+        });
+    }
+    replacements
 }
 
 /// The objects of the cluster.

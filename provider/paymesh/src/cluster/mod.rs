@@ -24,12 +24,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymesh_azure::ArmId;
-use paymesh_engine::{Graph, Observations};
+use paymesh_engine::{Graph, Holder, Observations};
 use paymesh_google::ClusterName;
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
-    spec::Draft,
+    resource::Replacement,
+    spec::{Draft, DurationText},
     value::Value,
 };
 
@@ -64,19 +65,15 @@ impl Converged for Cluster {
         spec.deletion_protection
     }
 
-    fn limit(spec: &ClusterSpec, act: Act) -> Duration {
-        let set = spec.timeouts.as_ref().and_then(|timeouts| match act {
-            Act::Create => timeouts.create.as_ref(),
-            Act::Read => timeouts.read.as_ref(),
-            Act::Update => timeouts.update.as_ref(),
-            Act::Delete => timeouts.delete.as_ref(),
-        });
-        let usual = if act == Act::Read {
-            Duration::from_mins(10)
-        } else {
-            Duration::from_hours(2)
+    fn limit(spec: &ClusterSpec, act: Act) -> Option<Duration> {
+        let timeouts = spec.timeouts.as_ref()?;
+        let set = match act {
+            Act::Create => &timeouts.create,
+            Act::Read => &timeouts.read,
+            Act::Update => &timeouts.update,
+            Act::Delete => &timeouts.delete,
         };
-        set.map_or(usual, paymesh_plugin::spec::DurationText::duration)
+        set.as_ref().map(DurationText::duration)
     }
 
     fn import_id(session: &Session, spec: &ClusterSpec) -> Option<String> {
@@ -138,6 +135,22 @@ impl Converged for Cluster {
 
     fn standing(status: &ClusterStatus) -> Option<&str> {
         status.status.as_deref()
+    }
+
+    fn holder(status: &ClusterStatus) -> Option<&str> {
+        status.holder.as_deref()
+    }
+
+    fn set_holder(status: &mut ClusterStatus, holder: Option<&Holder>) {
+        status.holder = holder.map(|holder| holder.as_str().to_owned());
+    }
+
+    fn replacements(spec: &ClusterSpec, (before, _): &Whole<Self>) -> Vec<Replacement> {
+        if spec.on_azure() {
+            azure::replacements(spec, before)
+        } else {
+            Vec::new()
+        }
     }
 
     fn intend(

@@ -14,6 +14,8 @@ pub struct ClusterStatus {
     pub uid: Option<String>,
     /// `Ready` when nothing is left to do, `Incomplete` when the next apply resumes.
     pub status: Option<String>,
+    /// Random word that says which state entry owns the cluster; written beside the owner mark.
+    pub holder: Option<String>,
     /// Address of the API server.
     pub endpoint: Option<String>,
     /// Certificate authority of the API server, in PEM.

@@ -1,6 +1,6 @@
 //! Apply, delete and read, through the engine.
 
-use paymesh_engine::{End, Memory, Outcome, Standing, StopCause, Unfinished};
+use paymesh_engine::{End, Holder, Memory, Outcome, Standing, StopCause, Unfinished};
 use paymesh_plugin::{
     findings::{Code, Findings, Severity},
     path::Path,
@@ -45,6 +45,7 @@ pub(super) async fn apply<C: Converged>(
         &outcome.observations,
         &job.graph,
     );
+    C::set_holder(&mut status, outcome.memory.holder.as_ref());
     if outcome.is_finished() {
         C::complete(session, prior.as_ref(), &request.spec, &mut status).await;
         C::set_standing(&mut status, READY);
@@ -157,12 +158,17 @@ pub(super) async fn delete<C: Converged>(
             .hint("refresh it with: terraform apply -refresh-only");
         return Deleted::failed(found);
     };
-    let Some(memory) = memory(&request.private, &mut found) else {
+    let Some(mut memory) = memory(&request.private, &mut found) else {
         return Deleted::failed(found);
     };
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return Deleted::failed(found);
     };
+    // A tainted object comes without its private data: the state says who holds it.
+    if let (Some(holder), Some(principal)) = (C::holder(&prior.1), graph.principal_id()) {
+        memory.holder = Some(Holder::found(holder));
+        memory.objects.insert(principal.clone());
+    }
     let (job, bridge) = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
     if C::is_protected(&prior.0) && !is_elsewhere(&request, &job).await {
         found
@@ -260,6 +266,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
                 found,
             };
         }
+        Standing::Remains => remains::<C>(&prior, &mut found),
         Standing::Current => {}
     }
     let mut status = C::status(&prior.0, Some(&prior), &reading.observations, &job.graph);
@@ -272,7 +279,8 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     );
     C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
-    let standing = if !reading.memory.unfinished.is_empty() || was_incomplete {
+    let is_headless = reading.standing == Standing::Remains;
+    let standing = if !reading.memory.unfinished.is_empty() || was_incomplete || is_headless {
         INCOMPLETE
     } else if reading.steps.is_empty() {
         READY
@@ -285,11 +293,31 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         }
     }
     C::set_standing(&mut status, standing);
+    C::set_holder(&mut status, reading.memory.holder.as_ref());
     Seen {
         state: Some(State::new(spec, status)),
         private: reading.memory.to_bytes(),
         found,
     }
+}
+
+/// The entry is kept, so that a destroy takes away what is left.
+fn remains<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
+    if C::standing(&prior.1) == Some(INCOMPLETE) {
+        return;
+    }
+    found
+        .warning(
+            Path::root(),
+            format!(
+                "{} {} is gone, its parts are not",
+                C::Spec::NAME,
+                C::title(&prior.0)
+            ),
+        )
+        .code(Code(128))
+        .detail("somebody else deleted the object; what was made beside it is still there")
+        .hint("apply makes it anew; destroy takes the rest away");
 }
 
 fn stale<C: Converged>(prior: &Whole<C>, found: &mut Findings) {

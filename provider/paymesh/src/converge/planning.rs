@@ -23,9 +23,15 @@ pub(super) async fn plan<C: Converged>(
             .then(|| C::Spec::recall(&value, &mut Findings::new()))
             .flatten()
     };
+    if let Some(spec) = &spec {
+        plan.title = format!("{} {}", C::Spec::NAME, C::title(spec));
+    }
     let is_ready = prior
         .as_ref()
         .is_some_and(|(_, status)| C::standing(status) == Some(READY));
+    if let (Some(prior), Some(spec)) = (&prior, &spec) {
+        plan.replace.extend(C::replacements(spec, prior));
+    }
     let is_changed = !request.changes.is_empty() || !is_ready;
     if is_changed {
         plan.status = unknown_where_null::<C>(&plan.status);

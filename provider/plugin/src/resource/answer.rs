@@ -28,6 +28,9 @@ pub struct Plan<R: Resource> {
     pub replace: Vec<Replacement>,
     /// Private data for apply.
     pub private: Vec<u8>,
+    /// What findings call the object: its type, unless the author says more. Terraform folds
+    /// warnings with equal titles, so a title has to name the object.
+    pub title: String,
     /// What is wrong, or worth knowing.
     pub found: Findings,
 }

@@ -60,6 +60,7 @@ impl<R: Resource> AnyResource<R::Session> for Typed<R> {
             status,
             replace,
             private: ask.private.clone(),
+            title: R::Spec::NAME.to_owned(),
             found,
         };
         if !plan.found.has_errors() {
@@ -86,6 +87,7 @@ impl<R: Resource> AnyResource<R::Session> for Typed<R> {
             } else {
                 Vec::new()
             },
+            title: plan.title,
             found: plan.found,
         }
     }

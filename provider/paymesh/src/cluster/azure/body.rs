@@ -48,6 +48,7 @@ pub(super) fn status(body: &Value) -> ClusterStatus {
         id: text(body, "/id"),
         uid: text(body, "/properties/resourceUID").or_else(|| text(body, "/id")),
         status: None,
+        holder: None,
         endpoint: host.map(|host| format!("https://{host}:443")),
         ca_certificate: text(body, "/paymeshCa"),
         running_kubernetes_version: text(body, "/properties/currentKubernetesVersion")

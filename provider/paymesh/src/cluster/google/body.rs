@@ -55,6 +55,7 @@ pub(super) fn status(id: &str, body: &Value) -> ClusterStatus {
         id: Some(id.to_owned()),
         uid: text(body, "/id"),
         status: None,
+        holder: None,
         endpoint: host.map(|host| format!("https://{host}")),
         ca_certificate: certificate,
         running_kubernetes_version: text(body, "/currentMasterVersion"),

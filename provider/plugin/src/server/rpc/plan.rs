@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     erased::{AnyResource, PlanAsk, Stored},
-    findings::Findings,
+    findings::{Findings, codes},
     provider::Provider,
     resource::{PlanReason, Replacement},
     rules,
@@ -75,7 +75,7 @@ async fn plan<P: Provider>(server: &Server<P>, request: &Request) -> Result<Resp
             .found
             .extend(rules::check_plan(&schema, &prior, &config, &answer.planned));
     }
-    announce(&request.type_name, &answer.replace, &mut answer.found);
+    announce(&answer.title, &answer.replace, &mut answer.found);
     let planned_identity = identity::of_state(resource.identity_schema().as_ref(), &answer.planned);
     Ok(Response {
         planned_state: Some(
@@ -111,16 +111,15 @@ async fn destroy<P: Provider>(
 }
 
 /// Says why the object is replaced where the author gave a reason.
-fn announce(type_name: &str, replace: &[Replacement], found: &mut Findings) {
+fn announce(title: &str, replace: &[Replacement], found: &mut Findings) {
     for replacement in replace {
         if let Some(why) = &replacement.why {
             let path = &replacement.path;
             found
-                .warning(
-                    path.clone(),
-                    format!("A change of {path} replaces the {type_name}"),
-                )
-                .detail(why.clone());
+                .warning(path.clone(), format!("A change of {path} replaces {title}"))
+                .code(codes::REPLACED)
+                .detail(why.clone())
+                .hint("undo the change if the object must stay");
         }
     }
 }

@@ -1,0 +1,122 @@
+//! Foreseeing: the steps of a run in the order in which it will take them, without taking any.
+//!
+//! The plan of an upgrade has to show the pools' steps too, although nothing differs on a pool
+//! before its control plane has moved. So the decisions of a run are made over observations that
+//! are moved on by hand, one disruptive step at a time.
+
+use crate::{
+    Change, Difference, ObjectId, Observation, PlannedStep, Seen, Step, Want,
+    decide::{Act, Decision, in_order},
+    run::{Run, State},
+};
+
+/// Rounds through the graph. A version path has far fewer steps; a plan has to end.
+const ROUNDS_MAX: usize = 64;
+
+impl Run<'_> {
+    /// The steps that are left, as a plan prints them.
+    pub(crate) fn planned_steps(&self) -> Vec<PlannedStep> {
+        let mut state = self.state().clone();
+        let mut steps = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let mut moved = false;
+            for id in in_order(&state) {
+                moved |= self.take_next_step(&mut state, &id, &mut steps);
+            }
+            if !moved {
+                break;
+            }
+        }
+        // What waits for something that will be refused.
+        for id in in_order(&state) {
+            let left = self.steps_of(&state, &id);
+            steps.extend(left.into_iter().map(|step| planned(&id, step)));
+        }
+        steps
+    }
+
+    /// Notes what would be done next with `id` if it were its turn, and moves `state` on.
+    fn take_next_step(
+        &self,
+        state: &mut State,
+        id: &ObjectId,
+        steps: &mut Vec<PlannedStep>,
+    ) -> bool {
+        let Decision::Act(act) = self.decide(state, id) else {
+            return false;
+        };
+        let before = state.graph.before(id);
+        if before
+            .iter()
+            .any(|other| !self.is_settled_for(state, other, id))
+        {
+            return false;
+        }
+        if matches!(act, Act::Rest(_)) && Self::let_rest(state, id) {
+            if state.operations.shift_remove(id).is_some() {
+                steps.push(planned(id, Step::quiet(format!("{} on {id}", act.title()))));
+            }
+            return true;
+        }
+        let all = self.steps_of(state, id);
+        let first = all.iter().position(|step| step.disruptive);
+        let next = match &act {
+            Act::Change(change) => self.after_step(state, id, change),
+            _ => None,
+        };
+        let taken = match (&act, first, &next) {
+            (_, Some(first), Some(_)) => first + 1,
+            _ => all.len(),
+        };
+        steps.extend(all.into_iter().take(taken).map(|step| planned(id, step)));
+        match (act, first, next) {
+            (_, Some(_), Some(next)) => {
+                state.quieted.insert(id.clone());
+                state.note(id, Observation::Present(next));
+            }
+            // Disruptive steps may follow when others have moved.
+            (Act::Change(_), None, _) => {
+                state.quieted.insert(id.clone());
+            }
+            _ => {
+                state.assumed.insert(id.clone());
+            }
+        }
+        true
+    }
+
+    /// Ends what runs on a wanted object, so that what comes after it can be foreseen.
+    fn let_rest(state: &mut State, id: &ObjectId) -> bool {
+        let wanted = state
+            .graph
+            .node(id)
+            .is_some_and(|node| node.want == Want::Present);
+        let Some(mut seen) = state.observations.seen(id).filter(|_| wanted).cloned() else {
+            return false;
+        };
+        seen.busy = None;
+        state.note(id, Observation::Present(seen));
+        true
+    }
+
+    /// What would be seen of `id` after its next disruptive step, if that leaves fewer of them.
+    fn after_step(&self, state: &State, id: &ObjectId, change: &Change) -> Option<Seen> {
+        let object = &state.graph.node(id)?.object;
+        let context = self.context(state.observations.clone());
+        let next = object.foresee(&context, state.observations.seen(id)?)?;
+        let left = match object.differ(&context, &next) {
+            Difference::Same => 0,
+            Difference::Change(left) => left.disruptive_steps(),
+            Difference::Replace(_) => return None,
+        };
+        (left < change.disruptive_steps()).then_some(next)
+    }
+}
+
+fn planned(id: &ObjectId, Step { title, disruptive }: Step) -> PlannedStep {
+    PlannedStep {
+        object: id.clone(),
+        title,
+        disruptive,
+    }
+}

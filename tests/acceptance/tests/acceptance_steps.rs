@@ -1,0 +1,103 @@
+//! A plan that disturbs what runs says so: every step, in order, for every cluster.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+use paymesh_acceptance::{Cloud, Workspace};
+
+fn aks(name: &str, version: &str) -> String {
+    format!(
+        r#"
+resource "paymesh_cluster" "{name}" {{
+  name                = "{name}"
+  region              = "westeurope"
+  kubernetes_version  = "{version}"
+  profile             = "cost_optimized"
+  azure               = {{}}
+  upgrade_channel     = "none"
+  deletion_protection = false
+  node_pools = {{
+    system = {{ mode = "system", vcpu = 2, memory_gb = 8, min_nodes = 1, max_nodes = 2 }}
+    work   = {{ vcpu = 2, memory_gb = 8, min_nodes = 0, max_nodes = 2 }}
+  }}
+}}
+"#
+    )
+}
+
+fn gke(name: &str, version: &str) -> String {
+    aks(name, version)
+        .replace("westeurope", "europe-west1")
+        .replace("azure               = {}", GKE_NETWORK)
+        .replace("upgrade_channel     = \"none\"", "")
+}
+
+const GKE_NETWORK: &str = r#"google = {}
+  network = {
+    subnet_id      = "projects/paymesh-hub/regions/europe-west1/subnetworks/default"
+    pods_range     = "pods"
+    services_range = "services"
+  }"#;
+
+/// The numbered lines below the warning about `name`, without machine-made endings.
+fn steps(plan: &str, name: &str) -> String {
+    let title = format!("Apply will disturb paymesh_cluster {name}");
+    let after = plan.split_once(&title).map_or("", |(_, after)| after);
+    let mut steps = String::new();
+    let lines = after
+        .lines()
+        .map(|line| line.trim_start_matches(['│', ' ']));
+    for line in lines.skip_while(|line| !line.starts_with("1. ")) {
+        if !line.starts_with(|first: char| first.is_ascii_digit()) {
+            break;
+        }
+        writeln!(steps, "{line}").expect("writing to a string does not fail");
+    }
+    steps
+}
+
+#[test]
+fn the_plan_of_an_upgrade_lists_every_step_in_order() {
+    let cloud = Cloud::start();
+    let both = |version: &str| format!("{}{}", aks("pay-aks", version), gke("pay-gke", version));
+    let workspace = Workspace::new(&cloud, &both("1.33"));
+    workspace.apply().succeeds();
+    workspace.configure(&both("1.35"));
+    let plan = workspace.plans_something();
+    expect![[r#"
+        1. control plane 1.33.8 -> 1.34 (managed cluster)
+        2. pool systemkk3 1.33.8 -> 1.34 (agent pool)
+        3. pool worki32 1.33.8 -> 1.34 (agent pool)
+        4. control plane 1.34 -> 1.35 (managed cluster)
+        5. pool systemkk3 1.34 -> 1.35 (agent pool)
+        6. pool worki32 1.34 -> 1.35 (agent pool)
+    "#]].assert_eq(&steps(&plan.output, "pay-aks"));
+    expect![[r#"
+        1. control plane 1.33 -> 1.34 (GKE cluster)
+        2. control plane 1.34 -> 1.35 (GKE cluster)
+        3. node pool system-t51 1.33 -> 1.35 (GKE node pool)
+        4. node pool work-25l 1.33 -> 1.35 (GKE node pool)
+    "#]].assert_eq(&steps(&plan.output, "pay-gke"));
+}
+
+#[test]
+fn twenty_disruptive_changes_show_twenty_step_lists() {
+    let cloud = Cloud::start();
+    let twenty = |version: &str| -> String {
+        (0..20)
+            .map(|number| aks(&format!("pay-{number:02}"), version))
+            .collect()
+    };
+    let workspace = Workspace::new(&cloud, &twenty("1.34"));
+    workspace.apply().succeeds();
+    workspace.configure(&twenty("1.35"));
+    let plan = workspace.plans_something();
+    for number in 0..20 {
+        let name = format!("pay-{number:02}");
+        assert_eq!(
+            steps(&plan.output, &name).lines().count(),
+            3,
+            "{name}: {plan}"
+        );
+    }
+}
