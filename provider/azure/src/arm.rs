@@ -66,6 +66,18 @@ impl ArmId {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// What this is a child of: the network of a subnet.
+    pub fn parent(&self) -> Option<Self> {
+        let (rest, _name) = self.as_str().rsplit_once('/')?;
+        let (parent, _kind) = rest.rsplit_once('/')?;
+        Self::parse(parent).ok()
+    }
+
+    /// Its provider's namespace: `Microsoft.Network`.
+    pub fn namespace(&self) -> Option<&str> {
+        self.after("providers")
+    }
+
     /// The subscription.
     pub fn subscription(&self) -> Option<&str> {
         self.after("subscriptions")

@@ -26,6 +26,8 @@ pub(crate) mod version {
     pub(crate) const SKUS: &str = "2021-07-01";
     pub(crate) const USAGES: &str = "2024-11-01";
     pub(crate) const NETWORKS: &str = "2025-05-01";
+    pub(crate) const WORKSPACES: &str = "2025-02-01";
+    pub(crate) const REGISTRIES: &str = "2025-04-01";
 }
 
 /// Names of the throttle budgets.

@@ -37,7 +37,7 @@ pub use identity::{Identity, IdentityWant, identity_object_id};
 pub use maintenance::{Maintenance, MaintenanceWant};
 pub use part::Attributes;
 pub use pool::{Pool, PoolMode, PoolWant, Scale, pool_object_id};
-pub use preflight::{KubernetesVersion, MachineSize, Subnet, Usage};
+pub use preflight::{KubernetesVersion, MachineSize, Subnet, Usage, VirtualNetwork};
 pub use role::{Principal, Role, RoleWant, well_known_roles};
 pub use signed_in::SignedIn;
 pub use sovereign::Sovereign;

@@ -24,6 +24,10 @@ pub struct MachineSize {
     pub zones: Vec<String>,
     /// Why the subscription cannot use it in the region at all, if so.
     pub restriction: Option<String>,
+    /// Whether it is sold as spot machines.
+    pub has_spot: bool,
+    /// Whether its own disk can hold the system.
+    pub has_ephemeral_disk: bool,
 }
 
 /// Quota and its use.
@@ -48,6 +52,15 @@ pub struct KubernetesVersion {
     pub is_preview: bool,
     /// What its support covers: `KubernetesOfficial`, `AKSLongTermSupport`.
     pub support_plans: Vec<String>,
+}
+
+/// A virtual network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualNetwork {
+    /// Its region.
+    pub location: String,
+    /// Its ranges.
+    pub prefixes: Vec<String>,
 }
 
 /// A subnet.
@@ -163,6 +176,33 @@ impl Azure {
             .map(str::to_owned))
     }
 
+    /// The virtual network `id`, if it exists.
+    pub async fn network(&self, id: &ArmId) -> Result<Option<VirtualNetwork>, Error> {
+        let body = self.read(id.as_str(), version::NETWORKS, api::ARM).await?;
+        Ok(body.map(|body| VirtualNetwork {
+            location: text(&body, "/location")
+                .unwrap_or_default()
+                .replace(' ', "")
+                .to_ascii_lowercase(),
+            prefixes: body
+                .pointer("/properties/addressSpace/addressPrefixes")
+                .map(strings)
+                .unwrap_or_default(),
+        }))
+    }
+
+    /// Whether the workspace, registry or identity `id` exists.
+    pub async fn exists(&self, id: &ArmId) -> Result<bool, Error> {
+        let namespace = id.namespace().unwrap_or_default();
+        let api_version = match namespace.to_ascii_lowercase().as_str() {
+            "microsoft.managedidentity" => version::IDENTITIES,
+            "microsoft.operationalinsights" => version::WORKSPACES,
+            _ => version::REGISTRIES,
+        };
+        let body = self.read(id.as_str(), api_version, api::ARM).await?;
+        Ok(body.is_some())
+    }
+
     /// The body of the cluster `id`, if it exists.
     pub async fn cluster(&self, id: &ArmId) -> Result<Option<Value>, Error> {
         self.read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
@@ -217,6 +257,8 @@ fn machine_size(body: &Value, location: &str) -> Option<MachineSize> {
         memory_gb: capability("MemoryGB")?.parse().ok()?,
         zones,
         restriction,
+        has_spot: capability("LowPriorityCapable") == Some("True"),
+        has_ephemeral_disk: capability("EphemeralOSDiskSupported") == Some("True"),
     })
 }
 

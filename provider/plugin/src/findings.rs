@@ -162,7 +162,8 @@ impl Finding {
         self
     }
 
-    /// The text below the title: what happened, what to do next, and the code.
+    /// The text below the title: what happened, what to do next, then the code and the path.
+    /// Terraform shows the line of a root attribute only, however deep the path leads.
     pub fn text(&self) -> String {
         let mut paragraphs = Vec::new();
         if !self.detail.is_empty() {
@@ -171,8 +172,10 @@ impl Finding {
         if !self.next_step.is_empty() {
             paragraphs.push(sentence(&self.next_step));
         }
-        if let Some(code) = self.code {
-            paragraphs.push(format!("({code})"));
+        match self.code {
+            Some(code) if self.path.is_root() => paragraphs.push(format!("({code})")),
+            Some(code) => paragraphs.push(format!("({code} at {})", self.path)),
+            None => {}
         }
         paragraphs.join("\n\n")
     }
@@ -312,7 +315,7 @@ mod tests {
         );
         let finding = found.into_iter().next().unwrap();
         assert!(
-            finding.text().ends_with("\n\n(PM031)"),
+            finding.text().ends_with("\n\n(PM031 at standby)"),
             "{}",
             finding.text()
         );

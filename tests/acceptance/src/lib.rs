@@ -7,12 +7,17 @@
 
 mod client;
 mod cloud;
+mod findings;
+pub mod hcl;
 mod programs;
 pub mod rpcs;
 mod run;
+mod somebody;
 mod workspace;
 
 pub use client::Client;
 pub use cloud::{Cloud, Fault};
+pub use findings::Finding;
 pub use run::{Run, Running};
+pub use somebody::Somebody;
 pub use workspace::Workspace;

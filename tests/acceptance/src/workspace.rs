@@ -156,6 +156,19 @@ impl<'a> Workspace<'a> {
         self.run(&["plan", "-detailed-exitcode"])
     }
 
+    /// `plan -json`, whose findings can be read one by one.
+    pub fn plan_json(&self) -> Run {
+        self.run(&["plan", "-json"])
+    }
+
+    /// What a plan with these words would do, as `show -json` tells it.
+    #[track_caller]
+    pub fn planned(&self, words: &[&str]) -> Value {
+        let words = [&["plan", "-out=planned"], words].concat();
+        self.run(&words).succeeds();
+        self.show(&["show", "-json", "planned"])
+    }
+
     /// A plan must have nothing to do.
     #[track_caller]
     pub fn plans_nothing(&self) {

@@ -71,13 +71,15 @@ fn the_plan_of_an_upgrade_lists_every_step_in_order() {
         4. control plane 1.34 -> 1.35 (managed cluster)
         5. pool systemkk3 1.34 -> 1.35 (agent pool)
         6. pool worki32 1.34 -> 1.35 (agent pool)
-    "#]].assert_eq(&steps(&plan.output, "pay-aks"));
+    "#]]
+    .assert_eq(&steps(&plan.output, "pay-aks"));
     expect![[r#"
         1. control plane 1.33 -> 1.34 (GKE cluster)
         2. control plane 1.34 -> 1.35 (GKE cluster)
         3. node pool system-t51 1.33 -> 1.35 (GKE node pool)
         4. node pool work-25l 1.33 -> 1.35 (GKE node pool)
-    "#]].assert_eq(&steps(&plan.output, "pay-gke"));
+    "#]]
+    .assert_eq(&steps(&plan.output, "pay-gke"));
 }
 
 #[test]

@@ -149,7 +149,8 @@ fn claim<C: Converged>(
         second_half_of_replace: request.reason == PlanReason::Replacement,
         stale: false,
     };
-    if let Err(fault) = session.engine().claims().claim(&claim) {
+    if let Err(mut fault) = session.engine().claims().claim(&claim) {
+        fault.attribute.get_or_insert_with(|| "name".to_owned());
         faults::report(found, &fault, Severity::Error);
     }
 }

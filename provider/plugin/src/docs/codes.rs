@@ -17,7 +17,7 @@ pub(super) fn page(provider: &str, rows: &[(Code, &str, &str)]) -> String {
     let description = format!("Every error and warning of the {provider} provider, by its code.");
     Page::new("Error codes", "Guides", &description)
         .heading(1, "Error codes")
-        .text("Errors and warnings end with a stable code such as `(PM005)`.")
+        .text("Errors and warnings end with a stable code such as `(PM005 at region)`.")
         .text(&table)
         .finish()
 }

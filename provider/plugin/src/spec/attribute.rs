@@ -26,6 +26,9 @@ pub trait Attribute: Clone + fmt::Debug + Sized + Send + Sync + 'static {
     /// Whether the value itself is in no plan and no state.
     const WRITE_ONLY: bool = false;
 
+    /// Whether null is one of its values.
+    const OPTIONAL: bool = false;
+
     /// The declaration as data.
     fn shape() -> Shape;
 

@@ -15,6 +15,7 @@ impl<T: Attribute> Attribute for Option<T> {
 
     const SECRET: bool = T::SECRET;
     const WRITE_ONLY: bool = T::WRITE_ONLY;
+    const OPTIONAL: bool = true;
 
     fn shape() -> Shape {
         T::shape()
@@ -55,9 +56,9 @@ fn draft_elements<T: Attribute>(
                 .enumerate()
                 .map(|(index, element)| {
                     if indexed {
-                        reader.index(index, |reader| T::draft(element, reader))
+                        reader.index(index, |reader| reader.element::<T>(element))
                     } else {
-                        T::draft(element, reader)
+                        reader.element::<T>(element)
                     }
                 })
                 .collect(),
@@ -162,7 +163,7 @@ impl<K: Text + Ord + std::fmt::Debug, V: Attribute> Attribute for BTreeMap<K, V>
         let mut drafts = BTreeMap::new();
         for (text, element) in entries {
             reader.key(text, |reader| {
-                let draft = V::draft(element, reader);
+                let draft = reader.element::<V>(element);
                 match K::from_text(text) {
                     Ok(key) => {
                         drafts.insert(key, draft);

@@ -138,6 +138,20 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Reads an element of a list, set or map. Terraform asks for required attributes by itself, but
+    /// lets null elements pass.
+    pub fn element<T: Attribute>(&mut self, value: &Value) -> Field<T::Draft> {
+        let draft = T::draft(value, self);
+        if draft.is_null() && self.strict && !T::OPTIONAL {
+            self.error("Element is null")
+                .code(codes::MISSING)
+                .detail("every element must have a value, and this one is null")
+                .hint("give it a value, or leave the element out");
+            return Field::Unknown;
+        }
+        draft
+    }
+
     /// Notes every check that a known value breaks.
     pub fn check<D>(&mut self, draft: &Field<D>, checks: &[&dyn Check<D>]) {
         let (Field::Known(value), true) = (draft, self.strict) else {

@@ -297,7 +297,9 @@ fn commit(
         name,
         region,
     );
-    properties["identityProfile"] = json!({ "kubeletidentity": kubelet });
+    if properties["identityProfile"]["kubeletidentity"].is_null() {
+        properties["identityProfile"] = json!({ "kubeletidentity": kubelet });
+    }
     if let Some(old) = existing.map(|old| &old["properties"]["addonProfiles"]["extensionManager"])
         && old.is_object()
         && properties["addonProfiles"]["extensionManager"].is_null()

@@ -96,6 +96,28 @@ pub(super) struct Planned {
     pub(super) gone: Vec<String>,
 }
 
+/// The identity of the nodes: an existing one, or that of the cluster before; else it is made.
+fn plan_kubelet(world: &World, properties: &mut Value, old: Option<&Value>) -> Result<(), Answer> {
+    let given = properties["identityProfile"]["kubeletidentity"]["resourceId"].clone();
+    let Some(id) = given.as_str() else {
+        let before = old.map_or(Value::Null, |old| old["identityProfile"].clone());
+        properties["identityProfile"] = before;
+        return Ok(());
+    };
+    let Some(identity) = resource::find(world, id) else {
+        return Err(invalid(
+            "identityProfile.kubeletidentity",
+            &format!("the identity {id} does not exist"),
+        ));
+    };
+    properties["identityProfile"]["kubeletidentity"] = json!({
+        "resourceId": id,
+        "clientId": identity["properties"]["clientId"],
+        "objectId": identity["properties"]["principalId"],
+    });
+    Ok(())
+}
+
 /// What the body of a PUT asks for, or why it is refused.
 pub(super) fn plan(
     arm: &Arm<'_>,
@@ -128,6 +150,7 @@ pub(super) fn plan(
             old.map_or(json!(version), |old| old["kubernetesVersion"].clone());
     }
     check_network(&mut properties)?;
+    plan_kubelet(world, &mut properties, old)?;
     let mut base = defaults();
     base["nodeResourceGroup"] = format!("MC_{}_{name}_{region}", arm.target.group()).into();
     if properties["dnsPrefix"].is_null() && properties["fqdnSubdomain"].is_null() {

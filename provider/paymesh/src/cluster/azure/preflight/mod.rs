@@ -1,0 +1,135 @@
+//! What Azure itself says against a plan: regions, machines, zones, quota, versions, networks and
+//! names. Asked while planning, once for all clusters of a run, and only about what changes.
+
+mod machines;
+mod network;
+mod quota;
+mod references;
+mod version;
+
+use paymesh_azure::{ArmId, Azure};
+use paymesh_engine::Mark;
+use paymesh_plugin::findings::Findings;
+
+use super::{cluster_id, group_id};
+use crate::{
+    cluster::{
+        Prior,
+        checks::{at, refuse},
+        spec::ClusterSpec,
+    },
+    session::Session,
+};
+
+/// How to go on when a live check stands in the way of a destroy.
+const WAY_OUT: &str = "terraform destroy -refresh=false asks none of this";
+
+/// Everything that Azure says against the plan.
+pub(in crate::cluster) async fn check(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    let Ok(azure) = session.azure() else { return };
+    let Ok(group) = group_id(session, spec) else {
+        return;
+    };
+    let Some(subscription) = group.subscription() else {
+        return;
+    };
+    if prior.is_none() {
+        if !region(&azure, subscription, spec, found).await {
+            return;
+        }
+        place(&azure, &group, spec, found).await;
+        name(session, &azure, spec, found).await;
+        network::check(&azure, spec, found).await;
+    }
+    references::check(&azure, spec, prior, found).await;
+    version::check(&azure, subscription, spec, prior, found).await;
+    machines::check(session, &azure, subscription, spec, prior, found).await;
+}
+
+async fn region(
+    azure: &Azure,
+    subscription: &str,
+    spec: &ClusterSpec,
+    found: &mut Findings,
+) -> bool {
+    match azure.locations(subscription).await {
+        Ok(known) if !known.is_empty() && !known.contains(&spec.region) => {
+            refuse(
+                found,
+                at("region"),
+                200,
+                [
+                    "No such region",
+                    &format!("{:?} is not a region of the subscription", spec.region),
+                    &format!("use one of {}", known.join(", ")),
+                ],
+            );
+            false
+        }
+        Ok(_) => true,
+        Err(error) => {
+            refuse(
+                found,
+                at("azure"),
+                201,
+                [
+                    "Azure cannot be asked",
+                    &error.to_string(),
+                    &format!("check subscription_id and the credentials; {WAY_OUT}"),
+                ],
+            );
+            false
+        }
+    }
+}
+
+/// A named resource group must exist: it is never made.
+async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Findings) {
+    let named = spec
+        .azure
+        .as_ref()
+        .and_then(|azure| azure.resource_group.as_ref());
+    if let (Some(name), Ok(None)) = (named, azure.group_location(group).await) {
+        refuse(
+            found,
+            at("azure").attribute("resource_group"),
+            202,
+            [
+                "No such resource group",
+                &format!("{name} does not exist in the subscription"),
+                "create it, or remove resource_group to let the provider make its own",
+            ],
+        );
+    }
+}
+
+/// A cluster of that name that is somebody else's.
+async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut Findings) {
+    let Ok(id) = cluster_id(session, spec) else {
+        return;
+    };
+    let Ok(Some(body)) = azure.cluster(&id).await else {
+        return;
+    };
+    let tag = |key: &str| body.get("tags")?.get(key)?.as_str();
+    let mark = session.mark(&format!("cluster/{}", spec.name));
+    if tag(Mark::OWNER_KEY) != Some(mark.owner.as_str()) {
+        refuse(
+            found,
+            at("name"),
+            203,
+            [
+                "The cluster exists already",
+                &format!("{id} was not made by {}", mark.owner),
+                &format!(
+                    "to manage it, import it:\n\n  import {{\n    to = paymesh_cluster.NAME\n    id = \"{id}\"\n  }}\n\nor choose another name"
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! The subnet of the nodes: there, in the region, free, large enough, and in a network that shares
+//! no address with the cluster's own ranges.
+
+use paymesh_azure::{ArmId, Azure, Subnet};
+use paymesh_plugin::{findings::Findings, path::Path};
+
+use crate::cluster::{
+    address::Range,
+    checks::{at, refuse},
+    spec::ClusterSpec,
+};
+
+/// Addresses of a subnet that Azure keeps for itself.
+const RESERVED: u64 = 5;
+
+pub(super) async fn check(azure: &Azure, spec: &ClusterSpec, found: &mut Findings) {
+    let Some(network) = &spec.network else { return };
+    let Ok(id) = ArmId::parse(&network.subnet_id) else {
+        return;
+    };
+    let path = at("network").attribute("subnet_id");
+    match azure.subnet(&id).await {
+        Ok(None) => refuse(
+            found,
+            path,
+            204,
+            [
+                "No such subnet",
+                &format!("{id} does not exist, or this identity may not see it"),
+                "copy the resource id of the subnet",
+            ],
+        ),
+        Ok(Some(subnet)) => {
+            usable(&subnet, &path, spec, found);
+            around(azure, &id, &path, spec, found).await;
+        }
+        Err(_) => {}
+    }
+}
+
+fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings) {
+    if let Some(service) = &subnet.delegation {
+        refuse(
+            found,
+            path.clone(),
+            205,
+            [
+                "The subnet is reserved for another service",
+                &format!("{} is delegated to {service}", subnet.id),
+                "use a subnet without delegation",
+            ],
+        );
+    }
+    let pools = spec.node_pools.values();
+    let nodes: u64 = pools.map(|pool| u64::from(pool.max_nodes)).sum();
+    let room: u64 = ranges(&subnet.prefixes)
+        .map(|range| range.size().saturating_sub(RESERVED))
+        .sum();
+    if room > 0 && nodes > room {
+        refuse(
+            found,
+            path.clone(),
+            206,
+            [
+                "The subnet is too small",
+                &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
+                "use a larger subnet, or lower max_nodes",
+            ],
+        );
+    }
+}
+
+/// The network around the subnet. Nodes join networks of their own region, and what pods and
+/// services have cannot be reached in the network.
+async fn around(
+    azure: &Azure,
+    subnet: &ArmId,
+    path: &Path,
+    spec: &ClusterSpec,
+    found: &mut Findings,
+) {
+    let Some(id) = subnet.parent() else { return };
+    let Ok(Some(network)) = azure.network(&id).await else {
+        return;
+    };
+    if !network.location.eq_ignore_ascii_case(&spec.region) {
+        refuse(
+            found,
+            path.clone(),
+            217,
+            [
+                "A subnet in another region",
+                &format!(
+                    "{id} is in {} and region is {:?}",
+                    network.location, spec.region
+                ),
+                "use a subnet in the cluster's region",
+            ],
+        );
+    }
+    let own = spec.azure.clone().unwrap_or_default();
+    for (name, text) in [
+        ("pods_cidr", &own.pods_cidr),
+        ("services_cidr", &own.services_cidr),
+    ] {
+        let Ok(range) = text.parse::<Range>() else {
+            continue;
+        };
+        if let Some(shared) = ranges(&network.prefixes).find(|other| other.overlaps(range)) {
+            refuse(
+                found,
+                at("azure").attribute(name),
+                207,
+                [
+                    "The range overlaps the nodes' network",
+                    &format!("azure.{name} {range} shares addresses with {shared} of {id}"),
+                    "choose a range outside the virtual network",
+                ],
+            );
+        }
+    }
+}
+
+fn ranges(prefixes: &[String]) -> impl Iterator<Item = Range> + '_ {
+    prefixes
+        .iter()
+        .filter_map(|prefix| prefix.parse::<Range>().ok())
+}

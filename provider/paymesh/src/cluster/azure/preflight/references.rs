@@ -1,0 +1,89 @@
+//! What the configuration names by id and somebody else made must be there.
+
+use paymesh_azure::{ArmId, Azure};
+use paymesh_plugin::{findings::Findings, path::Path};
+
+use crate::cluster::{
+    Prior,
+    checks::{at, refuse},
+    spec::ClusterSpec,
+};
+
+/// Asks about the ids that are new in `spec`.
+pub(super) async fn check(
+    azure: &Azure,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    let known = prior.map(|prior| named(&prior.spec)).unwrap_or_default();
+    for reference in named(spec) {
+        if known.iter().any(|before| before.id == reference.id) {
+            continue;
+        }
+        let Ok(id) = ArmId::parse(&reference.id) else {
+            continue;
+        };
+        if let Ok(false) = azure.exists(&id).await {
+            refuse(
+                found,
+                reference.path,
+                reference.code,
+                [
+                    &format!("No such {}", reference.what),
+                    &format!("{id} does not exist, or this identity may not see it"),
+                    &format!(
+                        "create it, or copy the resource id of an existing {}",
+                        reference.what
+                    ),
+                ],
+            );
+        }
+    }
+}
+
+struct Reference {
+    path: Path,
+    id: String,
+    code: u16,
+    what: &'static str,
+}
+
+fn named(spec: &ClusterSpec) -> Vec<Reference> {
+    let mut all = Vec::new();
+    let mut add = |path: Path, id: Option<&String>, code, what| {
+        all.extend(id.map(|id| Reference {
+            path,
+            id: id.clone(),
+            code,
+            what,
+        }));
+    };
+    let workspace = spec
+        .logs
+        .as_ref()
+        .and_then(|logs| logs.workspace_id.as_ref());
+    add(
+        at("logs").attribute("workspace_id"),
+        workspace,
+        218,
+        "workspace",
+    );
+    for (index, registry) in spec.registries.iter().enumerate() {
+        add(
+            at("registries").index(index),
+            Some(registry),
+            219,
+            "registry",
+        );
+    }
+    if let Some(own) = &spec.azure {
+        for (name, id) in [
+            ("control_plane_identity_id", &own.control_plane_identity_id),
+            ("kubelet_identity_id", &own.kubelet_identity_id),
+        ] {
+            add(at("azure").attribute(name), id.as_ref(), 220, "identity");
+        }
+    }
+    all
+}

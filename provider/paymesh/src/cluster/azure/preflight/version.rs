@@ -1,0 +1,77 @@
+//! Whether the region offers the version.
+
+use paymesh_azure::Azure;
+use paymesh_plugin::findings::Findings;
+
+use crate::cluster::{
+    Prior,
+    checks::{at, refuse},
+    spec::ClusterSpec,
+    versions::Version,
+};
+
+pub(super) async fn check(
+    azure: &Azure,
+    subscription: &str,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    if prior.is_some_and(|prior| prior.spec.kubernetes_version == spec.kubernetes_version) {
+        return;
+    }
+    let Ok(floor) = spec.kubernetes_version.parse::<Version>() else {
+        return;
+    };
+    let runs = prior
+        .and_then(|prior| prior.status.running_kubernetes_version.as_deref())
+        .and_then(|runs| runs.parse::<Version>().ok());
+    if runs.is_some_and(|runs| runs.meets(&floor)) {
+        return;
+    }
+    let Ok(offered) = azure.kubernetes_versions(subscription, &spec.region).await else {
+        return;
+    };
+    if offered.is_empty() {
+        return;
+    }
+    let minor = floor.minor().to_string();
+    let Some(entry) = offered.iter().find(|entry| entry.minor == minor) else {
+        let minors: Vec<&str> = offered.iter().map(|entry| entry.minor.as_str()).collect();
+        refuse(
+            found,
+            at("kubernetes_version"),
+            208,
+            [
+                "The version is not offered",
+                &format!("AKS offers {} in {}", minors.join(", "), spec.region),
+                "use one of these",
+            ],
+        );
+        return;
+    };
+    if floor.has_patch() && !entry.patches.contains(&floor.to_string()) {
+        refuse(
+            found,
+            at("kubernetes_version"),
+            209,
+            [
+                "The patch is not offered",
+                &format!("AKS offers {} in {}", entry.patches.join(", "), spec.region),
+                &format!("write \"{minor}\" to accept any patch"),
+            ],
+        );
+    }
+    if entry.is_preview {
+        refuse(
+            found,
+            at("kubernetes_version"),
+            210,
+            [
+                "A preview version",
+                &format!("{minor} is a preview in {}", spec.region),
+                "use a version that is supported for production",
+            ],
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Bad configurations, refused while planning: each at its attribute, with what to do, and without
+//! one request that writes.
+//!
+//! A case is one line of a table: the change to a plain cluster, the code, the attribute, and a
+//! word of the mend. All cases of a table are planned in one run, which must report exactly them.
+
+mod refused;
+
+use std::collections::BTreeSet;
+
+use paymesh_acceptance::{
+    Cloud, Workspace,
+    hcl::{ClusterBlock, configuration},
+};
+use refused::{Case, Kind, alone, check_refused, existing, live, together};
+use reqwest::Method;
+use serde_json::json;
+
+#[test]
+fn what_a_configuration_alone_gets_wrong_is_reported_all_at_once() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, "");
+    check_refused(&cloud, &workspace, "", &alone::CASES);
+}
+
+#[test]
+fn what_the_cloud_knows_better_is_reported_while_planning() {
+    let cloud = Cloud::start();
+    what_others_made(&cloud);
+    let workspace = Workspace::new(&cloud, "");
+    check_refused(&cloud, &workspace, "", &live::CASES);
+}
+
+#[test]
+fn what_two_clusters_must_not_share_is_reported_at_one_of_them() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, "");
+    check_refused(&cloud, &workspace, "", &together::CASES);
+}
+
+#[test]
+fn what_an_existing_cluster_cannot_become_is_reported_while_planning() {
+    let cloud = Cloud::start();
+    let made: Vec<ClusterBlock> = existing::CASES
+        .iter()
+        .enumerate()
+        .map(|(number, case)| case.block(number).with(existing::MADE))
+        .collect();
+    let workspace = Workspace::new(&cloud, &configuration(&made));
+    workspace.apply().succeeds();
+    check_refused(&cloud, &workspace, existing::MADE, &existing::CASES);
+}
+
+#[test]
+fn the_tables_are_as_broad_as_promised() {
+    let tables: [&[Case]; 4] = [
+        &alone::CASES,
+        &live::CASES,
+        &together::CASES,
+        &existing::CASES,
+    ];
+    let pairs = |kind: Option<Kind>| {
+        let cases = tables.iter().flat_map(|table| table.iter());
+        cases
+            .filter(|case| kind.is_none_or(|kind| case.kind == kind))
+            .map(|case| (case.attribute(), case.code))
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    let counted = [
+        (pairs(None), 60),
+        (pairs(Some(Kind::Live)), 20),
+        (pairs(Some(Kind::Pair)), 10),
+        (pairs(Some(Kind::Clusters)), 4),
+    ];
+    assert!(
+        counted.iter().all(|(are, least)| are >= least),
+        "pairs of attribute and rule, and how many there must be: {counted:?}"
+    );
+}
+
+/// A cluster under a name that the configuration wants, and subnets that no cluster can use.
+fn what_others_made(cloud: &Cloud) {
+    let azure = cloud.azure();
+    let shared = cloud.shared();
+    let cluster = json!({
+        "location": "westeurope",
+        "identity": { "type": "SystemAssigned" },
+        "properties": {
+            "dnsPrefix": "theirs",
+            "agentPoolProfiles": [{ "name": "system", "mode": "System", "count": 1, "vmSize": "Standard_D2s_v5" }],
+        },
+    });
+    let path = format!("{shared}/Microsoft.ContainerService/managedClusters/theirs");
+    azure.act(&Method::PUT, &path, Some(&cluster));
+    let network = format!("{shared}/Microsoft.Network/virtualNetworks/tight");
+    let space = json!({ "addressSpace": { "addressPrefixes": ["10.30.0.0/16"] } });
+    azure.act(
+        &Method::PUT,
+        &network,
+        Some(&json!({ "location": "westeurope", "properties": space })),
+    );
+    let small = json!({ "properties": { "addressPrefix": "10.30.0.0/29" } });
+    azure.act(
+        &Method::PUT,
+        &format!("{network}/subnets/small"),
+        Some(&small),
+    );
+    let reserved = json!({ "properties": {
+        "addressPrefix": "10.30.1.0/24",
+        "delegations": [{ "name": "sql", "properties": { "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers" } }],
+    } });
+    azure.act(
+        &Method::PUT,
+        &format!("{network}/subnets/reserved"),
+        Some(&reserved),
+    );
+}

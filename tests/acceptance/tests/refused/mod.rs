@@ -1,0 +1,163 @@
+//! The tables of bad configurations, and how they are checked.
+
+pub(crate) mod alone;
+pub(crate) mod existing;
+pub(crate) mod live;
+pub(crate) mod together;
+
+use paymesh_acceptance::{
+    Cloud, Finding, Workspace,
+    hcl::{ClusterBlock, Provider, configuration},
+};
+
+/// What a rule needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One attribute.
+    One,
+    /// Two attributes of a cluster.
+    Pair,
+    /// What the cloud says now.
+    Live,
+    /// Two clusters of one configuration.
+    Clusters,
+}
+
+/// One bad configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) provider: Provider,
+    pub(crate) kind: Kind,
+    /// What is changed in a plain cluster.
+    pub(crate) change: &'static str,
+    /// The same in a second cluster.
+    pub(crate) neighbour: Option<&'static str>,
+    pub(crate) code: &'static str,
+    /// The attribute that must be named, or several with ` | ` between; empty for the cluster as a
+    /// whole.
+    pub(crate) path: &'static str,
+    /// A word of what to do.
+    pub(crate) mend: &'static str,
+}
+
+/// A case on AKS.
+pub(crate) const fn aks(kind: Kind, change: &'static str, expected: [&'static str; 3]) -> Case {
+    case(Provider::Aks, kind, change, expected)
+}
+
+/// A case on GKE.
+pub(crate) const fn gke(kind: Kind, change: &'static str, expected: [&'static str; 3]) -> Case {
+    case(Provider::Gke, kind, change, expected)
+}
+
+const fn case(
+    provider: Provider,
+    kind: Kind,
+    change: &'static str,
+    [code, path, mend]: [&'static str; 3],
+) -> Case {
+    Case {
+        provider,
+        kind,
+        change,
+        neighbour: None,
+        code,
+        path,
+        mend,
+    }
+}
+
+impl Case {
+    /// The rule's attribute, whatever the keys in its path.
+    pub(crate) fn attribute(&self) -> String {
+        let mut plain = String::new();
+        let mut depth = 0;
+        for letter in self.path.chars() {
+            match letter {
+                '[' => depth += 1,
+                ']' => depth -= 1,
+                _ if depth == 0 => plain.push(letter),
+                _ => {}
+            }
+        }
+        plain
+    }
+
+    /// The plain cluster of the case.
+    pub(crate) fn block(&self, number: usize) -> ClusterBlock {
+        let cloud = match self.provider {
+            Provider::Aks => "aks",
+            Provider::Gke => "gke",
+        };
+        let code = self.code.to_ascii_lowercase();
+        ClusterBlock::plain(self.provider, &format!("{cloud}-{code}-{number}"))
+    }
+
+    /// The clusters of the case, all with the changes `all`.
+    fn blocks(&self, cloud: &Cloud, number: usize, all: &str) -> Vec<ClusterBlock> {
+        let block = |number, change| {
+            let plain = self.block(number).with(all);
+            plain.with(&cloud.seeded(change))
+        };
+        let first = block(number, self.change);
+        let second = self.neighbour.map(|change| block(number + 1000, change));
+        [first].into_iter().chain(second).collect()
+    }
+
+    fn is_met_by(&self, finding: &Finding) -> bool {
+        finding.code() == Some(self.code)
+            && self
+                .path
+                .split(" | ")
+                .any(|path| finding.path().unwrap_or_default() == path)
+            && finding.text.to_lowercase().contains(self.mend)
+    }
+}
+
+/// Plans all cases in one run, on clusters with the changes `all`. The run must report each case,
+/// nothing else, and write nothing.
+#[track_caller]
+pub(crate) fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, all: &str, cases: &[Case]) {
+    let blocks: Vec<Vec<ClusterBlock>> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, case)| case.blocks(cloud, number, all))
+        .collect();
+    workspace.configure(&configuration(blocks.iter().flatten()));
+    let before = cloud.last_request();
+    let run = workspace.plan_json();
+    assert_eq!(run.status.code(), Some(1), "{run}");
+    assert_eq!(cloud.writes(before), Vec::<String>::new());
+
+    let mut errors: Vec<Finding> = run.findings();
+    errors.retain(|finding| finding.is_error);
+    let mut wrong = Vec::new();
+    for (case, blocks) in cases.iter().zip(&blocks) {
+        let ours = |finding: &Finding| {
+            blocks
+                .iter()
+                .any(|block| block.address() == finding.address)
+        };
+        let (mine, others): (Vec<Finding>, Vec<Finding>) = errors.into_iter().partition(ours);
+        errors = others;
+        let wanted = case.path.split(" | ").count();
+        if mine.len() != wanted || !mine.iter().all(|finding| case.is_met_by(finding)) {
+            let said: String = mine.iter().map(ToString::to_string).collect();
+            wrong.push(format!(
+                "{:?} {}\n  expected {} at {:?} with {:?}, found {}:\n{said}",
+                case.provider,
+                case.change,
+                case.code,
+                case.path,
+                case.mend,
+                mine.len()
+            ));
+        }
+    }
+    let unexpected: String = errors.iter().map(ToString::to_string).collect();
+    assert!(
+        wrong.is_empty() && unexpected.is_empty(),
+        "{}\nnobody expected:\n{unexpected}",
+        wrong.concat()
+    );
+}
