@@ -28,6 +28,7 @@ pub(crate) mod version {
     pub(crate) const NETWORKS: &str = "2025-05-01";
     pub(crate) const WORKSPACES: &str = "2025-02-01";
     pub(crate) const REGISTRIES: &str = "2025-04-01";
+    pub(crate) const DIAGNOSTICS: &str = "2021-05-01-preview";
 }
 
 /// Names of the throttle budgets.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paymesh_cloud::Request;
+use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
-    Context, Difference, Fault, FaultKind, LockKey, Object, ObjectId, Observation, Ownership, Seen,
-    Sent, Step,
+    Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Operation, OperationId,
+    Ownership, Seen, Sent, Step,
 };
 use serde_json::{Value, json};
 
@@ -15,33 +15,26 @@ use crate::{
     cluster::etag,
     cluster_object_id,
     connection::{api, version},
-    part,
-    pool::pool_object_id,
+    fault::fault,
+    operation, part,
 };
 
-/// Whether a pool is empty of what it may be emptied of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Drained {
-    /// It is.
-    Yes,
-    /// It is not; the text says what is left.
-    No(String),
-}
-
-/// How a pool is emptied. Both acts can be the first of a new process.
+/// How a pool is emptied, within the disruption budgets of what runs there. Every act can be the
+/// first of a new process.
 #[async_trait]
 pub trait Drain: Send + Sync + 'static {
-    /// Looks whether `pool` of `cluster` is empty.
-    async fn state(&self, cluster: &ArmId, pool: &str) -> Result<Drained, String>;
+    /// Whether nothing is left on the pool that `body` describes.
+    async fn is_empty(&self, pool: &ArmId, body: &Value) -> Result<bool, Error>;
 
-    /// Empties `pool` of `cluster`, within the disruption budgets of what runs there. Returns
-    /// when it is empty, or with what is in the way.
-    async fn drain(&self, cluster: &ArmId, pool: &str) -> Result<(), String>;
+    /// Begins to empty the pool that `body` describes. `step` is the engine's name of the step.
+    async fn empty(&self, step: ObjectId, pool: &ArmId, body: &Value) -> Result<Sent, Error>;
 }
 
-/// Keeps new pods off a pool through the cloud's own API: a taint on the pool, and the autoscaler
-/// off. What runs there is moved by Azure when the pool is deleted, within disruption budgets.
-pub struct Cordon {
+/// Empties a pool through AKS alone: new pods are kept off by a taint, the autoscaler is switched
+/// off, and the pool is scaled to nothing. AKS cordons and drains each node that it takes away
+/// (learn.microsoft.com/azure/aks/scale-cluster), so pods are evicted within their disruption
+/// budgets and start on other pools.
+pub struct ScaleToNothing {
     azure: Azure,
 }
 
@@ -55,74 +48,56 @@ pub struct DrainPool {
 
 const TAINT: &str = "paymesh.dev/retiring=true:NoSchedule";
 
-impl Cordon {
-    /// A cordon through `azure`.
+impl ScaleToNothing {
+    /// Scaling through `azure`.
     pub fn new(azure: &Azure) -> Self {
         Self {
             azure: azure.clone(),
         }
     }
-
-    async fn body(&self, id: &ArmId) -> Result<Option<Value>, String> {
-        let read = self
-            .azure
-            .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
-            .await;
-        read.map_err(|error| error.to_string())
-    }
 }
 
-fn is_cordoned(body: &Value) -> bool {
-    let taints = body
+/// What makes the pool `body` shrink to nothing.
+fn shrunk(body: &Value) -> Value {
+    let mut taints = body
         .pointer("/properties/nodeTaints")
-        .and_then(Value::as_array);
-    taints.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(TAINT)))
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if !taints.iter().any(|it| it == TAINT) {
+        taints.push(TAINT.into());
+    }
+    let mut changed = part::without(body.clone(), &crate::pool::READ_ONLY);
+    let change = json!({"properties": {
+        // Only a pool that the cluster's own components do not need may be without nodes.
+        "mode": "User",
+        "nodeTaints": taints,
+        "enableAutoScaling": false, "minCount": null, "maxCount": null,
+        "count": 0,
+    }});
+    part::merge(&change, &mut changed);
+    changed
 }
 
 #[async_trait]
-impl Drain for Cordon {
-    async fn state(&self, cluster: &ArmId, pool: &str) -> Result<Drained, String> {
-        let id = cluster.child("agentPools", pool);
-        Ok(match self.body(&id).await? {
-            Some(body) if !is_cordoned(&body) => Drained::No("new pods may still come".to_owned()),
-            _ => Drained::Yes,
-        })
+impl Drain for ScaleToNothing {
+    async fn is_empty(&self, _: &ArmId, body: &Value) -> Result<bool, Error> {
+        let count = body.pointer("/properties/count").and_then(Value::as_u64);
+        let scales = body.pointer("/properties/enableAutoScaling") == Some(&Value::Bool(true));
+        Ok(count == Some(0) && !scales && crate::connection::busy(body).is_none())
     }
 
-    async fn drain(&self, cluster: &ArmId, pool: &str) -> Result<(), String> {
-        let id = cluster.child("agentPools", pool);
-        let Some(body) = self.body(&id).await? else {
-            return Ok(());
-        };
-        if is_cordoned(&body) {
-            return Ok(());
-        }
-        let mut taints = body
-            .pointer("/properties/nodeTaints")
-            .and_then(Value::as_array)
-            .cloned();
-        taints.get_or_insert_default().push(TAINT.into());
-        let mut changed = part::without(body.clone(), &crate::pool::READ_ONLY);
-        let change = json!({"properties": {
-            "nodeTaints": taints, "enableAutoScaling": false, "minCount": null, "maxCount": null,
-        }});
-        part::merge(&change, &mut changed);
-        let mut request = Request::put(id.as_str(), changed);
-        if let Some(etag) = etag(&body) {
+    async fn empty(&self, step: ObjectId, pool: &ArmId, body: &Value) -> Result<Sent, Error> {
+        let mut request = Request::put(pool.as_str(), shrunk(body));
+        if let Some(etag) = etag(body) {
             request = request.if_match(etag);
         }
-        let sent = self
+        let reply = self
             .azure
             .write(request, version::CLUSTERS, api::POOLS)
-            .await;
-        let reply = sent.map_err(|error| error.to_string())?;
-        let address = format!("{id}?api-version={}", version::CLUSTERS);
-        let Some(operation) = paymesh_cloud::Operation::azure(&reply, &address, false) else {
-            return Ok(());
-        };
-        let limit = std::time::Duration::from_mins(30);
-        let waited = self.azure.client().wait(&operation, limit).await;
-        waited.map(|_| ()).map_err(|error| error.to_string())
+            .await?;
+        let address = format!("{pool}?api-version={}", version::CLUSTERS);
+        Ok(operation::sent(&self.azure, step, &reply, &address, false))
     }
 }
 
@@ -142,16 +117,26 @@ impl DrainPool {
         ObjectId::new("drain", cluster.child("agentPools", pool).folded())
     }
 
-    fn fault(&self, why: &str) -> Fault {
-        Fault::new(
-            self.id(),
-            FaultKind::Unavailable,
-            format!("{}: {why}", self.pool),
-        )
-        .next(
+    fn arm_id(&self) -> ArmId {
+        self.cluster.child("agentPools", &self.pool)
+    }
+
+    fn fault(&self, error: &Error) -> Fault {
+        let fault = fault(self.id(), error);
+        if fault.next.is_some() {
+            return fault;
+        }
+        fault.next(
             "See what the message names (a disruption budget, a pod without a controller), then \
              run terraform apply again: the old pool stays until it is empty.",
         )
+    }
+
+    /// The pool as it is now.
+    async fn body(&self, cx: &Context) -> Result<Option<Value>, Fault> {
+        let pool = Pool::found(&self.azure, &self.cluster, &self.pool);
+        let found = pool.observe(cx).await?;
+        Ok(found.seen().map(|seen| seen.body.clone()))
     }
 }
 
@@ -175,26 +160,19 @@ impl Object for DrainPool {
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         // A pool that is gone, or that was never there, needs no emptying.
-        let pool = pool_object_id(&self.cluster, &self.pool);
-        let there = if let Some(known) = cx.observations.observation(&pool) {
-            known.seen().is_some()
-        } else {
-            let pool = Pool::found(&self.azure, &self.cluster, &self.pool);
-            pool.observe(cx).await?.seen().is_some()
-        };
-        let state = if there {
-            let state = self.drain.state(&self.cluster, &self.pool).await;
-            state.map_err(|why| self.fault(&why))?
-        } else {
-            Drained::Yes
-        };
-        Ok(match state {
-            Drained::No(_) => Observation::Absent,
-            Drained::Yes => {
-                let mut seen = Seen::new(json!({"drained": self.pool}));
-                seen.ownership = Ownership::Ours;
-                Observation::Present(seen)
+        let is_empty = match self.body(cx).await? {
+            None => true,
+            Some(body) => {
+                let looked = self.drain.is_empty(&self.arm_id(), &body).await;
+                looked.map_err(|error| self.fault(&error))?
             }
+        };
+        Ok(if is_empty {
+            let mut seen = Seen::new(json!({"drained": self.pool}));
+            seen.ownership = Ownership::Ours;
+            Observation::Present(seen)
+        } else {
+            Observation::Absent
         })
     }
 
@@ -202,12 +180,19 @@ impl Object for DrainPool {
         Difference::Same
     }
 
-    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
-        let done = self.drain.drain(&self.cluster, &self.pool).await;
-        done.map(|()| Sent::Done).map_err(|why| self.fault(&why))
+    async fn apply(&self, cx: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        let Some(body) = self.body(cx).await? else {
+            return Ok(Sent::Done);
+        };
+        let sent = self.drain.empty(self.id(), &self.arm_id(), &body).await;
+        sent.map_err(|error| self.fault(&error))
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
         Ok(Sent::Done)
+    }
+
+    fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {
+        operation::resume(&self.azure, self.id(), id)
     }
 }

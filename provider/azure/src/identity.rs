@@ -21,8 +21,10 @@ pub struct IdentityWant {
     pub id: ArmId,
     /// Its region.
     pub location: String,
-    /// Tags.
+    /// Tags of the user.
     pub tags: BTreeMap<String, String>,
+    /// Tags that the user had and has no more.
+    pub removed_tags: Vec<String>,
 }
 
 /// A user-assigned identity.
@@ -60,7 +62,7 @@ impl Identity {
     }
 
     fn part(&self) -> Value {
-        json!({"tags": self.want.tags})
+        json!({"tags": tags::wanted(&self.want.tags, &self.want.removed_tags)})
     }
 
     async fn tag(&self, tags: Value) -> Result<Sent, Fault> {

@@ -10,6 +10,7 @@ mod arm;
 mod cluster;
 mod connection;
 mod credentials;
+mod diagnostics;
 mod drain;
 mod fault;
 mod group;
@@ -31,7 +32,8 @@ pub use cluster::{
 };
 pub use connection::{Azure, AzureSettings};
 pub use credentials::{Assertion, Credential, Identity as ManagedIdentity};
-pub use drain::{Cordon, Drain, DrainPool, Drained};
+pub use diagnostics::Diagnostics;
+pub use drain::{Drain, DrainPool, ScaleToNothing};
 pub use group::{Group, GroupWant, group_object_id};
 pub use identity::{Identity, IdentityWant, identity_object_id};
 pub use maintenance::{Maintenance, MaintenanceWant};

@@ -103,12 +103,17 @@ pub struct PoolWant {
     pub taints: Vec<String>,
     /// Tags of the user.
     pub tags: BTreeMap<String, String>,
+    /// Tags that the user had and has no more.
+    pub removed_tags: Vec<String>,
     /// Machines that Azure may take back.
     pub spot: bool,
     /// Nodes added while upgrading: a number or a percentage.
     pub max_surge: Option<String>,
-    /// How long a node may take to drain while upgrading.
+    /// How long a node may take to drain while upgrading, before the upgrade fails.
     pub drain_timeout_minutes: Option<u32>,
+    /// The pools that carry the cluster's own components. A pool stops doing so only after they
+    /// all do: AKS never goes without.
+    pub system_pools: Vec<ObjectId>,
     /// Disks and caches are encrypted on the machine itself.
     pub encryption_at_host: bool,
     /// DNS answers are cached on each node.
@@ -173,9 +178,11 @@ impl PoolWant {
             removed_labels: Vec::new(),
             taints: Vec::new(),
             tags: BTreeMap::new(),
+            removed_tags: Vec::new(),
             spot: false,
             max_surge: None,
             drain_timeout_minutes: None,
+            system_pools: Vec::new(),
             encryption_at_host: false,
             dns_cache: false,
             kubernetes_version: String::new(),
@@ -192,7 +199,8 @@ impl PoolWant {
             "osType": "Linux",
             "type": "VirtualMachineScaleSets",
             "nodeTaints": self.taints,
-            "tags": self.tags,
+            "tags": tags::wanted(&self.tags, &self.removed_tags),
+            "enableNodePublicIP": false,
         });
         // What is Azure's default is compared only where it could be otherwise.
         if self.spot {
@@ -234,11 +242,12 @@ impl PoolWant {
             "enableEncryptionAtHost",
             self.encryption_at_host.then_some(Value::Bool(true)),
         );
-        // Left alone when off: Azure may prefer it by itself.
-        set(
-            "localDNSProfile",
-            self.dns_cache.then(|| json!({"mode": "Required"})),
-        );
+        let cache = if self.dns_cache {
+            "Required"
+        } else {
+            "Disabled"
+        };
+        set("localDNSProfile", Some(json!({"mode": cache})));
         let mut upgrades = Map::new();
         if let Some(surge) = &self.max_surge {
             upgrades.insert("maxSurge".to_owned(), surge.as_str().into());
@@ -377,8 +386,13 @@ impl Pool {
         let leader = text(&cluster.body, "/properties/currentKubernetesVersion")
             .or_else(|| text(&cluster.body, "/properties/kubernetesVersion"))?;
         let minor = |it: &str| Version::read(it).map(|it| it.minor);
-        // The same minor is new enough: patches are the upgrade channel's business.
-        if minor(current)? >= minor(leader)? {
+        // Above the floor, versions are the upgrade channel's business.
+        let floor = self.want.as_ref()?.kubernetes_version.as_str();
+        let enough = match Version::read(floor) {
+            Some(floor) => Version::read(current)? >= floor,
+            None => minor(current)? >= minor(leader)?,
+        };
+        if enough {
             return None;
         }
         let next = version_path(current, leader).into_iter().next()?;
@@ -473,7 +487,14 @@ impl Object for Pool {
             return Difference::Same;
         };
         let (mut replace, mut paths, mut steps) = (Vec::new(), Vec::new(), Vec::new());
-        for path in part::differing(&want.part_over(seen), &seen.body) {
+        let differing = part::differing(&want.part_over(seen), &seen.body);
+        // Each node starts from its image again (AKS, "LocalDNS").
+        let reimages = differing
+            .iter()
+            .any(|path| part::within(path, "properties.localDNSProfile"));
+        let demoted =
+            want.mode == PoolMode::User && differing.iter().any(|path| path == "properties.mode");
+        for path in differing {
             match IMMUTABLE
                 .iter()
                 .find(|(prefix, _)| part::within(&path, prefix))
@@ -494,11 +515,10 @@ impl Object for Pool {
             return Difference::Replace(replace);
         }
         if !paths.is_empty() {
-            steps.push(Step::quiet(format!(
-                "update pool {}: {}",
-                self.name,
-                paths.join(", ")
-            )));
+            steps.push(Step {
+                title: format!("update pool {}: {}", self.name, paths.join(", ")),
+                disruptive: reimages,
+            });
         }
         let state = text(&seen.body, "/properties/provisioningState").unwrap_or("Succeeded");
         if paths.is_empty()
@@ -525,7 +545,11 @@ impl Object for Pool {
         Difference::Change(Change {
             paths,
             steps,
-            after: Vec::new(),
+            after: if demoted {
+                want.system_pools.clone()
+            } else {
+                Vec::new()
+            },
         })
     }
 

@@ -1,16 +1,20 @@
-//! A role assignment. Its name is a UUID computed from what it is, so finding it is proof that
-//! it is ours.
+//! A role assignment. Its name is a UUID computed from what it is, so finding it by that name is
+//! proof that it is ours.
+//!
+//! The cloud admits one assignment of a role to a principal at a scope. One that exists under
+//! another name serves as well: it is used, and never deleted here.
 
 use async_trait::async_trait;
 use paymesh_cloud::Request;
 use paymesh_engine::{
     Context, Difference, Fault, FaultKind, Object, ObjectId, Observation, Ownership, Seen, Sent,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     Azure, Identity,
+    cluster::text,
     connection::{api, version},
     fault::fault,
 };
@@ -31,6 +35,8 @@ pub mod well_known_roles {
     pub const KEY_VAULT_CRYPTO_USER: &str = "12338af0-0e69-4776-bea7-57ae8d297424";
 }
 
+const ASSIGNMENTS: &str = "providers/Microsoft.Authorization/roleAssignments";
+
 /// The namespace of the names.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b1d_8d0a_9f9e_4d43_9a8b_7a25_1d1d_52c4);
 
@@ -48,6 +54,9 @@ pub enum Principal {
     Identity(ObjectId),
     /// The kubelet identity of a cluster of the graph.
     KubeletOf(ObjectId),
+    /// Whoever is signed in when the assignment is first made. Later runs keep to that principal,
+    /// whoever runs them.
+    Deployer,
 }
 
 /// A role assignment as it is wanted.
@@ -80,23 +89,25 @@ impl Role {
         }
     }
 
-    fn path(&self) -> String {
+    fn name(&self) -> String {
         let principal = match &self.want.principal {
             Principal::Known { id, .. } => id.to_ascii_lowercase(),
             Principal::Identity(id) => id.to_string(),
             Principal::KubeletOf(id) => format!("kubelet of {id}"),
+            Principal::Deployer => "deployer".to_owned(),
         };
         let scope = self.want.scope.to_ascii_lowercase();
         let words = [&self.owner, &scope, &self.want.role, &principal].map(String::as_str);
-        let name = Uuid::new_v5(&NAMESPACE, words.join("\n").as_bytes());
-        format!(
-            "{}/providers/Microsoft.Authorization/roleAssignments/{name}",
-            self.want.scope
-        )
+        Uuid::new_v5(&NAMESPACE, words.join("\n").as_bytes()).to_string()
     }
 
-    /// The principal's id, once it is known.
-    fn principal(&self, cx: &Context) -> Option<(String, String)> {
+    fn path(&self) -> String {
+        let (scope, name) = (&self.want.scope, self.name());
+        format!("{scope}/{ASSIGNMENTS}/{name}")
+    }
+
+    /// The principal's id, as far as the graph knows it.
+    fn known_principal(&self, cx: &Context) -> Option<(String, String)> {
         let service = "ServicePrincipal".to_owned();
         match &self.want.principal {
             Principal::Known { id, kind } => Some((id.clone(), kind.clone())),
@@ -105,12 +116,82 @@ impl Role {
             }
             Principal::KubeletOf(id) => {
                 let path = "/properties/identityProfile/kubeletidentity/objectId";
-                Some((
-                    cx.seen(id)?.body.pointer(path)?.as_str()?.to_owned(),
-                    service,
-                ))
+                Some((text(&cx.seen(id)?.body, path)?.to_owned(), service))
+            }
+            Principal::Deployer => {
+                let (kind, id) = cx.remark(&self.id())?.split_once(' ')?;
+                Some((id.to_owned(), kind.to_owned()))
             }
         }
+    }
+
+    /// The principal's id, once it is known.
+    async fn principal(&self, cx: &Context) -> Result<Option<(String, String)>, Fault> {
+        let known = self.known_principal(cx);
+        if known.is_some() || self.want.principal != Principal::Deployer {
+            return Ok(known);
+        }
+        let signed_in = self.azure.signed_in().await;
+        let signed_in = signed_in.map_err(|error| self.fault(&error))?;
+        Ok(Some((signed_in.object_id, signed_in.kind)))
+    }
+
+    /// The same assignment under another name.
+    async fn twin(&self, cx: &Context) -> Result<Option<Value>, Fault> {
+        let is_absent = |id: &ObjectId| {
+            let known = cx.observations.observation(id);
+            known.is_some_and(|it| it.seen().is_none())
+        };
+        if self.needs().iter().any(is_absent) {
+            return Ok(None);
+        }
+        let Some((principal, _)) = self.principal(cx).await? else {
+            return Ok(None);
+        };
+        let filter = format!("principalId eq '{principal}'");
+        let query = [("api-version", version::ROLES), ("$filter", &filter)];
+        let path = format!("{}/{ASSIGNMENTS}", self.want.scope);
+        let listed = match self.azure.list(&path, &query, api::ARM).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            listed => listed.map_err(|error| self.fault(&error))?,
+        };
+        let is = |body: &Value, at: &str, wanted: &str| {
+            text(body, at).is_some_and(|it| it.trim_end_matches('/').eq_ignore_ascii_case(wanted))
+        };
+        let definition = self.definition();
+        Ok(listed.into_iter().find(|body| {
+            is(
+                body,
+                "/properties/scope",
+                self.want.scope.trim_end_matches('/'),
+            ) && is(body, "/properties/principalId", &principal)
+                && text(body, "/properties/roleDefinitionId")
+                    .is_some_and(|it| it.rsplit('/').next() == definition.rsplit('/').next())
+        }))
+    }
+
+    fn definition(&self) -> String {
+        let subscription = self.want.scope.split('/').nth(2).unwrap_or_default();
+        format!(
+            "/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}",
+            self.want.role
+        )
+    }
+
+    fn seen(&self, body: Value) -> Seen {
+        let remark = (self.want.principal == Principal::Deployer)
+            .then(|| {
+                let kind = text(&body, "/properties/principalType").unwrap_or("ServicePrincipal");
+                Some(format!(
+                    "{kind} {}",
+                    text(&body, "/properties/principalId")?
+                ))
+            })
+            .flatten();
+        let mut seen = Seen::new(body);
+        seen.ownership = Ownership::Ours;
+        seen.remark = remark;
+        seen
     }
 
     fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
@@ -135,7 +216,7 @@ impl Object for Role {
 
     fn needs(&self) -> Vec<ObjectId> {
         let principal = match &self.want.principal {
-            Principal::Known { .. } => None,
+            Principal::Known { .. } | Principal::Deployer => None,
             Principal::Identity(id) | Principal::KubeletOf(id) => Some(id.clone()),
         };
         principal
@@ -144,27 +225,26 @@ impl Object for Role {
             .collect()
     }
 
-    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+    async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         let found = self
             .azure
             .read(&self.path(), version::ROLES, api::ARM)
             .await;
-        Ok(match found.map_err(|error| self.fault(&error))? {
-            None => Observation::Absent,
-            Some(body) => {
-                let mut seen = Seen::new(body);
-                seen.ownership = Ownership::Ours;
-                Observation::Present(seen)
-            }
-        })
+        let mut body = found.map_err(|error| self.fault(&error))?;
+        if body.is_none() {
+            body = self.twin(cx).await?;
+        }
+        Ok(body.map_or(Observation::Absent, |body| {
+            Observation::Present(self.seen(body))
+        }))
     }
 
     fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
-        let assigned = seen
-            .body
-            .pointer("/properties/principalId")
-            .and_then(|it| it.as_str());
-        match self.principal(cx) {
+        if self.want.principal == Principal::Deployer {
+            return Difference::Same;
+        }
+        let assigned = text(&seen.body, "/properties/principalId");
+        match self.known_principal(cx) {
             // The identity was made anew: its old grant is an empty shell.
             Some((id, _)) if assigned.is_some_and(|it| !it.eq_ignore_ascii_case(&id)) => {
                 Difference::change(vec!["principalId".to_owned()])
@@ -174,42 +254,34 @@ impl Object for Role {
     }
 
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
-        let Some((principal, kind)) = self.principal(cx) else {
+        let Some((principal, kind)) = self.principal(cx).await? else {
             let text = "the identity that gets this role does not show its principal id yet";
             return Err(Fault::new(self.id(), FaultKind::Propagating, text));
         };
         if seen.is_some() {
             self.remove().await?;
         }
-        let subscription = self.want.scope.split('/').nth(2).unwrap_or_default();
-        let definition = format!(
-            "/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}",
-            self.want.role
-        );
         let body = json!({"properties": {
-            "roleDefinitionId": definition,
+            "roleDefinitionId": self.definition(),
             "principalId": principal,
             "principalType": kind,
         }});
         let request = Request::put(self.path(), body);
         match self.azure.write(request, version::ROLES, api::ARM).await {
             Ok(_) => Ok(Sent::Done),
-            Err(error) if error.has_code("RoleAssignmentExists") => {
-                let fault = Fault::new(
-                    self.id(),
-                    FaultKind::Refused,
-                    format!(
-                        "the same role is already assigned at {} by hand",
-                        self.want.scope
-                    ),
-                );
-                Err(fault.next("Delete that assignment, or use an existing identity instead."))
-            }
+            // Under another name; the next look finds it.
+            Err(error) if error.has_code("RoleAssignmentExists") => Ok(Sent::Done),
             Err(error) => Err(self.fault(&error)),
         }
     }
 
-    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+    async fn delete(&self, _: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let ours =
+            text(&seen.body, "/name").is_some_and(|it| it.eq_ignore_ascii_case(&self.name()));
+        if !ours {
+            let why = "another assignment of the same role served in its place, and is not touched";
+            return Ok(Sent::Kept(why.to_owned()));
+        }
         self.remove().await.map(|()| Sent::Done)
     }
 }

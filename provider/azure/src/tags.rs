@@ -19,6 +19,16 @@ pub(crate) fn marked(
     Value::Object(tags)
 }
 
+/// The part of the tags that is managed: those of the user, and null for those that the user had
+/// and has no more.
+pub(crate) fn wanted(labels: &BTreeMap<String, String>, removed: &[String]) -> Value {
+    let gone = removed.iter().map(|key| (key.clone(), Value::Null));
+    let all = labels
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_str().into()));
+    gone.chain(all).collect::<Map<_, _>>().into()
+}
+
 /// The tags of `body` with mark and holder, everything else as it is.
 pub(crate) fn remarked(body: &Value, mark: &Mark, holder: &Holder) -> Value {
     let mut tags = body

@@ -5,9 +5,10 @@ mod arm;
 use arm::Arm;
 use expect_test::{Expect, expect};
 use paymesh_azure::{
-    Access, ArmId, Azure, Cluster, ClusterWant, Cordon, DrainPool, Group, GroupWant, Identity,
+    Access, ArmId, Azure, Cluster, ClusterWant, DrainPool, Group, GroupWant, Identity,
     IdentityWant, Pool, PoolMode, PoolWant, Power, Principal, Role, RoleWant, Scale,
-    group_object_id, identity_object_id, well_known_roles,
+    ScaleToNothing, cluster_object_id, group_object_id, identity_object_id, pool_object_id,
+    well_known_roles,
 };
 use paymesh_engine::{End, Engine, Graph, Job, Mark, Memory, Object};
 use serde_json::json;
@@ -22,9 +23,14 @@ struct Want {
     version: &'static str,
     power: Option<Power>,
     tier: &'static str,
+    system: PoolMode,
     workers: Vec<PoolWant>,
     retired: Vec<&'static str>,
     access: Access,
+    /// Who administers the cluster.
+    admins: Vec<Principal>,
+    /// Who did and does no more.
+    dismissed: Vec<Principal>,
 }
 
 impl Default for Want {
@@ -33,10 +39,20 @@ impl Default for Want {
             version: "1.33",
             power: None,
             tier: "Standard",
+            system: PoolMode::System,
             workers: vec![worker("w1", "Standard_D4ds_v5")],
             retired: Vec::new(),
             access: Access::Private { dns_zone: None },
+            admins: Vec::new(),
+            dismissed: Vec::new(),
         }
+    }
+}
+
+fn somebody(id: &str) -> Principal {
+    Principal::Known {
+        id: id.to_owned(),
+        kind: "User".to_owned(),
     }
 }
 
@@ -86,7 +102,9 @@ impl Bed {
                 needs: Vec::new(),
             },
         );
-        let system = PoolWant::new("sys", PoolMode::System, "Standard_D2ds_v5", Scale::Fixed(3));
+        let mut system = PoolWant::new("sys", want.system, "Standard_D2ds_v5", Scale::Fixed(3));
+        let promoted = want.workers.iter().filter(|it| it.mode == PoolMode::System);
+        system.system_pools = promoted.map(|it| pool_object_id(&id, &it.name)).collect();
         let cluster = ClusterWant {
             identity: Some(identity.clone()),
             tags: [("team".to_owned(), "pay".to_owned())].into(),
@@ -112,6 +130,7 @@ impl Bed {
             id: identity,
             location,
             tags: cluster.tags.clone(),
+            removed_tags: Vec::new(),
         };
         graph.present(Identity::new(&self.azure, identity_want));
         graph.present(role);
@@ -122,8 +141,23 @@ impl Bed {
             .iter()
             .map(|it| graph.present(Pool::new(&self.azure, &id, it.clone())))
             .collect();
+        let admin = |principal: &Principal| {
+            let want = RoleWant {
+                scope: id.to_string(),
+                role: well_known_roles::CLUSTER_ADMIN.to_owned(),
+                principal: principal.clone(),
+                needs: vec![cluster_object_id(&id)],
+            };
+            Role::new(&self.azure, "team/prod", want)
+        };
+        for principal in &want.admins {
+            graph.present(admin(principal));
+        }
+        for principal in &want.dismissed {
+            graph.absent(admin(principal), Vec::new());
+        }
         for old in &want.retired {
-            let how = std::sync::Arc::new(Cordon::new(&self.azure));
+            let how = std::sync::Arc::new(ScaleToNothing::new(&self.azure));
             let drain = DrainPool::new(&self.azure, &id, old, how);
             let drain = graph.done(drain, workers.clone());
             graph.absent(Pool::found(&self.azure, &id, old), vec![drain]);
@@ -292,4 +326,183 @@ async fn what_only_a_new_cluster_can_change_is_refused_with_the_reason() {
         faults[0]
     );
     assert_eq!(bed.arm.take_writes(), [] as [String; 0]);
+}
+
+const ASSIGNMENTS: &str = "providers/Microsoft.Authorization/roleAssignments";
+
+impl Bed {
+    /// Who administers the cluster, in order.
+    fn admins(&self) -> Vec<String> {
+        let prefix = format!("{}/{ASSIGNMENTS}/", cluster_id()).to_ascii_lowercase();
+        let inner = self.arm.lock();
+        let all = inner
+            .bodies
+            .iter()
+            .filter(|(it, _)| it.starts_with(&prefix));
+        let mut ids: Vec<_> = all
+            .map(|(_, body)| {
+                body["properties"]["principalId"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// Somebody assigns the admin's role by hand.
+    fn assign_by_hand(&self, principal: &str) -> String {
+        let path = format!("{}/{ASSIGNMENTS}/by-hand", cluster_id());
+        let role = well_known_roles::CLUSTER_ADMIN;
+        let definition =
+            format!("/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role}");
+        let body = json!({"name": "by-hand", "properties": {
+            "principalId": principal, "principalType": "User", "roleDefinitionId": definition,
+            "scope": cluster_id().as_str(),
+        }});
+        self.arm
+            .lock()
+            .bodies
+            .insert(path.to_ascii_lowercase(), body);
+        path
+    }
+
+    async fn converge(&mut self, want: &Want) -> Vec<String> {
+        self.azure.forget_reads();
+        let engine = Engine::new(self.azure.client().clock().clone());
+        let outcome = engine.converge(&self.job(want)).await;
+        assert_eq!(outcome.end, End::Finished);
+        self.memory = Some(outcome.memory);
+        self.arm.take_writes()
+    }
+
+    async fn fault(&mut self, want: &Want) -> paymesh_engine::Fault {
+        self.azure.forget_reads();
+        let engine = Engine::new(self.azure.client().clock().clone());
+        let outcome = engine.converge(&self.job(want)).await;
+        let End::Failed(mut faults) = outcome.end else {
+            panic!("{:?}", outcome.end)
+        };
+        faults.remove(0)
+    }
+}
+
+#[tokio::test]
+async fn the_deployer_is_whoever_created_and_another_one_changes_nothing() {
+    let want = Want {
+        admins: vec![Principal::Deployer],
+        ..Want::default()
+    };
+    let mut bed = Bed::new().await;
+    bed.converge(&want).await;
+    assert_eq!(bed.admins(), ["o-1"]);
+    bed.azure = bed.arm.signed_in_as("o-2");
+    assert_eq!(bed.converge(&want).await, [] as [String; 0]);
+    // Taken away by hand, it comes back for the one who created.
+    let prefix = format!("{}/{ASSIGNMENTS}/", cluster_id()).to_ascii_lowercase();
+    bed.arm
+        .lock()
+        .bodies
+        .retain(|it, _| !it.starts_with(&prefix));
+    bed.converge(&want).await;
+    assert_eq!(bed.admins(), ["o-1"]);
+}
+
+#[tokio::test]
+async fn a_deployer_who_is_an_admin_anyway_stays_the_deployer() {
+    let want = Want {
+        admins: vec![somebody("o-1"), Principal::Deployer],
+        ..Want::default()
+    };
+    let mut bed = Bed::new().await;
+    bed.converge(&want).await;
+    assert_eq!(bed.admins(), ["o-1"]);
+    bed.azure = bed.arm.signed_in_as("o-2");
+    assert_eq!(bed.converge(&want).await, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn an_assignment_under_another_name_serves_and_is_never_deleted() {
+    let want = Want {
+        admins: vec![somebody("u-1"), somebody("u-2")],
+        ..Want::default()
+    };
+    let mut bed = Bed::made().await;
+    let by_hand = bed.assign_by_hand("u-1");
+    bed.converge(&want).await;
+    assert_eq!(bed.admins(), ["u-1", "u-2"]);
+    let gone = Want {
+        dismissed: want.admins.clone(),
+        ..Want::default()
+    };
+    bed.converge(&gone).await;
+    assert_eq!(bed.admins(), ["u-1"]);
+    assert!(bed.arm.body(&by_hand).is_some());
+}
+
+#[tokio::test]
+async fn a_pool_that_moved_between_read_and_write_is_read_and_compared_again() {
+    let mut bed = Bed::made().await;
+    let pool = cluster_id().child("agentPools", "w1").folded();
+    // Somebody makes the very change that was wanted: nothing is left to write.
+    bed.arm.lock().before_write = Some((pool.clone(), |body| {
+        body["properties"]["maxCount"] = 9.into();
+    }));
+    let mut want = Want::default();
+    want.workers[0].scale = Scale::Auto { min: 1, max: 9 };
+    assert_eq!(bed.converge(&want).await, ["PUT agentPools/w1"]);
+    // Somebody changes something else: it survives, and the change is made over it.
+    bed.arm.lock().before_write = Some((pool.clone(), |body| {
+        body["properties"]["nodeLabels"]["theirs"] = "kept".into();
+    }));
+    want.workers[0].scale = Scale::Auto { min: 1, max: 7 };
+    assert_eq!(bed.converge(&want).await, ["PUT agentPools/w1"; 2]);
+    let body = bed.arm.body(&pool).unwrap();
+    assert_eq!(body["properties"]["nodeLabels"]["theirs"], "kept");
+    assert_eq!(body["properties"]["maxCount"], 7);
+}
+
+#[tokio::test]
+async fn a_write_that_changes_nothing_is_an_error_at_the_attribute_and_not_repeated() {
+    let mut bed = Bed::made().await;
+    bed.arm.lock().ignored = vec!["/properties/maxCount", "/sku/tier"];
+    let mut want = Want::default();
+    want.workers[0].scale = Scale::Auto { min: 1, max: 9 };
+    let fault = bed.fault(&want).await;
+    assert_eq!(fault.attribute.as_deref(), Some("maxCount"));
+    assert_eq!(fault.kind, paymesh_engine::FaultKind::NotShrinking);
+    assert_eq!(bed.arm.take_writes(), ["PUT agentPools/w1"]);
+    let fault = bed
+        .fault(&Want {
+            tier: "Premium",
+            ..Want::default()
+        })
+        .await;
+    assert_eq!(fault.attribute.as_deref(), Some("sku.tier"));
+    assert_eq!(bed.arm.take_writes(), ["PUT managedClusters/main"]);
+}
+
+#[tokio::test]
+async fn a_pool_stops_being_a_system_pool_only_after_another_is_one() {
+    let mut bed = Bed::made().await;
+    let mut want = Want::default();
+    want.workers[0].mode = PoolMode::System;
+    want.system = PoolMode::User;
+    assert_eq!(
+        bed.converge(&want).await,
+        ["PUT agentPools/w1", "PUT agentPools/sys"]
+    );
+}
+
+#[tokio::test]
+async fn a_pool_above_its_floor_follows_the_upgrade_channel_only() {
+    let mut bed = Bed::made().await;
+    let path = cluster_id().folded();
+    bed.arm.lock().bodies.get_mut(&path).unwrap()["properties"]["currentKubernetesVersion"] =
+        "1.34.2".into();
+    let mut want = Want::default();
+    want.workers[0].kubernetes_version = "1.33".to_owned();
+    let wrote = bed.converge(&want).await;
+    assert_eq!(wrote, ["PUT agentPools/sys"], "the other names no floor");
 }

@@ -17,6 +17,18 @@ pub struct Memory {
     pub objects: IndexSet<ObjectId>,
     /// What a run that stopped left running or undone.
     pub unfinished: Vec<Unfinished>,
+    /// What objects asked to have remembered.
+    pub remarks: Vec<Remark>,
+}
+
+/// What an object asked to have remembered: what neither the configuration nor the object's own
+/// place in the cloud can tell a later run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// The object.
+    pub object: ObjectId,
+    /// Its own words. Never a secret.
+    pub text: String,
 }
 
 /// One thing that a run left unfinished.
@@ -57,6 +69,8 @@ struct MemoryV1 {
     objects: IndexSet<ObjectId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unfinished: Vec<Unfinished>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<Remark>,
 }
 
 impl Memory {
@@ -74,11 +88,13 @@ impl Memory {
             holder,
             objects,
             unfinished,
+            remarks,
         } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
         Ok(Self {
             holder,
             objects,
             unfinished,
+            remarks,
         })
     }
 
@@ -88,12 +104,14 @@ impl Memory {
             holder,
             objects,
             unfinished,
+            remarks,
         } = self.clone();
         serde_json::to_vec(&MemoryV1 {
             v: VERSION,
             holder,
             objects,
             unfinished,
+            remarks,
         })
         .expect("strings and lists always serialise")
     }
@@ -118,6 +136,7 @@ mod tests {
                     token: "https://x".into(),
                 }),
             }],
+            remarks: Vec::new(),
         }
     }
 
@@ -126,6 +145,17 @@ mod tests {
         let text = String::from_utf8(memory().to_bytes()).unwrap();
         expect![[r#"{"v":1,"holder":"h1","objects":[{"kind":"pool","name":"a"}],"unfinished":[{"object":{"kind":"pool","name":"a"},"step":"create","operation":{"name":"op-1","token":"https://x"}}]}"#]].assert_eq(&text);
         assert_eq!(Memory::from_bytes(text.as_bytes()).unwrap(), memory());
+    }
+
+    #[test]
+    fn remarks_are_read_again() {
+        let mut memory = memory();
+        let object = ObjectId::new("role", "a");
+        memory.remarks.push(Remark {
+            object,
+            text: "p-1".into(),
+        });
+        assert_eq!(Memory::from_bytes(&memory.to_bytes()).unwrap(), memory);
     }
 
     #[test]

@@ -165,12 +165,20 @@ pub struct Context {
     pub stop: StopToken,
     /// What was last seen of every object of the graph, as far as it has been observed.
     pub observations: Arc<Observations>,
+    /// What objects asked earlier runs to remember.
+    pub remarks: Vec<crate::Remark>,
 }
 
 impl Context {
     /// What was last seen of `id`, if it exists.
     pub fn seen(&self, id: &ObjectId) -> Option<&Seen> {
         self.observations.seen(id)
+    }
+
+    /// What `id` asked an earlier run to remember.
+    pub fn remark(&self, id: &ObjectId) -> Option<&str> {
+        let remark = self.remarks.iter().find(|it| it.object == *id)?;
+        Some(&remark.text)
     }
 
     /// Waits for `duration` on the clock; returns early, with `false`, when asked to stop.

@@ -31,6 +31,8 @@ pub struct Seen {
     pub incarnation: Option<String>,
     /// The operation that runs on it now.
     pub busy: Option<Busy>,
+    /// What later runs are to know of it, by [`Context::remark`](crate::Context::remark).
+    pub remark: Option<String>,
 }
 
 /// Whose an existing object is, by its mark. The engine asks only when memory is silent.
@@ -84,6 +86,7 @@ impl Seen {
             holder: None,
             incarnation: None,
             busy: None,
+            remark: None,
         }
     }
 }

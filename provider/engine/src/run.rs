@@ -11,7 +11,7 @@ use paymesh_clock::Moment;
 
 use crate::{
     Context, End, Engine, Fault, FaultKind, Graph, Holder, Job, Memory, Note, ObjectId,
-    Observations, Outcome, Reading, Standing, StopCause, Unfinished,
+    Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished,
     act::Halt,
     decide::{Act, Decision},
 };
@@ -101,6 +101,12 @@ impl<'a> Run<'a> {
             clock: self.engine.clock.clone(),
             stop: self.job.stop.clone(),
             observations,
+            remarks: self
+                .job
+                .memory
+                .as_ref()
+                .map(|it| it.remarks.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -142,6 +148,7 @@ impl<'a> Run<'a> {
                     .is_none_or(|it| it.seen().is_some())
             });
         }
+        memory.remarks = state.remarks(&prior);
         Ok(Reading {
             observations: (*state.observations).clone(),
             standing,
@@ -398,6 +405,7 @@ impl<'a> Run<'a> {
             holder: holds.then(|| self.holder.clone()),
             objects,
             unfinished,
+            remarks: state.remarks(&prior),
         }
     }
 
@@ -430,6 +438,24 @@ impl State {
         self.graph
             .nodes()
             .all(|(id, _)| self.observations.observation(id).is_some())
+    }
+
+    /// What the objects of the graph want to have remembered: what they said last, or, of those
+    /// that were not seen to say anything, what is remembered already.
+    fn remarks(&self, prior: &Memory) -> Vec<Remark> {
+        self.graph
+            .nodes()
+            .filter_map(|(object, _)| {
+                let seen = self.observations.seen(object);
+                let said = seen.and_then(|it| it.remark.clone());
+                let known = || prior.remarks.iter().find(|it| it.object == *object);
+                let text = said.or_else(|| known().map(|it| it.text.clone()))?;
+                Some(Remark {
+                    object: object.clone(),
+                    text,
+                })
+            })
+            .collect()
     }
 
     /// Notes once that `id` stays.

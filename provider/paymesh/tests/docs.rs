@@ -24,6 +24,10 @@ fn profiles_page() -> String {
     page += &row("AKS tier", &|terms| terms.aks_tier.to_owned());
     page += &row("zones of a pool (AKS)", &|terms| terms.zones.to_string());
     page += &row("surge of an upgrade (AKS)", &|terms| terms.surge.to_owned());
+    page += &row(
+        "minutes for a node to empty in an upgrade (AKS)",
+        &|terms| terms.drain_minutes.to_string(),
+    );
     page += &row("surge of an upgrade, in nodes (GKE)", &|terms| {
         terms.surge_nodes.to_string()
     });

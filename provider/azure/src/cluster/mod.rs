@@ -69,6 +69,13 @@ const IMMUTABLE: [(&str, &str); 10] = [
     ),
 ];
 
+/// What AKS changes by replacing every node.
+const REPLACES_NODES: [&str; 3] = [
+    "properties.networkProfile.networkDataplane",
+    "properties.networkProfile.networkPolicy",
+    "properties.identityProfile.kubeletidentity",
+];
+
 /// What only the cloud writes (schema flags of API 2026-05-01).
 const READ_ONLY: [&str; 16] = [
     "/id",
@@ -157,7 +164,11 @@ impl Cluster {
         let (body, want) = (&seen.body, &self.want);
         let mut all = Differences::default();
         let name = want.id.name();
-        for path in part::differing(&want.part(), body) {
+        let differing = part::differing(&want.part(), body);
+        let disruptive = differing
+            .iter()
+            .any(|path| REPLACES_NODES.iter().any(|it| part::within(path, it)));
+        for path in differing {
             match IMMUTABLE
                 .iter()
                 .find(|(prefix, _)| part::within(&path, prefix))
@@ -181,11 +192,12 @@ impl Cluster {
             .any(|it| state.eq_ignore_ascii_case(it));
         if repair || !all.paths.is_empty() {
             all.acts.push(Act::Update);
-            all.steps.push(Step::quiet(if repair {
+            let title = if repair {
                 format!("send cluster {name} again: its last operation ended as {state}")
             } else {
                 format!("update cluster {name}: {}", all.paths.join(", "))
-            }));
+            };
+            all.steps.push(Step { title, disruptive });
         }
         if repair {
             all.paths.push("provisioningState".to_owned());
@@ -364,6 +376,10 @@ impl Object for Cluster {
             body["properties"]["kubernetesVersion"] = want.kubernetes_version.as_str().into();
             let prefix = want.dns_prefix.as_deref().unwrap_or(want.id.name());
             body["properties"]["dnsPrefix"] = prefix.into();
+            if !want.features.cilium {
+                // Something has to enforce network policies from the beginning.
+                body["properties"]["networkProfile"]["networkPolicy"] = "calico".into();
+            }
             let pools: Vec<_> = want.pools.iter().map(|it| it.profile(&cx.mark)).collect();
             body["properties"]["agentPoolProfiles"] = pools.into();
             return self

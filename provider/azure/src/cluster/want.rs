@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use paymesh_engine::ObjectId;
 use serde_json::{Map, Value, json};
 
-use crate::{ArmId, Attributes, PoolWant};
+use crate::{ArmId, Attributes, PoolWant, tags};
 
 /// A managed cluster as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
@@ -112,8 +112,6 @@ pub struct Features {
     pub cost_analysis: bool,
     /// The vertical pod autoscaler.
     pub vertical_pod_autoscaler: bool,
-    /// The Gateway API's kinds.
-    pub gateway_api: bool,
     /// Azure Policy inside the cluster.
     pub azure_policy: bool,
     /// Secrets from a key vault as files.
@@ -145,6 +143,17 @@ pub enum Power {
     Running,
     /// It is stopped: no nodes, no API server, no cost for either.
     Stopped,
+}
+
+/// Secrets that change in the vault change in the cluster too.
+fn secrets_store(enabled: bool) -> Value {
+    if !enabled {
+        return json!({"enabled": false});
+    }
+    json!({
+        "enabled": true,
+        "config": {"enableSecretRotation": "true", "rotationPollInterval": "2m"},
+    })
 }
 
 impl ClusterWant {
@@ -181,7 +190,7 @@ impl ClusterWant {
     }
 
     /// The part of the body that is managed, version and pools aside. Nulls want absence.
-    pub(crate) fn part(&self) -> Value {
+    pub fn part(&self) -> Value {
         let features = &self.features;
         let mut properties = json!({
             "enableRBAC": true,
@@ -204,7 +213,7 @@ impl ClusterWant {
             "metricsProfile": {"costAnalysis": {"enabled": features.cost_analysis}},
             "addonProfiles": {
                 "azurepolicy": {"enabled": features.azure_policy},
-                "azureKeyvaultSecretsProvider": {"enabled": features.secrets_store},
+                "azureKeyvaultSecretsProvider": secrets_store(features.secrets_store),
                 "omsagent": {"enabled": self.logs.is_some()},
             },
         });
@@ -248,12 +257,6 @@ impl ClusterWant {
                 "logAnalyticsWorkspaceResourceID": logs.workspace, "useAADAuth": "true",
             });
         }
-        let gateways = if features.gateway_api {
-            "Standard"
-        } else {
-            "Disabled"
-        };
-        properties["ingressProfile"]["gatewayAPI"]["installation"] = gateways.into();
         if features.workload_identity {
             // The issuer cannot be switched off again: tokens that it signed are out there.
             properties["oidcIssuerProfile"]["enabled"] = true.into();
@@ -267,19 +270,9 @@ impl ClusterWant {
         if let Some(group) = &self.node_resource_group {
             properties["nodeResourceGroup"] = group.as_str().into();
         }
-        let mut tags: Map<String, Value> = self
-            .removed_tags
-            .iter()
-            .map(|key| (key.clone(), Value::Null))
-            .collect();
-        tags.extend(
-            self.tags
-                .iter()
-                .map(|(key, value)| (key.clone(), value.as_str().into())),
-        );
         json!({
             "location": self.location,
-            "tags": tags,
+            "tags": tags::wanted(&self.tags, &self.removed_tags),
             "sku": {"name": "Base", "tier": self.tier},
             "identity": self.identity_part(),
             "properties": properties,
@@ -321,6 +314,7 @@ impl ClusterWant {
                 "observability": {"enabled": self.features.network_metrics},
             },
         });
+        profile["networkDataplane"] = "azure".into();
         if self.features.cilium {
             profile["networkDataplane"] = "cilium".into();
             profile["networkPolicy"] = "cilium".into();

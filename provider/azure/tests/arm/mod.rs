@@ -12,6 +12,7 @@ use axum::{
     extract::State,
     http::{Method, Request, Response, StatusCode},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use paymesh_azure::Azure;
 use paymesh_clock::Clock;
 use paymesh_cloud::FixedToken;
@@ -29,6 +30,10 @@ pub(crate) struct Inner {
     operations: BTreeMap<String, (u32, End)>,
     /// Writes, in order.
     pub(crate) writes: Vec<String>,
+    /// What somebody else does just before the next write below a path, once.
+    pub(crate) before_write: Option<(String, fn(&mut Value))>,
+    /// Fields that are accepted and not kept, by JSON pointer.
+    pub(crate) ignored: Vec<&'static str>,
     etags: u32,
 }
 
@@ -48,9 +53,14 @@ impl Arm {
         let router = Router::new().fallback(serve).with_state(arm.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let clock = Clock::scaled(2000.0).unwrap();
-        let tokens = Arc::new(FixedToken("t".to_owned()));
-        let azure = Azure::with_tokens(&base, clock, None, tokens).unwrap();
+        let azure = Azure::with_tokens(&base, clock, None, token("o-1")).unwrap();
         (arm, azure)
+    }
+
+    /// The same resource manager for somebody else.
+    pub(crate) fn signed_in_as(&self, object: &str) -> Azure {
+        let base = self.lock().base.clone();
+        Azure::with_tokens(&base, Clock::scaled(2000.0).unwrap(), None, token(object)).unwrap()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -65,6 +75,12 @@ impl Arm {
     pub(crate) fn take_writes(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().writes)
     }
+}
+
+/// A token that says whom it was given to.
+fn token(object: &str) -> Arc<FixedToken> {
+    let claims = URL_SAFE_NO_PAD.encode(json!({"oid": object, "idtyp": "app"}).to_string());
+    Arc::new(FixedToken(format!("e30.{claims}.s")))
 }
 
 async fn serve(State(arm): State<Arm>, request: Request<Body>) -> Response<Body> {
@@ -97,6 +113,19 @@ impl Inner {
             self.writes
                 .push(format!("{method} {}/{}", parts[1], parts[0]));
         }
+        if *method == Method::PUT && self.before_write.as_ref().is_some_and(|it| it.0 == key) {
+            let (_, change) = self.before_write.take().unwrap();
+            change(self.bodies.get_mut(&key).unwrap());
+            self.etags += 1;
+            let etag = self.etags.to_string();
+            let body = self.bodies.get_mut(&key).unwrap();
+            let place = if key.contains("/agentpools/") {
+                "/properties/eTag"
+            } else {
+                "/eTag"
+            };
+            *body.pointer_mut(place).unwrap() = etag.into();
+        }
         let known = self.bodies.get(&key).cloned();
         match *method {
             Method::GET if key.starts_with("/op/") => self.poll(&key),
@@ -110,6 +139,15 @@ impl Inner {
                     .bodies
                     .iter()
                     .filter(|(it, _)| inside(it))
+                    .map(|(_, it)| it)
+                    .collect();
+                reply(200, &json!({"value": found}), None)
+            }
+            Method::GET if key.ends_with("/roleassignments") => {
+                let found: Vec<_> = self
+                    .bodies
+                    .iter()
+                    .filter(|(it, _)| it.starts_with(&format!("{key}/")))
                     .map(|(_, it)| it)
                     .collect();
                 reply(200, &json!({"value": found}), None)
@@ -134,6 +172,12 @@ impl Inner {
                         &json!({"code": "PreconditionFailed", "message": "etag"}),
                         None,
                     );
+                }
+                if let Some((scope, _)) = key.split_once("/providers/microsoft.authorization/")
+                    && self.has_twin(scope, &key, &body)
+                {
+                    let error = json!({"code": "RoleAssignmentExists", "message": "exists"});
+                    return reply(409, &json!({"error": error}), None);
                 }
                 let status = if known.is_some() { 200 } else { 201 };
                 let poll = self.put(path, body);
@@ -168,8 +212,31 @@ impl Inner {
         }
     }
 
+    fn has_twin(&self, scope: &str, key: &str, body: &Value) -> bool {
+        let same =
+            |other: &Value, name: &str| other["properties"][name] == body["properties"][name];
+        let inside = |it: &str| {
+            it != key && it.starts_with(&format!("{scope}/providers/microsoft.authorization/"))
+        };
+        let mut others = self.bodies.iter().filter(|(it, _)| inside(it));
+        others.any(|(_, it)| same(it, "principalId") && same(it, "roleDefinitionId"))
+    }
+
     fn put(&mut self, path: &str, mut body: Value) -> Option<String> {
         let key = path.to_ascii_lowercase();
+        if let Some((scope, _)) = path.split_once("/providers/Microsoft.Authorization/") {
+            body["properties"]["scope"] = scope.into();
+        }
+        for pointer in &self.ignored {
+            let was = self
+                .bodies
+                .get(&key)
+                .and_then(|it| it.pointer(pointer))
+                .cloned();
+            if let (Some(was), Some(place)) = (was, body.pointer_mut(pointer)) {
+                *place = was;
+            }
+        }
         let name = path.rsplit('/').next().unwrap();
         self.etags += 1;
         body["id"] = path.into();

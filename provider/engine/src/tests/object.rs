@@ -71,6 +71,7 @@ impl Fake {
                 what: "Updating".into(),
                 operation: Some(named(it)),
             }),
+            remark: None,
         }
     }
 

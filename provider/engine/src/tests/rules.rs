@@ -173,7 +173,7 @@ fn remembered(holder: &str) -> Memory {
     Memory {
         holder,
         objects: [id("cluster")].into(),
-        unfinished: Vec::new(),
+        ..Memory::default()
     }
 }
 

@@ -357,6 +357,7 @@ fn seen(cx: &Context, cluster: Value) -> Seen {
         incarnation: cluster["id"].as_str().map(str::to_owned),
         busy,
         body: cluster,
+        remark: None,
     }
 }
 

@@ -34,6 +34,7 @@ fn context(cluster: &Value) -> Context {
         clock: Clock::real(),
         stop: StopToken::new(),
         observations: Arc::new(observations),
+        remarks: Vec::new(),
     }
 }
 

@@ -75,6 +75,7 @@ impl NodePool {
                 .map(str::to_owned),
             busy,
             body: pool,
+            remark: None,
         }
     }
 

@@ -1,15 +1,15 @@
 //! A cluster on AKS: which objects it consists of, and what it looks like when seen.
 
 mod body;
+mod grants;
 pub(super) mod preflight;
 mod want;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use paymesh_azure::{
-    ArmId, Azure, Cluster, Cordon, DrainPool, Group, GroupWant, Identity, IdentityWant,
-    Maintenance, Pool, Principal, Role, RoleWant, cluster_object_id, group_object_id,
-    identity_object_id, well_known_roles,
+    ArmId, Azure, Cluster, Diagnostics, DrainPool, Group, GroupWant, Identity, Maintenance, Pool,
+    ScaleToNothing, group_object_id, identity_object_id,
 };
 use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_plugin::{
@@ -23,7 +23,7 @@ use super::{
     Prior,
     choice::{self, PoolChoice},
     intent,
-    spec::{AdminKind, AzureCluster, ClusterSpec},
+    spec::ClusterSpec,
     status::ClusterStatus,
 };
 use crate::session::Session;
@@ -104,7 +104,10 @@ pub(super) fn graph(
             return None;
         }
     };
-    let own = spec.azure.clone().unwrap_or_default();
+    let named = spec
+        .azure
+        .as_ref()
+        .is_some_and(|azure| azure.resource_group.is_some());
     let mut graph = Graph::new();
     let labels = session.labels(&spec.labels);
     let group_want = GroupWant {
@@ -112,133 +115,56 @@ pub(super) fn graph(
         location: spec.region.clone(),
         tags: labels.clone(),
     };
-    if own.resource_group.is_some() {
+    if named {
         graph.given(Group::new(&azure, group_want));
     } else {
         graph.present(Group::new(&azure, group_want));
     }
     let owner = session.mark("").owner;
-    let identity = control_plane(&azure, &group, spec, &own, session, &mut graph);
     let choices = choice::choose(spec, prior);
     let mut cluster = want::cluster(session, spec, prior, &group, &choices);
-    cluster.needs = vec![group_object_id(&group)];
-    if own.control_plane_identity_id.is_none() {
-        cluster.needs.push(identity_object_id(&identity));
-        cluster
-            .needs
-            .extend(network_role(&azure, &owner, spec, &identity, &mut graph));
-    }
-    cluster.identity = Some(identity);
     let id = cluster.id.clone();
-    graph.principal(Cluster::new(&azure, cluster));
-    roles(&azure, &owner, spec, &own, &id, &mut graph);
+    cluster.needs = vec![group_object_id(&group)];
+    match want::existing_identity(spec) {
+        Some(existing) => cluster.identity = Some(existing),
+        None => {
+            let own = want::own_identity(session, spec, prior, &group);
+            cluster.needs.push(identity_object_id(&own.id));
+            cluster.identity = Some(own.id.clone());
+            graph.present(Identity::new(&azure, own));
+        }
+    }
+    let wanted = grants::of(spec, &group, &id);
+    for grant in &wanted {
+        let role = graph.present(grant.role(&azure, &owner));
+        if grant.before_cluster {
+            cluster.needs.push(role);
+        }
+    }
+    let cluster = graph.principal(Cluster::new(&azure, cluster));
+    if let Some(prior) = prior {
+        // What was granted before and is wanted no more goes once the cluster needs it no more.
+        for grant in grants::of(&prior.spec, &group, &id) {
+            if !wanted.contains(&grant) {
+                graph.absent(grant.role(&azure, &owner), vec![cluster.clone()]);
+            }
+        }
+        let had_own = want::existing_identity(&prior.spec).is_none();
+        if had_own && want::existing_identity(spec).is_some() {
+            let own = want::own_identity(session, &prior.spec, None, &group);
+            graph.absent(Identity::new(&azure, own), vec![cluster.clone()]);
+        }
+    }
     let mut made = Vec::new();
+    let system = want::system_pools(spec, &choices, &id);
     for key in spec.node_pools.keys() {
-        let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
-        let want = want::pool(session, spec, key, &choices[key], before);
+        let want = want::pool(session, spec, key, &choices[key], prior, system.clone());
         made.push(graph.present(Pool::new(&azure, &id, want)));
     }
     retire(&azure, session, prior, &choices, &id, &made, &mut graph);
     maintenance(&azure, spec, prior, &id, &mut graph);
+    logs(&azure, spec, prior, &id, &mut graph);
     Some(graph)
-}
-
-/// The identity of the control plane: an existing one, or one of the cluster's own.
-fn control_plane(
-    azure: &Azure,
-    group: &ArmId,
-    spec: &ClusterSpec,
-    own: &AzureCluster,
-    session: &Session,
-    graph: &mut Graph,
-) -> ArmId {
-    if let Some(id) = own
-        .control_plane_identity_id
-        .as_deref()
-        .and_then(|id| ArmId::parse(id).ok())
-    {
-        return id;
-    }
-    let name = format!("{}-control-plane", spec.name);
-    let id = group.resource("Microsoft.ManagedIdentity/userAssignedIdentities", &name);
-    graph.present(Identity::new(
-        azure,
-        IdentityWant {
-            id: id.clone(),
-            location: spec.region.clone(),
-            tags: session.labels(&spec.labels),
-        },
-    ));
-    id
-}
-
-/// The control plane joins nodes and load balancers to a given subnet.
-fn network_role(
-    azure: &Azure,
-    owner: &str,
-    spec: &ClusterSpec,
-    identity: &ArmId,
-    graph: &mut Graph,
-) -> Option<ObjectId> {
-    let network = spec.network.as_ref()?;
-    Some(graph.present(Role::new(
-        azure,
-        owner,
-        RoleWant {
-            scope: network.subnet_id.clone(),
-            role: well_known_roles::NETWORK_CONTRIBUTOR.to_owned(),
-            principal: Principal::Identity(identity_object_id(identity)),
-            needs: Vec::new(),
-        },
-    )))
-}
-
-fn roles(
-    azure: &Azure,
-    owner: &str,
-    spec: &ClusterSpec,
-    own: &AzureCluster,
-    id: &ArmId,
-    graph: &mut Graph,
-) {
-    let cluster = cluster_object_id(id);
-    if own.kubelet_identity_id.is_none() {
-        for registry in &spec.registries {
-            graph.present(Role::new(
-                azure,
-                owner,
-                RoleWant {
-                    scope: registry.clone(),
-                    role: well_known_roles::ACR_PULL.to_owned(),
-                    principal: Principal::KubeletOf(cluster.clone()),
-                    needs: vec![cluster.clone()],
-                },
-            ));
-        }
-    }
-    for admin in &spec.admins {
-        let (Some(object), kind) = (&admin.entra_object_id, admin.kind) else {
-            continue;
-        };
-        graph.present(Role::new(
-            azure,
-            owner,
-            RoleWant {
-                scope: id.to_string(),
-                role: well_known_roles::CLUSTER_ADMIN.to_owned(),
-                principal: Principal::Known {
-                    id: object.clone(),
-                    kind: match kind {
-                        AdminKind::Group => "Group",
-                        AdminKind::User => "User",
-                        AdminKind::ServicePrincipal => "ServicePrincipal",
-                    }
-                    .to_owned(),
-                },
-                needs: vec![cluster.clone()],
-            },
-        ));
-    }
 }
 
 /// Pools that served a key before and no longer do are drained and deleted, once their
@@ -260,9 +186,14 @@ fn retire(
         {
             continue;
         }
-        let drain = DrainPool::new(azure, id, &old.cloud_name, Arc::new(Cordon::new(azure)));
+        let drain = DrainPool::new(
+            azure,
+            id,
+            &old.cloud_name,
+            Arc::new(ScaleToNothing::new(azure)),
+        );
         let drained = graph.done(drain, made.to_vec());
-        let want = want::pool(session, &prior.spec, &key, &old, None);
+        let want = want::pool(session, &prior.spec, &key, &old, None, Vec::new());
         graph.absent(Pool::new(azure, id, want), vec![drained]);
     }
 }
@@ -285,6 +216,16 @@ fn maintenance(
         {
             graph.absent(Maintenance::new(azure, want), Vec::new());
         }
+    }
+}
+
+/// Where the control plane's logs go.
+fn logs(azure: &Azure, spec: &ClusterSpec, prior: Option<&Prior>, id: &ArmId, graph: &mut Graph) {
+    let workspace = |spec: &ClusterSpec| spec.logs.as_ref()?.workspace_id.clone();
+    if let Some(workspace) = workspace(spec) {
+        graph.present(Diagnostics::new(azure, id, &workspace));
+    } else if let Some(workspace) = prior.and_then(|prior| workspace(&prior.spec)) {
+        graph.absent(Diagnostics::new(azure, id, &workspace), Vec::new());
     }
 }
 

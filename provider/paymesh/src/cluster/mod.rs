@@ -14,6 +14,7 @@ pub mod naming;
 mod neighbours;
 pub mod pool;
 pub mod profiles;
+mod replacements;
 mod review;
 pub mod spec;
 pub mod status;
@@ -160,6 +161,10 @@ impl Converged for Cluster {
     ) {
         let prior = prior.map(Prior::from);
         intent::intend(plan, spec, prior.as_ref());
+    }
+
+    fn replacements(spec: &ClusterSpec, prior: &Whole<Self>) -> Vec<Replacement> {
+        replacements::replacements(spec, &prior.into())
     }
 
     fn review(

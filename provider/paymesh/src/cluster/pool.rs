@@ -46,7 +46,8 @@ pub struct PoolSpec {
     /// Whether the nodes are cheap and can be taken back at any time.
     #[attr(default = false)]
     pub spot: bool,
-    /// Nodes added beside the pool while it is upgraded; left out, the profile's.
+    /// Nodes added beside the pool while it is upgraded; left out, the profile's. AKS adds none to
+    /// a spot pool.
     #[attr(check = range(1..=20))]
     pub surge: Option<u32>,
 }
@@ -65,7 +66,7 @@ pub enum PoolMode {
 pub enum DiskType {
     /// A network disk (AKS `Managed`, GKE `pd-balanced`).
     Balanced,
-    /// A fast network disk (GKE `pd-ssd`; on AKS the same as `balanced`).
+    /// A fast network disk (GKE `pd-ssd`; AKS chooses the disk by the machine).
     Ssd,
     /// The machine's own disk, lost with it (AKS only).
     Ephemeral,

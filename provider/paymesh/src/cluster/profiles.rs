@@ -16,6 +16,9 @@ pub struct Terms {
     pub surge: &'static str,
     /// The same on GKE, which counts nodes instead of shares.
     pub surge_nodes: u32,
+    /// How long a node may take to empty while its AKS pool is upgraded, before the upgrade stops.
+    /// No pod is ever taken away against its disruption budget.
+    pub drain_minutes: u32,
     /// How the GKE autoscaler trades spare nodes against speed.
     pub gke_autoscaling: &'static str,
     /// Every key of the AKS autoscaler that differs from the cloud's default.
@@ -29,6 +32,7 @@ pub const HIGH_AVAILABILITY: Terms = Terms {
     aks_tier: "Standard",
     zones: 3,
     surge: "33%",
+    drain_minutes: 60,
     surge_nodes: 1,
     gke_autoscaling: "BALANCED",
     autoscaler: &[
@@ -49,6 +53,7 @@ pub const COST_OPTIMIZED: Terms = Terms {
     aks_tier: "Free",
     zones: 1,
     surge: "10%",
+    drain_minutes: 30,
     surge_nodes: 1,
     gke_autoscaling: "OPTIMIZE_UTILIZATION",
     autoscaler: &[

@@ -42,15 +42,22 @@ pub struct ClusterSpec {
     #[attr(default = Vec::new())]
     pub admins: Vec<Admin>,
     /// Whether the identity that creates the cluster administers it too. Left out, it does, except
-    /// with existing identities. On GKE it always does: the role that creates clusters
-    /// administers them.
+    /// with existing identities; another identity that applies later changes nothing. On GKE it
+    /// always does: the role that creates clusters administers them.
     pub deployer_admin: Option<bool>,
     /// Registries, by the cloud's own ids, from which the nodes may pull images.
     #[attr(default = Vec::new())]
     pub registries: Vec<String>,
-    /// Who reaches the API server. Left out, it is private.
+    /// Who reaches the API server. Left out, it is private. On AKS, that it appears or disappears
+    /// replaces the cluster.
     pub api_access: Option<ApiAccess>,
     /// Node pools by name. The key is cut short in the pool's name in the cloud.
+    ///
+    /// A change of a pool's machine, zones, disk, `max_pods` or `spot` rotates it, and removing a
+    /// key retires it: the new pool is made first; then the old one takes no new pods, its pods are
+    /// evicted within their disruption budgets, and only then it is deleted. On AKS the cloud
+    /// evicts them while the old pool is scaled to zero nodes. A budget that allows no eviction
+    /// stops the rotation with both pools in place; the next apply goes on.
     pub node_pools: BTreeMap<String, PoolSpec>,
     /// Whether the cluster waits for a disaster: workload pools at zero nodes, autoscaling off.
     #[attr(default = false)]
@@ -66,9 +73,11 @@ pub struct ClusterSpec {
     pub node_image_channel: NodeImageChannel,
     /// When the cloud may do so.
     pub maintenance: Option<Maintenance>,
-    /// Where control-plane and audit logs go.
+    /// Where control-plane and audit logs go. On AKS they are off without it; GKE always writes
+    /// them.
     pub logs: Option<Logs>,
-    /// The key that encrypts Kubernetes secrets, by the cloud's own id.
+    /// The key that encrypts Kubernetes secrets, by the cloud's own id. AKS reads it while the
+    /// cluster is made, so there it takes an existing `azure.control_plane_identity_id` that may.
     pub kms_key_id: Option<String>,
     /// Features of the cluster.
     #[attr(default = Features::default())]
@@ -172,10 +181,10 @@ pub struct AzureCluster {
     #[attr(replace, default = String::from("10.0.0.0/16"))]
     pub services_cidr: String,
     /// Id of an existing identity of the control plane. With it, no role is assigned.
-    #[attr(replace)]
     pub control_plane_identity_id: Option<String>,
-    /// Id of an existing identity of the nodes. With it, no role is assigned.
-    #[attr(replace)]
+    /// Id of an existing identity of the nodes, beside one of the control plane that may operate
+    /// it. With it, no role is assigned. A change replaces every node; taking it away replaces the
+    /// cluster.
     pub kubelet_identity_id: Option<String>,
 }
 
@@ -279,7 +288,8 @@ pub struct MaintenanceExclusion {
 /// Where control-plane and audit logs go.
 #[derive(Clone, Debug, PartialEq, Attributes)]
 pub struct Logs {
-    /// Id of the Log Analytics workspace (AKS). GKE writes to Cloud Logging of its project.
+    /// Id of the Log Analytics workspace (AKS), which also gets the container logs that its data
+    /// collection rules ask for. GKE writes to Cloud Logging of its project.
     pub workspace_id: Option<String>,
 }
 
@@ -290,16 +300,17 @@ pub struct Features {
     /// Pods sign in to the cloud with identities of their own.
     #[attr(default = true)]
     pub workload_identity: bool,
-    /// The Cilium dataplane, which enforces network policies.
-    #[attr(replace, default = true)]
+    /// The Cilium dataplane, which enforces network policies. Without it, Calico does on AKS. AKS
+    /// switches it on by replacing every node; every other change replaces the cluster.
+    #[attr(default = true)]
     pub cilium: bool,
     /// Flow metrics of the Cilium dataplane.
     #[attr(default = false)]
     pub dataplane_metrics: bool,
-    /// A DNS cache on every node.
+    /// A DNS cache on every node. A change on AKS starts each node anew.
     #[attr(default = true)]
     pub dns_cache: bool,
-    /// Cost by namespace.
+    /// Cost by namespace. AKS has it only with `profile = "high_availability"`.
     #[attr(default = true)]
     pub cost_allocation: bool,
     /// The vertical pod autoscaler.

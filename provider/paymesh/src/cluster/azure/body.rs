@@ -136,7 +136,8 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
                 google_email: None,
             })
             .collect(),
-        deployer_admin: None,
+        // Whoever imports it did not make it.
+        deployer_admin: Some(false),
         registries: Vec::new(),
         api_access: (!private && !authorized.is_empty()).then_some(ApiAccess {
             authorized_cidrs: authorized,
@@ -180,15 +181,15 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
                 body,
                 "/properties/networkProfile/advancedNetworking/enabled",
             ),
-            dns_cache: true,
+            dns_cache: pools
+                .iter()
+                .all(|pool| text(pool, "/localDNSProfile/mode").as_deref() == Some("Required")),
             cost_allocation: flag(body, "/properties/metricsProfile/costAnalysis/enabled"),
             vertical_pod_autoscaling: flag(
                 body,
                 "/properties/workloadAutoScalerProfile/verticalPodAutoscaler/enabled",
             ),
-            gateway_api: text(body, "/properties/ingressProfile/gatewayAPI/installation")
-                .as_deref()
-                == Some("Standard"),
+            gateway_api: false,
         },
         labels: tags
             .iter()

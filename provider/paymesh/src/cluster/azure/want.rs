@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use paymesh_azure::{
-    Access, ArmId, Attributes, ClusterWant, Features, Kms, Logs, MaintenanceWant, NetworkWant,
-    PoolWant, Power, Scale,
+    Access, ArmId, Attributes, ClusterWant, Features, IdentityWant, Kms, Logs, MaintenanceWant,
+    NetworkWant, PoolWant, Power, Scale, pool_object_id,
 };
+
+use paymesh_engine::ObjectId;
 
 use crate::{
     cluster::{
         Prior,
         address::Range,
         choice::PoolChoice,
-        pool::{self, DiskType, PoolMode, PoolSpec, TaintEffect},
+        pool::{self, DiskType, PoolMode, TaintEffect},
         profiles,
         spec::{self, ClusterSpec, NodeImageChannel, UpgradeChannel},
     },
@@ -68,7 +70,6 @@ pub(super) fn cluster(
         // Only a paid tier knows costs by namespace.
         cost_analysis: spec.features.cost_allocation && terms.aks_tier != "Free",
         vertical_pod_autoscaler: spec.features.vertical_pod_autoscaling,
-        gateway_api: spec.features.gateway_api,
         azure_policy: false,
         secrets_store: true,
         image_cleaner_hours: Some(168),
@@ -109,10 +110,37 @@ pub(super) fn cluster(
         .node_pools
         .iter()
         .filter(|(_, pool)| pool.mode == PoolMode::System)
-        .map(|(key, _)| pool(session, spec, key, &choices[key], None))
+        .map(|(key, _)| pool(session, spec, key, &choices[key], None, Vec::new()))
         .collect();
     want.attributes = attributes();
     want
+}
+
+/// The existing identity of the control plane.
+pub(super) fn existing_identity(spec: &ClusterSpec) -> Option<ArmId> {
+    let id = spec.azure.as_ref()?.control_plane_identity_id.as_ref()?;
+    ArmId::parse(id).ok()
+}
+
+/// The identity that the control plane gets where none is given.
+pub(super) fn own_identity_id(spec: &ClusterSpec, group: &ArmId) -> ArmId {
+    let name = format!("{}-control-plane", spec.name);
+    group.resource("Microsoft.ManagedIdentity/userAssignedIdentities", &name)
+}
+
+pub(super) fn own_identity(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    group: &ArmId,
+) -> IdentityWant {
+    let tags = session.labels(&spec.labels);
+    IdentityWant {
+        id: own_identity_id(spec, group),
+        location: spec.region.clone(),
+        removed_tags: removed(session, prior, &tags),
+        tags,
+    }
 }
 
 fn tags(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
@@ -121,6 +149,7 @@ fn tags(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
     tags
 }
 
+/// Labels that `prior` had and `tags` has not.
 fn removed(
     session: &Session,
     prior: Option<&Prior>,
@@ -198,8 +227,10 @@ pub(super) fn pool(
     spec: &ClusterSpec,
     key: &str,
     choice: &PoolChoice,
-    before: Option<&PoolSpec>,
+    prior: Option<&Prior>,
+    system_pools: Vec<ObjectId>,
 ) -> PoolWant {
+    let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
     let pool = &spec.node_pools[key];
     let mode = match pool.mode {
         PoolMode::System => paymesh_azure::PoolMode::System,
@@ -239,6 +270,8 @@ pub(super) fn pool(
         .collect();
     want.taints = pool.taints.iter().map(taint).collect();
     want.tags = tags(session, spec);
+    want.removed_tags = removed(session, prior, &want.tags);
+    want.system_pools = system_pools;
     want.spot = pool.spot;
     // A spot pool is never upgraded with more nodes than it has.
     want.max_surge = (!pool.spot).then(|| {
@@ -247,6 +280,7 @@ pub(super) fn pool(
             |surge| surge.to_string(),
         )
     });
+    want.drain_timeout_minutes = (!pool.spot).then_some(spec.profile.terms().drain_minutes);
     want.dns_cache = spec.features.dns_cache;
     want.kubernetes_version.clone_from(&spec.kubernetes_version);
     want.attributes = pool_attributes(key);
@@ -279,13 +313,21 @@ fn pool_attributes(key: &str) -> Attributes {
         ("properties.scaleSetPriority", "spot"),
         ("properties.upgradeSettings", "surge"),
     ];
-    let name = |attribute| format!("node_pools[\"{key}\"].{attribute}");
-    Attributes(
-        known
-            .into_iter()
-            .map(|(path, attribute)| (path, name(attribute)))
-            .collect(),
-    )
+    let own = known
+        .into_iter()
+        .map(|(path, attribute)| (path, format!("node_pools[\"{key}\"].{attribute}")));
+    let of_the_cluster = [
+        ("properties.tags", "labels"),
+        ("properties.vnetSubnetID", "network.subnet_id"),
+        ("properties.localDNSProfile", "features.dns_cache"),
+        (
+            "properties.upgradeSettings.drainTimeoutInMinutes",
+            "profile",
+        ),
+        ("properties.orchestratorVersion", "kubernetes_version"),
+    ]
+    .map(|(path, attribute)| (path, attribute.to_owned()));
+    Attributes(own.chain(of_the_cluster).collect())
 }
 
 /// The weekly window called `name`, if there is one.
@@ -307,4 +349,16 @@ pub(super) fn maintenance(spec: &ClusterSpec, id: &ArmId, name: &str) -> Option<
             .map(|exclusion| (exclusion.first_day.clone(), exclusion.last_day.clone()))
             .collect(),
     })
+}
+
+/// The pools that carry the cluster's own components.
+pub(super) fn system_pools(
+    spec: &ClusterSpec,
+    choices: &BTreeMap<String, PoolChoice>,
+    cluster: &ArmId,
+) -> Vec<ObjectId> {
+    let system = |(_, pool): &(&String, &pool::PoolSpec)| pool.mode == PoolMode::System;
+    let keys = spec.node_pools.iter().filter(system).map(|(key, _)| key);
+    keys.map(|key| pool_object_id(cluster, &choices[key].cloud_name))
+        .collect()
 }

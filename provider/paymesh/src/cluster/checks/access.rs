@@ -24,6 +24,10 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
     let Some(admins) = draft.admins.known() else {
         return;
     };
+    let given = cloud == Some(Cloud::Azure)
+        && draft
+            .azure
+            .is_known_and(|azure| azure.control_plane_identity_id.is_known());
     let mut seen = BTreeSet::new();
     for (index, admin) in admins.iter().enumerate() {
         let Some(admin) = admin.known() else { continue };
@@ -42,6 +46,25 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
                     "An administrator without an id in this cloud",
                     &format!("admins[{index}] has no {name}"),
                     &format!("set {name}; one object may hold the ids of both clouds"),
+                ],
+            );
+        }
+        if given
+            && admin
+                .kind
+                .known()
+                .is_some_and(|kind| *kind != AdminKind::Group)
+        {
+            refuse(
+                found,
+                path.attribute("kind"),
+                164,
+                [
+                    "No roles are assigned beside existing identities",
+                    &format!(
+                        "admins[{index}] is no group, and the cluster uses an existing identity; AKS admits only groups without a role"
+                    ),
+                    "name a group that has this member, or assign the role where the identity is made",
                 ],
             );
         }
@@ -206,7 +229,7 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
     let given = match cloud {
         Cloud::Azure => draft
             .azure
-            .is_known_and(|azure| azure.kubelet_identity_id.is_known()),
+            .is_known_and(|azure| azure.control_plane_identity_id.is_known()),
         Cloud::Google => draft
             .google
             .is_known_and(|google| google.node_service_account.is_known()),
@@ -218,8 +241,8 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
             65,
             [
                 "No roles are assigned to an existing identity",
-                "registries is set, and so is an existing identity of the nodes",
-                "give that identity the pull role where it is made, and remove registries",
+                "registries is set, and so is an existing identity",
+                "give the nodes' identity the pull role where it is made, and remove registries",
             ],
         );
     }

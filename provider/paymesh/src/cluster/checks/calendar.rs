@@ -32,6 +32,18 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         return;
     };
     let path = at("maintenance").attribute("exclusions");
+    if cloud == Some(Cloud::Azure) && maintenance.window.is_null() && !exclusions.is_empty() {
+        refuse(
+            found,
+            path.clone(),
+            162,
+            [
+                "Exclusions without a window",
+                "maintenance.exclusions is set and maintenance.window is not; AKS keeps exclusions in a window",
+                "set maintenance.window: day, start and hours",
+            ],
+        );
+    }
     if cloud == Some(Cloud::Google) && exclusions.len() > 3 {
         refuse(
             found,

@@ -38,6 +38,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         size(pool, &path, cloud, found);
         zones(draft, pool, &path, cloud, found);
         disk(pool, &path, cloud, found);
+        spot(pool, &path, cloud, found);
         system(pool, &path, found);
         labels(pool, &path, found);
         taints(pool, &path, found);
@@ -362,6 +363,33 @@ fn disk(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
                 "GKE has no ephemeral system disk",
                 "disk_type is \"ephemeral\" on GKE",
                 "use \"balanced\" or \"ssd\"",
+            ],
+        );
+    }
+    if pool.disk_type.is(DiskType::Ssd) && cloud == Some(Cloud::Azure) {
+        refuse(
+            found,
+            path.attribute("disk_type"),
+            160,
+            [
+                "AKS chooses the disk by the machine",
+                "disk_type is \"ssd\" on AKS, where machines with an s in their size have fast disks",
+                "use \"balanced\", or \"ephemeral\" for the machine's own disk",
+            ],
+        );
+    }
+}
+
+fn spot(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Findings) {
+    if pool.spot.is(true) && pool.surge.is_known() && cloud == Some(Cloud::Azure) {
+        refuse(
+            found,
+            path.attribute("surge"),
+            161,
+            [
+                "AKS adds no nodes to a spot pool",
+                "surge and spot are both set on AKS, which upgrades a spot pool without surge",
+                "remove surge",
             ],
         );
     }

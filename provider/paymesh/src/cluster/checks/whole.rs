@@ -291,6 +291,21 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                     ],
                 );
             }
+            if draft
+                .azure
+                .is_known_and(|azure| azure.control_plane_identity_id.is_null())
+            {
+                refuse(
+                    found,
+                    at("kms_key_id"),
+                    163,
+                    [
+                        "Nobody could read the key",
+                        "kms_key_id is set and azure.control_plane_identity_id is not; AKS reads the key while it makes the cluster, before an identity of its own could be let in",
+                        "make an identity, give it \"Key Vault Crypto User\" on the key, and set azure.control_plane_identity_id",
+                    ],
+                );
+            }
         }
         Cloud::Google => {
             let location = words::google_part(key, "locations");
