@@ -1,7 +1,7 @@
 //! When Azure may upgrade a cluster by itself.
 
 use async_trait::async_trait;
-use paymesh_cloud::Request;
+use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Ownership, Seen, Sent,
 };
@@ -72,6 +72,21 @@ impl Maintenance {
 
     fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
         fault(self.id(), error)
+    }
+}
+
+impl Azure {
+    /// The maintenance window of `cluster` called `name`, if there is one.
+    pub async fn maintenance_window(
+        &self,
+        cluster: &ArmId,
+        name: &str,
+    ) -> Result<Option<Value>, Error> {
+        let id = cluster.child("maintenanceConfigurations", name);
+        let body = self
+            .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
+            .await?;
+        Ok(body.and_then(|body| body.pointer("/properties/maintenanceWindow").cloned()))
     }
 }
 

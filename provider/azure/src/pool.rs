@@ -191,7 +191,7 @@ impl PoolWant {
     }
 
     /// The managed part of the body. Nulls want absence.
-    fn part(&self) -> Value {
+    pub fn part(&self) -> Value {
         let priority = if self.spot { "Spot" } else { "Regular" };
         let mut properties = json!({
             "mode": match self.mode { PoolMode::System => "System", PoolMode::User => "User" },

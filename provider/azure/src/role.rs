@@ -5,7 +5,7 @@
 //! another name serves as well: it is used, and never deleted here.
 
 use async_trait::async_trait;
-use paymesh_cloud::Request;
+use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Context, Difference, Fault, FaultKind, Object, ObjectId, Observation, Ownership, Seen, Sent,
 };
@@ -89,7 +89,8 @@ impl Role {
         }
     }
 
-    fn name(&self) -> String {
+    /// The assignment's name.
+    pub fn name(&self) -> String {
         let principal = match &self.want.principal {
             Principal::Known { id, .. } => id.to_ascii_lowercase(),
             Principal::Identity(id) => id.to_string(),
@@ -205,6 +206,27 @@ impl Role {
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(self.fault(&error)),
         }
+    }
+}
+
+impl Azure {
+    /// Who has the role `role` at exactly `scope`: the assignments' bodies.
+    pub async fn assignments(&self, scope: &str, role: &str) -> Result<Vec<Value>, Error> {
+        let query = [("api-version", version::ROLES), ("$filter", "atScope()")];
+        let listed = self
+            .list(&format!("{scope}/{ASSIGNMENTS}"), &query, api::ARM)
+            .await?;
+        let is = |body: &Value, at: &str, wanted: &str| {
+            text(body, at).is_some_and(|it| it.eq_ignore_ascii_case(wanted))
+        };
+        Ok(listed
+            .into_iter()
+            .filter(|body| is(body, "/properties/scope", scope))
+            .filter(|body| {
+                let definition = text(body, "/properties/roleDefinitionId");
+                definition.is_some_and(|it| it.ends_with(role))
+            })
+            .collect())
     }
 }
 

@@ -124,12 +124,6 @@ pub trait Converged: Send + Sync + 'static {
         prior: Option<&Whole<Self>>,
     );
 
-    /// Attributes whose change takes a new object though their declaration does not say so.
-    fn replacements(spec: &Self::Spec, prior: &Whole<Self>) -> Vec<Replacement> {
-        let _ = (spec, prior);
-        Vec::new()
-    }
-
     /// Rules over the prior state and the plan, and over the resources of one run.
     fn review(
         session: &Session,

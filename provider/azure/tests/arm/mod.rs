@@ -31,11 +31,13 @@ pub(crate) struct Inner {
     /// Writes, in order.
     pub(crate) writes: Vec<String>,
     /// What somebody else does just before the next write below a path, once.
-    pub(crate) before_write: Option<(String, fn(&mut Value))>,
+    pub(crate) before_write: Option<(String, Change)>,
     /// Fields that are accepted and not kept, by JSON pointer.
     pub(crate) ignored: Vec<&'static str>,
     etags: u32,
 }
+
+pub(crate) type Change = fn(&mut Value);
 
 #[derive(Clone)]
 enum End {

@@ -139,6 +139,7 @@ fn seen(cx: &Context, account: Value) -> Seen {
         incarnation: account["uniqueId"].as_str().map(str::to_owned),
         busy: None,
         body: account,
+        remark: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! A cluster on AKS: which objects it consists of, and what it looks like when seen.
 
 mod body;
+#[cfg(test)]
+mod controls;
 mod grants;
 pub(super) mod preflight;
 mod want;
@@ -9,13 +11,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use paymesh_azure::{
     ArmId, Azure, Cluster, Diagnostics, DrainPool, Group, GroupWant, Identity, Maintenance, Pool,
-    ScaleToNothing, group_object_id, identity_object_id,
+    ScaleToNothing, group_object_id, identity_object_id, well_known_roles,
 };
 use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
-    resource::Replacement,
 };
 use sha2::{Digest, Sha256};
 
@@ -70,18 +71,6 @@ fn own_group(owner: &str, region: &str) -> String {
     )
 }
 
-/// What changes in place elsewhere and only with a new cluster on AKS.
-pub(super) fn replacements(spec: &ClusterSpec, before: &ClusterSpec) -> Vec<Replacement> {
-    let mut replacements = Vec::new();
-    if spec.api_access.is_some() != before.api_access.is_some() {
-        replacements.push(Replacement {
-            path: Path::root().attribute("api_access"),
-            why: Some("AKS cannot turn a private API server into a public one, nor back".into()),
-        });
-    }
-    replacements
-}
-
 /// The objects of the cluster.
 pub(super) fn graph(
     session: &Session,
@@ -125,14 +114,12 @@ pub(super) fn graph(
     let mut cluster = want::cluster(session, spec, prior, &group, &choices);
     let id = cluster.id.clone();
     cluster.needs = vec![group_object_id(&group)];
-    match want::existing_identity(spec) {
-        Some(existing) => cluster.identity = Some(existing),
-        None => {
-            let own = want::own_identity(session, spec, prior, &group);
-            cluster.needs.push(identity_object_id(&own.id));
-            cluster.identity = Some(own.id.clone());
-            graph.present(Identity::new(&azure, own));
-        }
+    cluster.identity = want::existing_identity(spec);
+    if cluster.identity.is_none() {
+        let own = want::own_identity(session, spec, prior, &group);
+        cluster.needs.push(identity_object_id(&own.id));
+        cluster.identity = Some(own.id.clone());
+        graph.present(Identity::new(&azure, own));
     }
     let wanted = grants::of(spec, &group, &id);
     for grant in &wanted {
@@ -294,7 +281,11 @@ pub(super) async fn find(
 ) -> Option<ClusterSpec> {
     let azure = connect(session, found)?;
     let (detail, next) = match azure.cluster(id).await {
-        Ok(Some(body)) => return Some(body::described(id, &body)),
+        Ok(Some(body)) => {
+            let mut spec = body::described(id, &body);
+            describe_beside(&azure, session, id, &mut spec).await;
+            return Some(spec);
+        }
         Ok(None) => (
             format!("{id} does not exist, or this identity may not see it"),
             "list the clusters with: az aks list --query [].id",
@@ -307,6 +298,44 @@ pub(super) async fn find(
         .detail(detail)
         .hint(next);
     None
+}
+
+/// Adds to `spec` what is kept beside the cluster `id`: who administers it, and when it may be
+/// upgraded. What cannot be read is left as it is not set.
+async fn describe_beside(azure: &Azure, session: &Session, id: &ArmId, spec: &mut ClusterSpec) {
+    let assigned = azure
+        .assignments(id.as_str(), well_known_roles::CLUSTER_ADMIN)
+        .await
+        .unwrap_or_default();
+    let deployer = grants::deployer(id)
+        .role(azure, &session.mark("").owner)
+        .name();
+    if assigned
+        .iter()
+        .any(|body| body["name"] == deployer.as_str())
+    {
+        spec.deployer_admin = None;
+    }
+    for body in assigned
+        .iter()
+        .filter(|body| body["name"] != deployer.as_str())
+    {
+        spec.admins.extend(body::admin(body).filter(|admin| {
+            !spec
+                .admins
+                .iter()
+                .any(|it| it.entra_object_id == admin.entra_object_id)
+        }));
+    }
+    if want::existing_identity(spec).is_some() {
+        spec.deployer_admin = None;
+    }
+    let window = azure
+        .maintenance_window(id, "aksManagedAutoUpgradeSchedule")
+        .await;
+    if let Ok(Some(window)) = window {
+        spec.maintenance = body::maintenance(&window);
+    }
 }
 
 /// Reads what a cluster's body does not hold: the certificate authority of its API server.

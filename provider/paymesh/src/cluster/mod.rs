@@ -147,11 +147,7 @@ impl Converged for Cluster {
     }
 
     fn replacements(spec: &ClusterSpec, (before, _): &Whole<Self>) -> Vec<Replacement> {
-        if spec.on_azure() {
-            azure::replacements(spec, before)
-        } else {
-            Vec::new()
-        }
+        replacements::replacements(spec, before)
     }
 
     fn intend(
@@ -161,10 +157,6 @@ impl Converged for Cluster {
     ) {
         let prior = prior.map(Prior::from);
         intent::intend(plan, spec, prior.as_ref());
-    }
-
-    fn replacements(spec: &ClusterSpec, prior: &Whole<Self>) -> Vec<Replacement> {
-        replacements::replacements(spec, &prior.into())
     }
 
     fn review(

@@ -45,10 +45,6 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
         word: word.to_owned(),
     };
     let mut taken = Vec::new();
-    if let Some(azure) = &spec.azure {
-        taken.extend(ranged(at("azure", "pods_cidr"), &azure.pods_cidr));
-        taken.extend(ranged(at("azure", "services_cidr"), &azure.services_cidr));
-    }
     if let Some(google) = &spec.google {
         let range = google.control_plane_cidr.as_deref();
         taken.extend(range.and_then(|text| ranged(at("google", "control_plane_cidr"), text)));
@@ -76,7 +72,6 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
         })
     }) {
         match (ours.range, theirs.range) {
-            // Overlay ranges of pods may repeat; those that are routed in the network may not.
             (Some(mine), Some(other)) if mine.overlaps(other) && ours.path == theirs.path => {
                 refuse(
                     found,

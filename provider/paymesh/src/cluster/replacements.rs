@@ -3,11 +3,10 @@
 
 use paymesh_plugin::{path::Path, resource::Replacement};
 
-use super::{Prior, spec::ClusterSpec};
+use super::spec::ClusterSpec;
 
-/// The attributes whose change from `prior` to `spec` takes a new cluster, and why.
-pub(super) fn replacements(spec: &ClusterSpec, prior: &Prior) -> Vec<Replacement> {
-    let before = &prior.spec;
+/// The attributes whose change from `before` to `spec` takes a new cluster, and why.
+pub(super) fn replacements(spec: &ClusterSpec, before: &ClusterSpec) -> Vec<Replacement> {
     let mut all = Vec::new();
     let mut add = |path: [&str; 2], why: &str| {
         let named = path.into_iter().filter(|name| !name.is_empty());

@@ -40,9 +40,6 @@ pub(super) async fn plan<C: Converged>(
     if plan.private.is_empty() {
         plan.private = Memory::default().to_bytes();
     }
-    if let (Some(spec), Some(prior)) = (&spec, &prior) {
-        plan.replace.extend(C::replacements(spec, prior));
-    }
     protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
     let Some(spec) = spec else { return };
     let session = request.call.session();

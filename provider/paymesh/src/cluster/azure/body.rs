@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::cluster::{
     pool::{DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
     spec::{
-        Admin, AdminKind, ApiAccess, AzureCluster, ClusterSpec, Features, Logs, Network,
-        NodeImageChannel, Power, Profile, Role, UpgradeChannel,
+        Admin, AdminKind, ApiAccess, AzureCluster, ClusterSpec, Features, Logs, Maintenance,
+        MaintenanceExclusion, MaintenanceWindow, Network, NodeImageChannel, Power, Profile, Role,
+        UpgradeChannel,
     },
     status::ClusterStatus,
     versions::Version,
@@ -121,10 +122,7 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
                 .unwrap_or_else(|| "10.244.0.0/16".to_owned()),
             services_cidr: text(body, "/properties/networkProfile/serviceCidr")
                 .unwrap_or_else(|| "10.0.0.0/16".to_owned()),
-            control_plane_identity_id: body
-                .pointer("/identity/userAssignedIdentities")
-                .and_then(Value::as_object)
-                .and_then(|identities| identities.keys().next().cloned()),
+            control_plane_identity_id: existing_identity(id, body),
             kubelet_identity_id: None,
         }),
         google: None,
@@ -199,6 +197,54 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
         deletion_protection: true,
         timeouts: None,
     }
+}
+
+/// The identity of the control plane, unless it is the one that the provider makes for a cluster.
+fn existing_identity(id: &ArmId, body: &Value) -> Option<String> {
+    let all = body
+        .pointer("/identity/userAssignedIdentities")?
+        .as_object()?;
+    let identity = all.keys().next()?;
+    let own = ArmId::parse(identity).ok().filter(|it| {
+        it.group_id() == id.group_id() && it.name() == format!("{}-control-plane", id.name())
+    });
+    own.is_none().then(|| identity.clone())
+}
+
+/// Who has a role, from the assignment's body.
+pub(super) fn admin(assignment: &Value) -> Option<Admin> {
+    Some(Admin {
+        kind: match text(assignment, "/properties/principalType").as_deref() {
+            Some("User") => AdminKind::User,
+            Some("ServicePrincipal") => AdminKind::ServicePrincipal,
+            _ => AdminKind::Group,
+        },
+        entra_object_id: Some(text(assignment, "/properties/principalId")?),
+        google_email: None,
+    })
+}
+
+/// A weekly window in UTC; another schedule has no words here.
+pub(super) fn maintenance(window: &Value) -> Option<Maintenance> {
+    let day = text(window, "/schedule/weekly/dayOfWeek")?;
+    let exclusions = window.pointer("/notAllowedDates").and_then(Value::as_array);
+    let exclusions = exclusions.into_iter().flatten().enumerate();
+    Some(Maintenance {
+        window: Some(MaintenanceWindow {
+            day: day.to_ascii_lowercase().parse().ok()?,
+            start: text(window, "/startTime")?,
+            hours: number(window, "/durationHours")?,
+        }),
+        exclusions: exclusions
+            .filter_map(|(number, dates)| {
+                let exclusion = MaintenanceExclusion {
+                    first_day: text(dates, "/start")?,
+                    last_day: text(dates, "/end")?,
+                };
+                Some((format!("exclusion-{}", number + 1), exclusion))
+            })
+            .collect(),
+    })
 }
 
 fn region(body: &Value) -> String {

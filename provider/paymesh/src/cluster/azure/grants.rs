@@ -34,6 +34,20 @@ impl Grant {
     }
 }
 
+fn admin(cluster: &ArmId, principal: Principal) -> Grant {
+    Grant {
+        scope: cluster.to_string(),
+        role: well_known_roles::CLUSTER_ADMIN,
+        principal,
+        before_cluster: false,
+    }
+}
+
+/// Whoever makes `cluster` administers it.
+pub(super) fn deployer(cluster: &ArmId) -> Grant {
+    admin(cluster, Principal::Deployer)
+}
+
 /// Everything that is granted for the cluster `id`.
 pub(super) fn of(spec: &ClusterSpec, group: &ArmId, id: &ArmId) -> Vec<Grant> {
     if want::existing_identity(spec).is_some() {
@@ -53,24 +67,21 @@ pub(super) fn of(spec: &ClusterSpec, group: &ArmId, id: &ArmId) -> Vec<Grant> {
         principal: Principal::KubeletOf(cluster_object_id(id)),
         before_cluster: false,
     });
-    let admin = |principal| Grant {
-        scope: id.to_string(),
-        role: well_known_roles::CLUSTER_ADMIN,
-        principal,
-        before_cluster: false,
-    };
     let admins = spec.admins.iter().filter_map(|person| {
         let kind = match person.kind {
             AdminKind::Group => "Group",
             AdminKind::User => "User",
             AdminKind::ServicePrincipal => "ServicePrincipal",
         };
-        Some(admin(Principal::Known {
-            id: person.entra_object_id.clone()?,
-            kind: kind.to_owned(),
-        }))
+        Some(admin(
+            id,
+            Principal::Known {
+                id: person.entra_object_id.clone()?,
+                kind: kind.to_owned(),
+            },
+        ))
     });
-    let deployer = (spec.deployer_admin != Some(false)).then(|| admin(Principal::Deployer));
+    let deployer = (spec.deployer_admin != Some(false)).then(|| deployer(id));
     subnet
         .chain(registries)
         .chain(admins)

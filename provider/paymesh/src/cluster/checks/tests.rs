@@ -84,6 +84,8 @@ const fn bad(
     }
 }
 
+const IDENTITY: &str = r#""/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i""#;
+
 /// Attribute, rule, and the changes (as JSON) that break it in a good configuration.
 const BAD: &[Bad] = &[
     bad("name", 5, aks, &[("/name", r#""Pay""#)]),
@@ -693,6 +695,51 @@ const BAD: &[Bad] = &[
         104,
         aks,
         &[("/node_pools/system/taints", r#"[{"key": "payments"}]"#)],
+    ),
+    bad(
+        "node_pools[\"work\"].disk_type",
+        160,
+        aks,
+        &[("/node_pools/work/disk_type", r#""ssd""#)],
+    ),
+    bad(
+        "node_pools[\"work\"].surge",
+        161,
+        aks,
+        &[
+            ("/node_pools/work/spot", "true"),
+            ("/node_pools/work/surge", "2"),
+        ],
+    ),
+    bad(
+        "maintenance.exclusions",
+        162,
+        aks,
+        &[(
+            "/maintenance/exclusions/freeze",
+            r#"{"first_day": "2026-11-20", "last_day": "2026-12-02"}"#,
+        )],
+    ),
+    bad(
+        "kms_key_id",
+        163,
+        aks,
+        &[(
+            "/kms_key_id",
+            r#""https://pay.vault.azure.net/keys/etcd/0123""#,
+        )],
+    ),
+    bad(
+        "admins[0].kind",
+        164,
+        aks,
+        &[
+            ("/azure/control_plane_identity_id", IDENTITY),
+            (
+                "/admins",
+                r#"[{"kind": "user", "entra_object_id": "2e4b63df-1d4c-4e1c-9b87-107a3b2cad22"}]"#,
+            ),
+        ],
     ),
     bad(
         "timeouts.create",
