@@ -35,7 +35,7 @@ impl Run<'_> {
             halt = self.halted() => return Err(halt),
         };
         // Others may have written while we waited for our turn, this process's or not.
-        if !self.engine.bugs.no_conditional_create {
+        if self.engine.protections.looks_before_writing() {
             self.look(id).await?;
         }
         let decision = self.decide(&self.state(), id);
@@ -146,7 +146,7 @@ impl Run<'_> {
             let observation = self.look(id).await?;
             if let (Some(busy), false) = (
                 observation.seen().and_then(|it| it.busy.clone()),
-                self.engine.bugs.no_resume,
+                !self.engine.protections.waits_for_operations(),
             ) {
                 self.rest(id, object, &busy.what).await?;
                 continue;
@@ -190,7 +190,7 @@ impl Run<'_> {
                 .seen()
                 .is_some_and(|it| it.holder.as_ref() != before.and_then(|it| it.holder.as_ref())),
             Act::Change(before) => match self.difference(id) {
-                Some(after) => after.is_less_than(before),
+                Some(after) => after.shows_effect_since(before),
                 None => true,
             },
             Act::Look | Act::Rest(_) | Act::AwaitName(_) | Act::Doubt => true,
@@ -219,7 +219,7 @@ impl Run<'_> {
         let now = self.engine.clock.now();
         let wait = fault.retry_after.unwrap_or(limits.pause);
         match fault.kind {
-            FaultKind::Busy if !self.engine.bugs.no_resume => {
+            FaultKind::Busy if self.engine.protections.waits_for_operations() => {
                 let since = *self.state().busy_since.entry(id.clone()).or_insert(now);
                 if now.since(since) > limits.busy {
                     return Err(timed_out(fault, limits.busy).into());

@@ -112,7 +112,9 @@ impl Run<'_> {
             Want::Given => Self::decide_given(id, observation),
             Want::Done => match observation {
                 Observation::Present(_) => Decision::Settled,
-                Observation::Absent | Observation::NameHeld(_) => Decision::Act(Act::Procedure),
+                Observation::Absent | Observation::NameHeld(_) => {
+                    Decision::Act(self.resume_or(state, id, Act::Procedure))
+                }
             },
             Want::Present => self.decide_present(state, id, node, observation),
             Want::Absent => self.decide_absent(state, id, node, observation),
@@ -139,12 +141,7 @@ impl Run<'_> {
         let seen = match observation {
             Observation::Absent if state.made.contains(id) => return Decision::Act(Act::Doubt),
             Observation::Absent => {
-                return match state.operations.get(id) {
-                    Some(left) if !self.engine.bugs.no_resume => {
-                        Decision::Act(Act::Rest(left.step.clone()))
-                    }
-                    _ => Decision::Act(Act::Create),
-                };
+                return Decision::Act(self.resume_or(state, id, Act::Create));
             }
             Observation::NameHeld(held) => {
                 return match held.frees_in {
@@ -167,15 +164,10 @@ impl Run<'_> {
         }
         let adopting = matches!(verdict, Verdict::Adoptable);
         if adopting && self.lost_race(state, id, node, seen) {
-            let message = "another run with the same owner and name created it at the same \
-                           moment, and owns it.";
-            return Decision::Refuse(Box::new(
-                Fault::new(id.clone(), FaultKind::LostRace, message)
-                    .next("Wait until the other run has ended, then apply again."),
-            ));
+            return Decision::Refuse(Box::new(Self::lost_race_fault(id)));
         }
         if let Some(busy) = &seen.busy
-            && !self.engine.bugs.no_resume
+            && self.engine.protections.waits_for_operations()
         {
             return Decision::Act(Act::Rest(busy.what.clone()));
         }
@@ -192,6 +184,16 @@ impl Run<'_> {
                     Decision::Act(Act::Change(change))
                 }),
             Difference::Change(change) => Decision::Act(Act::Change(change)),
+        }
+    }
+
+    /// Waits for what an earlier run left running on `id`, or else begins with `act`.
+    fn resume_or(&self, state: &State, id: &ObjectId, act: Act) -> Act {
+        match state.operations.get(id) {
+            Some(left) if self.engine.protections.waits_for_operations() => {
+                Act::Rest(left.step.clone())
+            }
+            _ => act,
         }
     }
 
@@ -216,7 +218,7 @@ impl Run<'_> {
                 "it is not wanted, but not ours to delete ({whose})."
             )),
             Verdict::Ours | Verdict::Adoptable => match &seen.busy {
-                Some(busy) if !self.engine.bugs.no_resume => {
+                Some(busy) if self.engine.protections.waits_for_operations() => {
                     Decision::Act(Act::Rest(busy.what.clone()))
                 }
                 _ => Decision::Act(Act::Delete),
@@ -252,12 +254,24 @@ impl Run<'_> {
         decides && state.absent_before.contains(id) && self.needs_hold(node, seen)
     }
 
+    /// The principal exists and bears another holder than this run writes: whatever the others
+    /// bear, they go with it.
+    pub(crate) fn principal_is_anothers(&self, state: &State) -> bool {
+        let principal = state
+            .graph
+            .principal_id()
+            .and_then(|id| Some((state.graph.node(id)?, state.observations.seen(id)?)));
+        self.engine.protections.guards()
+            && principal
+                .is_some_and(|(node, seen)| seen.holder.is_some() && self.needs_hold(node, seen))
+    }
+
     fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
         node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
     }
 
     fn verdict(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> Verdict {
-        if self.engine.bugs.no_guard {
+        if !self.engine.protections.guards() {
             return Verdict::Ours;
         }
         if self.is_stale(state, id, node, seen) {
@@ -267,7 +281,7 @@ impl Run<'_> {
             return Verdict::Ours;
         }
         match &seen.ownership {
-            Ownership::Ours if self.engine.bugs.no_adoption => {
+            Ownership::Ours if !self.engine.protections.adopts() => {
                 Verdict::Foreign("adoption is switched off".into())
             }
             Ownership::Ours
@@ -349,8 +363,16 @@ impl Run<'_> {
         };
         match state.observations.observation(id) {
             Some(Observation::Present(seen)) => {
-                let guarded = !self.engine.bugs.no_guard;
-                if guarded && self.is_stale(&state, id, node, seen) {
+                // An entry that knows its holder deletes nothing of another's, listed or not.
+                let knows_holder = self
+                    .job
+                    .memory
+                    .as_ref()
+                    .is_some_and(|it| it.holder.is_some());
+                let is_anothers =
+                    self.destroying && knows_holder && self.principal_is_anothers(&state);
+                let guarded = self.engine.protections.guards();
+                if guarded && (is_anothers || self.is_stale(&state, id, node, seen)) {
                     Standing::Stale
                 } else {
                     Standing::Current
@@ -434,6 +456,16 @@ impl Run<'_> {
         )
     }
 
+    fn lost_race_fault(id: &ObjectId) -> Fault {
+        let message = "another run with the same owner and name created it at the same moment, \
+                       and owns it; nothing of it belongs to this one.";
+        Fault::new(id.clone(), FaultKind::LostRace, message).next(
+            "If another resource or another state manages it, give one of the two another name or \
+             another `owner`. If it was another apply of this one, wait until that has ended, \
+             then apply again.",
+        )
+    }
+
     fn foreign_fault(&self, id: &ObjectId, whose: &str) -> Fault {
         let fault = Fault::new(
             id.clone(),
@@ -465,7 +497,10 @@ impl Run<'_> {
                 FaultKind::MustReplace,
                 format!("it differs in what can never change: {why}."),
             )
-            .next("Plan again: the replacement has to be in the plan.")
+            .next(
+                "Undo the change; or let Terraform destroy it and create it anew: terraform apply \
+                 -replace=ADDRESS. To destroy it as it is: terraform destroy -refresh=false.",
+            )
         };
         match reasons
             .first()

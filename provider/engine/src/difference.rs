@@ -79,8 +79,11 @@ impl Change {
         (!self.steps.is_empty()).then_some(self)
     }
 
-    /// Whether this change, seen after a write, is less than the one seen before it.
-    pub(crate) fn is_less_than(&self, before: &Self) -> bool {
-        (self.steps.len(), self.paths.len()) < (before.steps.len(), before.paths.len())
+    /// Whether this change, seen after a write, shows that the write had its effect: fewer steps
+    /// are left, or something that differed before does no more. What somebody else changed
+    /// meanwhile does not count.
+    pub(crate) fn shows_effect_since(&self, before: &Self) -> bool {
+        self.steps.len() < before.steps.len()
+            || before.paths.iter().any(|path| !self.paths.contains(path))
     }
 }

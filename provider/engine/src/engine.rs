@@ -6,7 +6,7 @@ use paymesh_clock::Clock;
 
 use crate::{
     Claims, End, Fault, Job, Memory, Outcome, Progress, Reading, locks::Locks, run::Run,
-    seeded::SeededBugs,
+    seeded::Protections,
 };
 
 /// Converges graphs. Clones share locks and claims.
@@ -15,7 +15,7 @@ pub struct Engine {
     pub(crate) clock: Clock,
     pub(crate) locks: Arc<Locks>,
     pub(crate) progress: Option<Progress>,
-    pub(crate) bugs: SeededBugs,
+    pub(crate) protections: Protections,
     claims: Arc<Claims>,
 }
 
@@ -26,7 +26,7 @@ impl Engine {
             clock,
             locks: Arc::default(),
             progress: None,
-            bugs: SeededBugs::default(),
+            protections: Protections::default(),
             claims: Arc::default(),
         }
     }
@@ -40,10 +40,10 @@ impl Engine {
 
     /// The same engine with bugs put in on purpose: tests that stay green with them prove
     /// nothing.
-    #[cfg(any(test, feature = "seeded-bugs"))]
+    #[cfg(test)]
     #[must_use]
-    pub fn with_bugs(mut self, bugs: SeededBugs) -> Self {
-        self.bugs = bugs;
+    pub(crate) fn with_bugs(mut self, bugs: crate::seeded::SeededBugs) -> Self {
+        self.protections.bugs = bugs;
         self
     }
 

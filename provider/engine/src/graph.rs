@@ -84,6 +84,44 @@ impl Graph {
         id
     }
 
+    /// Wants absent what `before` wanted and this graph does not.
+    pub(crate) fn retire_missing(&mut self, before: &Self) {
+        let missing = before
+            .nodes
+            .iter()
+            .filter(|(id, node)| node.want == Want::Present && !self.nodes.contains_key(*id));
+        let missing: Vec<(ObjectId, Arc<dyn Object>)> = missing
+            .map(|(id, node)| (id.clone(), node.object.clone()))
+            .collect();
+        for (id, object) in missing {
+            let needed_by = before
+                .nodes
+                .iter()
+                .filter(|(_, other)| needs_of(&*other.object).contains(&id))
+                .map(|(other, _)| other.clone());
+            let needed_by: Vec<ObjectId> = needed_by.collect();
+            self.retire(object, &needed_by);
+        }
+    }
+
+    /// Wants `object`, that was wanted before, absent: once those that stay are settled which
+    /// needed it (`needed_by`), or which do the same inside the same parent, and once what has to
+    /// be done before it goes is done.
+    pub(crate) fn retire(&mut self, object: Arc<dyn Object>, needed_by: &[ObjectId]) {
+        let (kind, parent) = (object.id().kind, object.parent());
+        let stays = |id: &ObjectId, node: &Node| {
+            node.want == Want::Present
+                && (needed_by.contains(id)
+                    || (parent.is_some() && id.kind == kind && node.object.parent() == parent))
+        };
+        let nodes = self.nodes.iter().filter(|(id, node)| stays(id, node));
+        let mut after: Vec<ObjectId> = nodes.map(|(id, _)| id.clone()).collect();
+        if let Some(farewell) = object.farewell() {
+            after = vec![self.add(farewell, Want::Done, after)];
+        }
+        self.add(object, Want::Absent, after);
+    }
+
     /// The object that stands for the whole resource.
     pub fn principal_id(&self) -> Option<&ObjectId> {
         self.principal.as_ref()

@@ -9,6 +9,9 @@ use crate::{Graph, Mark, Memory, StopToken};
 pub struct Job {
     /// The objects.
     pub graph: Graph,
+    /// The objects that the configuration wanted before. What of them is wanted no more goes, if
+    /// memory lists it or it bears our mark.
+    pub before: Option<Graph>,
     /// The mark of what this resource owns.
     pub mark: Mark,
     /// What is remembered from earlier runs; `None` when the resource is not in state.
@@ -63,6 +66,7 @@ impl Job {
     pub fn new(graph: Graph, mark: Mark) -> Self {
         Self {
             graph,
+            before: None,
             mark,
             memory: None,
             limits: Limits::default(),

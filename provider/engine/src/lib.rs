@@ -55,5 +55,4 @@ pub use observation::{Busy, Child, NameHeld, Observation, Observations, Ownershi
 pub use operation::{Operation, OperationId, Poll, Sent};
 pub use outcome::{End, Note, Outcome, PlannedStep, Reading, Standing, StopCause};
 pub use progress::{Event, Happening, Progress};
-pub use seeded::SeededBugs;
 pub use stop::StopToken;

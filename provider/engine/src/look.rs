@@ -5,9 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 use futures::{StreamExt, stream};
 
 use crate::{
-    Child, Fault, FaultKind, Note, Object, ObjectId, Observation, Ownership, Want,
+    Child, Fault, FaultKind, Note, ObjectId, Observation, Ownership, Want,
     act::Halt,
-    graph::needs_of,
     run::{Run, State},
 };
 
@@ -173,7 +172,7 @@ impl Run<'_> {
         }
         let ours = state.owned.contains(&id) || seen.ownership == Ownership::Ours;
         if ours || self.is_import() {
-            state.graph.add(object, Want::Absent, Vec::new());
+            state.graph.retire(object, &[]);
             state.listed.insert(id.clone());
             state.note(&id, Observation::Present(seen));
         } else {
@@ -202,20 +201,26 @@ impl State {
     }
 }
 
-/// The ids in groups for reading: what is needed is read first, whatever is wanted.
+/// The ids in groups for reading: each after those whose observation it looks at. An object that
+/// memory lists does not wait for a parent that memory lists too: both are most likely there.
 fn read_levels(state: &State) -> Vec<Vec<ObjectId>> {
-    let needs = |object: &dyn Object| needs_of(object);
+    let waits_for = |id: &ObjectId| {
+        let object = &state.graph.node(id)?.object;
+        let parent = object.parent().filter(|parent| {
+            let known = state.owned.contains(id) && state.owned.contains(parent);
+            !known || object.observed_after().contains(parent)
+        });
+        Some([object.observed_after(), parent.into_iter().collect()].concat())
+    };
     let mut left: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
     let mut levels = Vec::new();
     while !left.is_empty() {
         let waiting: HashSet<&ObjectId> = left.iter().collect();
         let (now, later): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|id| {
-            let node = state.graph.node(id);
-            node.is_none_or(|it| {
-                !needs(&*it.object)
-                    .iter()
-                    .any(|need| need != id && waiting.contains(need))
-            })
+            let others = waits_for(id).unwrap_or_default();
+            !others
+                .iter()
+                .any(|other| other != id && waiting.contains(other))
         });
         if now.is_empty() {
             levels.push(later);

@@ -90,12 +90,26 @@ pub trait Object: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What has to be done before this object is deleted while what it lives in stays: a pool is
+    /// drained before it goes.
+    fn farewell(&self) -> Option<Arc<dyn Object>> {
+        None
+    }
+
+    /// The objects whose observation [`observe`](Self::observe) looks at. Those are read first,
+    /// all others side by side. The parent need not be repeated here.
+    fn observed_after(&self) -> Vec<ObjectId> {
+        self.needs()
+    }
+
     /// Whether the object has a place for the [`Holder`] (a tag, a label, a description).
     fn carries_holder(&self) -> bool {
         false
     }
 
-    /// Reads the object. The context shows what was seen of its needs.
+    /// Reads the object. The context shows what was seen of
+    /// [`observed_after`](Self::observed_after). A parent that memory lists may be read at the
+    /// same time.
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault>;
 
     /// Lists the children that exist inside this object, wanted or not.

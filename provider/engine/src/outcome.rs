@@ -65,6 +65,8 @@ pub struct Reading {
     pub notes: Vec<Note>,
     /// What is left to do, in order.
     pub steps: Vec<PlannedStep>,
+    /// What converging would refuse to do, and therefore do nothing at all.
+    pub refusals: Vec<Fault>,
 }
 
 /// How a state entry stands to the cloud.

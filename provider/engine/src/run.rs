@@ -66,6 +66,10 @@ impl<'a> Run<'a> {
     pub(crate) fn new(engine: &'a Engine, job: &'a Job, graph: Graph) -> Self {
         let memory = job.memory.clone().unwrap_or_default();
         let unfinished = memory.unfinished.into_iter();
+        let mut graph = graph;
+        if let Some(before) = &job.before {
+            graph.retire_missing(before);
+        }
         let state = State {
             graph,
             owned: memory.objects,
@@ -127,10 +131,10 @@ impl<'a> Run<'a> {
             Halt::Faults(faults) => faults,
             Halt::Stopped => vec![self.stopped_reading()],
         })?;
-        let steps = if self.is_import() {
-            Vec::new()
+        let (steps, refusals) = if self.is_import() {
+            (Vec::new(), Vec::new())
         } else {
-            self.planned_steps()
+            (self.planned_steps(), self.refusals())
         };
         let standing = self.standing();
         let state = self.state();
@@ -155,6 +159,7 @@ impl<'a> Run<'a> {
             memory,
             notes: state.notes.clone(),
             steps,
+            refusals,
         })
     }
 
@@ -236,8 +241,11 @@ impl<'a> Run<'a> {
                 Decision::Refuse(fault) => {
                     state.failed.insert(id, *fault);
                 }
-                Decision::Act(_) => {
-                    let before = state.graph.before(&id);
+                Decision::Act(act) => {
+                    let mut before = state.graph.before(&id);
+                    if matches!(act, Act::Delete) && self.principal_is_anothers(&state) {
+                        before.extend(state.graph.principal_id().cloned());
+                    }
                     let waits = |other: &ObjectId| {
                         running.contains(other) || !self.is_settled_for(&state, other, &id)
                     };
@@ -254,15 +262,24 @@ impl<'a> Run<'a> {
         ready
     }
 
+    /// Every refusal that can be known before the first write, in graph order.
+    fn refusals(&self) -> Vec<Fault> {
+        let state = self.state();
+        let decisions = state.graph.nodes().map(|(id, _)| self.decide(&state, id));
+        decisions
+            .filter_map(|decision| match decision {
+                Decision::Refuse(fault) => Some(*fault),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Notes every refusal that can be known before the first write.
     fn refuses_anything(&self) -> bool {
+        let refusals = self.refusals();
         let mut state = self.state();
-        let ids: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            if let Decision::Refuse(fault) = self.decide(&state, &id) {
-                state.failed.insert(id, *fault);
-            }
-        }
+        let refused = refusals.into_iter().map(|it| (it.object.clone(), it));
+        state.failed.extend(refused);
         !state.failed.is_empty()
     }
 
@@ -278,8 +295,7 @@ impl<'a> Run<'a> {
                 object: principal,
                 message: message.into(),
             });
-            state.owned.clear();
-            state.operations.clear();
+            state.disown_all();
             let ids: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
             for id in ids {
                 state.kept.insert(id, message.into());
@@ -347,6 +363,10 @@ impl<'a> Run<'a> {
         let cause = self.stop_cause();
         let unsettled = self.unsettled(&self.state());
         let mut state = self.state();
+        let is_lost = self.job.memory.is_none() && self.principal_is_anothers(&state);
+        if is_lost {
+            state.disown_all();
+        }
         let unfinished: Vec<Unfinished> = unsettled
             .into_iter()
             .map(|(object, step)| {
@@ -387,8 +407,9 @@ impl<'a> Run<'a> {
     fn memory_after(&self, state: &State, unfinished: Vec<Unfinished>) -> Memory {
         let prior = self.job.memory.clone().unwrap_or_default();
         let mut objects: IndexSet<ObjectId> = state.owned.clone();
+        let is_lost = self.job.memory.is_none() && self.principal_is_anothers(state);
         for (id, _) in state.graph.nodes() {
-            if self.is_ours(state, id) {
+            if !is_lost && self.is_ours(state, id) {
                 objects.insert(id.clone());
             }
         }
@@ -433,6 +454,12 @@ impl<'a> Run<'a> {
 }
 
 impl State {
+    /// Another has the principal, and all that goes with it: also what this run made for it.
+    fn disown_all(&mut self) {
+        self.owned.clear();
+        self.operations.clear();
+    }
+
     /// Whether every object was observed at least once.
     fn is_complete(&self) -> bool {
         self.graph

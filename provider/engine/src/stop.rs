@@ -1,38 +1,36 @@
 //! A cooperative stop.
 
-use std::sync::Arc;
-
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Asks running work to end soon. Clones share one request; once stopped, always stopped.
-#[derive(Clone, Debug)]
-pub struct StopToken(Arc<watch::Sender<bool>>);
+#[derive(Clone, Debug, Default)]
+pub struct StopToken(CancellationToken);
 
 impl StopToken {
     /// A token that nobody has stopped.
     pub fn new() -> Self {
-        Self(Arc::new(watch::channel(false).0))
+        Self::default()
     }
 
     /// Asks to stop. Returns at once.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.0.cancel();
     }
 
     /// Whether a stop was asked for.
     pub fn is_stopped(&self) -> bool {
-        *self.0.borrow()
+        self.0.is_cancelled()
     }
 
     /// Waits until a stop is asked for.
     pub async fn stopped(&self) {
-        // The sender lives in `self`, so the wait cannot fail.
-        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+        self.0.cancelled().await;
     }
 }
 
-impl Default for StopToken {
-    fn default() -> Self {
-        Self::new()
+impl From<&CancellationToken> for StopToken {
+    /// A token that stops with `token`, and not the other way round.
+    fn from(token: &CancellationToken) -> Self {
+        Self(token.child_token())
     }
 }

@@ -16,7 +16,7 @@ mod faults;
 mod life;
 mod planning;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use paymesh_clock::Clock;
@@ -257,6 +257,11 @@ fn whole<C: Converged>(state: &State<C::Spec>) -> Option<Whole<C>> {
     Some((spec, status))
 }
 
+/// What the state wants, so that the engine can tell what is wanted no more.
+fn graph_before<C: Converged>(session: &Session, prior: &Whole<C>) -> Option<Graph> {
+    C::graph(session, &prior.0, Some(prior), &mut Findings::new())
+}
+
 /// The job for `graph`, stopped when Terraform asks for it.
 fn job<C: Converged>(
     call: &Call<Session>,
@@ -264,7 +269,7 @@ fn job<C: Converged>(
     spec: &C::Spec,
     memory: Option<Memory>,
     act: Act,
-) -> (Job, StopBridge) {
+) -> Job {
     let mut job = Job::new(graph, call.mark(&C::mark_name(spec)));
     job.memory = memory;
     job.limits = Limits {
@@ -277,25 +282,6 @@ fn job<C: Converged>(
             C::Spec::NAME
         )
     });
-    let stop = job.stop.clone();
-    (job, StopBridge::new(call, stop))
-}
-
-/// Carries Terraform's wish to stop to the engine, as long as it lives.
-struct StopBridge(Arc<tokio::task::JoinHandle<()>>);
-
-impl StopBridge {
-    fn new(call: &Call<Session>, stop: StopToken) -> Self {
-        let asked = call.stop().clone();
-        Self(Arc::new(tokio::spawn(async move {
-            asked.cancelled().await;
-            stop.stop();
-        })))
-    }
-}
-
-impl Drop for StopBridge {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    job.stop = StopToken::from(call.stop());
+    job
 }

@@ -2,9 +2,12 @@
 //! every cut a request number, and the books are the cloud's own.
 
 mod bugs;
+mod kept;
 mod object;
+mod plans;
 mod properties;
 mod rules;
 mod scenario;
+mod steps;
 mod sweep;
 mod world;

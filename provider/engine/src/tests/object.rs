@@ -13,6 +13,10 @@ use crate::{
 
 /// One object of any kind: what it can do is told by its fields.
 #[derive(Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one trait of an object"
+)]
 pub(super) struct Fake {
     pub(super) world: World,
     pub(super) name: &'static str,
@@ -26,6 +30,8 @@ pub(super) struct Fake {
     /// Children that must keep up with the version.
     pub(super) followers: Vec<&'static str>,
     pub(super) only_when_empty: bool,
+    /// It is drained before it goes.
+    pub(super) drained: bool,
     pub(super) name_held: Option<NameHeld>,
 }
 
@@ -46,6 +52,7 @@ impl Fake {
             want: BTreeMap::new(),
             followers: Vec::new(),
             only_when_empty: false,
+            drained: false,
             name_held: None,
         }
     }
@@ -131,6 +138,19 @@ impl Object for Fake {
 
     fn parent(&self) -> Option<ObjectId> {
         self.parent.map(id)
+    }
+
+    fn observed_after(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn farewell(&self) -> Option<Arc<dyn Object>> {
+        self.drained.then(|| -> Arc<dyn Object> {
+            Arc::new(Drain {
+                world: self.world.clone(),
+                pool: self.name,
+            })
+        })
     }
 
     fn goes_with_parent(&self) -> bool {

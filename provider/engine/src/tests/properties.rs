@@ -99,14 +99,41 @@ pub(super) async fn two_at_once(world: &World, delay: u64, bugs: SeededBugs) -> 
     let (one, two) = tokio::join!(first.converge(&one), late);
     let ends = [one.end.clone(), two.end.clone()];
     let mut finished: Option<Memory> = None;
+    let mut lost = Vec::new();
     for outcome in [one, two] {
         match &outcome.end {
             End::Finished => finished = Some(outcome.memory),
-            End::Failed(faults) => check_only_lost_to_the_other(faults)?,
+            End::Failed(faults) => {
+                check_only_lost_to_the_other(faults)?;
+                lost.push(outcome);
+            }
             End::Stopped { .. } => return Err("nobody asked to stop".into()),
         }
     }
     let memory = finished.ok_or(format!("neither run finished: {ends:#?}"))?;
+    for outcome in lost {
+        if outcome.exists() {
+            let left = outcome.memory.objects;
+            return Err(format!("the loser takes {left:?} for its own"));
+        }
+        // What an older release would have left in state.
+        let memory = Memory {
+            objects: job(world, Stage::Made, None)
+                .graph
+                .nodes()
+                .map(|(id, _)| id.clone())
+                .filter(|id| *id != super::object::id("cluster"))
+                .collect(),
+            ..outcome.memory
+        };
+        let end = engine(world, bugs)
+            .destroy(&job(world, Stage::Made, Some(memory)))
+            .await
+            .end;
+        if end != End::Finished {
+            return Err(format!("the loser cannot be forgotten: {end:#?}"));
+        }
+    }
     check_stage(world, Stage::Made, &memory).await
 }
 

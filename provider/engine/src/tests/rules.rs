@@ -15,7 +15,7 @@ use crate::{
     StopCause, StopToken, seeded::SeededBugs,
 };
 
-const CALM: SeededBugs = SeededBugs {
+pub(super) const CALM: SeededBugs = SeededBugs {
     no_adoption: false,
     no_guard: false,
     no_conditional_create: false,
@@ -23,7 +23,12 @@ const CALM: SeededBugs = SeededBugs {
 };
 
 /// Puts a thing into the cloud that no run of ours made.
-fn plant(world: &World, name: &str, tags: &[(&'static str, &str)], fields: &[(&'static str, i64)]) {
+pub(super) fn plant(
+    world: &World,
+    name: &str,
+    tags: &[(&'static str, &str)],
+    fields: &[(&'static str, i64)],
+) {
     let thing = Thing {
         fields: fields.iter().copied().collect(),
         tags: tags
@@ -39,7 +44,7 @@ fn plant(world: &World, name: &str, tags: &[(&'static str, &str)], fields: &[(&'
     world.books().things.insert(name.into(), thing);
 }
 
-fn our_tags(holder: &'static str) -> Vec<(&'static str, &'static str)> {
+pub(super) fn our_tags(holder: &'static str) -> Vec<(&'static str, &'static str)> {
     vec![
         (Mark::OWNER_KEY, "payments/test"),
         (Mark::NAME_KEY, "main"),
@@ -48,7 +53,7 @@ fn our_tags(holder: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 /// A resource of one object.
-fn single(world: &World) -> Job {
+pub(super) fn single(world: &World) -> Job {
     let mut graph = Graph::new();
     graph.principal(Fake::new(world, "cluster").want("size", 2).want("zone", 1));
     Job {
@@ -67,7 +72,7 @@ fn holder_of(world: &World, name: &str) -> Option<String> {
         .cloned()
 }
 
-fn check_end(outcome: &Outcome, expected: &Expect) {
+pub(super) fn check_end(outcome: &Outcome, expected: &Expect) {
     let text = match &outcome.end {
         End::Finished => "finished".into(),
         End::Stopped { cause, unfinished } => {
@@ -168,7 +173,7 @@ fn an_adoption_writes_a_fresh_holder_and_repairs() {
     });
 }
 
-fn remembered(holder: &str) -> Memory {
+pub(super) fn remembered(holder: &str) -> Memory {
     let holder = Some(Holder::found(holder));
     Memory {
         holder,

@@ -33,6 +33,8 @@ pub(super) enum Mishap {
     OperationFails,
     /// The user asks to stop.
     Stop,
+    /// Somebody else sets this field of the object just before the request is served.
+    Meddle(&'static str, i64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -155,6 +157,9 @@ impl World {
             let now = self.clock.now();
             let mut books = self.books();
             books.settle(now);
+            if let Some(Mishap::Meddle(field, value)) = mishap {
+                books.meddle(&id.name, field, value);
+            }
             effect(&mut books, now, mishap == Some(Mishap::OperationFails))
         };
         match mishap {
@@ -323,6 +328,15 @@ impl Books {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         self.random
+    }
+
+    fn meddle(&mut self, name: &str, field: &'static str, value: i64) {
+        self.counter += 1;
+        let etag = self.counter;
+        if let Some(thing) = self.things.get_mut(name) {
+            thing.fields.insert(field, value);
+            thing.etag = etag;
+        }
     }
 
     fn start(

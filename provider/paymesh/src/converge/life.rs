@@ -9,7 +9,8 @@ use paymesh_plugin::{
 };
 
 use super::{
-    Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, faults, job, whole,
+    Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, faults, graph_before, job,
+    whole,
 };
 
 pub(super) async fn apply<C: Converged>(
@@ -34,9 +35,11 @@ pub(super) async fn apply<C: Converged>(
     } else {
         Act::Create
     };
-    let (job, bridge) = job::<C>(&request.call, graph, &request.spec, memory, act);
+    let mut job = job::<C>(&request.call, graph, &request.spec, memory, act);
+    job.before = prior
+        .as_ref()
+        .and_then(|prior| graph_before::<C>(session, prior));
     let outcome = session.engine().converge(&job).await;
-    drop(bridge);
     faults::notes(&mut found, &outcome.notes);
     let private = outcome.memory.to_bytes();
     let mut status = C::status(
@@ -169,7 +172,7 @@ pub(super) async fn delete<C: Converged>(
         memory.holder = Some(Holder::found(holder));
         memory.objects.insert(principal.clone());
     }
-    let (job, bridge) = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
+    let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
     if C::is_protected(&prior.0) && !is_elsewhere(&request, &job).await {
         found
             .error(
@@ -189,7 +192,6 @@ pub(super) async fn delete<C: Converged>(
         return Deleted::failed(found);
     }
     let outcome = session.engine().destroy(&job).await;
-    drop(bridge);
     faults::notes(&mut found, &outcome.notes);
     if outcome.is_finished() {
         let mut gone = Deleted::gone();
@@ -232,9 +234,8 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return keep(found, request.private);
     };
-    let (job, bridge) = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
+    let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
     let reading = session.engine().observe(&job).await;
-    drop(bridge);
     let reading = match reading {
         Ok(reading) => reading,
         Err(list) => {
@@ -282,7 +283,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let is_headless = reading.standing == Standing::Remains;
     let standing = if !reading.memory.unfinished.is_empty() || was_incomplete || is_headless {
         INCOMPLETE
-    } else if reading.steps.is_empty() {
+    } else if reading.steps.is_empty() && reading.refusals.is_empty() {
         READY
     } else {
         DRIFTED

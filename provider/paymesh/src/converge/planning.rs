@@ -9,7 +9,7 @@ use paymesh_plugin::{
     value::Value,
 };
 
-use super::{Act, Converged, READY, Resource, STALE, Whole, faults, job, whole};
+use super::{Act, Converged, READY, Resource, STALE, Whole, faults, graph_before, job, whole};
 
 pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
@@ -166,10 +166,21 @@ async fn announce<C: Converged>(
         return;
     };
     let memory = Memory::from_bytes(&request.private).unwrap_or_default();
-    let (job, _bridge) = job::<C>(&request.call, graph, spec, Some(memory), Act::Read);
-    let Ok(reading) = request.call.engine().observe(&job).await else {
-        return;
+    let mut job = job::<C>(&request.call, graph, spec, Some(memory), Act::Read);
+    job.before = graph_before::<C>(&request.call, prior);
+    let reading = match request.call.engine().observe(&job).await {
+        Ok(reading) => reading,
+        Err(list) => {
+            for fault in &list {
+                faults::report(&mut plan.found, fault, Severity::Warning);
+            }
+            return;
+        }
     };
+    // What apply would refuse is an error now.
+    for fault in &reading.refusals {
+        faults::report(&mut plan.found, fault, Severity::Error);
+    }
     for (number, step) in reading.steps.iter().enumerate() {
         tracing::info!(number, object = %step.object, step = step.title, "planned");
     }

@@ -1,0 +1,85 @@
+//! What is another's stays, whatever an entry remembers.
+
+use expect_test::expect;
+
+use super::{
+    object::id,
+    rules::{CALM, our_tags, plant, remembered, single},
+    scenario::{Stage, apply, check_stage, engine, job, paused},
+    world::World,
+};
+use crate::{Holder, Job, Memory};
+
+fn entry(holder: &str, objects: &[&str]) -> Memory {
+    Memory {
+        holder: Some(Holder::found(holder)),
+        objects: objects.iter().map(|name| id(name)).collect(),
+        ..Memory::default()
+    }
+}
+
+#[test]
+fn a_delete_leaves_what_bears_another_holder_although_memory_never_listed_it() {
+    paused(async {
+        let world = World::new(1);
+        plant(
+            &world,
+            "cluster",
+            &our_tags("theirs"),
+            &[("size", 2), ("zone", 1)],
+        );
+        let job = Job {
+            memory: Some(entry("mine", &[])),
+            ..single(&world)
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        assert!(outcome.is_finished() && !outcome.exists());
+        assert!(world.books().deletions.is_empty());
+        expect![
+            "another state entry holds this object now. It was not deleted, only forgotten here."
+        ]
+        .assert_eq(&outcome.notes[0].message);
+    });
+}
+
+#[test]
+fn the_parts_of_anothers_cluster_stay_with_it() {
+    paused(async {
+        let world = World::new(3);
+        let winner = apply(&world, CALM, Stage::Made, None, 1).await.unwrap();
+        let loser = entry("lost", &["group", "identity", "role"]);
+        let outcome = engine(&world, CALM)
+            .destroy(&job(&world, Stage::Made, Some(loser)))
+            .await;
+        assert!(outcome.is_finished() && !outcome.exists());
+        check_stage(&world, Stage::Made, &winner).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_killed_create_left_beside_no_cluster_is_destroyed() {
+    paused(async {
+        let world = World::new(3);
+        plant(&world, "group", &our_tags("mine"), &[]);
+        plant(&world, "identity", &our_tags("killed"), &[]);
+        let outcome = engine(&world, CALM)
+            .destroy(&job(&world, Stage::Made, Some(entry("mine", &["group"]))))
+            .await;
+        assert!(outcome.is_finished());
+        assert!(world.books().things.is_empty());
+    });
+}
+
+#[test]
+fn a_holder_that_is_ours_is_deleted() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", &our_tags("mine"), &[("zone", 1)]);
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        assert!(engine(&world, CALM).destroy(&job).await.is_finished());
+        assert!(world.books().things.is_empty());
+    });
+}

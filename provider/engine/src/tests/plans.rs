@@ -1,0 +1,56 @@
+//! What reading tells a plan.
+
+use std::time::Duration;
+
+use expect_test::expect;
+
+use super::{
+    rules::{CALM, our_tags, plant, remembered, single},
+    scenario::{Stage, apply, engine, job, paused},
+    world::World,
+};
+use crate::Job;
+
+#[test]
+fn a_plan_shows_what_an_apply_would_refuse() {
+    paused(async {
+        let world = World::new(1);
+        plant(
+            &world,
+            "cluster",
+            &our_tags("mine"),
+            &[("size", 2), ("zone", 2)],
+        );
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        assert!(reading.steps.is_empty());
+        let refusals: Vec<String> = reading
+            .refusals
+            .iter()
+            .map(|it| format!("{:?} {it} [{:?}]", it.kind, it.attribute))
+            .collect();
+        expect![[r#"
+            MustReplace fake cluster: it differs in what can never change: zone: it is fixed at creation.
+            Undo the change; or let Terraform destroy it and create it anew: terraform apply -replace=ADDRESS. To destroy it as it is: terraform destroy -refresh=false. [Some("zone")]"#]]
+        .assert_eq(&refusals.join("\n"));
+    });
+}
+
+#[test]
+fn what_exists_is_read_side_by_side() {
+    paused(async {
+        let world = World::new(9);
+        let memory = apply(&world, CALM, Stage::Made, None, 1).await.unwrap();
+        let began = world.clock.now();
+        engine(&world, CALM)
+            .observe(&job(&world, Stage::Made, Some(memory)))
+            .await
+            .unwrap();
+        // One round of reads and one listing, each of at most 3,020 ms.
+        let took = world.clock.now().since(began);
+        assert!(took < Duration::from_millis(6050), "{took:?}");
+    });
+}

@@ -1,0 +1,267 @@
+//! What a write may assume, and what it may wait for.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use expect_test::expect;
+use paymesh_clock::{Clock, Moment};
+use serde_json::Value;
+
+use super::{
+    object::{Fake, id},
+    rules::{CALM, check_end, our_tags, plant, remembered},
+    scenario::{engine, mark, paused},
+    world::{Mishap, World},
+};
+use crate::{
+    Context, Difference, Fault, Graph, Job, Memory, Object, ObjectId, Observation, Operation,
+    OperationId, Poll, Seen, Sent, StopToken, async_trait,
+};
+
+/// A cluster of two sizes, both one too small.
+fn two_fields(world: &World) -> Job {
+    plant(
+        world,
+        "cluster",
+        &our_tags("mine"),
+        &[("size", 1), ("tier", 1)],
+    );
+    let mut graph = Graph::new();
+    graph.principal(Fake::new(world, "cluster").want("size", 2).want("tier", 1));
+    Job {
+        memory: Some(remembered("mine")),
+        ..Job::new(graph, mark())
+    }
+}
+
+/// Meets request number `request` with somebody who sets the tier to 7.
+fn check_meddling(request: u32) {
+    paused(async {
+        let world = World::new(1);
+        let job = two_fields(&world);
+        world
+            .books()
+            .mishaps
+            .insert(request, Mishap::Meddle("tier", 7));
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let books = world.books();
+        assert_eq!(books.fired.len(), 1, "nobody meddled");
+        let fields = &books.things["cluster"].fields;
+        let now = (fields["size"], fields["tier"]);
+        assert_eq!(now, (2, 1), "request {request} of {}", books.requests);
+    });
+}
+
+#[test]
+fn a_field_that_moves_before_the_write_is_seen_and_repaired() {
+    // Requests: a look at all, a look under the locks, then the write, refused by its etag.
+    check_meddling(2);
+}
+
+#[test]
+fn a_field_that_moves_after_the_write_is_not_taken_for_a_write_without_effect() {
+    // Any request after the write but the last, a listing that follows the last look.
+    for request in 3..40 {
+        let reached = paused(async {
+            let world = World::new(1);
+            let job = two_fields(&world);
+            engine(&world, CALM).converge(&job).await;
+            world.books().requests > request + 1
+        });
+        if reached {
+            check_meddling(request);
+        }
+    }
+}
+
+/// Something that takes half an hour, and that nobody may start twice.
+#[derive(Clone)]
+struct Slow {
+    clock: Clock,
+    begun: Arc<AtomicU32>,
+    ends: Arc<Mutex<Option<Moment>>>,
+}
+
+impl Slow {
+    fn is_over(&self) -> bool {
+        let ends = *self.ends.lock().unwrap();
+        ends.is_some_and(|ends| ends <= self.clock.now())
+    }
+}
+
+#[async_trait]
+impl Object for Slow {
+    fn id(&self) -> ObjectId {
+        id("slow")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        Ok(if self.is_over() {
+            Observation::Present(Seen::new(Value::Null))
+        } else {
+            Observation::Absent
+        })
+    }
+
+    fn differ(&self, _: &Context, _: &Seen) -> Difference {
+        Difference::Same
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        *self.ends.lock().unwrap() = Some(self.clock.now() + Duration::from_mins(30));
+        Ok(Sent::Started(Arc::new(self.clone())))
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+
+    fn resume(&self, _: &OperationId) -> Option<Arc<dyn Operation>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Operation for Slow {
+    fn id(&self) -> OperationId {
+        OperationId {
+            name: "slow-1".into(),
+            token: "slow-1".into(),
+        }
+    }
+
+    async fn poll(&self) -> Result<Poll, Fault> {
+        Ok(if self.is_over() {
+            Poll::Succeeded
+        } else {
+            Poll::Running {
+                after: Duration::from_secs(10),
+                status: "Running".into(),
+            }
+        })
+    }
+}
+
+#[test]
+fn a_stop_never_waits_for_a_procedure_and_the_next_run_does_not_begin_it_again() {
+    paused(async {
+        let world = World::new(1);
+        let slow = Slow {
+            clock: world.clock.clone(),
+            begun: Arc::default(),
+            ends: Arc::default(),
+        };
+        let stop = StopToken::new();
+        let mut graph = Graph::new();
+        let cluster = graph.principal(Fake::new(&world, "cluster"));
+        graph.done(slow.clone(), vec![cluster]);
+        let job = Job {
+            stop: stop.clone(),
+            ..Job::new(graph, mark())
+        };
+        let engine = engine(&world, CALM);
+        let asked = async {
+            world.clock.sleep(Duration::from_mins(10)).await;
+            stop.stop();
+            world.clock.now()
+        };
+        let (outcome, asked) = tokio::join!(engine.converge(&job), asked);
+        assert!(world.clock.now().since(asked) < Duration::from_secs(1));
+        check_end(&outcome, &expect!["Asked: fake slow: run (slow-1)"]);
+        let job = Job {
+            memory: Some(Memory::from_bytes(&outcome.memory.to_bytes()).unwrap()),
+            stop: StopToken::new(),
+            ..job
+        };
+        let outcome = engine.converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(slow.begun.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A cluster with one pool, as it was before and as it is wanted now.
+fn graph_with(world: &World, pool: &'static str, role: Option<&'static str>) -> Graph {
+    let mut graph = Graph::new();
+    graph.principal(Fake {
+        needs: role.into_iter().collect(),
+        ..Fake::new(world, "cluster")
+    });
+    graph.present(Fake {
+        parent: Some("cluster"),
+        drained: true,
+        ..Fake::new(world, pool)
+    });
+    if let Some(role) = role {
+        graph.present(Fake::new(world, role));
+    }
+    graph
+}
+
+async fn changed(world: &World) -> crate::Outcome {
+    let before = graph_with(world, "old", Some("role"));
+    let first = Job::new(before.clone(), mark());
+    let made = engine(world, CALM).converge(&first).await;
+    assert!(made.is_finished());
+    let job = Job {
+        memory: Some(made.memory),
+        before: Some(before),
+        ..Job::new(graph_with(world, "new", None), mark())
+    };
+    let titles: Vec<String> = engine(world, CALM)
+        .observe(&job)
+        .await
+        .unwrap()
+        .steps
+        .into_iter()
+        .map(|it| it.title)
+        .collect();
+    expect![[r#"
+        create fake new
+        delete fake role
+        drain old
+        delete fake old"#]]
+    .assert_eq(&titles.join("\n"));
+    engine(world, CALM).converge(&job).await
+}
+
+#[test]
+fn what_was_wanted_before_and_is_no_more_goes_after_what_takes_its_place() {
+    paused(async {
+        let world = World::new(1);
+        let outcome = changed(&world).await;
+        check_end(&outcome, &expect!["finished"]);
+        let books = world.books();
+        assert_eq!(books.things.keys().collect::<Vec<_>>(), ["cluster", "new"]);
+        assert_eq!(books.drained, ["old"]);
+        assert!(!outcome.memory.objects.contains(&id("role")));
+    });
+}
+
+#[test]
+fn what_was_wanted_before_and_is_anothers_now_stays() {
+    paused(async {
+        let world = World::new(1);
+        let before = graph_with(&world, "pool", Some("role"));
+        let made = engine(&world, CALM)
+            .converge(&Job::new(before.clone(), mark()))
+            .await;
+        let mut memory = made.memory;
+        memory.objects.shift_remove(&id("role"));
+        world.books().things.get_mut("role").unwrap().tags.clear();
+        let job = Job {
+            memory: Some(memory),
+            before: Some(before),
+            ..Job::new(graph_with(&world, "pool", None), mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(world.books().things.contains_key("role"));
+    });
+}
