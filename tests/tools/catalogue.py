@@ -169,6 +169,22 @@ def _cargo_deny():
     return Fetch(f"cargo-deny-{CARGO_DENY}", "bin/cargo-deny", make)
 
 
+def _python(name, requirements, purpose):
+    """Packages from PyPI, in a virtual environment of their own; every file is pinned by its hash."""
+    requirements = HERE.parent / requirements
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+
+    def make(folder: Path):
+        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], f"making a place for {name}")
+        packages = next(folder.glob("lib/python*/site-packages"))
+        install = [sys.executable, "-m", "pip", "install", "-q", "--require-hashes", "--only-binary=:all:",
+                   "--target", str(packages), "-r", str(requirements)]
+        _run(install, f"installing {name} from PyPI")
+
+    fetch = Fetch(f"{name}-{digest}", "bin/python", make)
+    return Tool(name, (), r"3\.", f"{requirements.name} {digest}", ("--version",), purpose, "python3 -m pip", fetch)
+
+
 CARGO_DENY = "0.20.2"
 RUST_HINT = "https://rustup.rs"
 GO_HINT = "https://go.dev/dl (or: apt-get install golang, 1.21 or newer)"
@@ -201,6 +217,12 @@ CATALOGUE = {
              "builds OpenTofu", GO_HINT),
         Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
              "checks licences and bans", "cargo install --locked cargo-deny", _cargo_deny()),
+        _python("judges", "cloudsim/judges/requirements.txt", "judge the simulated cloud: Microsoft's and Google's clients"),
+        Tool("gcloud", ("gcloud",), r"\d", "any", ("--version",),
+             "judges the simulated cloud, if it is here", "https://cloud.google.com/sdk/docs/install"),
+        _python("browser", "cloudsim/browser/requirements.txt", "walks the console: playwright and axe"),
+        Tool("chromium", ("chromium", "chromium-browser", "google-chrome"), r"\d", "any", ("--version",),
+             "walks the console", "apt-get install chromium"),
         Tool("postgres", ("postgres",), r"1[4-9]|[2-9]\d", "14 or newer", ("--version",),
              "nothing yet (databases)", "apt-get install postgresql"),
         Tool("java", ("java",), r"1[7-9]|[2-9]\d", "17 or newer", ("-version",),

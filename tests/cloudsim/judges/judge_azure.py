@@ -1,8 +1,8 @@
 """Drives a running simulated cloud with Microsoft's own Python clients, unmodified.
 
-Needs azure-identity, azure-mgmt-containerservice, azure-mgmt-resource, azure-mgmt-msi and
-azure-mgmt-authorization. Usage: judge_azure.py SIMULATOR_FILE. Exits with 1 at the first disagreement:
-when a client disagrees with the simulator, the client is right.
+Usage: judge_azure.py SIMULATOR_FILE [read|create]. Without a word it goes through the life of a
+cluster; `read` prints every cluster as the client sees it, `create` makes one and leaves it. Exits
+with 1 at the first disagreement: when a client disagrees with the simulator, the client is right.
 """
 
 import base64
@@ -20,26 +20,61 @@ from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
 GROUP, CLUSTER, POOL = "judged", "judged", "work"
+WANTED = {
+    "location": "westeurope", "identity": {"type": "SystemAssigned"}, "tags": {"team": "payments"},
+    "properties": {
+        "dnsPrefix": "judged", "kubernetesVersion": "1.34",
+        "agentPoolProfiles": [{"name": "system", "mode": "System", "count": 1, "vmSize": "Standard_D2s_v5"}],
+    },
+}
 
 
-def main(card_file):
-    card = json.load(open(card_file))
-    os.environ["REQUESTS_CA_BUNDLE"] = card["ca"]
-    authority = card["azure"].removeprefix("https://")
-    credential = ClientSecretCredential(
-        card["tenant_id"], card["client_id"], open(card["client_secret_file"]).read().strip(),
-        authority=authority, disable_instance_discovery=True, connection_verify=card["ca"],
-    )
-    common = dict(
-        base_url=card["azure"], credential_scopes=["https://management.azure.com/.default"],
-        connection_verify=card["ca"], polling_interval=0.05,
-    )
-    subscription = card["subscription_ids"][0]
-    groups = ResourceManagementClient(credential, subscription, **common)
-    aks = ContainerServiceClient(credential, subscription, **common)
-    identities = ManagedServiceIdentityClient(credential, subscription, **common)
-    roles = AuthorizationManagementClient(credential, subscription, **common)
+class Clients:
+    """The clients, signed in to the simulated cloud of `card_file`."""
 
+    def __init__(self, card_file):
+        card = json.load(open(card_file))
+        os.environ["REQUESTS_CA_BUNDLE"] = card["ca"]
+        credential = ClientSecretCredential(
+            card["tenant_id"], card["client_id"], open(card["client_secret_file"]).read().strip(),
+            authority=card["azure"].removeprefix("https://"), disable_instance_discovery=True,
+            connection_verify=card["ca"],
+        )
+        common = dict(
+            base_url=card["azure"], credential_scopes=["https://management.azure.com/.default"],
+            connection_verify=card["ca"], polling_interval=0.05,
+        )
+        self.subscription = card["subscription_ids"][0]
+        self.groups = ResourceManagementClient(credential, self.subscription, **common)
+        self.aks = ContainerServiceClient(credential, self.subscription, **common)
+        self.identities = ManagedServiceIdentityClient(credential, self.subscription, **common)
+        self.roles = AuthorizationManagementClient(credential, self.subscription, **common)
+
+
+def read(clients):
+    """Prints every cluster: id, version, and its pools by name with their node counts."""
+    seen = {}
+    for cluster in clients.aks.managed_clusters.list():
+        group = cluster.id.split("/")[4]
+        pools = clients.aks.agent_pools.list(group, cluster.name)
+        seen[cluster.name] = {
+            "id": cluster.id, "version": cluster.properties.current_kubernetes_version,
+            "pools": {pool.name: pool.properties.count for pool in pools},
+        }
+    print(json.dumps(seen))
+
+
+def create(clients):
+    """Makes a group and a cluster of one pool, with this client's defaults; prints its id."""
+    clients.groups.resource_groups.create_or_update(GROUP, {"location": "westeurope"})
+    cluster = clients.aks.managed_clusters.begin_create_or_update(GROUP, CLUSTER, WANTED).result(60)
+    print(json.dumps({"id": cluster.id}))
+
+
+def live(clients):
+    """The life of a cluster."""
+    subscription, groups, aks = clients.subscription, clients.groups, clients.aks
+    identities, roles = clients.identities, clients.roles
     step("resource group")
     group = groups.resource_groups.create_or_update(GROUP, {"location": "westeurope", "tags": {"a": "b"}})
     assert group.properties.provisioning_state == "Succeeded"
@@ -56,14 +91,7 @@ def main(card_file):
     assert any(one.name == name for one in roles.role_assignments.list_for_scope(subnet))
 
     step("cluster: create")
-    wanted = {
-        "location": "westeurope", "identity": {"type": "SystemAssigned"}, "tags": {"team": "payments"},
-        "properties": {
-            "dnsPrefix": "judged", "kubernetesVersion": "1.34",
-            "agentPoolProfiles": [{"name": "system", "mode": "System", "count": 1, "vmSize": "Standard_D2s_v5"}],
-        },
-    }
-    cluster = aks.managed_clusters.begin_create_or_update(GROUP, CLUSTER, wanted).result(60)
+    cluster = aks.managed_clusters.begin_create_or_update(GROUP, CLUSTER, WANTED).result(60)
     assert cluster.properties.provisioning_state == "Succeeded", cluster.properties.provisioning_state
     assert cluster.properties.fqdn.endswith(".hcp.westeurope.azmk8s.io")
     assert [one.name for one in aks.managed_clusters.list()] == [CLUSTER]
@@ -132,4 +160,4 @@ def refused(kind, code, ask):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    {"live": live, "read": read, "create": create}[(sys.argv[2:] or ["live"])[0]](Clients(sys.argv[1]))

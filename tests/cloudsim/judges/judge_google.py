@@ -1,9 +1,8 @@
 """Lets Google's own clients, unchanged, judge the simulated Google Cloud.
 
-    pip install google-cloud-container google-api-python-client google-auth requests
-    python judge_google.py <simulator file>
-
-Where a client and the simulator disagree, the client is right.
+Usage: judge_google.py SIMULATOR_FILE [read|create]. Without a word it goes through the life of a
+cluster and more; `read` prints every cluster as the client sees it, `create` makes one and leaves
+it. Where a client and the simulator disagree, the client is right.
 """
 
 import base64
@@ -213,9 +212,43 @@ def service_accounts(cloud, card):
     accounts.delete(name=made["name"]).execute()
 
 
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        card = json.load(file)
+def read(cloud):
+    """Prints every cluster: id, version, and its pools by name with their machine types."""
+    seen = {}
+    for cluster in cloud.gke.list_clusters(parent=cloud.at("-")).clusters:
+        seen[cluster.name] = {
+            "id": cloud.at(cluster.location, "clusters", cluster.name),
+            "version": cluster.current_master_version,
+            "pools": {pool.name: pool.config.machine_type for pool in cluster.node_pools},
+        }
+    print(json.dumps(seen))
+
+
+def create(cloud):
+    """Makes a cluster of one pool, with this client's defaults; prints its id."""
+    cluster = container_v1.Cluster(
+        name="judged",
+        initial_cluster_version="1.34",
+        network=f"projects/{cloud.project}/global/networks/default",
+        subnetwork=f"projects/{cloud.project}/regions/{REGION}/subnetworks/default",
+        ip_allocation_policy={
+            "use_ip_aliases": True,
+            "cluster_secondary_range_name": "pods",
+            "services_secondary_range_name": "services",
+        },
+        node_pools=[container_v1.NodePool(name="work", initial_node_count=1, config={"machine_type": "n2-standard-4"})],
+    )
+    operation = cloud.gke.create_cluster(parent=cloud.at(REGION), cluster=cluster)
+    limit = time.monotonic() + 60
+    while operation.status.name != "DONE":
+        assert time.monotonic() < limit, f"still {operation}"
+        time.sleep(0.1)
+        operation = cloud.gke.get_operation(name=cloud.at(REGION, "operations", operation.name))
+    print(json.dumps({"id": cloud.at(REGION, "clusters", "judged")}))
+
+
+def live(card):
+    """The life of a cluster, and what else the clients reach."""
     engineer = Cloud(card, card["google_credentials_file"])
     auditor = Cloud(card, card["google_auditor_credentials_file"])
     for title, act in (
@@ -234,5 +267,14 @@ def main():
     print("satisfied")
 
 
+def main(card_file, word="live"):
+    with open(card_file, encoding="utf-8") as file:
+        card = json.load(file)
+    if word == "live":
+        live(card)
+    else:
+        {"read": read, "create": create}[word](Cloud(card, card["google_credentials_file"]))
+
+
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

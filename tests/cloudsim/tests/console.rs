@@ -128,6 +128,8 @@ async fn a_fault_ordered_by_hand_strikes_and_shows_as_trouble() {
         ("site", "before_effect"),
     ];
     assert_eq!(console.act("fault", &form).await.status(), 303);
+    let troubles = console.data("/console").await["troubles"].to_string();
+    assert!(troubles.contains("Fault on order"), "{troubles}");
     let answer = console
         .bed
         .send("GET", "/subscriptions", None, Value::Null)
@@ -140,7 +142,6 @@ async fn a_fault_ordered_by_hand_strikes_and_shows_as_trouble() {
         troubles.contains("1 request was answered with a server error"),
         "{troubles}"
     );
-    assert!(troubles.contains("Fault on order"), "{troubles}");
     assert_eq!(
         console.act("forget", &[("id", "fault-1")]).await.status(),
         303

@@ -95,6 +95,13 @@ impl Moment {
             time: words_of(&text_of(millis)),
         }
     }
+
+    /// The time of the day alone.
+    pub(super) fn clock(&self) -> &str {
+        self.time
+            .split_once(' ')
+            .map_or(&*self.time, |(_, clock)| clock)
+    }
 }
 
 /// `2026-11-21T04:28:08.505Z` as a person reads it.

@@ -25,6 +25,8 @@ pub(super) struct Block {
     /// The worst in it.
     pub(super) health: Health,
     pub(super) state: String,
+    /// How the object itself is.
+    pub(super) own: Health,
     /// What is worth a glance.
     pub(super) notes: Vec<String>,
     pub(super) blocks: Vec<Block>,
@@ -198,6 +200,7 @@ impl<'a> Node<'a> {
                 .map_or_else(|| name.to_owned(), |thing| thing.name.clone()),
             href: self.thing.map(|thing| object_href(&thing.id)),
             health,
+            own,
             state: self
                 .thing
                 .map(|thing| thing.state.clone())
@@ -224,6 +227,8 @@ fn note((key, value): &(String, String)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use expect_test::{Expect, expect};
     use serde_json::{Value, json};
 
@@ -257,12 +262,8 @@ mod tests {
         text.push_str(line.join(" ").trim_end());
         text.push('\n');
         for leaf in &block.leaves {
-            text.push_str(&format!(
-                "{}{} x {}\n",
-                "  ".repeat(depth + 1),
-                leaf.count,
-                leaf.kind
-            ));
+            let margin = "  ".repeat(depth + 1);
+            writeln!(text, "{margin}{} x {}", leaf.count, leaf.kind).unwrap();
         }
         for block in &block.blocks {
             write(block, depth + 1, text);

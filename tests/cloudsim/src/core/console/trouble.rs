@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::look::{Health, Look, object_href, short, words_of};
 use crate::core::{Operation, Status, journal::Entry};
@@ -39,7 +40,7 @@ pub(super) fn all(look: &Look) -> Vec<Trouble> {
         href: "/console/requests?cloud=terraform".into(),
         since: String::new(),
     }));
-    found.extend(look.faults.iter().map(|fault| {
+    found.extend(look.faults.iter().filter(|fault| acts(fault)).map(|fault| {
         let held = fault["held"].as_array().map_or(0, Vec::len);
         Trouble {
             level: "busy",
@@ -157,6 +158,15 @@ fn refused(look: &Look) -> Vec<Trouble> {
             since: words_of(&last.at),
         })
         .collect()
+}
+
+/// Whether a rule can still strike, or holds a request.
+fn acts(fault: &Value) -> bool {
+    fault["times"] == 0
+        || fault["fired"].as_u64() < fault["times"].as_u64()
+        || fault["held"]
+            .as_array()
+            .is_some_and(|held| !held.is_empty())
 }
 
 fn time(at: i64) -> String {
