@@ -18,7 +18,12 @@ use crate::programs::programs;
 const READY_SECONDS_MAX: u64 = 30;
 
 /// What is asked by POST and changes nothing: tokens, policies, credentials.
-const READS: [&str; 4] = ["token", ":getIamPolicy", ":testIamPermissions", "/listCluster"];
+const READS: [&str; 4] = [
+    "token",
+    ":getIamPolicy",
+    ":testIamPermissions",
+    "/listCluster",
+];
 
 /// Simulated seconds in a second: waits are short, and limits are still long on a busy machine.
 const CLOCK_RATE: &str = "60";
