@@ -23,6 +23,8 @@ pub struct Endpoints {
     pub projects: String,
     /// Image repositories: `https://artifactregistry.googleapis.com`.
     pub artifacts: String,
+    /// Encryption keys: `https://cloudkms.googleapis.com`.
+    pub keys: String,
 }
 
 impl Default for Endpoints {
@@ -34,6 +36,7 @@ impl Default for Endpoints {
             iam: public("iam"),
             projects: public("cloudresourcemanager"),
             artifacts: public("artifactregistry"),
+            keys: public("cloudkms"),
         }
     }
 }
@@ -48,6 +51,7 @@ impl Endpoints {
             iam: base(),
             projects: base(),
             artifacts: base(),
+            keys: base(),
         }
     }
 
@@ -58,6 +62,7 @@ impl Endpoints {
             Api::Iam => &self.iam,
             Api::Projects => &self.projects,
             Api::Artifacts => &self.artifacts,
+            Api::Keys => &self.keys,
         }
     }
 }
@@ -182,15 +187,18 @@ pub(crate) enum Api {
     Projects,
     /// Image repositories.
     Artifacts,
+    /// Encryption keys.
+    Keys,
 }
 
 impl Api {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Container,
         Self::Compute,
         Self::Iam,
         Self::Projects,
         Self::Artifacts,
+        Self::Keys,
     ];
 
     fn name(self) -> &'static str {
@@ -200,6 +208,7 @@ impl Api {
             Self::Iam => "iam",
             Self::Projects => "projects",
             Self::Artifacts => "artifacts",
+            Self::Keys => "keys",
         }
     }
 
@@ -207,7 +216,7 @@ impl Api {
     pub(crate) fn address(self, path: &str) -> String {
         match self {
             Self::Compute => format!("/compute/v1/{path}"),
-            Self::Container | Self::Iam | Self::Projects | Self::Artifacts => format!("/v1/{path}"),
+            _ => format!("/v1/{path}"),
         }
     }
 }

@@ -24,4 +24,4 @@ mod version;
 pub use client::{Endpoints, Google};
 pub use credentials::Credentials;
 pub use name::{ClusterName, Location, NodePoolName, NotACluster};
-pub use version::{Minor, POOL_LAG_MAX};
+pub use version::{Floor, Minor, POOL_LAG_MAX};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use paymesh_cloud::Error;
 use serde_json::Value;
 
-use crate::{ClusterName, Google, Location, Minor, client::Api, cluster::Channel};
+use crate::{ClusterName, Google, Location, client::Api, cluster::Channel};
 
 /// A region as the project sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,10 +38,10 @@ pub struct MachineType {
 /// A subnetwork.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnetwork {
-    /// Its network, as a link.
-    pub network: String,
-    /// Names of its secondary ranges.
-    pub secondary_ranges: Vec<String>,
+    /// Addresses of machines, in CIDR notation.
+    pub range: String,
+    /// Secondary ranges by name, in CIDR notation.
+    pub secondary_ranges: BTreeMap<String, String>,
 }
 
 impl Google {
@@ -50,15 +50,20 @@ impl Google {
         self.fact(Api::Container, &name.to_string()).await
     }
 
-    /// The region of `place`; `None` if the project has no such region.
-    pub async fn region(&self, place: &Location) -> Result<Option<Region>, Error> {
-        let path = format!("projects/{}/regions/{}", place.project, place.region());
-        Ok(self.fact(Api::Compute, &path).await?.map(|region| Region {
-            zones: items(&region["zones"])
-                .filter_map(|zone| Some(zone.as_str()?.rsplit('/').next()?.to_owned()))
-                .collect(),
-            quotas: items(&region["quotas"]).filter_map(quota).collect(),
-        }))
+    /// The regions of `project`, by name.
+    pub async fn regions(&self, project: &str) -> Result<BTreeMap<String, Region>, Error> {
+        let path = format!("projects/{project}/regions");
+        let list = self.fact(Api::Compute, &path).await?.unwrap_or_default();
+        let region = |region: &Value| {
+            let facts = Region {
+                zones: items(&region["zones"])
+                    .filter_map(|zone| Some(zone.as_str()?.rsplit('/').next()?.to_owned()))
+                    .collect(),
+                quotas: items(&region["quotas"]).filter_map(quota).collect(),
+            };
+            Some((region["name"].as_str()?.to_owned(), facts))
+        };
+        Ok(items(&list["items"]).filter_map(region).collect())
     }
 
     /// The machine type `name` in `zone`; `None` if the zone does not offer it.
@@ -77,40 +82,51 @@ impl Google {
         }))
     }
 
-    /// The minor versions that a control plane in `place` can have in `channel`, oldest first.
-    pub async fn versions(&self, place: &Location, channel: Channel) -> Result<Vec<Minor>, Error> {
+    /// The versions that a control plane in `place` can have in `channel`.
+    pub async fn versions(&self, place: &Location, channel: Channel) -> Result<Vec<String>, Error> {
         let config = self
             .fact(Api::Container, &format!("{place}/serverConfig"))
             .await?;
         let config = config.unwrap_or_default();
-        let versions = items(&config["channels"])
-            .find(|offer| offer["channel"] == channel.as_str())
-            .map_or(
-                &config["validMasterVersions"],
-                |offer| &offer["validVersions"],
-            );
-        let mut minors: Vec<Minor> = items(versions)
-            .filter_map(|version| Minor::parse(version.as_str()?))
-            .collect();
-        minors.sort_unstable();
-        minors.dedup();
-        Ok(minors)
+        let offer = items(&config["channels"]).find(|offer| offer["channel"] == channel.as_str());
+        let versions = offer.map_or(
+            &config["validMasterVersions"],
+            |offer| &offer["validVersions"],
+        );
+        Ok(items(versions)
+            .filter_map(|version| version.as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Whether there is an image repository at `path`
+    /// (`projects/PROJECT/locations/LOCATION/repositories/NAME`).
+    pub async fn has_repository(&self, path: &str) -> Result<bool, Error> {
+        Ok(self.fact(Api::Artifacts, path).await?.is_some())
+    }
+
+    /// Whether there is a service account of that address.
+    pub async fn has_service_account(&self, email: &str) -> Result<bool, Error> {
+        let path = format!("projects/-/serviceAccounts/{email}");
+        Ok(self.fact(Api::Iam, &path).await?.is_some())
+    }
+
+    /// Whether there is a key at `path`
+    /// (`projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`).
+    pub async fn has_key(&self, path: &str) -> Result<bool, Error> {
+        Ok(self.fact(Api::Keys, path).await?.is_some())
     }
 
     /// The subnetwork at `path` (`projects/PROJECT/regions/REGION/subnetworks/NAME`).
     pub async fn subnetwork(&self, path: &str) -> Result<Option<Subnetwork>, Error> {
-        Ok(self
-            .fact(Api::Compute, path)
-            .await?
-            .map(|subnetwork| Subnetwork {
-                network: subnetwork["network"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
+        Ok(self.fact(Api::Compute, path).await?.map(|subnetwork| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            Subnetwork {
+                range: text(&subnetwork["ipCidrRange"]),
                 secondary_ranges: items(&subnetwork["secondaryIpRanges"])
-                    .filter_map(|range| range["rangeName"].as_str().map(str::to_owned))
+                    .map(|range| (text(&range["rangeName"]), text(&range["ipCidrRange"])))
                     .collect(),
-            }))
+            }
+        }))
     }
 }
 

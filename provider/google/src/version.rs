@@ -44,6 +44,37 @@ impl Minor {
     }
 }
 
+/// The least version: `1.33`, or `1.33.5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// The least minor version.
+    pub minor: Minor,
+    /// The least patch of that minor.
+    pub patch: Option<u32>,
+}
+
+impl Floor {
+    /// Reads `1.33` or `1.33.5`, with or without a build.
+    pub fn parse(text: &str) -> Option<Self> {
+        let patch = text.split(['.', '-']).nth(2);
+        Some(Self {
+            minor: Minor::parse(text)?,
+            patch: patch.and_then(|patch| patch.parse().ok()),
+        })
+    }
+
+    /// Whether what runs `version` meets this.
+    pub fn is_met_by(self, version: &str) -> bool {
+        Self::parse(version).is_none_or(|runs| (runs.minor, runs.patch) >= (self.minor, self.patch))
+    }
+}
+
+/// The numbers of a version, which compare as versions do.
+pub(crate) fn order(version: &str) -> Vec<u64> {
+    let parts = version.split(['.', '-']);
+    parts.filter_map(|part| part.parse().ok()).collect()
+}
+
 impl fmt::Display for Minor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -62,6 +93,15 @@ mod tests {
         for text in ["", "latest", "1", "-"] {
             assert_eq!(Minor::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_floor_with_a_patch_is_met_by_later_patches_and_minors() {
+        let floor = Floor::parse("1.33.5").unwrap();
+        let met = |version| floor.is_met_by(version);
+        assert!(met("1.33.5-gke.1") && met("1.33.10-gke.1") && met("1.34.0-gke.1"));
+        assert!(!met("1.33.4-gke.9") && !met("1.32.11-gke.1"));
+        assert!(Floor::parse("1.33").unwrap().is_met_by("1.33.0-gke.1"));
     }
 
     #[test]

@@ -31,6 +31,9 @@ fn profiles_page() -> String {
     page += &row("surge of an upgrade, in nodes (GKE)", &|terms| {
         terms.surge_nodes.to_string()
     });
+    page += &row("autoscaling profile (GKE)", &|terms| {
+        terms.gke_autoscaling.to_owned()
+    });
     for (key, _) in profiles::HIGH_AVAILABILITY.autoscaler {
         page += &row(&format!("autoscaler `{key}` (AKS)"), &|terms| {
             profiles::autoscaler(terms).remove(*key).unwrap_or_default()

@@ -29,7 +29,10 @@ fn gke(name: &str, version: &str) -> String {
     aks(name, version)
         .replace("westeurope", "europe-west1")
         .replace("azure               = {}", GKE_NETWORK)
-        .replace("upgrade_channel     = \"none\"", "")
+        .replace(
+            "upgrade_channel     = \"none\"",
+            "upgrade_channel     = \"regular\"",
+        )
 }
 
 const GKE_NETWORK: &str = r#"google = {}

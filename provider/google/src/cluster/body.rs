@@ -21,7 +21,6 @@ pub(super) fn create(want: &ClusterWant, network: &str, mark: &Mark, holder: &Ho
         },
         "networkConfig": {
             "datapathProvider": datapath(want.features.dataplane_v2),
-            "enableIntraNodeVisibility": true,
         },
         "resourceLabels": labels(&want.labels, mark, holder),
         "nodePools": want.pools.iter().map(|pool| pool::body::create(pool, mark)).collect::<Vec<_>>(),
@@ -30,7 +29,7 @@ pub(super) fn create(want: &ClusterWant, network: &str, mark: &Mark, holder: &Ho
         put(
             &mut cluster,
             "/initialClusterVersion",
-            json!(version.to_string()),
+            json!(version.minor.to_string()),
         );
     }
     if let Some(cidr) = &want.control_plane_cidr {

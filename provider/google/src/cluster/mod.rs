@@ -11,15 +11,17 @@ use std::collections::BTreeMap;
 pub use object::Cluster;
 use paymesh_engine::ObjectId;
 
-use crate::{ClusterName, Minor, pool::PoolWant};
+use serde_json::Value;
+
+use crate::{ClusterName, Floor, pool::PoolWant};
 
 /// The wanted shape of a cluster, in Google's words.
 #[derive(Clone, Debug)]
 pub struct ClusterWant {
     /// Its name and place.
     pub name: ClusterName,
-    /// The least minor version of the control plane; the channel may be ahead of it.
-    pub version: Option<Minor>,
+    /// The least version of the control plane; the channel may be ahead of it.
+    pub version: Option<Floor>,
     /// How the cloud upgrades it.
     pub channel: Channel,
     /// Where it is attached. Only a new cluster can be attached elsewhere.
@@ -34,12 +36,14 @@ pub struct ClusterWant {
     pub access: Access,
     /// What is switched on.
     pub features: Features,
-    /// The Cloud KMS key that encrypts Secrets; `None` leaves Google's own encryption.
-    pub kms_key: Option<String>,
+    /// What encrypts Secrets.
+    pub encryption: Encryption,
+    /// How the autoscaler trades spare nodes against speed: `BALANCED`, `OPTIMIZE_UTILIZATION`.
+    pub autoscaling_profile: String,
     /// Addresses of the control plane, a /28; `None` leaves the choice to Google. Only a new
     /// cluster can have others.
     pub control_plane_cidr: Option<String>,
-    /// When Google may work on it; `None` means at any time.
+    /// When Google may work on it; `None` leaves that as it is.
     pub maintenance: Option<Maintenance>,
     /// The node pools that are made together with a new cluster.
     pub pools: Vec<PoolWant>,
@@ -69,6 +73,17 @@ pub struct NetworkWant {
     pub pods_range: String,
     /// The secondary range of services, by name.
     pub services_range: String,
+}
+
+/// What encrypts Secrets, beside Google's own encryption of disks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// A Cloud KMS key.
+    Key(String),
+    /// Nothing any more.
+    Gone,
+    /// Whatever does.
+    AsItIs,
 }
 
 /// Who reaches the API server. The DNS endpoint, guarded by IAM, is always on.
@@ -107,7 +122,7 @@ pub struct Features {
 }
 
 /// When Google may work on the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Maintenance {
     /// The recurring window; `None` means at any time.
     pub window: Option<Window>,
@@ -135,6 +150,15 @@ pub struct Exclusion {
     pub end: String,
     /// What is left undone: `NO_UPGRADES`, `NO_MINOR_UPGRADES`, `NO_MINOR_OR_NODE_UPGRADES`.
     pub scope: String,
+}
+
+/// Whether the cluster is stopped: GKE has no word for it, so every pool is at zero nodes and stays
+/// there.
+pub fn is_stopped(cluster: &Value) -> bool {
+    let pools = || cluster["nodePools"].as_array().into_iter().flatten();
+    cluster["currentNodeCount"].as_u64().unwrap_or(0) == 0
+        && pools().next().is_some()
+        && pools().all(|pool| pool["autoscaling"]["enabled"] != true)
 }
 
 impl Channel {

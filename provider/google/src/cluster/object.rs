@@ -9,7 +9,10 @@ use paymesh_engine::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{ClusterWant, body, settings::settings};
+use super::{
+    ClusterWant, body,
+    settings::{WORKLOAD_IDENTITY, settings},
+};
 use crate::{
     ClusterName, Google, Minor, POOL_LAG_MAX, access,
     client::Api,
@@ -18,6 +21,9 @@ use crate::{
     pool::NodePool,
     update::{Update, difference},
 };
+
+/// The attribute of an upgrade.
+const VERSION: &str = "version";
 
 /// A GKE cluster as an object of the engine.
 #[derive(Clone)]
@@ -45,7 +51,7 @@ impl Cluster {
                 .into_iter()
                 .filter(|setting| !setting.holds(cluster))
                 .map(|setting| {
-                    let update = json!({ "update": { setting.field: setting.update } });
+                    let update = setting.update_of(cluster);
                     Update::quiet(setting.attribute, Method::PUT, "", update)
                 }),
         );
@@ -85,7 +91,15 @@ impl Cluster {
                 .and_then(|window| window["maintenanceExclusions"].as_object())
                 .map_or(0, Map::len)
         };
-        let same = agrees(&window, seen) && exclusions(Some(&window)) == exclusions(seen);
+        let has_window = |window: Option<&Value>| {
+            window.is_some_and(|window| {
+                window.get("recurringWindow").is_some()
+                    || window.get("dailyMaintenanceWindow").is_some()
+            })
+        };
+        let same = agrees(&window, seen)
+            && exclusions(Some(&window)) == exclusions(seen)
+            && has_window(Some(&window)) == has_window(seen);
         (!same).then(|| {
             let version = cluster
                 .pointer("/maintenancePolicy/resourceVersion")
@@ -101,24 +115,47 @@ impl Cluster {
         })
     }
 
-    /// One control-plane upgrade for each minor up to the wanted one.
+    /// One control-plane upgrade for each minor up to the wanted one, or one to the newest patch of
+    /// its own minor.
     fn upgrades(&self, cluster: &Value) -> Vec<Update> {
+        let runs = cluster["currentMasterVersion"].as_str().unwrap_or_default();
         let Some((mut minor, want)) = minor_of(cluster).zip(self.want.version) else {
             return Vec::new();
         };
+        // A minor is an alias of its newest patch that the channel offers.
+        let upgrade = |from: &str, to: Minor| Update {
+            attribute: VERSION.into(),
+            step: Step::disruptive(format!("control plane {from} -> {to}")),
+            method: Method::PUT,
+            verb: "",
+            body: json!({ "update": { "desiredMasterVersion": to.to_string() } }),
+        };
         let mut upgrades = Vec::new();
-        while minor < want {
+        while minor < want.minor {
             let next = minor.following();
-            upgrades.push(Update {
-                attribute: "version".into(),
-                step: Step::disruptive(format!("control plane {minor} -> {next}")),
-                method: Method::PUT,
-                verb: "",
-                body: json!({ "update": { "desiredMasterVersion": next.to_string() } }),
-            });
+            upgrades.push(upgrade(&minor.to_string(), next));
             minor = next;
         }
+        if upgrades.is_empty() && !want.is_met_by(runs) {
+            upgrades.push(upgrade(runs, minor));
+        }
         upgrades
+    }
+
+    /// The pools that have to change before `updates`.
+    fn pools_before(&self, cluster: &Value, updates: &[Update]) -> Vec<ObjectId> {
+        let has = |attribute: &str| updates.iter().any(|update| update.attribute == attribute);
+        let mut before = Vec::new();
+        if has(VERSION) {
+            before.extend(self.pools_too_old(cluster));
+        }
+        if has(WORKLOAD_IDENTITY) && !self.want.features.workload_identity {
+            let named = pools(cluster)
+                .filter(|pool| pool["config"]["workloadMetadataConfig"]["mode"] == "GKE_METADATA")
+                .filter_map(|pool| pool["name"].as_str());
+            before.extend(named.map(|name| NodePool::id_of(&self.want.name.pool(name))));
+        }
+        before
     }
 
     /// The pools that would lag too far behind if the control plane took its next step.
@@ -269,11 +306,7 @@ impl Object for Cluster {
             return Difference::Replace(reasons);
         }
         let updates = self.updates(&seen.body);
-        let after = if updates.iter().any(|update| update.attribute == "version") {
-            self.pools_too_old(&seen.body)
-        } else {
-            Vec::new()
-        };
+        let after = self.pools_before(&seen.body, &updates);
         difference(updates, after)
     }
 

@@ -4,8 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Access, ClusterWant};
+use super::{Access, ClusterWant, Encryption};
 use crate::json::agrees;
+
+/// The setting that nodes have to leave before the cluster can.
+pub(super) const WORKLOAD_IDENTITY: &str = "workload identity";
 
 /// One setting.
 pub(super) struct Setting {
@@ -21,6 +24,8 @@ pub(super) struct Setting {
     pub(super) update: Value,
     /// What it means when nothing stands there.
     unset: Value,
+    /// The place whose other fields the update has to repeat, and its own field there.
+    within: Option<(&'static str, &'static str)>,
 }
 
 impl Setting {
@@ -38,6 +43,7 @@ impl Setting {
             value,
             field,
             unset: Value::Null,
+            within: None,
         }
     }
 
@@ -74,11 +80,35 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
             on(true),
         ),
         Setting::plain(
+            "intra-node visibility",
+            "/networkConfig/enableIntraNodeVisibility",
+            "desiredIntraNodeVisibilityConfig",
+            json!(true),
+        )
+        .updating(on(true)),
+        // CIS GKE 4.1.8 to 4.1.10: nobody binds a role to everybody.
+        Setting::plain(
+            "roles of everybody",
+            "/rbacBindingConfig",
+            "desiredRbacBindingConfig",
+            json!({
+                "enableInsecureBindingSystemUnauthenticated": false,
+                "enableInsecureBindingSystemAuthenticated": false,
+            }),
+        ),
+        Setting::plain(
             "security posture",
             "/securityPostureConfig",
             "desiredSecurityPostureConfig",
             json!({ "mode": "BASIC" }),
         ),
+        Setting::plain(
+            "autoscaling profile",
+            "/autoscaling/autoscalingProfile",
+            "desiredClusterAutoscaling",
+            json!(want.autoscaling_profile),
+        )
+        .within("/autoscaling", "autoscalingProfile"),
         Setting::plain(
             "dns cache",
             "/addonsConfig/dnsCacheConfig",
@@ -112,28 +142,12 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
             json!({ "enableMetrics": features.dataplane_metrics }),
         )
         .updating(json!({
-            "componentConfig": { "enableComponents": ["SYSTEM_COMPONENTS"] },
             "advancedDatapathObservabilityConfig": { "enableMetrics": features.dataplane_metrics },
         })),
         access(&want.access),
+        workload_identity(want),
     ];
-    if features.workload_identity {
-        let pool = format!("{}.svc.id.goog", want.name.place.project);
-        settings.push(Setting::plain(
-            "workload identity",
-            "/workloadIdentityConfig",
-            "desiredWorkloadIdentityConfig",
-            json!({ "workloadPool": pool }),
-        ));
-    }
-    if let Some(key) = &want.kms_key {
-        settings.push(Setting::plain(
-            "kms key",
-            "/databaseEncryption",
-            "desiredDatabaseEncryption",
-            json!({ "state": "ENCRYPTED", "keyName": key }),
-        ));
-    }
+    settings.extend(encryption(&want.encryption));
     if !want.zones.is_empty() {
         settings.push(Setting::plain(
             "zones",
@@ -149,6 +163,56 @@ impl Setting {
     fn updating(self, update: Value) -> Self {
         Self { update, ..self }
     }
+
+    fn within(self, place: &'static str, field: &'static str) -> Self {
+        Self {
+            within: Some((place, field)),
+            ..self
+        }
+    }
+
+    /// The `ClusterUpdate` that makes the cluster `body` as this setting wants it.
+    pub(super) fn update_of(&self, body: &Value) -> Value {
+        let update = match self.within {
+            None => self.update.clone(),
+            Some((place, field)) => {
+                let mut whole = body.pointer(place).cloned().unwrap_or_else(|| json!({}));
+                whole[field] = self.update.clone();
+                whole
+            }
+        };
+        json!({ "update": { self.field: update } })
+    }
+}
+
+/// The pool of identities that pods act as. An empty one switches it off.
+fn workload_identity(want: &ClusterWant) -> Setting {
+    let pool = if want.features.workload_identity {
+        format!("{}.svc.id.goog", want.name.place.project)
+    } else {
+        String::new()
+    };
+    Setting::plain(
+        WORKLOAD_IDENTITY,
+        "/workloadIdentityConfig/workloadPool",
+        "desiredWorkloadIdentityConfig",
+        json!(pool),
+    )
+    .updating(json!({ "workloadPool": pool }))
+}
+
+fn encryption(want: &Encryption) -> Option<Setting> {
+    let value = match want {
+        Encryption::Key(key) => json!({ "state": "ENCRYPTED", "keyName": key }),
+        Encryption::Gone => json!({ "state": "DECRYPTED" }),
+        Encryption::AsItIs => return None,
+    };
+    Some(Setting::plain(
+        "kms key",
+        "/databaseEncryption",
+        "desiredDatabaseEncryption",
+        value,
+    ))
 }
 
 fn gateway(on: bool) -> Setting {
@@ -179,7 +243,7 @@ fn log_components(control_plane: bool) -> Vec<&'static str> {
 }
 
 fn access(access: &Access) -> Setting {
-    let networks = match access {
+    let mut networks = match access {
         Access::Private => json!({ "enabled": false }),
         Access::AuthorizedCidrs(cidrs) => {
             let blocks: Vec<Value> = cidrs
@@ -189,6 +253,8 @@ fn access(access: &Access) -> Setting {
             json!({ "enabled": true, "cidrBlocks": blocks })
         }
     };
+    // Otherwise every machine of Google's customers is authorized too.
+    networks["gcpPublicCidrsAccessEnabled"] = json!(false);
     Setting::plain(
         "api access",
         "/controlPlaneEndpointsConfig",

@@ -10,9 +10,9 @@ use paymesh_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{Access, Channel, Cluster, ClusterWant, Features, NetworkWant, body};
+use super::{Access, Channel, Cluster, ClusterWant, Encryption, Features, NetworkWant, body};
 use crate::{
-    ClusterName, Endpoints, Google, Minor,
+    ClusterName, Endpoints, Floor, Google,
     pool::{Disk, NodePool, PoolWant, Size},
 };
 
@@ -49,7 +49,7 @@ fn name() -> ClusterName {
 fn pool() -> PoolWant {
     PoolWant {
         name: name().pool("system-1a2"),
-        version: Minor::parse("1.34"),
+        version: Floor::parse("1.34"),
         machine_type: "e2-standard-4".into(),
         disk: Disk {
             kind: "pd-balanced".into(),
@@ -63,6 +63,8 @@ fn pool() -> PoolWant {
             total_max: 5,
             initial_per_zone: 1,
         },
+        may_sleep: false,
+        workload_identity: true,
         labels: BTreeMap::new(),
         labels_gone: Vec::new(),
         taints: Vec::new(),
@@ -76,7 +78,7 @@ fn pool() -> PoolWant {
 fn want() -> ClusterWant {
     ClusterWant {
         name: name(),
-        version: Minor::parse("1.34"),
+        version: Floor::parse("1.34"),
         channel: Channel::Regular,
         network: NetworkWant {
             subnetwork: "projects/pay/regions/europe-west1/subnetworks/main".into(),
@@ -97,7 +99,8 @@ fn want() -> ClusterWant {
             gateway_api: true,
             control_plane_logs: true,
         },
-        kms_key: None,
+        encryption: Encryption::AsItIs,
+        autoscaling_profile: "BALANCED".into(),
         control_plane_cidr: None,
         maintenance: None,
         pools: vec![pool()],

@@ -17,7 +17,7 @@ pub(crate) fn create(want: &PoolWant, mark: &Mark) -> Value {
         "taints": taints(want),
         "resourceLabels": mark_labels(mark),
         "shieldedInstanceConfig": { "enableSecureBoot": true, "enableIntegrityMonitoring": true },
-        "workloadMetadataConfig": { "mode": "GKE_METADATA" },
+        "workloadMetadataConfig": metadata(want),
         "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
     });
     if let Some(account) = &want.service_account {
@@ -60,6 +60,16 @@ pub(super) fn autoscaling(size: Size) -> Value {
         }),
         Size::Fixed { .. } => json!({ "enabled": false }),
     }
+}
+
+/// What pods reach as the metadata server: GKE's, which knows who they are, or the machine's own.
+pub(super) fn metadata(want: &PoolWant) -> Value {
+    let mode = if want.workload_identity {
+        "GKE_METADATA"
+    } else {
+        "GCE_METADATA"
+    };
+    json!({ "mode": mode })
 }
 
 /// Repair and upgrade by the cloud.

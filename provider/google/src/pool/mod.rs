@@ -8,15 +8,19 @@ use std::collections::BTreeMap;
 
 pub use object::NodePool;
 
-use crate::{Minor, NodePoolName};
+use crate::{Floor, NodePoolName};
 
 /// The wanted shape of a node pool, in Google's words.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent switch of the cloud"
+)]
 pub struct PoolWant {
     /// Its name and cluster.
     pub name: NodePoolName,
-    /// The least minor version of its nodes; never above the control plane's.
-    pub version: Option<Minor>,
+    /// The least version of its nodes; never above the control plane's.
+    pub version: Option<Floor>,
     /// The machine type. Only a new pool can have another.
     pub machine_type: String,
     /// The boot disk of a node. Only a new pool can have another.
@@ -29,6 +33,10 @@ pub struct PoolWant {
     pub zones: Vec<String>,
     /// How many nodes it has.
     pub size: Size,
+    /// Whether the size does not count while the whole cluster is stopped.
+    pub may_sleep: bool,
+    /// Whether pods act as IAM principals.
+    pub workload_identity: bool,
     /// Labels of its nodes in Kubernetes.
     pub labels: BTreeMap<String, String>,
     /// Labels the user wanted before and no longer wants. Others are left alone.

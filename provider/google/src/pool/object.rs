@@ -13,10 +13,11 @@ use super::{PoolWant, Size, body};
 use crate::{
     Google, Minor, NodePoolName, access,
     client::Api,
-    cluster::Cluster,
+    cluster::{Cluster, is_stopped},
     json::agrees,
     operation::ContainerOperation,
     update::{Update, difference},
+    version::order,
 };
 
 /// Where [`NodePool::observe`] adds the target sizes of the pool's instance groups, which the
@@ -91,8 +92,53 @@ impl NodePool {
         Ok(Value::Array(futures::future::try_join_all(reads).await?))
     }
 
-    fn updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
+    /// What brings the pool to its size. A pool without autoscaler is at zero when it wakes, and an
+    /// autoscaler starts nothing until a pod waits: nodes come first.
+    fn size_updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
+        let cluster = cx.seen(&Cluster::id_of(&self.name.cluster));
+        if want.may_sleep && cluster.is_some_and(|seen| is_stopped(&seen.body)) {
+            return Vec::new();
+        }
         let mut updates = Vec::new();
+        let autoscaling = body::autoscaling(want.size);
+        if !agrees(&autoscaling, pool.get("autoscaling")) {
+            let body = json!({ "autoscaling": autoscaling });
+            updates.push(Update::quiet(
+                "autoscaling",
+                Method::POST,
+                ":setAutoscaling",
+                body,
+            ));
+        }
+        let sizes = || pool[GROUP_SIZES].as_array().into_iter().flatten();
+        let resize = |per_zone: u32| {
+            let body = json!({ "nodeCount": per_zone });
+            let update = Update::quiet("nodes", Method::POST, ":setSize", body);
+            if per_zone > 0 {
+                return update;
+            }
+            let step = Step::disruptive(format!("node pool {} to no nodes", self.name.pool));
+            Update { step, ..update }
+        };
+        match want.size {
+            Size::Fixed { per_zone } if sizes().any(|size| *size != json!(per_zone)) => {
+                updates.push(resize(per_zone));
+            }
+            Size::Autoscaled {
+                initial_per_zone, ..
+            } if initial_per_zone > 0
+                && sizes().next().is_some()
+                && sizes().all(|size| *size == json!(0)) =>
+            {
+                updates.insert(0, resize(initial_per_zone));
+            }
+            _ => {}
+        }
+        updates
+    }
+
+    fn updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
+        let mut updates = self.size_updates(want, cx, pool);
         let mut set = |attribute: &str, verb: &'static str, body: Value| {
             let method = if verb.is_empty() {
                 Method::PUT
@@ -101,20 +147,6 @@ impl NodePool {
             };
             updates.push(Update::quiet(attribute, method, verb, body));
         };
-        let autoscaling = body::autoscaling(want.size);
-        if !agrees(&autoscaling, pool.get("autoscaling")) {
-            set(
-                "autoscaling",
-                ":setAutoscaling",
-                json!({ "autoscaling": autoscaling }),
-            );
-        }
-        if let Size::Fixed { per_zone } = want.size {
-            let sizes = pool[GROUP_SIZES].as_array().into_iter().flatten();
-            if sizes.into_iter().any(|size| *size != json!(per_zone)) {
-                set("nodes", ":setSize", json!({ "nodeCount": per_zone }));
-            }
-        }
         let management = body::management(want);
         if !agrees(&management, pool.get("management")) {
             set(
@@ -150,6 +182,13 @@ impl NodePool {
         if !want.zones.is_empty() && !agrees(&json!(want.zones), pool.get("locations")) {
             set("zones", "", json!({ "locations": want.zones }));
         }
+        let metadata = body::metadata(want);
+        if !agrees(&metadata, pool.pointer("/config/workloadMetadataConfig")) {
+            let body = json!({ "workloadMetadataConfig": metadata });
+            let update = Update::quiet("workload identity", Method::PUT, "", body);
+            let step = Step::disruptive(format!("new nodes for node pool {}", self.name.pool));
+            updates.push(Update { step, ..update });
+        }
         updates.extend(self.upgrade(want, cx, pool));
         updates
     }
@@ -159,13 +198,17 @@ impl NodePool {
     fn upgrade(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Option<Update> {
         let cluster = &cx.seen(&Cluster::id_of(&self.name.cluster))?.body;
         let target = cluster["currentMasterVersion"].as_str()?;
-        let (now, ahead) = (
-            Minor::parse(pool["version"].as_str()?)?,
-            Minor::parse(target)?,
-        );
-        (now < ahead && now < want.version?).then(|| Update {
+        let runs = pool["version"].as_str()?;
+        let (now, ahead) = (Minor::parse(runs)?, Minor::parse(target)?);
+        let is_behind = order(runs) < order(target);
+        let (from, to) = if now < ahead {
+            (now.to_string(), ahead.to_string())
+        } else {
+            (runs.to_owned(), target.to_owned())
+        };
+        (is_behind && !want.version?.is_met_by(runs)).then(|| Update {
             attribute: "version".into(),
-            step: Step::disruptive(format!("node pool {} {now} -> {ahead}", self.name.pool)),
+            step: Step::disruptive(format!("node pool {} {from} -> {to}", self.name.pool)),
             method: Method::PUT,
             verb: "",
             body: json!({ "nodeVersion": target }),
@@ -213,11 +256,12 @@ impl Object for NodePool {
         else {
             return Ok(Observation::Absent);
         };
-        if self
+        let is_autoscaled = pool["autoscaling"]["enabled"] == true;
+        let counts = self
             .want
             .as_ref()
-            .is_some_and(|want| matches!(want.size, Size::Fixed { .. }))
-        {
+            .is_some_and(|want| !is_autoscaled || matches!(want.size, Size::Fixed { .. }));
+        if counts {
             pool[GROUP_SIZES] = self.group_sizes(&pool).await?;
         }
         Ok(Observation::Present(Self::seen(cx, pool)))

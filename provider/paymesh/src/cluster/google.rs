@@ -2,6 +2,7 @@
 
 mod access;
 mod body;
+pub(super) mod preflight;
 mod want;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ pub mod machines;
 pub mod naming;
 mod neighbours;
 pub mod pool;
+mod preflight;
 pub mod profiles;
 mod replacements;
 mod review;
@@ -178,6 +179,8 @@ impl Converged for Cluster {
         let prior = prior.map(Prior::from);
         if spec.on_azure() {
             azure::preflight::check(session, spec, prior.as_ref(), found).await;
+        } else {
+            google::preflight::check(session, spec, prior.as_ref(), found).await;
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Terms {
     /// The AKS tier: `Standard` has an availability promise for the API server, `Free` none.
     pub aks_tier: &'static str,
-    /// How many zones the control plane (GKE) and the pools are spread over.
+    /// How many zones a pool that names none is spread over (AKS). GKE spreads it over three.
     pub zones: usize,
     /// Nodes added beside a pool while it is upgraded.
     pub surge: &'static str,
@@ -68,7 +68,7 @@ pub const COST_OPTIMIZED: Terms = Terms {
     ],
     gives_up: &[
         "the availability promise for the API server",
-        "survival of a zone: control plane and pools live in one",
+        "survival of a zone (AKS): control plane and pools live in one; on GKE, name one zone for each pool",
         "spare nodes: a burst waits for machines to start",
         "pods with local storage are moved when a node is nearly idle",
     ],

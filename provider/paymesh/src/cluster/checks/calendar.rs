@@ -9,6 +9,10 @@ use crate::cluster::spec::ClusterSpecDraft;
 /// GKE lets three exclusions of this many days hold off every upgrade.
 const GKE_LONGEST: i32 = 30;
 
+/// The least hours of a weekly window on GKE.
+/// Source: GKE documentation, "Maintenance windows and exclusions", read 2026-11.
+const GKE_LEAST: u32 = 12;
+
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     let Some(maintenance) = draft.maintenance.known() else {
         return;
@@ -25,6 +29,24 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
                 "Not a time of day",
                 &format!("{start:?} is not HH:MM"),
                 "write the hour and minute in UTC, such as \"22:00\"",
+            ],
+        );
+    }
+    if let Some(window) = maintenance.window.known()
+        && let Some(hours) = window.hours.known()
+        && cloud == Some(Cloud::Google)
+        && *hours < GKE_LEAST
+    {
+        refuse(
+            found,
+            at("maintenance").attribute("window").attribute("hours"),
+            81,
+            [
+                "A window that is too short",
+                &format!(
+                    "hours is {hours}, and GKE wants 48 hours in any 32 days, which hold only four weekly windows for certain"
+                ),
+                &format!("set hours to at least {GKE_LEAST}"),
             ],
         );
     }

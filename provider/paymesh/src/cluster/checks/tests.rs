@@ -193,11 +193,22 @@ const BAD: &[Bad] = &[
             r#""projects/p/locations/us-east1/keyRings/r/cryptoKeys/k""#,
         )],
     ),
+    bad("logs", 38, gke, &[("/logs", "{}")]),
+    bad("deployer_admin", 79, gke, &[("/deployer_admin", "false")]),
     bad(
-        "logs.workspace_id",
-        38,
+        "upgrade_channel",
+        80,
         gke,
-        &[("/logs/workspace_id", r#""w""#)],
+        &[("/upgrade_channel", r#""none""#)],
+    ),
+    bad(
+        "maintenance.window.hours",
+        81,
+        gke,
+        &[(
+            "/maintenance/window",
+            r#"{"day": "sunday", "start": "22:00", "hours": 11}"#,
+        )],
     ),
     bad(
         "logs.workspace_id",

@@ -107,7 +107,19 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
             [
                 "GKE has no patch channel",
                 "upgrade_channel is \"patch\", which only AKS has",
-                "use \"stable\", or \"none\" to upgrade only through kubernetes_version",
+                "use \"stable\", and hold upgrades off with maintenance.exclusions",
+            ],
+        );
+    }
+    if wrong(UpgradeChannel::None, Cloud::Azure) {
+        refuse(
+            found,
+            at("upgrade_channel"),
+            80,
+            [
+                "GKE upgrades every cluster",
+                "upgrade_channel is \"none\", and a GKE cluster without a channel is upgraded all the same",
+                "use \"stable\", and hold upgrades off with maintenance.exclusions",
             ],
         );
     }
@@ -348,14 +360,14 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     };
     let path = at("logs").attribute("workspace_id");
     match (logs.workspace_id.known(), cloud) {
-        (Some(_), Some(Cloud::Google)) => refuse(
+        (_, Some(Cloud::Google)) => refuse(
             found,
-            path,
+            at("logs"),
             38,
             [
                 "GKE has no log workspace",
-                "logs.workspace_id is set on GKE, which writes to Cloud Logging of its project",
-                "remove workspace_id",
+                "logs is set on GKE, which writes its logs, the control plane's among them, to Cloud Logging of its project",
+                "remove logs",
             ],
         ),
         (Some(id), Some(Cloud::Azure))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use paymesh_google::ClusterName;
+use paymesh_google::{ClusterName, cluster::is_stopped};
 use serde_json::Value;
 
 use crate::cluster::{
@@ -50,7 +50,7 @@ pub(super) fn status(id: &str, body: &Value) -> ClusterStatus {
     let certificate = text(body, "/masterAuth/clusterCaCertificate")
         .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
         .and_then(|pem| String::from_utf8(pem).ok());
-    let stopped = number(body, "/currentNodeCount").unwrap_or(0) == 0;
+    let stopped = is_stopped(body);
     ClusterStatus {
         id: Some(id.to_owned()),
         uid: text(body, "/id"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use paymesh_google::{
-    ClusterName, Minor, NodePoolName,
+    ClusterName, Floor, NodePoolName,
     cluster::{
-        Access, Channel, ClusterWant, Exclusion, Features, Maintenance, NetworkWant, Window,
+        Access, Channel, ClusterWant, Encryption, Exclusion, Features, Maintenance, NetworkWant,
+        Window,
     },
     pool::{Disk, PoolWant, Size, Taint, TaintEffect},
 };
@@ -35,16 +36,11 @@ pub(super) fn cluster(
 ) -> ClusterWant {
     let labels = labels(session, spec);
     let own = spec.google.clone().unwrap_or_default();
+    let had = |what: fn(&ClusterSpec) -> bool| prior.is_some_and(|prior| what(&prior.spec));
     ClusterWant {
         name,
-        version: Minor::parse(&spec.kubernetes_version),
-        channel: match spec.upgrade_channel {
-            UpgradeChannel::Rapid => Channel::Rapid,
-            UpgradeChannel::Regular => Channel::Regular,
-            UpgradeChannel::None | UpgradeChannel::Patch | UpgradeChannel::Stable => {
-                Channel::Stable
-            }
-        },
+        version: Floor::parse(&spec.kubernetes_version),
+        channel: channel(spec),
         network: network(spec),
         zones: Vec::new(),
         labels_gone: prior
@@ -69,15 +65,33 @@ pub(super) fn cluster(
             // CIS GKE 5.7.1: the control plane's logs are on.
             control_plane_logs: true,
         },
-        kms_key: spec.kms_key_id.clone(),
+        encryption: match &spec.kms_key_id {
+            Some(key) => Encryption::Key(key.clone()),
+            None if had(|before| before.kms_key_id.is_some()) => Encryption::Gone,
+            None => Encryption::AsItIs,
+        },
+        autoscaling_profile: spec.profile.terms().gke_autoscaling.to_owned(),
         control_plane_cidr: own.control_plane_cidr,
-        maintenance: spec.maintenance.as_ref().map(maintenance),
+        maintenance: match &spec.maintenance {
+            Some(wanted) => Some(maintenance(wanted)),
+            None => had(|before| before.maintenance.is_some()).then(Maintenance::default),
+        },
         pools,
         needs: Vec::new(),
     }
 }
 
-fn network(spec: &ClusterSpec) -> NetworkWant {
+/// The release channel. What only AKS has is refused before.
+pub(super) fn channel(spec: &ClusterSpec) -> Channel {
+    match spec.upgrade_channel {
+        UpgradeChannel::Rapid => Channel::Rapid,
+        UpgradeChannel::Regular => Channel::Regular,
+        UpgradeChannel::None | UpgradeChannel::Patch | UpgradeChannel::Stable => Channel::Stable,
+    }
+}
+
+/// The subnetwork and its ranges.
+pub(super) fn network(spec: &ClusterSpec) -> NetworkWant {
     let (subnet, pods, services) = spec
         .network
         .as_ref()
@@ -156,7 +170,7 @@ pub(super) fn pool(
     let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
     PoolWant {
         name,
-        version: Minor::parse(&spec.kubernetes_version),
+        version: Floor::parse(&spec.kubernetes_version),
         machine_type: choice.machine_type.clone(),
         disk: Disk {
             kind: match pool.disk_type {
@@ -170,6 +184,9 @@ pub(super) fn pool(
         pods_max: pool.max_pods,
         zones: choice.zones.clone(),
         size: size(spec, pool, &choice.zones),
+        may_sleep: spec.power == Power::Unmanaged
+            && prior.is_some_and(|prior| prior.spec.power == Power::Unmanaged),
+        workload_identity: spec.features.workload_identity,
         labels: pool.labels.clone(),
         labels_gone: before
             .into_iter()

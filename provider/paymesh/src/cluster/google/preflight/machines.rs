@@ -1,0 +1,174 @@
+//! The machines of new pools: that each of their zones offers them.
+
+use paymesh_google::{
+    ClusterName, Google,
+    preflight::{MachineType, Region},
+};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+};
+
+use super::quota;
+use crate::{
+    cluster::{
+        Prior,
+        checks::at,
+        choice::{self, PoolChoice},
+        preflight::{first_nodes, new_pools, refuse_live},
+        spec::ClusterSpec,
+    },
+    session::Session,
+};
+
+pub(super) async fn check(
+    session: &Session,
+    google: &Google,
+    name: &ClusterName,
+    region: &Region,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    let choices = choice::choose(spec, prior);
+    let mut needs = quota::Needs::default();
+    for (key, choice) in new_pools(&choices, prior) {
+        let pool = &spec.node_pools[key];
+        let path = at("node_pools").key(key);
+        if !zones(choice, &path, name, region, found) {
+            continue;
+        }
+        let attribute = if pool.machine_type.is_some() {
+            "machine_type"
+        } else {
+            "vcpu"
+        };
+        let machine = machine(google, choice, &path, attribute, name, region, found).await;
+        if let Some(machine) = machine {
+            let nodes = first_nodes(spec, pool);
+            needs.add(&choice.machine_type, machine, pool, nodes);
+        }
+    }
+    needs.check(session, name, region, found);
+}
+
+/// Whether the pool's zones are zones of the region.
+fn zones(
+    choice: &PoolChoice,
+    path: &Path,
+    name: &ClusterName,
+    region: &Region,
+    found: &mut Findings,
+) -> bool {
+    let strange: Vec<&str> = choice
+        .zones
+        .iter()
+        .filter(|zone| !region.zones.contains(zone))
+        .map(String::as_str)
+        .collect();
+    if strange.is_empty() {
+        return true;
+    }
+    refuse_live(
+        found,
+        path.attribute("zones"),
+        232,
+        [
+            "No such zone",
+            &format!(
+                "the region {} has no zone {}",
+                name.place.region(),
+                strange.join(", ")
+            ),
+            &format!("use some of {}", region.zones.join(", ")),
+        ],
+    );
+    false
+}
+
+/// The machine, if all zones of the pool offer it. A pool that names no zones is spread by Google
+/// over zones of its choice.
+async fn machine(
+    google: &Google,
+    choice: &PoolChoice,
+    path: &Path,
+    attribute: &str,
+    name: &ClusterName,
+    region: &Region,
+    found: &mut Findings,
+) -> Option<MachineType> {
+    let project = &name.place.project;
+    let wanted = if choice.zones.is_empty() {
+        &region.zones
+    } else {
+        &choice.zones
+    };
+    let (mut there, mut machine) = (Vec::new(), None);
+    for zone in wanted {
+        // What cannot be asked is no ground to refuse.
+        match google
+            .machine_type(project, zone, &choice.machine_type)
+            .await
+        {
+            Ok(Some(facts)) => {
+                machine = Some(facts);
+                there.push(zone.as_str());
+            }
+            Ok(None) => {}
+            Err(_) => return None,
+        }
+    }
+    let type_name = &choice.machine_type;
+    if there.is_empty() {
+        refuse_live(
+            found,
+            path.attribute(attribute),
+            233,
+            [
+                "The machine type is not offered here",
+                &format!("no zone of {} offers {type_name}", name.place.region()),
+                "name another machine_type, or use another region",
+            ],
+        );
+        return None;
+    }
+    if there.len() < wanted.len() {
+        let missing: Vec<&str> = wanted
+            .iter()
+            .map(String::as_str)
+            .filter(|zone| !there.contains(zone))
+            .collect();
+        let detail = format!(
+            "the machine type {type_name} is not offered in {}, only in {}",
+            missing.join(", "),
+            there.join(", ")
+        );
+        let next = "set zones to those that offer it, or name another machine_type";
+        if choice.zones.is_empty() {
+            let path = path.attribute("zones");
+            found
+                .warning(
+                    path.clone(),
+                    format!("Not every zone has the machines of {}", name.cluster),
+                )
+                .code(Code(234))
+                .detail(format!(
+                    "{detail}. Google chooses the zones of a pool that names none"
+                ))
+                .hint(next);
+        } else {
+            refuse_live(
+                found,
+                path.attribute("zones"),
+                235,
+                [
+                    "The machine type is not offered in these zones",
+                    &detail,
+                    next,
+                ],
+            );
+            return None;
+        }
+    }
+    machine
+}

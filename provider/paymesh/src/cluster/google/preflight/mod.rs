@@ -1,0 +1,117 @@
+//! What Google Cloud itself says against a plan: regions, machines, zones, quota, versions,
+//! networks and names. Asked while planning, once for all clusters of a run, and only about what
+//! changes.
+
+mod machines;
+mod network;
+mod quota;
+mod references;
+mod version;
+
+use paymesh_engine::Mark;
+use paymesh_google::{ClusterName, Google, preflight::Region};
+use paymesh_plugin::findings::Findings;
+
+use crate::{
+    cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec},
+    session::Session,
+};
+
+/// Everything that Google Cloud says against the plan.
+pub(in crate::cluster) async fn check(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    let (Ok(google), Ok(name)) = (session.google(), super::cluster_name(session, spec)) else {
+        return;
+    };
+    let Some(region) = region(&google, &name, found).await else {
+        return;
+    };
+    if prior.is_none() {
+        is_free(session, &google, spec, &name, found).await;
+        network::check(&google, spec, found).await;
+    }
+    references::check(&google, spec, prior, found).await;
+    version::check(&google, &name.place, spec, prior, found).await;
+    machines::check(session, &google, &name, &region, spec, prior, found).await;
+}
+
+async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Option<Region> {
+    let project = &name.place.project;
+    match google.regions(project).await {
+        Ok(known) => {
+            let wanted = name.place.region();
+            let facts = known.get(wanted).cloned();
+            let is_place = facts.as_ref().is_some_and(|facts| {
+                !name.place.is_zone() || facts.zones.contains(&name.place.location)
+            });
+            if is_place {
+                return facts;
+            }
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            refuse_live(
+                found,
+                at("region"),
+                220,
+                [
+                    "No such region",
+                    &format!(
+                        "the project {project} has no region {:?}",
+                        name.place.location
+                    ),
+                    &format!("use one of {}", names.join(", ")),
+                ],
+            );
+            None
+        }
+        Err(error) => {
+            refuse_live(
+                found,
+                at("google"),
+                221,
+                [
+                    "Google Cloud cannot be asked",
+                    &error.to_string(),
+                    "check the project and the credentials, and that the identity may read the project (roles/compute.viewer)",
+                ],
+            );
+            None
+        }
+    }
+}
+
+/// A cluster of that name that is somebody else's.
+async fn is_free(
+    session: &Session,
+    google: &Google,
+    spec: &ClusterSpec,
+    name: &ClusterName,
+    found: &mut Findings,
+) {
+    let Ok(Some(body)) = google.cluster(name).await else {
+        return;
+    };
+    let mark = session.mark(&format!("cluster/{}", spec.name));
+    let [(owner_key, owner), _] = mark.digests();
+    if body["resourceLabels"][owner_key] != owner {
+        refuse_live(
+            found,
+            at("name"),
+            222,
+            [
+                "The cluster exists already",
+                &format!(
+                    "the cluster {name} does not bear the mark of {} ({})",
+                    mark.owner,
+                    Mark::OWNER_KEY
+                ),
+                &format!(
+                    "to manage it, import it:\n\n  import {{\n    to = paymesh_cluster.NAME\n    id = \"{name}\"\n  }}\n\nor choose another name"
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Objects that the configuration names: registries, a key, an account. Only new names are looked
+//! up.
+
+use paymesh_google::Google;
+use paymesh_plugin::findings::Findings;
+
+use crate::cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec};
+
+pub(super) async fn check(
+    google: &Google,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    for (index, registry) in spec.registries.iter().enumerate() {
+        if prior.is_some_and(|prior| prior.spec.registries.contains(registry)) {
+            continue;
+        }
+        let path = &registry[registry.find("projects/").unwrap_or(0)..];
+        if let Ok(false) = google.has_repository(path).await {
+            refuse_live(
+                found,
+                at("registries").index(index),
+                228,
+                [
+                    "No such registry",
+                    &format!(
+                        "the repository {path} does not exist, or this identity may not see it"
+                    ),
+                    "create the repository first, or correct its id",
+                ],
+            );
+        }
+    }
+    let key = spec.kms_key_id.as_ref();
+    let key =
+        key.filter(|key| prior.is_none_or(|prior| prior.spec.kms_key_id.as_ref() != Some(key)));
+    if let Some(key) = key
+        && let Ok(false) = google.has_key(key).await
+    {
+        refuse_live(
+            found,
+            at("kms_key_id"),
+            229,
+            [
+                "No such key",
+                &format!("the key {key} does not exist, or this identity may not see it"),
+                "create the key first, or correct its id",
+            ],
+        );
+    }
+    let account = spec
+        .google
+        .as_ref()
+        .and_then(|own| own.node_service_account.as_ref())
+        .filter(|account| prior.is_none() && *account != "default");
+    if let Some(account) = account
+        && let Ok(false) = google.has_service_account(account).await
+    {
+        refuse_live(
+            found,
+            at("google").attribute("node_service_account"),
+            230,
+            [
+                "No such service account",
+                &format!("the account {account} does not exist, or this identity may not see it"),
+                "create the account first, or remove it: the cluster then gets one of its own",
+            ],
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! Whether the channel offers the wanted version, and each step of the way to it.
+
+use paymesh_google::{Google, Location, cluster::Channel};
+use paymesh_plugin::findings::Findings;
+
+use crate::cluster::{
+    Prior,
+    checks::at,
+    google::want,
+    preflight::refuse_live,
+    spec::{ClusterSpec, UpgradeChannel},
+    versions::Version,
+};
+
+pub(super) async fn check(
+    google: &Google,
+    place: &Location,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) {
+    let unchanged = prior.is_some_and(|prior| {
+        prior.spec.kubernetes_version == spec.kubernetes_version
+            && prior.spec.upgrade_channel == spec.upgrade_channel
+    });
+    let Ok(floor) = spec.kubernetes_version.parse::<Version>() else {
+        return;
+    };
+    if unchanged {
+        return;
+    }
+    let runs = prior
+        .and_then(|prior| prior.status.running_kubernetes_version.as_deref())
+        .and_then(|runs| runs.parse::<Version>().ok());
+    let channel = want::channel(spec);
+    let offered = offer(google, place, channel).await;
+    if offered.is_empty() {
+        return;
+    }
+    let path = match &runs {
+        None => vec![floor],
+        Some(runs) => runs.path_to(&floor),
+    };
+    let is_offered = |step: &Version| {
+        offered
+            .iter()
+            .any(|version| version.minor() == step.minor() && version.meets(step))
+    };
+    let Some(missing) = path.iter().find(|step| !is_offered(step)) else {
+        return;
+    };
+    let mut minors: Vec<Version> = offered.iter().map(Version::minor).collect();
+    minors.sort();
+    minors.dedup();
+    let minors: Vec<String> = minors.iter().map(ToString::to_string).collect();
+    let detail = format!(
+        "the channel {} offers {} in {}{}, not {missing}",
+        channel.as_str(),
+        minors.join(", "),
+        place.location,
+        runs.map_or(String::new(), |runs| format!(
+            " and the cluster runs {runs}, from which it goes up one minor at a time"
+        ))
+    );
+    let next = match elsewhere(google, place, missing).await {
+        Some(word) => format!("set upgrade_channel = \"{word}\", or use a version that is offered"),
+        None => "use a version that is offered".to_owned(),
+    };
+    refuse_live(
+        found,
+        at("kubernetes_version"),
+        231,
+        ["The version is not offered", &detail, &next],
+    );
+}
+
+/// A channel that offers `wanted`.
+async fn elsewhere(google: &Google, place: &Location, wanted: &Version) -> Option<UpgradeChannel> {
+    let channels = [
+        (Channel::Stable, UpgradeChannel::Stable),
+        (Channel::Regular, UpgradeChannel::Regular),
+        (Channel::Rapid, UpgradeChannel::Rapid),
+    ];
+    for (channel, word) in channels {
+        let offered = offer(google, place, channel).await;
+        if offered
+            .iter()
+            .any(|version| version.minor() == wanted.minor() && version.meets(wanted))
+        {
+            return Some(word);
+        }
+    }
+    None
+}
+
+async fn offer(google: &Google, place: &Location, channel: Channel) -> Vec<Version> {
+    let offered = google.versions(place, channel).await.unwrap_or_default();
+    offered
+        .iter()
+        .filter_map(|version| version.parse().ok())
+        .collect()
+}
