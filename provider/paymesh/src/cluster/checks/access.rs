@@ -189,7 +189,7 @@ fn deployer(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("deployer_admin"),
-            79,
+            170,
             [
                 "GKE cannot keep the deployer out",
                 "deployer_admin is false, and who may create GKE clusters in a project administers them by that same role",

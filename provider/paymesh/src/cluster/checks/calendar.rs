@@ -40,7 +40,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("maintenance").attribute("window").attribute("hours"),
-            81,
+            172,
             [
                 "A window that is too short",
                 &format!(

@@ -194,16 +194,16 @@ const BAD: &[Bad] = &[
         )],
     ),
     bad("logs", 38, gke, &[("/logs", "{}")]),
-    bad("deployer_admin", 79, gke, &[("/deployer_admin", "false")]),
+    bad("deployer_admin", 170, gke, &[("/deployer_admin", "false")]),
     bad(
         "upgrade_channel",
-        80,
+        171,
         gke,
         &[("/upgrade_channel", r#""none""#)],
     ),
     bad(
         "maintenance.window.hours",
-        81,
+        172,
         gke,
         &[(
             "/maintenance/window",

@@ -115,7 +115,7 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("upgrade_channel"),
-            80,
+            171,
             [
                 "GKE upgrades every cluster",
                 "upgrade_channel is \"none\", and a GKE cluster without a channel is upgraded all the same",
@@ -360,9 +360,13 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     };
     let path = at("logs").attribute("workspace_id");
     match (logs.workspace_id.known(), cloud) {
-        (_, Some(Cloud::Google)) => refuse(
+        (workspace, Some(Cloud::Google)) => refuse(
             found,
-            at("logs"),
+            if workspace.is_some() {
+                path
+            } else {
+                at("logs")
+            },
             38,
             [
                 "GKE has no log workspace",

@@ -72,7 +72,7 @@ fn zones(
     refuse_live(
         found,
         path.attribute("zones"),
-        232,
+        252,
         [
             "No such zone",
             &format!(
@@ -123,7 +123,7 @@ async fn machine(
         refuse_live(
             found,
             path.attribute(attribute),
-            233,
+            253,
             [
                 "The machine type is not offered here",
                 &format!("no zone of {} offers {type_name}", name.place.region()),
@@ -151,7 +151,7 @@ async fn machine(
                     path.clone(),
                     format!("Not every zone has the machines of {}", name.cluster),
                 )
-                .code(Code(234))
+                .code(Code(254))
                 .detail(format!(
                     "{detail}. Google chooses the zones of a pool that names none"
                 ))
@@ -160,7 +160,7 @@ async fn machine(
             refuse_live(
                 found,
                 path.attribute("zones"),
-                235,
+                255,
                 [
                     "The machine type is not offered in these zones",
                     &detail,

@@ -55,7 +55,7 @@ async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Op
             refuse_live(
                 found,
                 at("region"),
-                220,
+                240,
                 [
                     "No such region",
                     &format!(
@@ -71,7 +71,7 @@ async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Op
             refuse_live(
                 found,
                 at("google"),
-                221,
+                241,
                 [
                     "Google Cloud cannot be asked",
                     &error.to_string(),
@@ -100,7 +100,7 @@ async fn is_free(
         refuse_live(
             found,
             at("name"),
-            222,
+            242,
             [
                 "The cluster exists already",
                 &format!(

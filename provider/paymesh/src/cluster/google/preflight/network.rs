@@ -20,7 +20,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
             return refuse_live(
                 found,
                 path("subnet_id"),
-                223,
+                243,
                 [
                     "No such subnet",
                     &format!(
@@ -50,7 +50,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path(name),
-            224,
+            244,
             [
                 "No such secondary range",
                 &format!("the subnet has no range {wanted:?}; it has {names}"),
@@ -73,7 +73,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("subnet_id"),
-            225,
+            245,
             [
                 "The subnet is too small",
                 &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
@@ -90,7 +90,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("pods_range"),
-            226,
+            246,
             [
                 "Too few addresses for pods",
                 &format!(
@@ -131,7 +131,7 @@ fn control_plane(
         refuse_live(
             found,
             at("google").attribute("control_plane_cidr"),
-            227,
+            247,
             [
                 "The control plane shares addresses with the subnet",
                 &format!("google.control_plane_cidr {range} overlaps {shared}"),

@@ -96,7 +96,7 @@ impl Needs {
                 refuse_live(
                     found,
                     at("node_pools"),
-                    236,
+                    256,
                     [
                         "Not enough quota",
                         &detail,

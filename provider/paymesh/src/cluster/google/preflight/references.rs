@@ -21,7 +21,7 @@ pub(super) async fn check(
             refuse_live(
                 found,
                 at("registries").index(index),
-                228,
+                248,
                 [
                     "No such registry",
                     &format!(
@@ -41,7 +41,7 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("kms_key_id"),
-            229,
+            249,
             [
                 "No such key",
                 &format!("the key {key} does not exist, or this identity may not see it"),
@@ -60,7 +60,7 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("google").attribute("node_service_account"),
-            230,
+            250,
             [
                 "No such service account",
                 &format!("the account {account} does not exist, or this identity may not see it"),

@@ -69,7 +69,7 @@ pub(super) async fn check(
     refuse_live(
         found,
         at("kubernetes_version"),
-        231,
+        251,
         ["The version is not offered", &detail, &next],
     );
 }
