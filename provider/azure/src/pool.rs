@@ -12,7 +12,7 @@ use paymesh_engine::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ArmId, Attributes, Azure,
+    ArmId, Attributes, Azure, DrainPool, ScaleToNothing,
     cluster::{Version, etag, text, version_path},
     cluster_object_id,
     connection::{api, version},
@@ -445,6 +445,12 @@ impl Object for Pool {
 
     fn goes_with_parent(&self) -> bool {
         true
+    }
+
+    fn farewell(&self) -> Option<Arc<dyn Object>> {
+        let how = Arc::new(ScaleToNothing::new(&self.azure));
+        let drain = DrainPool::new(&self.azure, &self.cluster, &self.name, how);
+        Some(Arc::new(drain))
     }
 
     fn locks(&self) -> Vec<LockKey> {

@@ -117,6 +117,9 @@ impl Run<'_> {
         let mut state = self.state();
         state.busy_since.shift_remove(id);
         state.propagating_since.shift_remove(id);
+        if state.held.contains(id) {
+            state.shown.insert(id.clone());
+        }
         Ok(())
     }
 

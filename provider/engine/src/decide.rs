@@ -166,16 +166,18 @@ impl Run<'_> {
         if adopting && self.lost_race(state, id, node, seen) {
             return Decision::Refuse(Box::new(Self::lost_race_fault(id)));
         }
+        let context = self.context(state.observations.clone());
+        let difference = node.object.differ(&context, seen);
+        if let Difference::Replace(reasons) = &difference {
+            return Decision::Refuse(Box::new(self.replace_fault(id, adopting, reasons)));
+        }
         if let Some(busy) = &seen.busy
             && self.engine.protections.waits_for_operations()
         {
             return Decision::Act(Act::Rest(busy.what.clone()));
         }
-        let context = self.context(state.observations.clone());
-        match node.object.differ(&context, seen) {
-            Difference::Replace(reasons) => {
-                Decision::Refuse(Box::new(self.replace_fault(id, adopting, &reasons)))
-            }
+        match difference {
+            Difference::Replace(_) => Decision::Settled,
             _ if adopting && self.needs_hold(node, seen) => Decision::Act(Act::Hold),
             Difference::Same => Decision::Settled,
             Difference::Change(change) if state.quieted.contains(id) => change
@@ -266,6 +268,12 @@ impl Run<'_> {
                 .is_some_and(|(node, seen)| seen.holder.is_some() && self.needs_hold(node, seen))
     }
 
+    /// The principal is there, and not yet this run's: it is judged and taken over before anything
+    /// else is written.
+    pub(crate) fn has_to_take_over(&self, state: &State) -> bool {
+        !self.destroying && self.principal_is_anothers(state)
+    }
+
     fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
         node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
     }
@@ -321,7 +329,7 @@ impl Run<'_> {
             .principal_id()
             .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)))
             .filter(|(_, node, _)| node.object.carries_holder());
-        let held_now = principal.is_some_and(|(id, ..)| state.held.contains(id));
+        let held_now = principal.is_some_and(|(id, ..)| state.shown.contains(id));
         let (id, node, seen) = principal.unwrap_or((id, node, seen));
         let remembered = self
             .job
@@ -485,7 +493,8 @@ impl Run<'_> {
                 "it exists already and bears our mark, but differs in what can never change: {why}. \
                  It was not adopted."
             );
-            let next = "Make the configuration match it, or delete it.";
+            let next = "Make the configuration match it, give the new one another name (or remove \
+                        create_before_destroy), or delete it.";
             let fault = Fault::new(id.clone(), FaultKind::MustReplace, message);
             match &self.job.import_advice {
                 Some(advice) => fault.next(format!("{next} {advice}")),

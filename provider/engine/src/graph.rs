@@ -94,28 +94,39 @@ impl Graph {
             .map(|(id, node)| (id.clone(), node.object.clone()))
             .collect();
         for (id, object) in missing {
-            let needed_by = before
-                .nodes
-                .iter()
-                .filter(|(_, other)| needs_of(&*other.object).contains(&id))
-                .map(|(other, _)| other.clone());
-            let needed_by: Vec<ObjectId> = needed_by.collect();
-            self.retire(object, &needed_by);
+            let users = before.users_of(&id);
+            self.retire(object, &users);
         }
     }
 
-    /// Wants `object`, that was wanted before, absent: once those that stay are settled which
-    /// needed it (`needed_by`), or which do the same inside the same parent, and once what has to
-    /// be done before it goes is done.
-    pub(crate) fn retire(&mut self, object: Arc<dyn Object>, needed_by: &[ObjectId]) {
-        let (kind, parent) = (object.id().kind, object.parent());
-        let stays = |id: &ObjectId, node: &Node| {
+    /// What needs `id`, and what lives inside that: a pool runs as its cluster's account.
+    fn users_of(&self, id: &ObjectId) -> Vec<ObjectId> {
+        let nodes = self.nodes.iter();
+        let direct: Vec<ObjectId> = nodes
+            .filter(|(_, node)| needs_of(&*node.object).contains(id))
+            .map(|(other, _)| other.clone())
+            .collect();
+        let inside = self.nodes.iter().filter(|(_, node)| {
+            let parent = node.object.parent();
+            parent.is_some_and(|parent| direct.contains(&parent))
+        });
+        let inside: Vec<ObjectId> = inside.map(|(other, _)| other.clone()).collect();
+        [direct, inside].concat()
+    }
+
+    /// Wants `object`, that was wanted before, absent: once all that used it are settled, or gone
+    /// with it, and all that do the same inside the same parent; and once what has to be done
+    /// before it goes is done.
+    pub(crate) fn retire(&mut self, object: Arc<dyn Object>, users: &[ObjectId]) {
+        let (id, parent) = (object.id(), object.parent());
+        let successors = self.nodes.iter().filter(|(other, node)| {
             node.want == Want::Present
-                && (needed_by.contains(id)
-                    || (parent.is_some() && id.kind == kind && node.object.parent() == parent))
-        };
-        let nodes = self.nodes.iter().filter(|(id, node)| stays(id, node));
-        let mut after: Vec<ObjectId> = nodes.map(|(id, _)| id.clone()).collect();
+                && parent.is_some()
+                && other.kind == id.kind
+                && node.object.parent() == parent
+        });
+        let successors = successors.map(|(other, _)| other.clone());
+        let mut after: Vec<ObjectId> = successors.chain(users.iter().cloned()).collect();
         if let Some(farewell) = object.farewell() {
             after = vec![self.add(farewell, Want::Done, after)];
         }

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) made: HashSet<ObjectId>,
     /// Objects that bear our holder by a write of this run.
     pub(crate) held: HashSet<ObjectId>,
+    /// Those of them of which the cloud has shown that the write came through.
+    pub(crate) shown: HashSet<ObjectId>,
     /// Unwanted objects that stay, and why.
     pub(crate) kept: IndexMap<ObjectId, String>,
     /// Operations that run for us, from memory or from this run.
@@ -241,11 +243,15 @@ impl<'a> Run<'a> {
                 Decision::Refuse(fault) => {
                     state.failed.insert(id, *fault);
                 }
-                Decision::Act(act) => {
-                    let mut before = state.graph.before(&id);
-                    if matches!(act, Act::Delete) && self.principal_is_anothers(&state) {
-                        before.extend(state.graph.principal_id().cloned());
+                // Whose the principal is decides about all the others.
+                Decision::Act(act) if self.has_to_take_over(&state) => {
+                    let is_principal = state.graph.principal_id() == Some(&id);
+                    if is_principal || matches!(act, Act::Look) {
+                        ready.push(id);
                     }
+                }
+                Decision::Act(_) => {
+                    let before = state.graph.before(&id);
                     let waits = |other: &ObjectId| {
                         running.contains(other) || !self.is_settled_for(&state, other, &id)
                     };

@@ -1,14 +1,16 @@
 //! What is another's stays, whatever an entry remembers.
 
+use std::collections::BTreeMap;
+
 use expect_test::expect;
 
 use super::{
-    object::id,
-    rules::{CALM, our_tags, plant, remembered, single},
-    scenario::{Stage, apply, check_stage, engine, job, paused},
+    object::{Fake, id},
+    rules::{CALM, check_end, our_tags, plant, remembered, single},
+    scenario::{Stage, apply, check_stage, engine, job, mark, paused},
     world::World,
 };
-use crate::{Holder, Job, Memory};
+use crate::{Graph, Holder, Job, Memory};
 
 fn entry(holder: &str, objects: &[&str]) -> Memory {
     Memory {
@@ -80,6 +82,65 @@ fn a_holder_that_is_ours_is_deleted() {
             ..single(&world)
         };
         assert!(engine(&world, CALM).destroy(&job).await.is_finished());
+        assert!(world.books().things.is_empty());
+    });
+}
+
+/// The graph of a cluster in another zone, with the parts of the one that is there.
+fn elsewhere(world: &World) -> Graph {
+    let mut graph = Graph::new();
+    graph.present(Fake::new(world, "group"));
+    graph.present(Fake {
+        parent: Some("group"),
+        ..Fake::new(world, "identity")
+    });
+    graph.principal(Fake {
+        parent: Some("group"),
+        needs: vec!["identity"],
+        ..Fake::new(world, "cluster").want("zone", 2)
+    });
+    graph
+}
+
+#[test]
+fn a_create_that_cannot_have_its_principal_writes_nothing_and_owns_nothing() {
+    paused(async {
+        let world = World::new(3);
+        let healthy = apply(&world, CALM, Stage::Made, None, 1).await.unwrap();
+        let (etag, tags) = {
+            let cluster = &world.books().things["cluster"];
+            (cluster.etag, cluster.tags.clone())
+        };
+        // Also while the cloud works on it by itself.
+        world
+            .update(&id("cluster"), etag, BTreeMap::new(), tags)
+            .await
+            .unwrap();
+        let before = world.books().things["identity"].etag;
+        let outcome = engine(&world, CALM)
+            .converge(&Job::new(elsewhere(&world), mark()))
+            .await;
+        check_end(
+            &outcome,
+            &expect![[r#"
+            MustReplace fake cluster: it exists already and bears our mark, but differs in what can never change: zone: it is fixed at creation. It was not adopted.
+            Make the configuration match it, give the new one another name (or remove create_before_destroy), or delete it."#]],
+        );
+        assert!(!outcome.exists());
+        assert_eq!(world.books().things["identity"].etag, before);
+        check_stage(&world, Stage::Made, &healthy).await.unwrap();
+    });
+}
+
+#[test]
+fn a_tainted_cluster_without_its_private_data_is_destroyed() {
+    paused(async {
+        let world = World::new(3);
+        apply(&world, CALM, Stage::Made, None, 1).await.unwrap();
+        let outcome = engine(&world, CALM)
+            .destroy(&job(&world, Stage::Made, Some(Memory::default())))
+            .await;
+        check_end(&outcome, &expect!["finished"]);
         assert!(world.books().things.is_empty());
     });
 }

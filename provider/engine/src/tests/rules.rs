@@ -144,7 +144,7 @@ fn what_bears_our_mark_but_can_never_match_is_not_adopted() {
             &outcome,
             &expect![[r#"
             MustReplace fake cluster: it exists already and bears our mark, but differs in what can never change: zone: it is fixed at creation. It was not adopted.
-            Make the configuration match it, or delete it. import { id = "cluster" }"#]],
+            Make the configuration match it, give the new one another name (or remove create_before_destroy), or delete it. import { id = "cluster" }"#]],
         );
         assert!(!outcome.exists());
         assert_eq!(holder_of(&world, "cluster").as_deref(), Some("h0"));

@@ -224,9 +224,9 @@ async fn changed(world: &World) -> crate::Outcome {
         .collect();
     expect![[r#"
         create fake new
-        delete fake role
         drain old
-        delete fake old"#]]
+        delete fake old
+        delete fake role"#]]
     .assert_eq(&titles.join("\n"));
     engine(world, CALM).converge(&job).await
 }

@@ -7,26 +7,18 @@ mod grants;
 pub(super) mod preflight;
 mod want;
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use paymesh_azure::{
-    ArmId, Azure, Cluster, Diagnostics, DrainPool, Group, GroupWant, Identity, Maintenance, Pool,
-    ScaleToNothing, group_object_id, identity_object_id, well_known_roles,
+    ArmId, Azure, Cluster, Diagnostics, Group, GroupWant, Identity, Maintenance, Pool,
+    group_object_id, identity_object_id, well_known_roles,
 };
-use paymesh_engine::{Graph, ObjectId, Observations};
+use paymesh_engine::{Graph, Observations};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
 };
 use sha2::{Digest, Sha256};
 
-use super::{
-    Prior,
-    choice::{self, PoolChoice},
-    intent,
-    spec::ClusterSpec,
-    status::ClusterStatus,
-};
+use super::{Prior, choice, intent, spec::ClusterSpec, status::ClusterStatus};
 use crate::session::Session;
 
 /// Where the cluster is, or will be.
@@ -71,7 +63,8 @@ fn own_group(owner: &str, region: &str) -> String {
     )
 }
 
-/// The objects of the cluster.
+/// The objects of the cluster. The engine compares them with those of the prior Spec: what is
+/// wanted no more goes.
 pub(super) fn graph(
     session: &Session,
     spec: &ClusterSpec,
@@ -121,99 +114,32 @@ pub(super) fn graph(
         cluster.identity = Some(own.id.clone());
         graph.present(Identity::new(&azure, own));
     }
-    let wanted = grants::of(spec, &group, &id);
-    for grant in &wanted {
+    for grant in grants::of(spec, &group, &id) {
         let role = graph.present(grant.role(&azure, &owner));
         if grant.before_cluster {
             cluster.needs.push(role);
         }
     }
-    let cluster = graph.principal(Cluster::new(&azure, cluster));
-    if let Some(prior) = prior {
-        // What was granted before and is wanted no more goes once the cluster needs it no more.
-        for grant in grants::of(&prior.spec, &group, &id) {
-            if !wanted.contains(&grant) {
-                graph.absent(grant.role(&azure, &owner), vec![cluster.clone()]);
-            }
-        }
-        let had_own = want::existing_identity(&prior.spec).is_none();
-        if had_own && want::existing_identity(spec).is_some() {
-            let own = want::own_identity(session, &prior.spec, None, &group);
-            graph.absent(Identity::new(&azure, own), vec![cluster.clone()]);
-        }
-    }
-    let mut made = Vec::new();
+    graph.principal(Cluster::new(&azure, cluster));
     let system = want::system_pools(spec, &choices, &id);
     for key in spec.node_pools.keys() {
         let want = want::pool(session, spec, key, &choices[key], prior, system.clone());
-        made.push(graph.present(Pool::new(&azure, &id, want)));
+        graph.present(Pool::new(&azure, &id, want));
     }
-    retire(&azure, session, prior, &choices, &id, &made, &mut graph);
-    maintenance(&azure, spec, prior, &id, &mut graph);
-    logs(&azure, spec, prior, &id, &mut graph);
-    Some(graph)
-}
-
-/// Pools that served a key before and no longer do are drained and deleted, once their
-/// successors are there.
-fn retire(
-    azure: &Azure,
-    session: &Session,
-    prior: Option<&Prior>,
-    choices: &BTreeMap<String, PoolChoice>,
-    id: &ArmId,
-    made: &[ObjectId],
-    graph: &mut Graph,
-) {
-    let Some(prior) = prior else { return };
-    for (key, old) in choice::choose(&prior.spec, Some(prior)) {
-        if choices
-            .values()
-            .any(|choice| choice.cloud_name == old.cloud_name)
-        {
-            continue;
-        }
-        let drain = DrainPool::new(
-            azure,
-            id,
-            &old.cloud_name,
-            Arc::new(ScaleToNothing::new(azure)),
-        );
-        let drained = graph.done(drain, made.to_vec());
-        let want = want::pool(session, &prior.spec, &key, &old, None, Vec::new());
-        graph.absent(Pool::new(azure, id, want), vec![drained]);
-    }
-}
-
-/// The windows in which AKS upgrades by itself, one for versions and one for node images.
-fn maintenance(
-    azure: &Azure,
-    spec: &ClusterSpec,
-    prior: Option<&Prior>,
-    id: &ArmId,
-    graph: &mut Graph,
-) {
+    // The windows in which AKS upgrades by itself, one for versions and one for node images.
     for name in [
         "aksManagedAutoUpgradeSchedule",
         "aksManagedNodeOSUpgradeSchedule",
     ] {
-        if let Some(want) = want::maintenance(spec, id, name) {
-            graph.present(Maintenance::new(azure, want));
-        } else if let Some(want) = prior.and_then(|prior| want::maintenance(&prior.spec, id, name))
-        {
-            graph.absent(Maintenance::new(azure, want), Vec::new());
+        if let Some(want) = want::maintenance(spec, &id, name) {
+            graph.present(Maintenance::new(&azure, want));
         }
     }
-}
-
-/// Where the control plane's logs go.
-fn logs(azure: &Azure, spec: &ClusterSpec, prior: Option<&Prior>, id: &ArmId, graph: &mut Graph) {
-    let workspace = |spec: &ClusterSpec| spec.logs.as_ref()?.workspace_id.clone();
-    if let Some(workspace) = workspace(spec) {
-        graph.present(Diagnostics::new(azure, id, &workspace));
-    } else if let Some(workspace) = prior.and_then(|prior| workspace(&prior.spec)) {
-        graph.absent(Diagnostics::new(azure, id, &workspace), Vec::new());
+    let logs = spec.logs.as_ref();
+    if let Some(workspace) = logs.and_then(|logs| logs.workspace_id.as_ref()) {
+        graph.present(Diagnostics::new(&azure, &id, workspace));
     }
+    Some(graph)
 }
 
 fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {

@@ -36,7 +36,8 @@ pub(super) fn cluster_name(session: &Session, spec: &ClusterSpec) -> Result<Clus
     })
 }
 
-/// The objects of the cluster.
+/// The objects of the cluster. The engine compares them with those of the prior Spec: what is
+/// wanted no more goes.
 pub(super) fn graph(
     session: &Session,
     spec: &ClusterSpec,
@@ -78,22 +79,10 @@ pub(super) fn graph(
     let mut want = want::cluster(session, spec, prior, name.clone(), pools.clone());
     want.needs = needs;
     graph.principal(Cluster::new(google.clone(), want));
-    let made: Vec<_> = pools
-        .into_iter()
-        .map(|pool| graph.present(NodePool::new(google.clone(), pool)))
-        .collect();
     // GKE cordons and drains the nodes of a pool that it deletes, within disruption budgets, so
-    // that no step of ours stands between the new pool and the old one's end.
-    if let Some(prior) = prior {
-        for old in choice::choose(&prior.spec, Some(prior)).values() {
-            if choices
-                .values()
-                .all(|choice| choice.cloud_name != old.cloud_name)
-            {
-                let pool = NodePool::found(google.clone(), name.pool(&old.cloud_name));
-                graph.absent(pool, made.clone());
-            }
-        }
+    // that no step of ours stands between a new pool and the end of the one before.
+    for pool in pools {
+        graph.present(NodePool::new(google.clone(), pool));
     }
     Some(graph)
 }

@@ -75,17 +75,11 @@ pub(super) fn add(
     };
     let project = Scope::Project(name.place.project.clone());
     let admins = members(&spec.admins);
-    let had_admins = prior.is_some_and(|prior| !prior.spec.admins.is_empty());
     if account.is_some() || !admins.is_empty() {
         needs.push(graph.present(grants(project, admins)));
-    } else if had_admins {
-        graph.absent(grants(project, Vec::new()), Vec::new());
     }
     for registry in &spec.registries {
         graph.present(grants(repository(registry), Vec::new()));
-    }
-    for registry in prior.into_iter().flat_map(|prior| &prior.spec.registries) {
-        graph.absent(grants(repository(registry), Vec::new()), Vec::new());
     }
     let email = given.or_else(|| account.as_ref().map(AccountWant::email));
     (email, needs)
