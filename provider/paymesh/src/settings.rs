@@ -65,6 +65,20 @@ pub struct GoogleSettings {
 
 fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
     let simulated = draft.simulator.is(true);
+    if let Some(azure) = draft.azure.known()
+        && let Field::Known(file) = &azure.ca_file
+    {
+        found
+            .warning(
+                path.attribute("azure").attribute("ca_file"),
+                "Custom certificate authority",
+            )
+            .code(Code(118))
+            .detail(format!(
+                "azure.ca_file is {file:?}: whoever holds its key can read what is sent to Azure"
+            ))
+            .hint("remove it unless a proxy of yours needs it");
+    }
     let endpoints = [
         ("azure", draft.azure.known().map(|azure| &azure.endpoint)),
         (

@@ -35,6 +35,20 @@ pub(super) fn intend(
     if moves {
         plan.endpoint = Field::Unknown;
     }
+    let identities = |spec: &ClusterSpec| {
+        let azure = spec.azure.as_ref()?;
+        Some((
+            azure.control_plane_identity_id.clone(),
+            azure.kubelet_identity_id.clone(),
+        ))
+    };
+    let others = prior
+        .zip(spec)
+        .is_none_or(|(prior, spec)| identities(&prior.spec) != identities(spec));
+    if others {
+        plan.control_plane_identity = Field::Unknown;
+        plan.node_identity = Field::Unknown;
+    }
 }
 
 /// The pools of the Status.

@@ -166,9 +166,9 @@ const OF_A_POOL: [(&str, &str, &str, &str); 2] = [
     ),
 ];
 
-fn spec(config: Json) -> ClusterSpec {
+fn spec(config: &Json) -> ClusterSpec {
     let mut found = Findings::new();
-    let draft = ClusterSpec::read(&value(&config), &mut found);
+    let draft = ClusterSpec::read(&value(config), &mut found);
     assert_eq!(found.to_string(), "");
     ClusterSpec::recall(&ClusterSpec::draft_value(&draft), &mut found).unwrap()
 }
@@ -195,7 +195,7 @@ fn default_cluster() -> Json {
 }
 
 /// The bodies of the cluster and of its pool.
-fn bodies(config: Json) -> (Json, Json) {
+fn bodies(config: &Json) -> (Json, Json) {
     let spec = spec(config);
     let mut found = Findings::new();
     let settings = Settings::recall(&value(&json!({"owner": "payments/prod"})), &mut found);
@@ -228,7 +228,7 @@ fn check(body: &Json, controls: &[(&str, &str, &str, &str)]) {
 
 #[test]
 fn a_default_cluster_satisfies_the_controls() {
-    let (cluster, pool) = bodies(default_cluster());
+    let (cluster, pool) = bodies(&default_cluster());
     check(&cluster, &OF_THE_CLUSTER);
     check(&pool, &OF_A_POOL);
 }
@@ -241,14 +241,14 @@ fn a_key_and_a_workspace_satisfy_the_rest() {
         id("Microsoft.ManagedIdentity/userAssignedIdentities").into();
     config["kms_key_id"] = "https://pay.vault.azure.net/keys/etcd/0123".into();
     config["logs"] = json!({"workspace_id": id("Microsoft.OperationalInsights/workspaces")});
-    check(&bodies(config).0, &OF_A_CLUSTER_WITH_KEY_AND_WORKSPACE);
+    check(&bodies(&config).0, &OF_A_CLUSTER_WITH_KEY_AND_WORKSPACE);
 }
 
 #[test]
 fn a_public_api_server_answers_the_named_ranges_only() {
     let mut config = default_cluster();
     config["api_access"] = json!({"authorized_cidrs": ["203.0.113.0/24"]});
-    let (cluster, _) = bodies(config);
+    let (cluster, _) = bodies(&config);
     assert_eq!(
         cluster["properties"]["apiServerAccessProfile"]["authorizedIPRanges"],
         json!(["203.0.113.0/24"])

@@ -1,0 +1,201 @@
+//! What surrounds an AKS cluster: who may what, whose identity it has, and what happens to a pool
+//! that goes.
+
+use paymesh_acceptance::{
+    Cloud, Workspace,
+    hcl::{ClusterBlock, Provider},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const REGISTRY: &str = "$SHARED/Microsoft.ContainerRegistry/registries/images";
+const GROUP: &str = "0f5a3bb1-6d0b-4d33-9f13-7a1f5c1d2e01";
+const ACR_PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
+
+fn plain() -> ClusterBlock {
+    ClusterBlock::plain(Provider::Aks, "one")
+}
+
+fn configure(workspace: &Workspace<'_>, cloud: &Cloud, block: &ClusterBlock) {
+    workspace.configure(&cloud.seeded(&block.to_string()));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+}
+
+/// Who has which role, as `principal role`, in order. Neither machines nor people are named.
+fn grants(cloud: &Cloud) -> Vec<String> {
+    let mut all: Vec<_> = cloud
+        .all("roleAssignments")
+        .iter()
+        .map(|id| {
+            let body = cloud.azure().get(&format!("{id}?api-version=2022-04-01"));
+            let word = |name: &str| {
+                body["properties"][name]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let role = word("roleDefinitionId");
+            let role = match role.rsplit('/').next().unwrap_or_default() {
+                ACR_PULL => "pulls images",
+                "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b" => "administers the cluster",
+                other => other,
+            };
+            let who = match word("principalId") {
+                id if id == GROUP => "the group",
+                id if id == deployer(cloud) => "the deployer",
+                _ => "the nodes",
+            };
+            format!("{who} {role}")
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn deployer(cloud: &Cloud) -> String {
+    let card = cloud.card();
+    let id = card.pointer("/azure_principals/deployer/object_id");
+    id.and_then(Value::as_str)
+        .expect("the deployer is known")
+        .to_owned()
+}
+
+/// The writes of a run, each with the last two parts of its path.
+fn writes(cloud: &Cloud, since: u64) -> Vec<String> {
+    cloud
+        .writes(since)
+        .iter()
+        .map(|line| {
+            let (verb, path) = line.split_once(' ').unwrap_or((line, ""));
+            let parts: Vec<_> = path.rsplit('/').take(2).collect();
+            format!("{verb} {}/{}", parts[1], parts[0])
+        })
+        .collect()
+}
+
+fn pool_name(workspace: &Workspace<'_>, key: &str) -> String {
+    let pools = &workspace.attributes("paymesh_cluster.one")["pools"];
+    pools[key]["cloud_name"]
+        .as_str()
+        .expect("the pool has a name")
+        .to_owned()
+}
+
+#[test]
+fn roles_come_and_go_with_the_configuration() {
+    let cloud = Cloud::start();
+    let wanted = plain().with(&format!(
+        r#"admins = [{{ entra_object_id = "{GROUP}" }}]; registries = ["{REGISTRY}"]"#
+    ));
+    let workspace = Workspace::new(&cloud, &cloud.seeded(&wanted.to_string()));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    assert_eq!(
+        grants(&cloud),
+        [
+            "the deployer administers the cluster",
+            "the group administers the cluster",
+            "the nodes pulls images"
+        ]
+    );
+    configure(&workspace, &cloud, &plain().with("deployer_admin = false"));
+    assert_eq!(grants(&cloud), [] as [String; 0]);
+    workspace.destroy().succeeds();
+    assert_eq!(cloud.all("managedClusters"), Vec::<String>::new());
+    assert_eq!(cloud.all("userAssignedIdentities"), Vec::<String>::new());
+}
+
+#[test]
+fn an_assignment_made_by_hand_serves_and_survives() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &plain().with("deployer_admin = false").to_string());
+    workspace.apply().succeeds();
+    let cluster = cloud.all("managedClusters").remove(0);
+    let body = cloud
+        .azure()
+        .get(&format!("{cluster}?api-version=2025-10-01"));
+    let nodes = &body["properties"]["identityProfile"]["kubeletidentity"]["objectId"];
+    let scope = cloud.seeded(REGISTRY);
+    let path = format!(
+        "{scope}/providers/Microsoft.Authorization/roleAssignments/5b1ec0de-0000-4000-8000-000000000001?api-version=2022-04-01"
+    );
+    let subscription = cloud.subscription();
+    let role = json!({"properties": {
+        "roleDefinitionId": format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{ACR_PULL}"),
+        "principalId": nodes, "principalType": "ServicePrincipal",
+    }});
+    cloud.azure().act(&Method::PUT, &path, Some(&role));
+
+    let wanted = plain().with(&format!(
+        r#"deployer_admin = false; registries = ["{REGISTRY}"]"#
+    ));
+    let before = cloud.last_request();
+    configure(&workspace, &cloud, &wanted);
+    assert_eq!(writes(&cloud, before), [] as [String; 0]);
+    configure(&workspace, &cloud, &plain().with("deployer_admin = false"));
+    workspace.destroy().succeeds();
+    assert_eq!(grants(&cloud), ["the nodes pulls images"]);
+}
+
+#[test]
+fn a_pool_is_emptied_before_it_goes() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &plain().to_string());
+    workspace.apply().succeeds();
+    let old = pool_name(&workspace, "work");
+    let before = cloud.last_request();
+    workspace.configure(&plain().with("node_pools.work.vcpu = 4").to_string());
+    workspace
+        .plan()
+        .succeeds()
+        .says(&format!("drain pool {old}"));
+    workspace.apply().succeeds();
+    let new = pool_name(&workspace, "work");
+    assert_eq!(
+        writes(&cloud, before),
+        [
+            format!("PUT agentPools/{new}"),
+            format!("PUT agentPools/{old}"),
+            format!("DELETE agentPools/{old}"),
+        ]
+    );
+    workspace.plans_nothing();
+}
+
+#[test]
+fn an_existing_identity_takes_over_in_place() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &plain().to_string());
+    workspace.apply().succeeds();
+    let identity = format!(
+        "{}/Microsoft.ManagedIdentity/userAssignedIdentities/theirs",
+        cloud.shared()
+    );
+    let address = format!("{identity}?api-version=2024-11-30");
+    let body = json!({"location": "westeurope"});
+    cloud.azure().act(&Method::PUT, &address, Some(&body));
+    configure(
+        &workspace,
+        &cloud,
+        &plain().with(&format!(
+            r#"azure.control_plane_identity_id = "{identity}""#
+        )),
+    );
+    assert_eq!(cloud.all("managedClusters").len(), 1);
+    assert_eq!(grants(&cloud), [] as [String; 0]);
+    let identities = cloud.all("userAssignedIdentities");
+    assert!(
+        identities
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(&identity)),
+        "{identities:?}"
+    );
+    assert!(
+        !identities.iter().any(|it| it.ends_with("-control-plane")),
+        "{identities:?}"
+    );
+    configure(&workspace, &cloud, &plain());
+    assert_eq!(grants(&cloud), ["the deployer administers the cluster"]);
+    workspace.destroy().succeeds();
+}
