@@ -17,6 +17,9 @@ use crate::programs::programs;
 /// The longest that a start may take.
 const READY_SECONDS_MAX: u64 = 30;
 
+/// The most steps of time in which a cloud must come to rest.
+const STEPS_MAX: u32 = 100;
+
 /// What is asked by POST and changes nothing: tokens, policies, credentials.
 const READS: [&str; 4] = [
     "token",
@@ -172,6 +175,41 @@ impl Cloud {
     pub fn journal(&self, since: u64) -> Vec<Value> {
         let answer = self.ask(Method::GET, &format!("journal?since={since}"), None);
         answer["entries"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Lets simulated time pass.
+    pub fn pass(&self, seconds: u32) {
+        let wish = json!({ "step_seconds": seconds });
+        self.ask(Method::POST, "clock", Some(&wish));
+    }
+
+    /// Lets simulated time pass until no operation runs, and none that follows from it.
+    pub fn rest(&self) {
+        let mut quiet = 0;
+        for _ in 0..STEPS_MAX {
+            self.pass(600);
+            // What is due begins or ends when somebody looks.
+            self.ask(Method::GET, "inventory", None);
+            let running = self.ask(Method::GET, "state", None)["operations_running"].clone();
+            quiet = if running == 0 { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                return;
+            }
+        }
+        panic!(
+            "the cloud does not come to rest: {}",
+            self.ask(Method::GET, "operations", None)
+        );
+    }
+
+    /// The whole journal as the simulator tells it.
+    pub fn journal_text(&self) -> String {
+        self.ask(Method::GET, "journal?since=0", None).to_string()
+    }
+
+    /// What the simulator itself has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// The number of the last request.

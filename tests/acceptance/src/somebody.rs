@@ -68,6 +68,11 @@ impl Somebody<'_> {
         self.send(&Method::GET, path, None).1
     }
 
+    /// What a POST answers.
+    pub fn ask(&self, path: &str, body: &Value) -> Value {
+        self.send(&Method::POST, path, Some(body)).1
+    }
+
     /// A request that changes something, waited for to its end.
     pub fn act(&self, method: &Method, path: &str, body: Option<&Value>) {
         let (operation, answer) = self.send(method, path, body);

@@ -19,6 +19,7 @@ pub struct Workspace<'a> {
     folder: TempDir,
     client: &'static Client,
     cloud: &'a Cloud,
+    environment: Vec<(String, String)>,
 }
 
 /// What every configuration starts with.
@@ -41,10 +42,20 @@ provider "paymesh" {
 impl<'a> Workspace<'a> {
     /// A folder that holds `configuration` and was initialised.
     pub fn new(cloud: &'a Cloud, configuration: &str) -> Self {
+        Self::with_environment(cloud, configuration, &[])
+    }
+
+    /// The same, with more variables in the environment of every run.
+    pub fn with_environment(
+        cloud: &'a Cloud,
+        configuration: &str,
+        environment: &[(String, String)],
+    ) -> Self {
         let workspace = Self {
             folder: TempDir::new().expect("a temporary folder can be made"),
             client: Client::here(),
             cloud,
+            environment: environment.to_vec(),
         };
         let mirror = workspace.path("mirror");
         programs::mirror(&mirror).expect("the mirror can be made");
@@ -101,6 +112,7 @@ impl<'a> Workspace<'a> {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_CLI_ARGS", "-no-color")
             .env("PAYMESH_SIMULATOR", self.cloud.file())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(
                 environment
                     .iter()

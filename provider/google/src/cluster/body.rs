@@ -80,11 +80,15 @@ pub(super) fn maintenance_window(maintenance: &Maintenance) -> Value {
         .exclusions
         .iter()
         .map(|(name, exclusion)| {
-            let window = json!({
+            let mut window = json!({
                 "startTime": exclusion.start,
                 "endTime": exclusion.end,
-                "maintenanceExclusionOptions": { "scope": exclusion.scope },
+                "maintenanceExclusionOptions": {},
             });
+            // The scope that is the default is left out of what GKE answers.
+            if exclusion.scope != "NO_UPGRADES" {
+                window["maintenanceExclusionOptions"]["scope"] = json!(exclusion.scope);
+            }
             (name.clone(), window)
         })
         .collect();

@@ -76,6 +76,11 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
         .pointer("/properties/agentPoolProfiles")
         .and_then(Value::as_array);
     let pools: Vec<&Value> = pools.into_iter().flatten().collect();
+    let mut node_pools: BTreeMap<String, PoolSpec> = pools
+        .iter()
+        .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
+        .collect();
+    let standby = stands_by(&mut node_pools);
     let private = flag(
         body,
         "/properties/apiServerAccessProfile/enablePrivateCluster",
@@ -140,11 +145,8 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
         api_access: (!private && !authorized.is_empty()).then_some(ApiAccess {
             authorized_cidrs: authorized,
         }),
-        node_pools: pools
-            .iter()
-            .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
-            .collect(),
-        standby: false,
+        node_pools,
+        standby,
         power: Power::Unmanaged,
         upgrade_channel: match text(body, "/properties/autoUpgradeProfile/upgradeChannel")
             .as_deref()
@@ -245,6 +247,22 @@ pub(super) fn maintenance(window: &Value) -> Option<Maintenance> {
             })
             .collect(),
     })
+}
+
+/// Whether a cluster without workload nodes waits for a disaster. How far its pools may grow then
+/// is nowhere in the cloud; one node is what a configuration must allow at least.
+fn stands_by(pools: &mut BTreeMap<String, PoolSpec>) -> bool {
+    let mut workloads = pools
+        .values()
+        .filter(|pool| pool.mode == PoolMode::User)
+        .peekable();
+    if workloads.peek().is_none() || !workloads.all(|pool| pool.max_nodes == 0) {
+        return false;
+    }
+    for pool in pools.values_mut().filter(|pool| pool.max_nodes == 0) {
+        pool.max_nodes = 1;
+    }
+    true
 }
 
 fn region(body: &Value) -> String {

@@ -63,7 +63,21 @@ fn upgrade(world: &mut World, name: &ClusterName, now: Millis) {
     }
     let mut effect = Effect::none();
     effect.write(&name.key(), "body/currentMasterVersion", json!(next));
-    operations::start(world, name, None, "UPGRADE_MASTER", 480, &effect);
+    by_itself(world, name, None, "UPGRADE_MASTER", 480, &effect);
+}
+
+/// Starts an operation that nobody asked for; nobody polls it either, so it ends by the clock.
+fn by_itself(
+    world: &mut World,
+    name: &ClusterName,
+    pool: Option<&str>,
+    kind: &str,
+    seconds: u32,
+    effect: &Effect,
+) {
+    let polls = world.operation_polls.take();
+    operations::start(world, name, pool, kind, seconds, effect);
+    world.operation_polls = polls;
 }
 
 fn upgrade_a_pool(
@@ -84,7 +98,7 @@ fn upgrade_a_pool(
         if !held {
             let mut effect = Effect::none();
             effect.write(&name.pool_key(&short), "body/version", json!(master));
-            operations::start(
+            by_itself(
                 world,
                 name,
                 Some(&short),
