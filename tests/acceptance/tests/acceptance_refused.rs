@@ -93,6 +93,9 @@ fn what_others_made(cloud: &Cloud) {
     });
     let path = format!("{shared}/Microsoft.ContainerService/managedClusters/theirs");
     azure.act(&Method::PUT, &path, Some(&cluster));
+    let cluster = json!({ "cluster": { "name": "theirs", "initialNodeCount": 1 } });
+    let path = "/v1/projects/paymesh-hub/locations/asia-east1/clusters";
+    cloud.google().act(&Method::POST, path, Some(&cluster));
     let network = format!("{shared}/Microsoft.Network/virtualNetworks/tight");
     let space = json!({ "addressSpace": { "addressPrefixes": ["10.30.0.0/16"] } });
     azure.act(

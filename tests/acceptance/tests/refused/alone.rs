@@ -8,7 +8,7 @@ use super::{
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 110] = [
+pub(crate) const CASES: [Case; 118] = [
     // The cluster as a whole
     aks(One, r#"name = "Pay_One""#, ["PM005", "name", "letter first"]),
     aks(One, r#"azure = null"#, ["PM006", "", "google"]),
@@ -33,7 +33,8 @@ pub(crate) const CASES: [Case; 110] = [
     aks(One, r#"labels = { "paymesh-owner" = "me" }"#, ["PM032", r#"labels["paymesh-owner"]"#, "another key"]),
     gke(One, r#"labels = { Team = "Payments" }"#, ["PM033", r#"labels["Team"]"#, "lower case"]),
     aks(One, r#"labels = { "a<b" = "c" }"#, ["PM034", r#"labels["a<b"]"#, "without those"]),
-    aks(One, r#"kms_key_id = "my-key""#, ["PM035", "kms_key_id", "key identifier"]),
+    aks(One, r#"kms_key_id = "my-key"; azure = { control_plane_identity_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i" }"#, ["PM035", "kms_key_id", "key identifier"]),
+    aks(Pair, r#"kms_key_id = "https://pay.vault.azure.net/keys/etcd/0123""#, ["PM163", "kms_key_id", "control_plane_identity_id"]),
     gke(One, r#"kms_key_id = "my-key""#, ["PM036", "kms_key_id", "resource name"]),
     gke(Pair, r#"kms_key_id = "projects/paymesh-hub/locations/us-east1/keyRings/paymesh/cryptoKeys/clusters""#, ["PM037", "kms_key_id", "region"]),
     gke(One, r#"logs = { workspace_id = "/subscriptions/s" }"#, ["PM038", "logs.workspace_id", "remove"]),
@@ -87,11 +88,18 @@ pub(crate) const CASES: [Case; 110] = [
     aks(One, r#"maintenance = { window = { day = "moonday", start = "22:00" } }"#, ["PM004", "maintenance.window.day", "monday"]),
     aks(One, r#"maintenance = { window = { day = "monday", start = "22:00", hours = 2 } }"#, ["PM005", "maintenance.window.hours", "4"]),
     gke(One, r#"maintenance = { exclusions = { a = { first_day = "2026-12-01", last_day = "2026-12-02" }, b = { first_day = "2026-12-03", last_day = "2026-12-04" }, c = { first_day = "2026-12-05", last_day = "2026-12-06" }, d = { first_day = "2026-12-07", last_day = "2026-12-08" } } }"#, ["PM072", "maintenance.exclusions", "passed"]),
-    aks(One, r#"maintenance = { exclusions = { peak = { first_day = "Christmas", last_day = "2026-12-26" } } }"#, ["PM073", r#"maintenance.exclusions["peak"].first_day"#, "2026-11-20"]),
-    aks(One, r#"maintenance = { exclusions = { peak = { first_day = "2026-12-24", last_day = "2026-12-32" } } }"#, ["PM073", r#"maintenance.exclusions["peak"].last_day"#, "2026-11-20"]),
-    aks(Pair, r#"maintenance = { exclusions = { peak = { first_day = "2026-12-24", last_day = "2026-12-20" } } }"#, ["PM074", r#"maintenance.exclusions["peak"].last_day"#, "swap"]),
+    aks(One, r#"maintenance = { window = { day = "monday", start = "22:00" }, exclusions = { peak = { first_day = "Christmas", last_day = "2026-12-26" } } }"#, ["PM073", r#"maintenance.exclusions["peak"].first_day"#, "2026-11-20"]),
+    aks(One, r#"maintenance = { window = { day = "monday", start = "22:00" }, exclusions = { peak = { first_day = "2026-12-24", last_day = "2026-12-32" } } }"#, ["PM073", r#"maintenance.exclusions["peak"].last_day"#, "2026-11-20"]),
+    aks(Pair, r#"maintenance = { window = { day = "monday", start = "22:00" }, exclusions = { peak = { first_day = "2026-12-24", last_day = "2026-12-20" } } }"#, ["PM074", r#"maintenance.exclusions["peak"].last_day"#, "swap"]),
     gke(Pair, r#"maintenance = { exclusions = { peak = { first_day = "2026-11-01", last_day = "2026-12-31" } } }"#, ["PM075", r#"maintenance.exclusions["peak"].last_day"#, "shorten"]),
+    aks(Pair, r#"maintenance = { exclusions = { peak = { first_day = "2026-12-24", last_day = "2026-12-26" } } }"#, ["PM162", "maintenance.exclusions", "maintenance.window"]),
+    gke(One, r#"maintenance = { window = { day = "monday", start = "22:00", hours = 6 } }"#, ["PM172", "maintenance.window.hours", "at least"]),
+    gke(One, r#"deployer_admin = false"#, ["PM170", "deployer_admin", "remove"]),
+    gke(One, r#"upgrade_channel = "none""#, ["PM171", "upgrade_channel", "stable"]),
+    aks(Pair, r#"admins = [{ kind = "user", entra_object_id = "00000000-0000-0000-0000-000000000001" }]; azure = { control_plane_identity_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i" }"#, ["PM164", "admins[0].kind", "group"]),
     // Pools
+    aks(One, r#"node_pools.work.disk_type = "ssd""#, ["PM160", r#"node_pools["work"].disk_type"#, "balanced"]),
+    aks(Pair, r#"node_pools.work.spot = true; node_pools.work.surge = 2"#, ["PM161", r#"node_pools["work"].surge"#, "remove"]),
     aks(One, r#"node_pools = {}"#, ["PM076", "node_pools", "system"]),
     aks(One, r#"node_pools.system.mode = "user""#, ["PM077", "node_pools", "system"]),
     aks(One, r#"node_pools.payments-eu = { vcpu = 2, memory_gb = 8, min_nodes = 1, max_nodes = 3 }"#, ["PM079", r#"node_pools["payments-eu"]"#, "rename"]),

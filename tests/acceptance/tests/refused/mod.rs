@@ -28,7 +28,8 @@ pub(crate) enum Kind {
 pub(crate) struct Case {
     pub(crate) provider: Provider,
     pub(crate) kind: Kind,
-    /// What is changed in a plain cluster.
+    /// What is changed in a plain cluster; `@us-east1; ...` moves one of GKE to that region first,
+    /// because two of them may not use the same ranges.
     pub(crate) change: &'static str,
     /// The same in a second cluster.
     pub(crate) neighbour: Option<&'static str>,
@@ -95,9 +96,16 @@ impl Case {
 
     /// The clusters of the case, all with the changes `all`.
     fn blocks(&self, cloud: &Cloud, number: usize, all: &str) -> Vec<ClusterBlock> {
-        let block = |number, change| {
+        let block = |number, change: &str| {
             let plain = self.block(number).with(all);
-            plain.with(&cloud.seeded(change))
+            match change.strip_prefix('@').and_then(|rest| rest.split_once("; ")) {
+                None => plain.with(&cloud.seeded(change)),
+                Some((region, rest)) => plain
+                    .with(&cloud.seeded(&format!(
+                        "region = \"{region}\"; network.subnet_id = \"$GOOGLE/{region}/subnetworks/default\""
+                    )))
+                    .with(&cloud.seeded(rest)),
+            }
         };
         let first = block(number, self.change);
         let second = self.neighbour.map(|change| block(number + 1000, change));

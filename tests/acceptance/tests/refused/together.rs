@@ -17,7 +17,7 @@ const fn both(case: Case) -> Case {
 
 /// The cases. Each has a region of its own.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 7] = [
+pub(crate) const CASES: [Case; 8] = [
     both(aks(Clusters, r#"name = "pay-twin""#, ["PM156", "name", "rename"])),
     both(gke(Clusters, r#"name = "pay-twin"; region = "us-east1"; network = { subnet_id = "$GOOGLE/us-east1/subnetworks/default", pods_range = "pods-2", services_range = "services-2" }"#, ["PM156", "name", "rename"])),
     beside(r#"network.services_range = "services-2""#, gke(Clusters, "", ["PM106", "network.pods_range", "of its own"])),
@@ -31,4 +31,8 @@ pub(crate) const CASES: [Case; 7] = [
     ),
     both(aks(Clusters, r#"region = "uksouth"; node_pools.work = { machine_type = "Standard_D8s_v5", min_nodes = 40, max_nodes = 50 }"#, ["PM215", "node_pools", "quota"])),
     both(aks(Clusters, r#"region = "swedencentral"; node_pools.one = { machine_type = "Standard_D8s_v5", min_nodes = 24, max_nodes = 30 }; node_pools.two = { machine_type = "Standard_D8ds_v5", min_nodes = 24, max_nodes = 30 }; node_pools.three = { machine_type = "Standard_D8as_v5", min_nodes = 15, max_nodes = 30 }"#, ["PM216", "node_pools", "quota"])),
+    beside(
+        r#"@us-central1; network.pods_range = "pods-2"; network.services_range = "services-2"; node_pools.work = { machine_type = "n2-standard-8", min_nodes = 40, max_nodes = 60 }"#,
+        gke(Clusters, r#"@us-central1; node_pools.work = { machine_type = "n2-standard-8", min_nodes = 40, max_nodes = 60 }"#, ["PM256", "node_pools", "quota"]),
+    ),
 ];
