@@ -10,7 +10,7 @@ use paymesh_clock::Clock;
 use paymesh_cloud::{
     Client, Error, Rate, Reply, Request, TokenSource, VerbClass, is_loopback, transport,
 };
-use paymesh_engine::{Busy, Mark, Observation};
+use paymesh_engine::{Busy, Limits, Mark, Observation};
 use serde_json::Value;
 use url::Url;
 
@@ -103,7 +103,9 @@ impl Azure {
             burst,
             refill: Duration::from_millis(ms),
         };
+        let patience = Limits::writing(&clock).patience;
         let mut builder = Client::builder(base, clock, tokens)
+            .patience(patience)
             .request_id_header("x-ms-client-request-id")
             .budget(api::CLUSTERS, VerbClass::Write, rate(20, 60))
             .budget(api::POOLS, VerbClass::Write, rate(20, 60))

@@ -101,9 +101,6 @@ fn next(kind: FaultKind, error: &Error) -> Option<String> {
             "Ask for more quota (az quota, or the portal's Quotas page), or choose another \
              machine type, zone or region."
         }
-        FaultKind::OperationFailed | FaultKind::Unavailable => {
-            "Run terraform apply again: it goes on from what exists."
-        }
         _ => return None,
     };
     Some(text.to_owned())

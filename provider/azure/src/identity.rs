@@ -1,6 +1,9 @@
 //! A user-assigned identity, that of a cluster's control plane or of its kubelets.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use paymesh_cloud::Request;
@@ -23,14 +26,15 @@ pub struct IdentityWant {
     pub location: String,
     /// Tags of the user.
     pub tags: BTreeMap<String, String>,
-    /// Tags that the user had and has no more.
-    pub removed_tags: Vec<String>,
 }
 
 /// A user-assigned identity.
+#[derive(Clone)]
 pub struct Identity {
     azure: Azure,
     want: IdentityWant,
+    /// Tags that were wanted before.
+    gone: Vec<String>,
 }
 
 /// The engine's name of an identity.
@@ -44,6 +48,7 @@ impl Identity {
         Self {
             azure: azure.clone(),
             want,
+            gone: Vec::new(),
         }
     }
 
@@ -62,7 +67,7 @@ impl Identity {
     }
 
     fn part(&self) -> Value {
-        json!({"tags": tags::wanted(&self.want.tags, &self.want.removed_tags)})
+        json!({"tags": tags::wanted(&self.want.tags, &self.gone)})
     }
 
     async fn tag(&self, tags: Value) -> Result<Sent, Fault> {
@@ -79,6 +84,16 @@ impl Identity {
 impl Object for Identity {
     fn id(&self) -> ObjectId {
         identity_object_id(&self.want.id)
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        tags::keys(&self.want.tags)
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut object = self.clone();
+        object.gone = tags::among(keys);
+        Some(Arc::new(object))
     }
 
     fn needs(&self) -> Vec<ObjectId> {

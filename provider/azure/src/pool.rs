@@ -1,7 +1,10 @@
 //! An agent pool: counts, labels, taints and versions change in place, the machines themselves
 //! do not.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
@@ -97,14 +100,14 @@ pub struct PoolWant {
     pub max_pods: Option<u32>,
     /// Labels of the nodes.
     pub labels: BTreeMap<String, String>,
-    /// Labels that the user had and has no more.
-    pub removed_labels: Vec<String>,
+    /// Labels that were wanted before; [`Object::dropping`] fills them in.
+    pub gone_labels: Vec<String>,
     /// Taints of the nodes, as `key=value:NoSchedule`.
     pub taints: Vec<String>,
     /// Tags of the user.
     pub tags: BTreeMap<String, String>,
-    /// Tags that the user had and has no more.
-    pub removed_tags: Vec<String>,
+    /// Tags that were wanted before; [`Object::dropping`] fills them in.
+    pub gone_tags: Vec<String>,
     /// Machines that Azure may take back.
     pub spot: bool,
     /// Nodes added while upgrading: a number or a percentage.
@@ -147,7 +150,11 @@ pub enum Scale {
     },
 }
 
+/// How the engine remembers the label `key` of a pool's nodes.
+const LABEL: &str = "label ";
+
 /// An agent pool.
+#[derive(Clone)]
 pub struct Pool {
     azure: Azure,
     cluster: ArmId,
@@ -175,10 +182,10 @@ impl PoolWant {
             subnet: None,
             max_pods: None,
             labels: BTreeMap::new(),
-            removed_labels: Vec::new(),
+            gone_labels: Vec::new(),
             taints: Vec::new(),
             tags: BTreeMap::new(),
-            removed_tags: Vec::new(),
+            gone_tags: Vec::new(),
             spot: false,
             max_surge: None,
             drain_timeout_minutes: None,
@@ -199,7 +206,7 @@ impl PoolWant {
             "osType": "Linux",
             "type": "VirtualMachineScaleSets",
             "nodeTaints": self.taints,
-            "tags": tags::wanted(&self.tags, &self.removed_tags),
+            "tags": tags::wanted(&self.tags, &self.gone_tags),
             "enableNodePublicIP": false,
         });
         // What is Azure's default is compared only where it could be otherwise.
@@ -260,7 +267,7 @@ impl PoolWant {
             (!upgrades.is_empty()).then_some(Value::Object(upgrades)),
         );
         let mut labels: Map<String, Value> = self
-            .removed_labels
+            .gone_labels
             .iter()
             .map(|key| (key.clone(), Value::Null))
             .collect();
@@ -445,6 +452,23 @@ impl Object for Pool {
 
     fn goes_with_parent(&self) -> bool {
         true
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        let Some(want) = &self.want else {
+            return BTreeSet::new();
+        };
+        let labels = want.labels.keys().map(|key| format!("{LABEL}{key}"));
+        tags::keys(&want.tags).into_iter().chain(labels).collect()
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut object = self.clone();
+        let want = object.want.as_mut()?;
+        want.gone_tags = tags::among(keys);
+        let labels = keys.iter().filter_map(|key| key.strip_prefix(LABEL));
+        want.gone_labels = labels.map(str::to_owned).collect();
+        Some(Arc::new(object))
     }
 
     fn farewell(&self) -> Option<Arc<dyn Object>> {

@@ -1,6 +1,6 @@
 //! Tags: the user's labels, the owner mark and the holder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paymesh_engine::{Holder, Mark, Ownership, Seen};
 use serde_json::{Map, Value};
@@ -19,10 +19,24 @@ pub(crate) fn marked(
     Value::Object(tags)
 }
 
+/// How the engine remembers the tag `key`.
+const TAG: &str = "tag ";
+
+/// The tags as the engine remembers them.
+pub(crate) fn keys(tags: &BTreeMap<String, String>) -> BTreeSet<String> {
+    tags.keys().map(|key| format!("{TAG}{key}")).collect()
+}
+
+/// The tags among `keys`.
+pub(crate) fn among(keys: &BTreeSet<String>) -> Vec<String> {
+    let tags = keys.iter().filter_map(|key| key.strip_prefix(TAG));
+    tags.map(str::to_owned).collect()
+}
+
 /// The part of the tags that is managed: those of the user, and null for those that the user had
 /// and has no more.
-pub(crate) fn wanted(labels: &BTreeMap<String, String>, removed: &[String]) -> Value {
-    let gone = removed.iter().map(|key| (key.clone(), Value::Null));
+pub(crate) fn wanted(labels: &BTreeMap<String, String>, gone: &[String]) -> Value {
+    let gone = gone.iter().map(|key| (key.clone(), Value::Null));
     let all = labels
         .iter()
         .map(|(key, value)| (key.clone(), value.as_str().into()));

@@ -130,7 +130,6 @@ impl Bed {
             id: identity,
             location,
             tags: cluster.tags.clone(),
-            removed_tags: Vec::new(),
         };
         graph.present(Identity::new(&self.azure, identity_want));
         graph.present(role);

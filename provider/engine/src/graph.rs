@@ -1,6 +1,6 @@
 //! The wanted objects of one resource and their order.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use indexmap::{IndexMap, IndexSet};
 
@@ -96,6 +96,28 @@ impl Graph {
         for (id, object) in missing {
             let users = before.users_of(&id);
             self.retire(object, &users);
+        }
+    }
+
+    /// Lets every wanted object also drop the entries that it was given before (by `known`, or
+    /// because `before` says so) and wants no more.
+    pub(crate) fn drop_keys(
+        &mut self,
+        known: impl Fn(&ObjectId) -> BTreeSet<String>,
+        before: Option<&Self>,
+    ) {
+        for (id, node) in &mut self.nodes {
+            let mut gone = known(id);
+            let prior = before.and_then(|before| before.nodes.get(id));
+            gone.extend(prior.into_iter().flat_map(|prior| prior.object.keys()));
+            let wanted = node.object.keys();
+            gone.retain(|key| !wanted.contains(key));
+            if node.want == Want::Present
+                && !gone.is_empty()
+                && let Some(object) = node.object.dropping(&gone)
+            {
+                node.object = object;
+            }
         }
     }
 

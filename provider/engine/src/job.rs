@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use paymesh_clock::Clock;
+
 use crate::{Graph, Mark, Memory, StopToken};
 
 /// One resource to observe, converge or destroy.
@@ -24,9 +26,20 @@ pub struct Job {
     pub import_advice: Option<String>,
 }
 
-/// Bounds on every wait and retry of a run. Times are the clock's.
+/// Bounds on every wait and retry of a run: the only home of how long anything may take. Times
+/// are the clock's. Each outlasts what happens inside it, so that the innermost cause is what is
+/// reported:
+///
+/// | what | limit | inside it |
+/// |---|---|---|
+/// | one request, with all its retries | `patience` | |
+/// | a read of one resource | [`Limits::reading`]`.total` | several requests |
+/// | somebody else's operation on one object | `busy` | many reads |
+/// | an apply or a destroy of one resource | [`Limits::writing`]`.total` | all of these |
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// One request with all its retries, where the client that sends it asks for its patience.
+    pub patience: Duration,
     /// The whole run.
     pub total: Duration,
     /// Waiting for somebody else's operation on an object to end.
@@ -46,9 +59,39 @@ pub struct Limits {
     pub rounds: u32,
 }
 
+impl Limits {
+    /// For observing, on `clock`.
+    pub fn reading(clock: &Clock) -> Self {
+        let limits = Self::writing(clock);
+        Self {
+            total: outlasting(clock, Duration::from_mins(20), 120),
+            ..limits
+        }
+    }
+
+    /// For converging and destroying, on `clock`.
+    pub fn writing(clock: &Clock) -> Self {
+        let usual = Self::default();
+        Self {
+            patience: outlasting(clock, usual.patience, 5),
+            settle: outlasting(clock, usual.settle, 5),
+            busy: outlasting(clock, usual.busy, 180),
+            total: outlasting(clock, usual.total, 240),
+            ..usual
+        }
+    }
+}
+
+/// `limit`, or what goes by on `clock` while the machine itself works for `seconds`: on the
+/// simulated cloud's fast clock that may be more.
+fn outlasting(clock: &Clock, limit: Duration, seconds: u64) -> Duration {
+    limit.max(clock.of_the_machine(Duration::from_secs(seconds)))
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            patience: Duration::from_mins(5),
             total: Duration::from_hours(2),
             busy: Duration::from_hours(1),
             settle: Duration::from_mins(5),
@@ -73,5 +116,28 @@ impl Job {
             stop: StopToken::new(),
             import_advice: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::paused;
+
+    fn check_order(clock: &Clock) {
+        let (reading, writing) = (Limits::reading(clock), Limits::writing(clock));
+        assert!(writing.pause < writing.patience);
+        // The levels of a graph are read one after the other.
+        assert!(writing.patience * 3 < reading.total);
+        assert!(reading.total < writing.busy);
+        assert!(writing.busy < writing.total);
+    }
+
+    #[test]
+    fn every_limit_outlasts_what_happens_inside_it_on_every_clock() {
+        paused(async {
+            check_order(&Clock::real());
+            check_order(&Clock::scaled(600.0).unwrap());
+        });
     }
 }

@@ -36,7 +36,12 @@ impl Run<'_> {
         let observation = if parent_absent {
             Observation::Absent
         } else {
-            match object.observe(&context).await {
+            let observed = tokio::select! {
+                biased;
+                observed = object.observe(&context) => observed,
+                halt = self.halted() => return Err(halt),
+            };
+            match observed {
                 Ok(observation) => observation,
                 Err(fault) if fault.kind == FaultKind::Missing => Observation::Absent,
                 Err(fault) => return Err(fault.into()),
@@ -132,10 +137,14 @@ impl Run<'_> {
             .into_iter()
             .map(|(object, seen)| async move { object.children(context, &seen).await })
             .collect();
-        let results: Vec<Result<Vec<Child>, Fault>> = stream::iter(listings)
+        let listing = stream::iter(listings)
             .buffer_unordered(self.job.limits.width.max(1))
-            .collect()
-            .await;
+            .collect();
+        let results: Vec<Result<Vec<Child>, Fault>> = tokio::select! {
+            biased;
+            results = listing => results,
+            halt = self.halted() => return Err(halt),
+        };
         let mut faults = Vec::new();
         for result in results {
             match result {

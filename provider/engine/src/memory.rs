@@ -1,6 +1,8 @@
 //! What is remembered between runs, in Terraform's private data. Versioned: a later release reads
 //! what an earlier one wrote.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,17 @@ pub struct Memory {
     pub unfinished: Vec<Unfinished>,
     /// What objects asked to have remembered.
     pub remarks: Vec<Remark>,
+    /// The tags and labels that were written, so that those wanted no more are removed.
+    pub keys: Vec<Keys>,
+}
+
+/// The open-ended entries that an object was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// The object.
+    pub object: ObjectId,
+    /// As [`Object::keys`](crate::Object::keys) names them.
+    pub keys: BTreeSet<String>,
 }
 
 /// What an object asked to have remembered: what neither the configuration nor the object's own
@@ -71,9 +84,17 @@ struct MemoryV1 {
     unfinished: Vec<Unfinished>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<Remark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<Keys>,
 }
 
 impl Memory {
+    /// The entries that `id` was given.
+    pub(crate) fn keys_of(&self, id: &ObjectId) -> BTreeSet<String> {
+        let known = self.keys.iter().filter(|it| it.object == *id);
+        known.flat_map(|it| it.keys.iter().cloned()).collect()
+    }
+
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Empty bytes are the memory of nothing.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MemoryError> {
         if bytes.is_empty() {
@@ -89,12 +110,14 @@ impl Memory {
             objects,
             unfinished,
             remarks,
+            keys,
         } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
         Ok(Self {
             holder,
             objects,
             unfinished,
             remarks,
+            keys,
         })
     }
 
@@ -105,6 +128,7 @@ impl Memory {
             objects,
             unfinished,
             remarks,
+            keys,
         } = self.clone();
         serde_json::to_vec(&MemoryV1 {
             v: VERSION,
@@ -112,6 +136,7 @@ impl Memory {
             objects,
             unfinished,
             remarks,
+            keys,
         })
         .expect("strings and lists always serialise")
     }
@@ -136,7 +161,7 @@ mod tests {
                     token: "https://x".into(),
                 }),
             }],
-            remarks: Vec::new(),
+            ..Memory::default()
         }
     }
 

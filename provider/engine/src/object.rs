@@ -1,6 +1,6 @@
 //! The contract between the engine and one remote object.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use paymesh_clock::Clock;
@@ -93,6 +93,19 @@ pub trait Object: Send + Sync + 'static {
     /// What has to be done before this object is deleted while what it lives in stays: a pool is
     /// drained before it goes.
     fn farewell(&self) -> Option<Arc<dyn Object>> {
+        None
+    }
+
+    /// The open-ended entries that this object wants to have and shares with others: its tags,
+    /// its labels. What was wanted before is remembered, and handed to
+    /// [`dropping`](Self::dropping) when it is wanted no more.
+    fn keys(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    /// The same object, which also wants `keys` removed: entries that were wanted before.
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let _ = keys;
         None
     }
 

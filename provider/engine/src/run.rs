@@ -10,8 +10,8 @@ use indexmap::{IndexMap, IndexSet};
 use paymesh_clock::Moment;
 
 use crate::{
-    Context, End, Engine, Fault, FaultKind, Graph, Holder, Job, Memory, Note, ObjectId,
-    Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished,
+    Context, End, Engine, Fault, FaultKind, Graph, Holder, Job, Keys, Memory, Note, ObjectId,
+    Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished, Want,
     act::Halt,
     decide::{Act, Decision},
 };
@@ -67,8 +67,9 @@ pub(crate) struct State {
 impl<'a> Run<'a> {
     pub(crate) fn new(engine: &'a Engine, job: &'a Job, graph: Graph) -> Self {
         let memory = job.memory.clone().unwrap_or_default();
-        let unfinished = memory.unfinished.into_iter();
         let mut graph = graph;
+        graph.drop_keys(|id| memory.keys_of(id), job.before.as_ref());
+        let unfinished = memory.unfinished.into_iter();
         if let Some(before) = &job.before {
             graph.retire_missing(before);
         }
@@ -130,7 +131,7 @@ impl<'a> Run<'a> {
     /// Observes everything and reports, writing nothing.
     pub(crate) async fn read(self) -> Result<Reading, Vec<Fault>> {
         self.look_at_all().await.map_err(|halt| match halt {
-            Halt::Faults(faults) => faults,
+            Halt::Faults(faults) => faults.into_iter().map(unread).collect(),
             Halt::Stopped => vec![self.stopped_reading()],
         })?;
         let (steps, refusals) = if self.is_import() {
@@ -433,22 +434,48 @@ impl<'a> Run<'a> {
             objects,
             unfinished,
             remarks: state.remarks(&prior),
+            keys: self.keys_after(state, &prior),
         }
+    }
+
+    /// The entries that objects have from us: those wanted, and, until all is as wanted, also
+    /// those of before.
+    fn keys_after(&self, state: &State, prior: &Memory) -> Vec<Keys> {
+        let wanted = state.graph.nodes();
+        let keys = wanted
+            .filter(|(_, node)| node.want == Want::Present)
+            .map(|(id, node)| {
+                let mut keys = node.object.keys();
+                if !matches!(self.decide(state, id), Decision::Settled) {
+                    keys.extend(prior.keys_of(id));
+                }
+                Keys {
+                    object: id.clone(),
+                    keys,
+                }
+            });
+        keys.filter(|it| !it.keys.is_empty()).collect()
     }
 
     fn stopped_reading(&self) -> Fault {
         let state = self.state();
-        let object = state
+        let unseen = state
             .graph
-            .principal_id()
-            .or_else(|| state.graph.nodes().next().map(|(id, _)| id))
+            .nodes()
+            .map(|(id, _)| id)
+            .find(|id| state.observations.observation(id).is_none());
+        let object = unseen
+            .or_else(|| state.graph.principal_id())
             .cloned()
             .unwrap_or_else(|| ObjectId::new("graph", "empty"));
-        Fault::new(
-            object,
-            FaultKind::TimedOut,
-            "reading was stopped before it was complete",
-        )
+        if self.job.stop.is_stopped() {
+            let message = "reading it was interrupted before the cloud had answered.";
+            return Fault::new(object, FaultKind::TimedOut, message)
+                .next("Nothing was changed. Run the command again.");
+        }
+        let minutes = self.job.limits.total.as_secs() / 60;
+        let message = format!("the cloud has not told all about it within {minutes} minutes.");
+        unread(Fault::new(object, FaultKind::TimedOut, message))
     }
 
     pub(crate) fn is_import(&self) -> bool {
@@ -456,6 +483,18 @@ impl<'a> Run<'a> {
             .memory
             .as_ref()
             .is_some_and(|it| it.holder.is_none() && it.objects.is_empty())
+    }
+}
+
+/// A fault of reading, with the way out where the cloud does not answer.
+fn unread(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Unavailable | FaultKind::TimedOut | FaultKind::Uncertain => fault.next(
+            "Nothing was changed. Wait until the cloud answers again (its status page says more); \
+             meanwhile `terraform plan -refresh=false` works from the state, and `terraform \
+             destroy -refresh=false` destroys without reading first.",
+        ),
+        _ => fault,
     }
 }
 
@@ -509,9 +548,9 @@ impl State {
             .present()
             .map(|(id, _)| id)
             .filter(|id| {
-                self.graph.node(id).is_none_or(|node| {
-                    matches!(node.want, crate::Want::Present | crate::Want::Absent)
-                })
+                self.graph
+                    .node(id)
+                    .is_none_or(|node| matches!(node.want, Want::Present | Want::Absent))
             })
             .cloned()
             .collect()

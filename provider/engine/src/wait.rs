@@ -50,7 +50,12 @@ impl Run<'_> {
             if self.stop_cause().is_some() {
                 return Err(Halt::Stopped);
             }
-            match operation.poll().await {
+            let polled = tokio::select! {
+                biased;
+                polled = operation.poll() => polled,
+                halt = self.halted() => return Err(halt),
+            };
+            match polled {
                 Ok(Poll::Running { after, status }) => {
                     unanswered = 0;
                     self.report(id, step, started, Happening::Polled(status));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use paymesh_clock::Clock;
 use paymesh_cloud::{Client, Error, Rate, Request, TokenSource, VerbClass};
-use paymesh_engine::{Fault, FaultKind, ObjectId};
+use paymesh_engine::{Fault, FaultKind, Limits, ObjectId};
 use serde_json::Value;
 
 use crate::fault::fault;
@@ -86,8 +86,10 @@ impl Google {
         tokens: &Arc<dyn TokenSource>,
         extra_ca: Option<&[u8]>,
     ) -> Result<Self, Error> {
+        let patience = Limits::writing(clock).patience;
         let build = |base: &str| {
             let builder = Client::builder(base, clock.clone(), tokens.clone())
+                .patience(patience)
                 .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
                 .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE);
             match extra_ca {

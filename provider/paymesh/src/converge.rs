@@ -174,19 +174,13 @@ pub enum Act {
     Delete,
 }
 
-/// On the simulated cloud's fast clock, what the machine itself takes must fit as well.
-const MACHINE_LIMIT: Duration = Duration::from_mins(2);
-
 impl Act {
-    /// How long it may take unless the user says otherwise. A read outlasts the patience with a
-    /// cloud that does not answer, so that the cloud's own words are reported.
-    fn usual_limit(self, clock: &Clock) -> Duration {
-        let limit = if self == Self::Read {
-            Duration::from_mins(20)
-        } else {
-            Duration::from_hours(2)
-        };
-        limit.max(clock.of_the_machine(MACHINE_LIMIT))
+    /// How long it may take unless the user says otherwise.
+    fn limits(self, clock: &Clock) -> Limits {
+        match self {
+            Self::Read => Limits::reading(clock),
+            Self::Create | Self::Update | Self::Delete => Limits::writing(clock),
+        }
     }
 }
 
@@ -272,10 +266,10 @@ fn job<C: Converged>(
 ) -> Job {
     let mut job = Job::new(graph, call.mark(&C::mark_name(spec)));
     job.memory = memory;
-    job.limits = Limits {
-        total: C::limit(spec, act).unwrap_or_else(|| act.usual_limit(call.engine().clock())),
-        ..Limits::default()
-    };
+    job.limits = act.limits(call.engine().clock());
+    if let Some(total) = C::limit(spec, act) {
+        job.limits.total = total;
+    }
     job.import_advice = C::import_id(call, spec).map(|id| {
         format!(
             "To manage the existing object, import it:\n\n  import {{\n    to = {}.NAME\n    id = \"{id}\"\n  }}",

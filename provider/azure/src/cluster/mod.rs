@@ -7,7 +7,7 @@
 mod version;
 mod want;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use paymesh_cloud::Request;
@@ -97,6 +97,7 @@ const READ_ONLY: [&str; 16] = [
 ];
 
 /// A managed cluster.
+#[derive(Clone)]
 pub struct Cluster {
     azure: Azure,
     want: ClusterWant,
@@ -296,6 +297,20 @@ impl Object for Cluster {
 
     fn needs(&self) -> Vec<ObjectId> {
         self.want.needs.clone()
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        tags::keys(&self.want.tags)
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut object = self.clone();
+        object.want.gone_tags = tags::among(keys);
+        Some(Arc::new(object))
+    }
+
+    fn observed_after(&self) -> Vec<ObjectId> {
+        Vec::new()
     }
 
     fn locks(&self) -> Vec<LockKey> {

@@ -16,8 +16,8 @@ pub struct ClusterWant {
     pub location: String,
     /// Tags of the user.
     pub tags: BTreeMap<String, String>,
-    /// Tags that the user had and has no more.
-    pub removed_tags: Vec<String>,
+    /// Tags that were wanted before; the engine fills them in.
+    pub gone_tags: Vec<String>,
     /// `Free`, `Standard` or `Premium`.
     pub tier: String,
     /// The lowest version wanted: `1.34` or `1.34.2`.
@@ -163,7 +163,7 @@ impl ClusterWant {
             id,
             location: location.to_owned(),
             tags: BTreeMap::new(),
-            removed_tags: Vec::new(),
+            gone_tags: Vec::new(),
             tier: "Standard".to_owned(),
             kubernetes_version: kubernetes_version.to_owned(),
             dns_prefix: None,
@@ -272,7 +272,7 @@ impl ClusterWant {
         }
         json!({
             "location": self.location,
-            "tags": tags::wanted(&self.tags, &self.removed_tags),
+            "tags": tags::wanted(&self.tags, &self.gone_tags),
             "sku": {"name": "Base", "tier": self.tier},
             "identity": self.identity_part(),
             "properties": properties,

@@ -11,3 +11,5 @@ mod scenario;
 mod steps;
 mod sweep;
 mod world;
+
+pub(crate) use scenario::paused;

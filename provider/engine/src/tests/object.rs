@@ -1,6 +1,10 @@
 //! The objects of the cloud in memory, as the engine sees them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -138,6 +142,22 @@ impl Object for Fake {
 
     fn parent(&self) -> Option<ObjectId> {
         self.parent.map(id)
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        let labels = self.want.iter();
+        labels
+            .filter(|(field, value)| field.starts_with("label") && **value != 0)
+            .map(|(field, _)| (*field).to_owned())
+            .collect()
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut dropping = self.clone();
+        for key in keys {
+            dropping.want.insert(key.clone().leak(), 0);
+        }
+        Some(Arc::new(dropping))
     }
 
     fn observed_after(&self) -> Vec<ObjectId> {

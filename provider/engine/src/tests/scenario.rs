@@ -255,7 +255,7 @@ pub(super) async fn world_before(seed: u64, stage: Stage) -> (World, Option<Memo
 }
 
 /// Runs `test` under paused time.
-pub(super) fn paused<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -265,3 +265,63 @@ fn what_was_wanted_before_and_is_anothers_now_stays() {
         assert!(world.books().things.contains_key("role"));
     });
 }
+
+fn labelled(world: &World, labels: &[&'static str]) -> Graph {
+    let mut cluster = Fake::new(world, "cluster");
+    for label in labels {
+        cluster = cluster.want(label, 42);
+    }
+    let mut graph = Graph::new();
+    graph.principal(cluster);
+    graph
+}
+
+#[test]
+fn labels_that_were_written_once_and_are_wanted_no_more_go_and_others_stay() {
+    paused(async {
+        let world = World::new(1);
+        let engine = engine(&world, CALM);
+        let first = Job::new(labelled(&world, &["label-cost", "label-team"]), mark());
+        let memory = engine.converge(&first).await.memory;
+        world
+            .books()
+            .things
+            .get_mut("cluster")
+            .unwrap()
+            .fields
+            .insert("label-theirs", 7);
+        // A default of the whole configuration went: the graph before does not show it any more.
+        let job = Job {
+            memory: Some(Memory::from_bytes(&memory.to_bytes()).unwrap()),
+            before: Some(labelled(&world, &["label-team"])),
+            ..Job::new(labelled(&world, &["label-team"]), mark())
+        };
+        let outcome = engine.converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let fields = world.books().things["cluster"].fields.clone();
+        let left: Vec<_> = fields.iter().filter(|(_, value)| **value != 0).collect();
+        assert_eq!(left, [(&"label-team", &42), (&"label-theirs", &7)]);
+        assert_eq!(outcome.memory.keys[0].keys.len(), 1);
+    });
+}
+
+#[test]
+fn labels_of_the_prior_configuration_go_although_no_memory_lists_them() {
+    paused(async {
+        let world = World::new(1);
+        let engine = engine(&world, CALM);
+        let before = labelled(&world, &["label-cost"]);
+        let mut memory = engine
+            .converge(&Job::new(before.clone(), mark()))
+            .await
+            .memory;
+        memory.keys.clear();
+        let job = Job {
+            memory: Some(memory),
+            before: Some(before),
+            ..Job::new(labelled(&world, &[]), mark())
+        };
+        assert!(engine.converge(&job).await.is_finished());
+        assert_eq!(world.books().things["cluster"].fields["label-cost"], 0);
+    });
+}

@@ -30,8 +30,6 @@ pub struct ClusterWant {
     pub zones: Vec<String>,
     /// The user's labels.
     pub labels: BTreeMap<String, String>,
-    /// Labels the user wanted before and no longer wants. Others are left alone.
-    pub labels_gone: Vec<String>,
     /// Who reaches the API server, and how.
     pub access: Access,
     /// What is switched on.

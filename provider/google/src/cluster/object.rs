@@ -1,6 +1,6 @@
 //! How a GKE cluster is observed, compared, written and deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::Method;
 use paymesh_engine::{
@@ -30,12 +30,18 @@ const VERSION: &str = "version";
 pub struct Cluster {
     google: Arc<Google>,
     want: ClusterWant,
+    /// Labels that were wanted before. Others are left alone.
+    gone: BTreeSet<String>,
 }
 
 impl Cluster {
     /// The cluster that `want` describes.
     pub fn new(google: Arc<Google>, want: ClusterWant) -> Self {
-        Self { google, want }
+        Self {
+            google,
+            want,
+            gone: BTreeSet::new(),
+        }
     }
 
     /// The id of the cluster called `name`.
@@ -66,7 +72,7 @@ impl Cluster {
             .cloned()
             .unwrap_or_default();
         let mut labels = seen.clone();
-        for gone in &self.want.labels_gone {
+        for gone in &self.gone {
             labels.remove(gone);
         }
         for (key, value) in &self.want.labels {
@@ -263,6 +269,20 @@ impl Cluster {
 impl Object for Cluster {
     fn id(&self) -> ObjectId {
         Self::id_of(&self.want.name)
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        self.want.labels.keys().cloned().collect()
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut object = self.clone();
+        object.gone.clone_from(keys);
+        Some(Arc::new(object))
+    }
+
+    fn observed_after(&self) -> Vec<ObjectId> {
+        Vec::new()
     }
 
     fn needs(&self) -> Vec<ObjectId> {

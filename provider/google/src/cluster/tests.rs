@@ -66,7 +66,6 @@ fn pool() -> PoolWant {
         may_sleep: false,
         workload_identity: true,
         labels: BTreeMap::new(),
-        labels_gone: Vec::new(),
         taints: Vec::new(),
         surge_max: 1,
         unavailable_max: 0,
@@ -87,7 +86,6 @@ fn want() -> ClusterWant {
         },
         zones: Vec::new(),
         labels: BTreeMap::from([("team".into(), "payments".into())]),
-        labels_gone: Vec::new(),
         access: Access::Private,
         features: Features {
             workload_identity: true,
@@ -209,8 +207,12 @@ fn labels_that_others_set_stay_and_those_no_longer_wanted_go() {
     let mut fewer = want();
     fewer.labels.clear();
     check_difference(fewer.clone(), &made(), &expect!["same"]);
-    fewer.labels_gone = vec!["team".into()];
-    check_difference(fewer, &made(), &expect!["update labels"]);
+    let made = made();
+    let dropping = Cluster::new(google(), fewer)
+        .dropping(&["team".to_owned()].into())
+        .unwrap();
+    let differs = dropping.differ(&context(&made), &Seen::new(made.clone()));
+    expect!["update labels"].assert_eq(&text(&differs));
 }
 
 #[test]

@@ -39,8 +39,6 @@ pub struct PoolWant {
     pub workload_identity: bool,
     /// Labels of its nodes in Kubernetes.
     pub labels: BTreeMap<String, String>,
-    /// Labels the user wanted before and no longer wants. Others are left alone.
-    pub labels_gone: Vec<String>,
     /// Taints of its nodes.
     pub taints: Vec<Taint>,
     /// Nodes above the wanted number while they are replaced, per zone.

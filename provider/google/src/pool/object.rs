@@ -1,6 +1,6 @@
 //! How a node pool is observed, compared, written and deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::Method;
 use paymesh_engine::{
@@ -31,6 +31,8 @@ pub struct NodePool {
     name: NodePoolName,
     /// `None` for a pool that was only found: it can be observed and deleted.
     want: Option<PoolWant>,
+    /// Labels that were wanted before. Others are left alone.
+    gone: BTreeSet<String>,
 }
 
 impl NodePool {
@@ -40,6 +42,7 @@ impl NodePool {
             google,
             name: want.name.clone(),
             want: Some(want),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -49,6 +52,7 @@ impl NodePool {
             google,
             name,
             want: None,
+            gone: BTreeSet::new(),
         }
     }
 
@@ -164,7 +168,7 @@ impl NodePool {
             .cloned()
             .unwrap_or_default();
         let mut labels = seen.clone();
-        for gone in &want.labels_gone {
+        for gone in &self.gone {
             labels.remove(gone);
         }
         labels.extend(
@@ -234,6 +238,17 @@ impl NodePool {
 impl Object for NodePool {
     fn id(&self) -> ObjectId {
         Self::id_of(&self.name)
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        let labels = self.want.iter().flat_map(|want| want.labels.keys());
+        labels.cloned().collect()
+    }
+
+    fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
+        let mut object = self.clone();
+        object.gone.clone_from(keys);
+        Some(Arc::new(object))
     }
 
     fn parent(&self) -> Option<ObjectId> {

@@ -104,12 +104,12 @@ pub(super) fn graph(
     }
     let owner = session.mark("").owner;
     let choices = choice::choose(spec, prior);
-    let mut cluster = want::cluster(session, spec, prior, &group, &choices);
+    let mut cluster = want::cluster(session, spec, &group, &choices);
     let id = cluster.id.clone();
     cluster.needs = vec![group_object_id(&group)];
     cluster.identity = want::existing_identity(spec);
     if cluster.identity.is_none() {
-        let own = want::own_identity(session, spec, prior, &group);
+        let own = want::own_identity(session, spec, &group);
         cluster.needs.push(identity_object_id(&own.id));
         cluster.identity = Some(own.id.clone());
         graph.present(Identity::new(&azure, own));
@@ -123,7 +123,7 @@ pub(super) fn graph(
     graph.principal(Cluster::new(&azure, cluster));
     let system = want::system_pools(spec, &choices, &id);
     for key in spec.node_pools.keys() {
-        let want = want::pool(session, spec, key, &choices[key], prior, system.clone());
+        let want = want::pool(session, spec, key, &choices[key], system.clone());
         graph.present(Pool::new(&azure, &id, want));
     }
     // The windows in which AKS upgrades by itself, one for versions and one for node images.

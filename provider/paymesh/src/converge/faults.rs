@@ -18,15 +18,14 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
         detail.push_str("\nRequest: ");
         detail.push_str(request);
     }
+    let (code, what, next) = entry(fault.kind);
+    let title = format!("{what} {}", fault.object);
     let mut finding = match severity {
-        Severity::Error => Finding::error(path, title(fault)),
-        Severity::Warning => Finding::warning(path, title(fault)),
+        Severity::Error => Finding::error(path, title),
+        Severity::Warning => Finding::warning(path, title),
     };
-    finding.code(code(fault.kind)).detail(detail);
-    match &fault.next {
-        Some(next) => finding.hint(next.clone()),
-        None => finding.hint("run terraform apply again: it goes on from what exists"),
-    };
+    finding.code(Code(code)).detail(detail);
+    finding.hint(fault.next.as_deref().unwrap_or(next));
     found.add(finding);
 }
 
@@ -40,53 +39,96 @@ pub(super) fn notes(found: &mut Findings, notes: &[Note]) {
     }
 }
 
-fn title(fault: &Fault) -> String {
-    let what = match fault.kind {
-        FaultKind::Busy => "The cloud is still busy with",
-        FaultKind::LostRace => "Somebody else keeps changing",
-        FaultKind::Uncertain => "It is uncertain what happened to",
-        FaultKind::Missing => "Somebody deleted",
-        FaultKind::Propagating => "The cloud does not know yet what was just made for",
-        FaultKind::Unavailable => "The cloud did not answer about",
-        FaultKind::Denied => "Not allowed to work on",
-        FaultKind::Exhausted => "No quota or capacity for",
-        FaultKind::Refused => "The cloud refused",
-        FaultKind::OperationFailed => "An operation failed on",
-        FaultKind::NotShrinking => "The cloud accepted a change and did not make it on",
-        FaultKind::Foreign => "Somebody else owns",
-        FaultKind::NameHeld => "A deleted object still holds the name of",
-        FaultKind::MustReplace => "Only a new object can be as wanted:",
-        FaultKind::Stale => "Another state owns",
-        FaultKind::Claimed => "Two resources want",
-        FaultKind::NeedMissing => "Does not exist:",
-        FaultKind::TimedOut => "Out of time for",
-        FaultKind::Defect => "A defect of the provider at",
-    };
-    format!("{what} {}", fault.object)
-}
+/// What to do when nothing better is known.
+const AGAIN: &str = "run terraform apply again: it goes on from what exists";
 
-fn code(kind: FaultKind) -> Code {
-    Code(match kind {
-        FaultKind::Busy => 141,
-        FaultKind::LostRace => 142,
-        FaultKind::Uncertain => 143,
-        FaultKind::Missing => 144,
-        FaultKind::Propagating => 145,
-        FaultKind::Unavailable => 146,
-        FaultKind::Denied => 147,
-        FaultKind::Exhausted => 148,
-        FaultKind::Refused => 149,
-        FaultKind::OperationFailed => 150,
-        FaultKind::NotShrinking => 151,
-        FaultKind::Foreign => 152,
-        FaultKind::NameHeld => 153,
-        FaultKind::MustReplace => 154,
-        FaultKind::Stale => 155,
-        FaultKind::Claimed => 156,
-        FaultKind::NeedMissing => 157,
-        FaultKind::TimedOut => 158,
-        FaultKind::Defect => 159,
-    })
+/// The code and the title of a kind of fault, and what to do unless the cloud's room knows better.
+const fn entry(kind: FaultKind) -> (u16, &'static str, &'static str) {
+    match kind {
+        FaultKind::Busy => (
+            141,
+            "The cloud is still busy with",
+            "wait until that has ended, then run terraform apply again",
+        ),
+        FaultKind::LostRace => (
+            142,
+            "Somebody else keeps changing",
+            "find what else changes it, then run terraform apply again",
+        ),
+        FaultKind::Uncertain => (143, "It is uncertain what happened to", AGAIN),
+        FaultKind::Missing => (
+            144,
+            "Somebody deleted",
+            "run terraform apply again: it is made anew",
+        ),
+        FaultKind::Propagating => (
+            145,
+            "The cloud does not know yet what was just made for",
+            AGAIN,
+        ),
+        FaultKind::Unavailable => (
+            146,
+            "The cloud did not answer about",
+            "wait until the cloud answers, then run terraform apply again: it goes on from what exists",
+        ),
+        FaultKind::Denied => (
+            147,
+            "Not allowed to work on",
+            "give the identity that runs Terraform the right that the message names",
+        ),
+        FaultKind::Exhausted => (
+            148,
+            "No quota or capacity for",
+            "ask the cloud for more quota, or for less in the configuration",
+        ),
+        FaultKind::Refused => (
+            149,
+            "The cloud refused",
+            "correct what the message names in the configuration, then run terraform apply",
+        ),
+        FaultKind::OperationFailed => (150, "An operation failed on", AGAIN),
+        FaultKind::NotShrinking => (
+            151,
+            "The cloud accepted a change and did not make it on",
+            "set the attribute to what the cloud shows",
+        ),
+        FaultKind::Foreign => (
+            152,
+            "Somebody else owns",
+            "choose another name, or import it",
+        ),
+        FaultKind::NameHeld => (
+            153,
+            "A deleted object still holds the name of",
+            "choose another name, or wait until the cloud frees it",
+        ),
+        FaultKind::MustReplace => (
+            154,
+            "Only a new object can be as wanted:",
+            "undo the change, or replace it with: terraform apply -replace=ADDRESS",
+        ),
+        FaultKind::Stale => (
+            155,
+            "Another state owns",
+            "forget it here with: terraform state rm ADDRESS",
+        ),
+        FaultKind::Claimed => (
+            156,
+            "Two resources want",
+            "give one of the two another name",
+        ),
+        FaultKind::NeedMissing => (
+            157,
+            "Does not exist:",
+            "create it first, or correct its name",
+        ),
+        FaultKind::TimedOut => (158, "Out of time for", AGAIN),
+        FaultKind::Defect => (
+            159,
+            "A defect of the provider at",
+            "report it, with the log that TF_LOG=debug writes",
+        ),
+    }
 }
 
 /// The path that the user wrote as `azure.pods_cidr` or `node_pools["a"].labels`.

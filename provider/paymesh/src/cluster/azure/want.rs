@@ -11,7 +11,6 @@ use paymesh_engine::ObjectId;
 
 use crate::{
     cluster::{
-        Prior,
         address::Range,
         choice::PoolChoice,
         pool::{self, DiskType, PoolMode, TaintEffect},
@@ -25,7 +24,6 @@ use crate::{
 pub(super) fn cluster(
     session: &Session,
     spec: &ClusterSpec,
-    prior: Option<&Prior>,
     group: &ArmId,
     choices: &BTreeMap<String, PoolChoice>,
 ) -> ClusterWant {
@@ -34,7 +32,6 @@ pub(super) fn cluster(
     let own = spec.azure.clone().unwrap_or_default();
     let mut want = ClusterWant::new(id.clone(), &spec.region, &spec.kubernetes_version);
     want.tags = tags(session, spec);
-    want.removed_tags = removed(session, prior, &want.tags);
     terms.aks_tier.clone_into(&mut want.tier);
     want.dns_prefix = Some(spec.name.clone());
     want.kubelet_identity = own
@@ -110,7 +107,7 @@ pub(super) fn cluster(
         .node_pools
         .iter()
         .filter(|(_, pool)| pool.mode == PoolMode::System)
-        .map(|(key, _)| pool(session, spec, key, &choices[key], None, Vec::new()))
+        .map(|(key, _)| pool(session, spec, key, &choices[key], Vec::new()))
         .collect();
     want.attributes = attributes();
     want
@@ -128,18 +125,11 @@ pub(super) fn own_identity_id(spec: &ClusterSpec, group: &ArmId) -> ArmId {
     group.resource("Microsoft.ManagedIdentity/userAssignedIdentities", &name)
 }
 
-pub(super) fn own_identity(
-    session: &Session,
-    spec: &ClusterSpec,
-    prior: Option<&Prior>,
-    group: &ArmId,
-) -> IdentityWant {
-    let tags = session.labels(&spec.labels);
+pub(super) fn own_identity(session: &Session, spec: &ClusterSpec, group: &ArmId) -> IdentityWant {
     IdentityWant {
         id: own_identity_id(spec, group),
         location: spec.region.clone(),
-        removed_tags: removed(session, prior, &tags),
-        tags,
+        tags: session.labels(&spec.labels),
     }
 }
 
@@ -147,21 +137,6 @@ fn tags(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
     let mut tags = session.labels(&spec.labels);
     tags.insert("paymesh-role".to_owned(), spec.role.to_string());
     tags
-}
-
-/// Labels that `prior` had and `tags` has not.
-fn removed(
-    session: &Session,
-    prior: Option<&Prior>,
-    tags: &BTreeMap<String, String>,
-) -> Vec<String> {
-    let before = prior
-        .map(|prior| session.labels(&prior.spec.labels))
-        .unwrap_or_default();
-    before
-        .into_keys()
-        .filter(|key| !tags.contains_key(key))
-        .collect()
 }
 
 fn attributes() -> Attributes {
@@ -227,10 +202,8 @@ pub(super) fn pool(
     spec: &ClusterSpec,
     key: &str,
     choice: &PoolChoice,
-    prior: Option<&Prior>,
     system_pools: Vec<ObjectId>,
 ) -> PoolWant {
-    let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
     let pool = &spec.node_pools[key];
     let mode = match pool.mode {
         PoolMode::System => paymesh_azure::PoolMode::System,
@@ -262,15 +235,8 @@ pub(super) fn pool(
         .and_then(|network| ArmId::parse(&network.subnet_id).ok());
     want.max_pods = Some(pool.max_pods);
     want.labels.clone_from(&pool.labels);
-    want.removed_labels = before
-        .into_iter()
-        .flat_map(|before| before.labels.keys())
-        .filter(|key| !pool.labels.contains_key(*key))
-        .cloned()
-        .collect();
     want.taints = pool.taints.iter().map(taint).collect();
     want.tags = tags(session, spec);
-    want.removed_tags = removed(session, prior, &want.tags);
     want.system_pools = system_pools;
     want.spot = pool.spot;
     // A spot pool is never upgraded with more nodes than it has.

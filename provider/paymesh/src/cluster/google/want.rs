@@ -43,12 +43,6 @@ pub(super) fn cluster(
         channel: channel(spec),
         network: network(spec),
         zones: Vec::new(),
-        labels_gone: prior
-            .map(|prior| self::labels(session, &prior.spec))
-            .unwrap_or_default()
-            .into_keys()
-            .filter(|key| !labels.contains_key(key))
-            .collect(),
         labels,
         access: match &spec.api_access {
             None => Access::Private,
@@ -167,7 +161,6 @@ pub(super) fn pool(
     service_account: Option<String>,
 ) -> PoolWant {
     let pool = &spec.node_pools[key];
-    let before = prior.and_then(|prior| prior.spec.node_pools.get(key));
     PoolWant {
         name,
         version: Floor::parse(&spec.kubernetes_version),
@@ -188,12 +181,6 @@ pub(super) fn pool(
             && prior.is_some_and(|prior| prior.spec.power == Power::Unmanaged),
         workload_identity: spec.features.workload_identity,
         labels: pool.labels.clone(),
-        labels_gone: before
-            .into_iter()
-            .flat_map(|before| before.labels.keys())
-            .filter(|key| !pool.labels.contains_key(*key))
-            .cloned()
-            .collect(),
         taints: pool.taints.iter().map(taint).collect(),
         surge_max: pool.surge.unwrap_or(spec.profile.terms().surge_nodes),
         unavailable_max: 0,
