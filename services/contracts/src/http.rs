@@ -1,0 +1,281 @@
+//! The bodies of the HTTP API, version 1.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    id::{AttemptId, NotAnId, PaymentId},
+    money::{Money, UnknownCurrency},
+    persistence,
+};
+
+/// What a merchant asks for.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePayment {
+    /// How much, at least one minor unit.
+    pub amount: Money,
+    /// A token for the means of payment; never a card number.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z][a-z0-9_]*$", example = "tok_approve")]
+    pub payment_method: String,
+    /// Your own word for it, shown again everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 140, example = "order-7")]
+    pub reference: Option<String>,
+}
+
+/// Where a payment stands. It only ever moves towards `succeeded`, `failed` or `canceled`, and
+/// stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// On its way to the acquirer, or waiting for the acquirer's word.
+    Processing,
+    /// The money moved; the ledger says so.
+    Succeeded,
+    /// The acquirer declined; no money moved.
+    Failed,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// To be sent, or sent and not answered yet.
+    Pending,
+    /// Sent, and the answer was lost. Only the acquirer's word ends it.
+    Unknown,
+    /// The acquirer took the money.
+    Approved,
+    /// The acquirer took nothing.
+    Declined,
+}
+
+macro_rules! words {
+    ($kind:ident { $($variant:ident $word:literal,)* }) => {
+        impl $kind {
+            /// The word it is written as, here and in the database.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// The state that a word means.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words!(PaymentStatus { Processing "processing", Succeeded "succeeded", Failed "failed", });
+words!(AttemptStatus { Pending "pending", Unknown "unknown", Approved "approved", Declined "declined", });
+
+impl PaymentStatus {
+    /// Whether it can never change again.
+    pub fn is_final(self) -> bool {
+        self != Self::Processing
+    }
+}
+
+impl AttemptStatus {
+    /// Whether it can never change again.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Approved | Self::Declined)
+    }
+}
+
+/// A payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Payment {
+    /// Its id.
+    #[schema(value_type = String, example = "pay_abgjcfkhmnepabcdefghijklmnopabcd")]
+    pub id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// The token it was made with.
+    pub payment_method: String,
+    /// Your own word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Why it failed, in the acquirer's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_code: Option<String>,
+    /// The tries at the acquirer, first to last.
+    pub attempts: Vec<Attempt>,
+    /// When it was accepted.
+    #[schema(example = "2026-11-21T05:00:00.000Z")]
+    pub created_at: String,
+    /// When it last changed.
+    #[schema(example = "2026-11-21T05:00:00.120Z")]
+    pub updated_at: String,
+}
+
+/// One try at the acquirer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// Its id, which is also what the acquirer knows it by.
+    #[schema(value_type = String, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
+    pub id: AttemptId,
+    /// Where it stands.
+    pub status: AttemptStatus,
+    /// The acquirer's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acquirer_reference: Option<String>,
+}
+
+/// Some payments, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentPage {
+    /// The payments.
+    pub data: Vec<Payment>,
+    /// `?after=` this for the older ones, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// `?before=` this for the newer ones, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// Where to send events.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateWebhookEndpoint {
+    /// An https address; http only on loopback.
+    #[schema(max_length = 2048, example = "https://shop.example/paymesh")]
+    pub url: String,
+}
+
+/// Where events are sent.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WebhookEndpoint {
+    /// Its id.
+    pub id: String,
+    /// The address.
+    pub url: String,
+    /// What the signatures are made with. It is shown this once.
+    pub secret: String,
+}
+
+/// The accounts of a merchant and what moved between them.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Ledger {
+    /// Every account, with its balance.
+    pub balances: Vec<Balance>,
+    /// Movements, newest first.
+    pub postings: Vec<Posting>,
+}
+
+/// What an account holds: what was credited to it, less what was debited.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Balance {
+    /// What the account is for.
+    #[schema(example = "merchant_payable")]
+    pub account: String,
+    /// Credits less debits.
+    pub posted: SignedMoney,
+    /// How much of it is promised to something that is under way.
+    pub held: i64,
+}
+
+/// An amount that may be negative or zero.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SignedMoney {
+    /// In minor units.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// One movement from one account to another.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Posting {
+    /// Its id.
+    pub id: String,
+    /// `charge` or `fee`.
+    pub kind: String,
+    /// The account it was taken from.
+    pub debit: String,
+    /// The account it was given to.
+    pub credit: String,
+    /// How much.
+    pub amount: SignedMoney,
+    /// The payment it belongs to.
+    pub payment: String,
+    /// When it was booked.
+    pub created_at: String,
+}
+
+/// A time as the API writes it: RFC 3339, milliseconds, UTC.
+pub fn time_text(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms).map_or_else(
+        |_| "1970-01-01T00:00:00.000Z".to_owned(),
+        |at| format!("{at:.3}"),
+    )
+}
+
+/// A message of db-controller that says what this version cannot understand.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// An id.
+    #[error("the persistence protocol sent something that is no id")]
+    Id(#[from] NotAnId),
+    /// A currency.
+    #[error("the persistence protocol sent an unknown currency")]
+    Currency(#[from] UnknownCurrency),
+    /// Anything else.
+    #[error("the persistence protocol sent no known {0}")]
+    Field(&'static str),
+}
+
+impl TryFrom<persistence::Money> for Money {
+    type Error = Unreadable;
+
+    fn try_from(money: persistence::Money) -> Result<Self, Unreadable> {
+        Ok(Self::new(money.amount_minor, money.currency.parse()?))
+    }
+}
+
+impl From<Money> for persistence::Money {
+    fn from(money: Money) -> Self {
+        Self {
+            amount_minor: money.amount_minor,
+            currency: money.currency.code().to_owned(),
+        }
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl TryFrom<persistence::Payment> for Payment {
+    type Error = Unreadable;
+
+    fn try_from(payment: persistence::Payment) -> Result<Self, Unreadable> {
+        let attempts = payment.attempts.into_iter().map(|attempt| {
+            Ok(Attempt {
+                id: AttemptId::from_bytes(&attempt.attempt_id)?,
+                status: AttemptStatus::from_word(&attempt.status)
+                    .ok_or(Unreadable::Field("attempt status"))?,
+                acquirer_reference: some(attempt.acquirer_reference),
+            })
+        });
+        Ok(Self {
+            id: PaymentId::from_bytes(&payment.payment_id)?,
+            amount: payment
+                .amount
+                .ok_or(Unreadable::Field("amount"))?
+                .try_into()?,
+            status: PaymentStatus::from_word(&payment.status)
+                .ok_or(Unreadable::Field("payment status"))?,
+            payment_method: payment.payment_method,
+            reference: some(payment.reference),
+            failure_code: some(payment.failure_code),
+            attempts: attempts.collect::<Result<_, Unreadable>>()?,
+            created_at: time_text(payment.created_at_ms),
+            updated_at: time_text(payment.updated_at_ms),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The routes, and the document made from them.
+
+use std::sync::Arc;
+
+use axum::{Router, response::IntoResponse};
+use paymesh_contracts::{Code, persistence::payments_client::PaymentsClient};
+use paymesh_operations::Health;
+use tonic::transport::Channel;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Waiting, auth::Keys, error::Problem, ledger, payments, webhooks};
+
+/// What every request needs.
+pub struct App {
+    pub(crate) keys: Keys,
+    pub(crate) waiting: Waiting,
+    channel: Channel,
+}
+
+impl App {
+    /// An API in front of a db-controller.
+    pub fn new(channel: Channel, waiting: Waiting) -> Self {
+        Self {
+            keys: Keys::default(),
+            waiting,
+            channel,
+        }
+    }
+
+    /// db-controller.
+    pub(crate) fn payments(&self) -> PaymentsClient<Channel> {
+        PaymentsClient::new(self.channel.clone())
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Paymesh payments",
+        version = "1.0.0",
+        description = "Payments that are never lost and never doubled. Amounts are whole minor units."
+    ),
+    servers((url = "/")),
+    modifiers(&BearerKey),
+    security(("key" = [])),
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let key = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key"))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("key", SecurityScheme::Http(key));
+    }
+}
+
+fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(payments::create, payments::list))
+        .routes(routes!(payments::read))
+        .routes(routes!(ledger::read))
+        .routes(routes!(webhooks::create))
+        .split_for_parts()
+}
+
+/// The OpenAPI document.
+pub fn document() -> String {
+    let mut text = parts()
+        .1
+        .to_pretty_json()
+        .expect("the document is plain data");
+    text.push('\n');
+    text
+}
+
+async fn unknown() -> impl IntoResponse {
+    Problem::from(Code::NotFound)
+}
+
+async fn wrong_method() -> impl IntoResponse {
+    Problem::from(Code::MethodNotAllowed)
+}
+
+/// The API, with its health.
+pub fn router(app: App, health: &Health) -> Router {
+    parts()
+        .0
+        .with_state(Arc::new(app))
+        .route(
+            "/openapi.json",
+            axum::routing::get(|| async {
+                (
+                    [(axum::http::header::CONTENT_TYPE, "application/json")],
+                    document(),
+                )
+            }),
+        )
+        .merge(health.routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_is_the_one_that_is_published() {
+        expect_test::expect_file!["../../contracts/openapi.json"].assert_eq(&super::document());
+    }
+}

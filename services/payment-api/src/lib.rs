@@ -1,0 +1,20 @@
+//! The payment API over HTTP: authentication, validation, waiting for the end of a payment.
+//!
+//! It holds no state that a restart would miss and no business logic: db-controller decides. So
+//! any replica answers a replay. Invariants:
+//! - an answer under an idempotency key is the one that db-controller keeps, byte for byte;
+//! - what looks like a card number is refused before it is kept, sent on or logged anywhere;
+//! - no body, header or query is ever logged.
+
+pub mod app;
+pub mod config;
+
+mod auth;
+mod error;
+mod input;
+mod ledger;
+mod payments;
+mod waiting;
+mod webhooks;
+
+pub use waiting::Waiting;

@@ -1,0 +1,39 @@
+//! payment-api.
+
+use std::{error::Error, time::Duration};
+
+use paymesh_operations::{Health, Settings, start_logs, stop_signal};
+use paymesh_payment_api::{
+    Waiting,
+    app::{App, router},
+    config::Api,
+};
+
+/// How long db-controller has for one request, a reconnection to the database included.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    start_logs();
+    let settings = Api::read(Settings::from_environment())?;
+    let stop = stop_signal()?;
+    let endpoint = settings
+        .controller
+        .connect_timeout(Duration::from_secs(2))
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true);
+    // The stream of changes has no end; everything else has a limit.
+    let (stream, requests) = (
+        endpoint.clone().connect_lazy(),
+        endpoint.timeout(REQUEST_MAX).connect_lazy(),
+    );
+    let (waiting, health) = (Waiting::default(), Health::default());
+    tokio::spawn(waiting.clone().listen(stream, health.clone(), stop.clone()));
+    let listener = tokio::net::TcpListener::bind(settings.listen).await?;
+    tracing::info!(address = %settings.listen, "serves HTTP");
+    axum::serve(listener, router(App::new(requests, waiting), &health))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await?;
+    Ok(())
+}

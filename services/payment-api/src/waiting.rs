@@ -1,0 +1,125 @@
+//! Waiting for payments to come to their end: told by db-controller, never by asking again.
+//!
+//! One stream brings every end. Whoever waits registers first and looks once after; when the
+//! stream had to be opened again, everyone looks once more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use paymesh_contracts::{
+    PaymentId,
+    persistence::{Answer, ChangesRequest, payments_client::PaymentsClient},
+};
+use paymesh_operations::Health;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, transport::Channel};
+
+/// What one who waits is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// The payment ended, and this is the answer to its key.
+    Ended(Answer),
+    /// The stream was opened again: it may have ended in between.
+    LookAgain,
+}
+
+type Waiters = HashMap<PaymentId, Vec<(u64, mpsc::Sender<Told>)>>;
+
+/// Everyone who waits.
+#[derive(Clone, Default)]
+pub struct Waiting(Arc<Mutex<(u64, Waiters)>>);
+
+/// One who waits; dropping it ends that.
+pub(crate) struct Waiter {
+    waiting: Waiting,
+    payment_id: PaymentId,
+    number: u64,
+    told: mpsc::Receiver<Told>,
+}
+
+impl Waiting {
+    /// Registers for a payment.
+    pub(crate) fn register(&self, payment_id: PaymentId) -> Waiter {
+        let (tell, told) = mpsc::channel(4);
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.0 += 1;
+        let number = guard.0;
+        guard.1.entry(payment_id).or_default().push((number, tell));
+        Waiter {
+            waiting: self.clone(),
+            payment_id,
+            number,
+            told,
+        }
+    }
+
+    fn tell(&self, payment_id: PaymentId, answer: &Answer) {
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, waiter) in guard.1.get(&payment_id).into_iter().flatten() {
+            let _ = waiter.try_send(Told::Ended(answer.clone()));
+        }
+    }
+
+    fn tell_all_to_look(&self) {
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, waiter) in guard.1.values().flatten() {
+            let _ = waiter.try_send(Told::LookAgain);
+        }
+    }
+
+    /// Listens to db-controller until `stop` is cancelled.
+    pub async fn listen(self, channel: Channel, health: Health, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                heard = self.hear(&channel, &health) => {
+                    let code = heard.err().map(|status| status.code());
+                    tracing::warn!(?code, "no news of payments");
+                }
+            }
+            health.set_ready(false);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn hear(&self, channel: &Channel, health: &Health) -> Result<(), Status> {
+        let mut changes = PaymentsClient::new(channel.clone())
+            .changes(ChangesRequest {})
+            .await?
+            .into_inner();
+        health.set_ready(true);
+        self.tell_all_to_look();
+        while let Some(change) = changes.message().await? {
+            if let (Ok(payment_id), Some(answer)) =
+                (PaymentId::from_bytes(&change.payment_id), &change.answer)
+            {
+                self.tell(payment_id, answer);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Waiter {
+    /// What is heard next.
+    pub(crate) async fn told(&mut self) -> Told {
+        // The sender lives as long as this waiter is registered.
+        self.told.recv().await.unwrap_or(Told::LookAgain)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut guard = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiters) = guard.1.get_mut(&self.payment_id) {
+            waiters.retain(|(number, _)| *number != self.number);
+            if waiters.is_empty() {
+                guard.1.remove(&self.payment_id);
+            }
+        }
+    }
+}

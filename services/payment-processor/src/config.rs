@@ -1,0 +1,50 @@
+//! The settings of payment-processor.
+
+use std::{net::SocketAddr, time::Duration};
+
+use paymesh_operations::{Secret, Settings, SettingsError};
+use url::Url;
+
+/// What payment-processor needs to run.
+pub struct Processor {
+    /// db-controller.
+    pub controller: tonic::transport::Endpoint,
+    /// The acquirer.
+    pub acquirer: Url,
+    /// What the acquirer knows us by.
+    pub acquirer_token: Secret,
+    /// How long the acquirer has to answer.
+    pub acquirer_answer_max: Duration,
+    /// Where health is served.
+    pub health: SocketAddr,
+}
+
+impl Processor {
+    /// Reads all of it.
+    pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
+        let controller = settings.required("PAYMESH_CONTROLLER_URL", "db-controller, as a URL");
+        let acquirer: Option<Url> = settings.required(
+            "PAYMESH_ACQUIRER_URL",
+            "the acquirer, as a URL that ends in a slash",
+        );
+        let acquirer_token =
+            settings.required("PAYMESH_ACQUIRER_TOKEN", "what the acquirer knows us by");
+        let acquirer_answer_max = settings.milliseconds(
+            "PAYMESH_ACQUIRER_ANSWER_MS_MAX",
+            "how long the acquirer has to answer",
+            10_000,
+        );
+        let health =
+            settings.required("PAYMESH_HEALTH_LISTEN", "where health is served, as IP:PORT");
+        let processor = (|| {
+            Some(Self {
+                controller: controller?,
+                acquirer: acquirer?,
+                acquirer_token: acquirer_token?,
+                acquirer_answer_max,
+                health: health?,
+            })
+        })();
+        settings.done(processor)
+    }
+}

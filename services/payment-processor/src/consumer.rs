@@ -1,0 +1,134 @@
+//! Reading messages: one stream, many at work, each completed before it is forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use paymesh_contracts::persistence::{
+    CompleteRequest, Message, PullRequest, complete_reply::Outcome, complete_request::Effect,
+    message::Work, queue_client::QueueClient,
+};
+use paymesh_operations::Health;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Code, Status, transport::Channel};
+
+/// A message that this version does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message cannot be understood")]
+pub struct Unreadable;
+
+/// Does what messages ask.
+#[async_trait]
+pub trait Consumer: Send + Sync + 'static {
+    /// Which messages it reads.
+    fn name(&self) -> &'static str;
+
+    /// Does what a message asks, once or again, and says what came of it.
+    async fn work(&self, work: Work) -> Result<Effect, Unreadable>;
+}
+
+/// How many messages are at work at once.
+const IN_FLIGHT_MAX: u32 = 256;
+/// How long a completion is tried again when db-controller does not answer; after that the message
+/// comes again anyway.
+const COMPLETE_TRIES_MAX: u32 = 60;
+
+/// Reads and works until `stop` is cancelled, then finishes what is at work.
+pub async fn run(
+    consumer: Arc<dyn Consumer>,
+    channel: Channel,
+    health: Health,
+    stop: CancellationToken,
+) {
+    let tasks = TaskTracker::new();
+    while !stop.is_cancelled() {
+        let pulled = pull(&consumer, &channel, &health, &tasks, &stop).await;
+        if consumer.name() == "attempts" {
+            health.set_ready(false);
+        }
+        if let Err(status) = pulled {
+            tracing::warn!(consumer = consumer.name(), code = ?status.code(), "no messages");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn pull(
+    consumer: &Arc<dyn Consumer>,
+    channel: &Channel,
+    health: &Health,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), Status> {
+    let request = PullRequest {
+        consumer: consumer.name().to_owned(),
+        in_flight_max: IN_FLIGHT_MAX,
+    };
+    let mut messages = QueueClient::new(channel.clone())
+        .pull(request)
+        .await?
+        .into_inner();
+    if consumer.name() == "attempts" {
+        health.set_ready(true);
+    }
+    loop {
+        let message = tokio::select! {
+            message = messages.message() => message?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let Some(message) = message else {
+            return Ok(());
+        };
+        tasks.spawn(finish(consumer.clone(), channel.clone(), message));
+    }
+}
+
+/// Works on one message and sees its completion through.
+async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message) {
+    let Some(work) = message.work else {
+        tracing::error!("a message asks for something this version does not know");
+        return;
+    };
+    let effect = match consumer.work(work).await {
+        Ok(effect) => effect,
+        Err(Unreadable) => {
+            tracing::error!("a message cannot be read; it stays in the queue");
+            return;
+        }
+    };
+    let request = CompleteRequest {
+        message_id: message.message_id,
+        lease: message.lease,
+        effect: Some(effect),
+    };
+    for _ in 0..COMPLETE_TRIES_MAX {
+        match QueueClient::new(channel.clone())
+            .complete(request.clone())
+            .await
+        {
+            Ok(reply) => {
+                if reply.into_inner().outcome() == Outcome::Fenced {
+                    tracing::info!("somebody else holds the partition; the message goes there");
+                }
+                return;
+            }
+            Err(status)
+                if matches!(
+                    status.code(),
+                    Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Internal
+                ) =>
+            {
+                tracing::error!(code = ?status.code(), message = status.message(), "a completion is refused");
+                return;
+            }
+            Err(status) => {
+                tracing::warn!(code = ?status.code(), "a completion is tried again");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! payment-processor: attempts and webhooks.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
+use paymesh_payment_processor::{
+    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, webhooks::Webhooks,
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    start_logs();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| "a crypto provider is installed already")?;
+    let settings = Processor::read(Settings::from_environment())?;
+    let stop = stop_signal()?;
+    let health = Health::default();
+    serve_health(health.clone(), settings.health).await?;
+    let channel = settings
+        .controller
+        .connect_timeout(Duration::from_secs(2))
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect_lazy();
+    let acquirer = HttpAcquirer::new(
+        &settings.acquirer,
+        settings.acquirer_token,
+        settings.acquirer_answer_max,
+    )?;
+    let attempts = Arc::new(Attempts::new(Arc::new(acquirer)));
+    let webhooks = Arc::new(Webhooks::new()?);
+    tracing::info!("reads messages");
+    tokio::join!(
+        consumer::run(attempts, channel.clone(), health.clone(), stop.clone()),
+        consumer::run(webhooks, channel, health, stop),
+    );
+    Ok(())
+}

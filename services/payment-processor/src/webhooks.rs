@@ -1,0 +1,84 @@
+//! Webhooks: an event, signed, to where a merchant wants it.
+//!
+//! Any 2xx answer confirms it. Everything else is tried again later by a message of its own.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymesh_contracts::{
+    EventId,
+    persistence::{DeliverWebhook, WebhookTried, complete_request::Effect, message::Work},
+    signature,
+};
+use reqwest::Client;
+
+use crate::consumer::{Consumer, Unreadable};
+
+/// How long a merchant has to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Tells merchants.
+pub struct Webhooks {
+    client: Client,
+}
+
+impl Webhooks {
+    /// A sender. It follows no redirect: what is signed goes where the merchant said.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .timeout(ANSWER_MAX)
+            .connect_timeout(Duration::from_secs(3))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { client })
+    }
+
+    async fn deliver(&self, delivery: DeliverWebhook) -> Result<WebhookTried, Unreadable> {
+        let event = EventId::from_bytes(&delivery.event_id).map_err(|_| Unreadable)?;
+        let now = jiff::Timestamp::now().as_second();
+        let answer = self
+            .client
+            .post(&delivery.url)
+            .header("content-type", "application/json")
+            .header("paymesh-event", event.to_string())
+            .header(
+                signature::HEADER,
+                signature::sign(&[&delivery.secret], now, &delivery.body),
+            )
+            .body(delivery.body)
+            .send()
+            .await;
+        Ok(match answer {
+            Ok(answer) => WebhookTried {
+                delivered: answer.status().is_success(),
+                status: u32::from(answer.status().as_u16()),
+                error: String::new(),
+            },
+            Err(error) => WebhookTried {
+                delivered: false,
+                status: 0,
+                error: if error.is_timeout() {
+                    "no answer in time"
+                } else {
+                    "no connection"
+                }
+                .to_owned(),
+            },
+        })
+    }
+}
+
+#[async_trait]
+impl Consumer for Webhooks {
+    fn name(&self) -> &'static str {
+        "webhooks"
+    }
+
+    async fn work(&self, work: Work) -> Result<Effect, Unreadable> {
+        match work {
+            Work::DeliverWebhook(delivery) => self.deliver(delivery).await.map(Effect::Webhook),
+            _ => Err(Unreadable),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! db-controller: the ledger, payments and the queue, over gRPC.
+
+use std::error::Error;
+
+use clap::{Parser, Subcommand};
+use paymesh_contracts::persistence::{
+    payments_server::PaymentsServer, queue_server::QueueServer,
+};
+use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
+use paymesh_persistence::{
+    config::{self, Controller},
+    defect::Defects,
+    lane::Lane,
+    merchant::add_merchant,
+    queue::Hub,
+    serve::{PaymentsService, QueueService},
+    store::Reader,
+};
+use tonic::transport::Server;
+
+/// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
+#[derive(Parser)]
+#[command(version)]
+struct Words {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Serves gRPC until it is asked to end.
+    Serve,
+    /// Takes a merchant in and prints its id and API key, this once.
+    AddMerchant {
+        /// How people call it.
+        #[arg(long)]
+        name: String,
+        /// What each payment costs it, in hundredths of a percent.
+        #[arg(long, default_value_t = 0)]
+        fee_basis_points: i32,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    match Words::parse().act {
+        Act::Serve => serve().await,
+        Act::AddMerchant {
+            name,
+            fee_basis_points,
+        } => {
+            let mut settings = Settings::from_environment();
+            let (database, pepper) = (
+                config::database(&mut settings),
+                config::pepper(&mut settings),
+            );
+            let (database, pepper) = settings.done(database.zip(pepper))?;
+            let merchant = add_merchant(&database, &pepper, &name, fee_basis_points).await?;
+            println!(
+                "{}",
+                serde_json::json!({
+                    "tenant_id": merchant.tenant_id,
+                    "api_key": merchant.api_key.expose(),
+                })
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    start_logs();
+    let settings = Controller::read(Settings::from_environment())?;
+    let stop = stop_signal()?;
+    let (health, hub) = (Health::default(), Hub::default());
+    serve_health(health.clone(), settings.health).await?;
+    let lane_stop = tokio_util::sync::CancellationToken::new();
+    let (lane, worker) = Lane::start(
+        settings.database.clone(),
+        hub.clone(),
+        health,
+        Defects::from_environment(),
+        lane_stop.clone(),
+    );
+    let reader = Reader::new(settings.database);
+    let payments = PaymentsService {
+        lane: lane.clone(),
+        reader: reader.clone(),
+        hub: hub.clone(),
+        pepper: settings.pepper,
+    };
+    let queue = QueueService { lane, reader, hub };
+    tracing::info!(address = %settings.listen, "serves gRPC");
+    let served = Server::builder()
+        .tcp_nodelay(true)
+        .add_service(PaymentsServer::new(payments))
+        .add_service(QueueServer::new(queue))
+        .serve_with_shutdown(settings.listen, stop.clone().cancelled_owned());
+    tokio::select! {
+        result = served => result?,
+        // Streams live as long as their readers: after a moment for what is under way, end anyway.
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        } => tracing::warn!("streams were still open"),
+    }
+    lane_stop.cancel();
+    worker.await?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What can be asked of the database, and what comes of it.
+
+use paymesh_contracts::{AttemptId, MessageId, Money, PaymentId, TenantId};
+use uuid::Uuid;
+
+/// The name of a request, for ever: a merchant and the key they chose.
+pub type Key = (TenantId, String);
+
+/// Something to be done in one transaction. Doing it twice is doing it once.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Take in a payment.
+    CreatePayment(CreatePayment),
+    /// Make the answer to a key final.
+    SettleAnswer(Key),
+    /// Record what came of a message.
+    Complete(Complete),
+}
+
+/// A payment to take in.
+#[derive(Clone, Debug)]
+pub struct CreatePayment {
+    /// Whose it is and what names it.
+    pub key: Key,
+    /// SHA-256 of what was asked.
+    pub fingerprint: [u8; 32],
+    /// Tells a request's own retry from another request with the same key.
+    pub request_id: Uuid,
+    /// The id it gets if the key is new.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// The token.
+    pub payment_method: String,
+    /// The merchant's own word.
+    pub reference: Option<String>,
+}
+
+/// What came of a message.
+#[derive(Clone, Debug)]
+pub struct Complete {
+    /// Which message.
+    pub message_id: MessageId,
+    /// By which right.
+    pub lease: Lease,
+    /// What came of it.
+    pub effect: Effect,
+}
+
+/// The right to complete messages of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who reads the messages.
+    pub consumer: Consumer,
+    /// Which partition.
+    pub partition: i16,
+    /// Since when; a greater one ends it.
+    pub epoch: i64,
+}
+
+/// Who reads messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Consumer {
+    /// Sends attempts to the acquirer.
+    Attempts,
+    /// Tells merchants.
+    Webhooks,
+}
+
+impl Consumer {
+    /// Every consumer.
+    pub const ALL: [Self; 2] = [Self::Attempts, Self::Webhooks];
+
+    /// Its name in the database and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Webhooks => "webhooks",
+        }
+    }
+
+    /// The consumer that a name means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|consumer| consumer.word() == word)
+    }
+}
+
+/// What came of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The acquirer took the money.
+    Approved {
+        /// The attempt it speaks of.
+        attempt_id: AttemptId,
+        /// Its own reference.
+        acquirer_reference: String,
+    },
+    /// The acquirer took nothing, and never will for this attempt.
+    Declined {
+        /// The attempt it speaks of.
+        attempt_id: AttemptId,
+        /// Why.
+        failure_code: String,
+        /// Its own reference, if it gave one.
+        acquirer_reference: Option<String>,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// The attempt it speaks of.
+        attempt_id: AttemptId,
+    },
+    /// A merchant was told, or could not be.
+    WebhookTried {
+        /// Whether they confirmed it.
+        delivered: bool,
+        /// What they answered.
+        status: Option<i32>,
+        /// Why no answer came.
+        error: Option<String>,
+    },
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The payment is taken in.
+    Created {
+        /// Its id.
+        payment_id: PaymentId,
+        /// The final answer, when an earlier try of this very request got that far.
+        answer: Option<Answer>,
+    },
+    /// An earlier request with this key took it in.
+    Replayed {
+        /// The id of what it made.
+        payment_id: PaymentId,
+        /// The final answer, if there is one yet.
+        answer: Option<Answer>,
+    },
+    /// An earlier request with this key is not committed yet.
+    InFlight,
+    /// An earlier request with this key asked for something else.
+    ChangedBody,
+    /// The answer to the key, final.
+    Settled(Answer),
+    /// The message took effect.
+    Applied,
+    /// The message had taken effect before.
+    Already,
+    /// Somebody else holds the partition.
+    Fenced,
+    /// An account would fall below its floor. Nothing was done.
+    OverLimit,
+    /// There is no such thing.
+    NotFound,
+    /// The effect does not belong to the message.
+    Misplaced,
+}
+
+/// What an API caller got for a key, kept byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}

@@ -1,0 +1,68 @@
+//! The settings of the two programs.
+
+use std::net::SocketAddr;
+
+use paymesh_operations::{Secret, Settings, SettingsError};
+use tokio_postgres::Config;
+
+/// What db-controller needs to run.
+pub struct Controller {
+    /// The database, as the role `paymesh_controller`.
+    pub database: Config,
+    /// What API keys are hashed with.
+    pub pepper: Secret,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where health is served.
+    pub health: SocketAddr,
+}
+
+/// Shorter secrets can be guessed.
+const PEPPER_LENGTH_MIN: usize = 32;
+
+/// The database alone, for jobs.
+pub fn database(settings: &mut Settings) -> Option<Config> {
+    settings.required(
+        "PAYMESH_DATABASE_URL",
+        "the database, as postgres://ROLE:PASSWORD@HOST:PORT/NAME",
+    )
+}
+
+/// The secret that API keys are hashed with.
+pub fn pepper(settings: &mut Settings) -> Option<Secret> {
+    struct Long(Secret);
+    impl std::str::FromStr for Long {
+        type Err = &'static str;
+
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            if text.len() >= PEPPER_LENGTH_MIN {
+                Ok(Self(Secret::from(text.to_owned())))
+            } else {
+                Err("it has fewer than 32 characters")
+            }
+        }
+    }
+    settings
+        .required::<Long>("PAYMESH_KEY_PEPPER", "what API keys are hashed with")
+        .map(|long| long.0)
+}
+
+impl Controller {
+    /// Reads all of it.
+    pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
+        let database = database(&mut settings);
+        let pepper = pepper(&mut settings);
+        let listen = settings.required("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT");
+        let health =
+            settings.required("PAYMESH_HEALTH_LISTEN", "where health is served, as IP:PORT");
+        let controller = (|| {
+            Some(Self {
+                database: database?,
+                pepper: pepper?,
+                listen: listen?,
+                health: health?,
+            })
+        })();
+        settings.done(controller)
+    }
+}

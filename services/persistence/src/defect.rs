@@ -1,0 +1,22 @@
+//! Defects that can be put in on purpose, to see that the checker of `tests/payments` finds them.
+//! A release build has none: the variable is not even read.
+
+/// Which defects are in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defects {
+    /// Completed messages leave no inbox row and are not recognised.
+    pub inbox_off: bool,
+}
+
+impl Defects {
+    /// The defects that `PAYMESH_DEFECT` names, in a debug build.
+    pub fn from_environment() -> Self {
+        if !cfg!(debug_assertions) {
+            return Self::default();
+        }
+        let named = std::env::var("PAYMESH_DEFECT").unwrap_or_default();
+        Self {
+            inbox_off: named == "inbox-off",
+        }
+    }
+}

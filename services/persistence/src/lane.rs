@@ -1,0 +1,194 @@
+//! The lane: commands that arrive while a group is being committed form the next group.
+//!
+//! A lone command is committed at once; under load a group grows until the commit's cost is spread
+//! over hundreds of payments. The lane answers a command only after its group is committed, and
+//! settles a lost answer to COMMIT by doing the group again on a new connection: whatever had been
+//! committed is recognised by its idempotency or inbox row.
+
+use std::time::Duration;
+
+use paymesh_contracts::PaymentId;
+use paymesh_operations::Health;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_postgres::Config;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    command::{Answer, Command, Outcome},
+    defect::Defects,
+    queue::Hub,
+    store::{Done, Failure, Session},
+};
+
+/// How many commands one transaction takes at most.
+const GROUP_MAX: usize = 256;
+/// How many commands may wait; beyond that they are refused at once.
+const WAITING_MAX: usize = 4_096;
+/// How often a group that met another transaction is tried again before each goes alone.
+const CONFLICTS_MAX: u32 = 8;
+/// How long a command is tried again after the connection was lost.
+const RECONNECT_MAX: Duration = Duration::from_secs(20);
+
+/// Why a command got no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LaneError {
+    /// Too many are waiting; nothing was done.
+    #[error("too many commands are waiting; nothing was done")]
+    Overloaded,
+    /// The database did not come back in time; the command may have been done.
+    #[error("the database does not answer; the command may have been carried out")]
+    Unknown,
+    /// The database refuses this command; nothing was done.
+    #[error("the database refuses this command; nothing was done")]
+    Refused,
+}
+
+struct Job {
+    command: Command,
+    since: Instant,
+    answer: oneshot::Sender<Result<Outcome, LaneError>>,
+}
+
+/// Where commands are put in.
+#[derive(Clone)]
+pub struct Lane {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Lane {
+    /// Starts a lane. It ends when every handle is gone or `stop` is cancelled, after the commands
+    /// that wait.
+    pub fn start(
+        config: Config,
+        hub: Hub,
+        health: Health,
+        defects: Defects,
+        stop: CancellationToken,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let worker = Worker {
+            config,
+            hub,
+            health,
+            defects,
+            session: None,
+        };
+        (Self { jobs }, tokio::spawn(worker.work(waiting, stop)))
+    }
+
+    /// Does a command and says what came of it, once that is committed.
+    pub async fn run(&self, command: Command) -> Result<Outcome, LaneError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            command,
+            since: Instant::now(),
+            answer,
+        };
+        self.jobs
+            .try_send(job)
+            .map_err(|_| LaneError::Overloaded)?;
+        answered.await.unwrap_or(Err(LaneError::Unknown))
+    }
+}
+
+struct Worker {
+    config: Config,
+    hub: Hub,
+    health: Health,
+    defects: Defects,
+    session: Option<Session>,
+}
+
+impl Worker {
+    async fn work(mut self, mut waiting: mpsc::Receiver<Job>, stop: CancellationToken) {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            tokio::select! {
+                biased;
+                taken = waiting.recv_many(&mut group, GROUP_MAX) => if taken == 0 { break },
+                () = stop.cancelled() => { waiting.close(); if waiting.is_empty() { break } }
+                _ = look.tick() => { let _ = self.connect().await; }
+            }
+            if !group.is_empty() {
+                self.group(std::mem::take(&mut group)).await;
+            }
+        }
+        self.health.set_ready(false);
+    }
+
+    async fn connect(&mut self) -> Result<&Session, Failure> {
+        if self.session.as_ref().is_none_or(Session::is_closed) {
+            self.session = None;
+            self.health.set_ready(false);
+            self.session = Some(Session::open(&self.config, self.defects).await?);
+            self.health.set_ready(true);
+        }
+        Ok(self.session.as_ref().expect("set above"))
+    }
+
+    async fn group(&mut self, mut jobs: Vec<Job>) {
+        match self.commit(&mut jobs).await {
+            Ok(done) => self.answer(jobs, done),
+            Err(Failure::Refused(reason)) if jobs.len() == 1 => {
+                tracing::error!(reason = %crate::store::chain(&reason), "the database refuses a command");
+                Self::fail(jobs, LaneError::Refused);
+            }
+            // One of them is at fault: each alone, so that the others get through.
+            Err(Failure::Refused(_) | Failure::Conflict(_)) if jobs.len() > 1 => {
+                for job in jobs {
+                    Box::pin(self.group(vec![job])).await;
+                }
+            }
+            Err(_) => Self::fail(jobs, LaneError::Unknown),
+        }
+    }
+
+    /// Commits a group, again after a conflict or a lost connection. Jobs whose time is over are
+    /// answered and left out.
+    async fn commit(&mut self, jobs: &mut Vec<Job>) -> Result<Done, Failure> {
+        let (mut conflicts, mut pause) = (0, Duration::from_millis(20));
+        loop {
+            let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
+            let result = match self.connect().await {
+                Ok(session) => session.run(&commands).await,
+                Err(failure) => Err(failure),
+            };
+            match result {
+                Err(Failure::Conflict(_)) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(Failure::Disconnected(_)) => {
+                    self.session = None;
+                    self.health.set_ready(false);
+                    let late = jobs.extract_if(.., |job| job.since.elapsed() > RECONNECT_MAX);
+                    Self::fail(late.collect(), LaneError::Unknown);
+                    if jobs.is_empty() {
+                        return Err(Failure::Disconnected(None));
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(500));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn answer(&self, jobs: Vec<Job>, done: Done) {
+        self.hub.committed(&done);
+        for (job, outcome) in jobs.into_iter().zip(done.outcomes) {
+            // Nobody listens any more when the caller's connection broke; it will ask again.
+            let _ = job.answer.send(Ok(outcome));
+        }
+    }
+
+    fn fail(jobs: Vec<Job>, error: LaneError) {
+        for job in jobs {
+            let _ = job.answer.send(Err(error));
+        }
+    }
+}
+
+/// A payment that came to its end, for those who wait for it.
+pub type Ended = (PaymentId, Answer);

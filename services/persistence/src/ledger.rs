@@ -1,0 +1,199 @@
+//! Double entry: accounts, balances, and what a payment books.
+//!
+//! A posting has a debit side and a credit side and one amount, so that what leaves an account
+//! arrives at another by construction. Nothing here is ever undone; a mistake is answered by
+//! another posting.
+
+use paymesh_contracts::{AttemptId, Currency, Money, PaymentId, PostingId, TenantId};
+use uuid::Uuid;
+
+/// What an account is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccountKind {
+    /// What the acquirer owes us.
+    AcquirerReceivable,
+    /// What we owe the merchant.
+    MerchantPayable,
+    /// What we earned.
+    Fees,
+}
+
+impl AccountKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [
+        Self::AcquirerReceivable,
+        Self::MerchantPayable,
+        Self::Fees,
+    ];
+
+    /// Its name in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AcquirerReceivable => "acquirer_receivable",
+            Self::MerchantPayable => "merchant_payable",
+            Self::Fees => "fees",
+        }
+    }
+
+    /// The least that may be left in such an account.
+    pub fn floor_minor(self) -> Option<i64> {
+        (self == Self::MerchantPayable).then_some(0)
+    }
+}
+
+/// The id of an account: computed, so that nobody has to look it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub Uuid);
+
+impl AccountId {
+    /// The account of a tenant for one purpose and currency.
+    pub fn of(tenant: TenantId, kind: AccountKind, currency: Currency) -> Self {
+        let name = format!("{}/{}", kind.word(), currency.code());
+        Self(Uuid::new_v5(&tenant.0, name.as_bytes()))
+    }
+}
+
+/// What an account holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Credits less debits.
+    pub posted_minor: i64,
+    /// Promised to something under way.
+    pub held_minor: i64,
+    /// The least that may be left when everything held is gone.
+    pub floor_minor: Option<i64>,
+}
+
+/// A movement would leave less than the floor, or more than can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit;
+
+impl Balance {
+    /// The balance after `change` minor units were credited (or debited, if negative).
+    pub fn changed(self, change: i64) -> Result<Self, OverLimit> {
+        let posted_minor = self.posted_minor.checked_add(change).ok_or(OverLimit)?;
+        let left = posted_minor
+            .checked_sub(self.held_minor)
+            .ok_or(OverLimit)?;
+        if change < 0 && self.floor_minor.is_some_and(|floor| left < floor) {
+            return Err(OverLimit);
+        }
+        Ok(Self {
+            posted_minor,
+            ..self
+        })
+    }
+}
+
+/// Why money moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PostingKind {
+    /// A payment succeeded.
+    Charge,
+    /// Our price for it.
+    Fee,
+}
+
+impl PostingKind {
+    /// Its name in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Fee => "fee",
+        }
+    }
+}
+
+/// One movement between two accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// Its id: computed, so that one attempt cannot book the same thing twice.
+    pub id: PostingId,
+    /// Why.
+    pub kind: PostingKind,
+    /// Which payment it belongs to.
+    pub payment_id: PaymentId,
+    /// Which attempt moved the money.
+    pub attempt_id: AttemptId,
+    /// From where.
+    pub debit: AccountId,
+    /// To where.
+    pub credit: AccountId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// The fee for `amount_minor`, rounded half up to whole minor units, never more than the amount.
+pub fn fee_minor(amount_minor: i64, basis_points: i32) -> i64 {
+    let exact = i128::from(amount_minor) * i128::from(basis_points);
+    let rounded = (exact + 5_000) / 10_000;
+    i64::try_from(rounded)
+        .unwrap_or(amount_minor)
+        .clamp(0, amount_minor)
+}
+
+/// What a successful attempt books: the charge, then the fee if there is one.
+pub fn postings_of_charge(
+    tenant: TenantId,
+    payment_id: PaymentId,
+    attempt_id: AttemptId,
+    amount: Money,
+    fee_basis_points: i32,
+) -> Vec<Posting> {
+    let account = |kind| AccountId::of(tenant, kind, amount.currency);
+    let posting = |kind: PostingKind, debit, credit, amount_minor| Posting {
+        id: PostingId(Uuid::new_v5(&attempt_id.0, kind.word().as_bytes())),
+        kind,
+        payment_id,
+        attempt_id,
+        debit: account(debit),
+        credit: account(credit),
+        amount: Money::new(amount_minor, amount.currency),
+    };
+    let charge = posting(
+        PostingKind::Charge,
+        AccountKind::AcquirerReceivable,
+        AccountKind::MerchantPayable,
+        amount.amount_minor,
+    );
+    let fee = match fee_minor(amount.amount_minor, fee_basis_points) {
+        0 => None,
+        fee => Some(posting(
+            PostingKind::Fee,
+            AccountKind::MerchantPayable,
+            AccountKind::Fees,
+            fee,
+        )),
+    };
+    std::iter::once(charge).chain(fee).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_is_rounded_half_up_and_never_exceeds_the_amount() {
+        assert_eq!(fee_minor(1000, 290), 29);
+        assert_eq!(fee_minor(50, 100), 1);
+        assert_eq!(fee_minor(49, 100), 0);
+        assert_eq!(fee_minor(Money::AMOUNT_MINOR_MAX, 10_000), Money::AMOUNT_MINOR_MAX);
+    }
+
+    #[test]
+    fn a_debit_below_the_floor_is_refused_and_a_credit_never_is() {
+        let balance = Balance {
+            posted_minor: 100,
+            held_minor: 60,
+            floor_minor: Some(0),
+        };
+        assert_eq!(balance.changed(-41), Err(OverLimit));
+        assert_eq!(balance.changed(-40).map(|after| after.posted_minor), Ok(60));
+        let below = Balance {
+            posted_minor: -10,
+            ..balance
+        };
+        assert!(below.changed(1).is_ok());
+        assert_eq!(balance.changed(i64::MAX), Err(OverLimit));
+    }
+}

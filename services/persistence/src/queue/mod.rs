@@ -1,0 +1,69 @@
+//! The queue: messages written with the money, read by partition under a lease.
+//!
+//! A message is delivered at least once and takes effect once. Who may complete messages of a
+//! partition is said by the lease's epoch, which every takeover raises: the late `Complete` of a
+//! reader that was thought dead is refused.
+
+mod relay;
+
+use paymesh_contracts::MessageId;
+use tokio::sync::{broadcast, watch};
+
+pub use relay::Relay;
+
+use crate::{command::Consumer, lane::Ended, store::Done};
+
+/// What has been committed here, for those who wait for it in this process.
+#[derive(Clone)]
+pub struct Hub {
+    ended: broadcast::Sender<Ended>,
+    completed: broadcast::Sender<MessageId>,
+    attempts: watch::Sender<u64>,
+    webhooks: watch::Sender<u64>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            ended: broadcast::Sender::new(16_384),
+            completed: broadcast::Sender::new(16_384),
+            attempts: watch::Sender::new(0),
+            webhooks: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Hub {
+    /// Tells everyone what a group did. A listener that is gone or slow looks for itself.
+    pub(crate) fn committed(&self, done: &Done) {
+        for ended in &done.ended {
+            let _ = self.ended.send(ended.clone());
+        }
+        for completed in &done.completed {
+            let _ = self.completed.send(*completed);
+        }
+        for consumer in &done.woken {
+            self.bell(*consumer).send_modify(|rung| *rung += 1);
+        }
+    }
+
+    /// Payments that come to their end from now on.
+    pub fn ended(&self) -> broadcast::Receiver<Ended> {
+        self.ended.subscribe()
+    }
+
+    fn completed(&self) -> broadcast::Receiver<MessageId> {
+        self.completed.subscribe()
+    }
+
+    fn rung(&self, consumer: Consumer) -> watch::Receiver<u64> {
+        self.bell(consumer).subscribe()
+    }
+
+    fn bell(&self, consumer: Consumer) -> &watch::Sender<u64> {
+        match consumer {
+            Consumer::Attempts => &self.attempts,
+            Consumer::Webhooks => &self.webhooks,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The relay: one reader's stream of messages, as long as it listens.
+
+use std::{collections::HashMap, time::Duration};
+
+use paymesh_contracts::{MessageId, persistence as wire};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::Instant,
+};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::Hub;
+use crate::{
+    command::Consumer,
+    store::{Failure, Reader},
+};
+
+/// How long a lease lasts when its holder falls silent.
+const LEASE_MS: i64 = 4_000;
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(1);
+/// How long a message committed elsewhere waits at most before it is seen here.
+const POLL: Duration = Duration::from_millis(100);
+/// A message that was not completed by then is delivered again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// One reader's stream.
+pub struct Relay {
+    /// Where messages and leases are.
+    pub reader: Reader,
+    /// What is committed in this process.
+    pub hub: Hub,
+    /// Who reads.
+    pub consumer: Consumer,
+    /// How many messages it works on at once.
+    pub in_flight_max: usize,
+}
+
+impl Relay {
+    /// Sends messages until nobody receives them, then gives the leases back.
+    pub async fn run(self, out: mpsc::Sender<Result<wire::Message, Status>>) {
+        let holder = Uuid::new_v4();
+        if let Err(failure) = self.deliver(holder, &out).await {
+            tracing::warn!(consumer = self.consumer.word(), reason = %crate::store::chain(&failure), "a stream of messages ends");
+            let _ = out
+                .send(Err(Status::unavailable("the database does not answer")))
+                .await;
+        }
+        if let Err(failure) = self.reader.leave_leases(self.consumer, holder).await {
+            tracing::warn!(reason = %crate::store::chain(&failure), "leases are left to expire");
+        }
+    }
+
+    async fn deliver(
+        &self,
+        holder: Uuid,
+        out: &mpsc::Sender<Result<wire::Message, Status>>,
+    ) -> Result<(), Failure> {
+        // Both before the first look, so that nothing falls between look and listen.
+        let mut completed = self.hub.completed();
+        let mut rung = self.hub.rung(self.consumer);
+        let mut leases: Vec<(i16, i64)> = Vec::new();
+        let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
+        let mut renewed: Option<Instant> = None;
+        loop {
+            if renewed.is_none_or(|at| at.elapsed() >= RENEW) {
+                renewed = Some(Instant::now());
+                let held = self
+                    .reader
+                    .take_leases(self.consumer, holder, LEASE_MS)
+                    .await?;
+                if held.iter().any(|lease| !leases.contains(lease)) {
+                    tracing::info!(
+                        consumer = self.consumer.word(),
+                        partitions = held.len(),
+                        "holds leases"
+                    );
+                    // What was handed out under an older epoch would be refused.
+                    in_flight.clear();
+                }
+                leases = held;
+                in_flight.retain(|_, since| since.elapsed() < AGAIN);
+            }
+            let room = self.in_flight_max.saturating_sub(in_flight.len());
+            if room > 0 && !leases.is_empty() {
+                let busy: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
+                let limit = i64::try_from(room).unwrap_or(i64::MAX);
+                let messages = self
+                    .reader
+                    .waiting(self.consumer, &leases, &busy, limit)
+                    .await?;
+                for (id, message) in messages {
+                    in_flight.insert(id, Instant::now());
+                    if out.send(Ok(message)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            tokio::select! {
+                () = out.closed() => return Ok(()),
+                done = completed.recv() => {
+                    match done {
+                        Ok(id) => { in_flight.remove(&id); }
+                        // Too many to follow: forget, and let the inbox recognise what comes twice.
+                        Err(RecvError::Lagged(_)) => in_flight.clear(),
+                        Err(RecvError::Closed) => return Ok(()),
+                    }
+                    while let Ok(id) = completed.try_recv() {
+                        in_flight.remove(&id);
+                    }
+                }
+                _ = rung.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+}

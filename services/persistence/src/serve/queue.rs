@@ -1,0 +1,131 @@
+//! What payment-processor may ask.
+
+use paymesh_contracts::{
+    AttemptId, MessageId,
+    persistence::{self as wire, complete_reply, complete_request, queue_server::Queue},
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::unreadable;
+use crate::{
+    command::{Command, Complete, Consumer, Effect, Lease, Outcome},
+    lane::Lane,
+    queue::{Hub, Relay},
+    store::Reader,
+};
+
+/// How many messages one stream may have under way at most.
+const IN_FLIGHT_MAX: u32 = 1_024;
+
+/// The service.
+pub struct QueueService {
+    /// Where effects are committed.
+    pub lane: Lane,
+    /// Where messages are.
+    pub reader: Reader,
+    /// What is committed here.
+    pub hub: Hub,
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
+    use complete_request::Effect as Wire;
+    let attempt = |bytes: &[u8]| AttemptId::from_bytes(bytes).map_err(unreadable);
+    Ok(match effect {
+        Wire::Approved(approved) => Effect::Approved {
+            attempt_id: attempt(&approved.attempt_id)?,
+            acquirer_reference: approved.acquirer_reference,
+        },
+        Wire::Declined(declined) => Effect::Declined {
+            attempt_id: attempt(&declined.attempt_id)?,
+            failure_code: some(declined.failure_code)
+                .ok_or_else(|| Status::invalid_argument("a decline has a failure code"))?,
+            acquirer_reference: some(declined.acquirer_reference),
+        },
+        Wire::Unknown(unknown) => Effect::Unknown {
+            attempt_id: attempt(&unknown.attempt_id)?,
+        },
+        Wire::Webhook(tried) => Effect::WebhookTried {
+            delivered: tried.delivered,
+            status: i32::try_from(tried.status)
+                .ok()
+                .filter(|status| *status > 0),
+            error: some(tried.error),
+        },
+    })
+}
+
+fn read_complete(request: wire::CompleteRequest) -> Result<Complete, Status> {
+    let lease = request
+        .lease
+        .ok_or_else(|| Status::invalid_argument("there is no lease"))?;
+    Ok(Complete {
+        message_id: MessageId::from_bytes(&request.message_id).map_err(unreadable)?,
+        lease: Lease {
+            consumer: consumer(&lease.consumer)?,
+            partition: i16::try_from(lease.partition)
+                .map_err(|_| Status::invalid_argument("there is no such partition"))?,
+            epoch: lease.epoch,
+        },
+        effect: read_effect(
+            request
+                .effect
+                .ok_or_else(|| Status::invalid_argument("there is no known effect"))?,
+        )?,
+    })
+}
+
+fn consumer(word: &str) -> Result<Consumer, Status> {
+    Consumer::from_word(word).ok_or_else(|| Status::invalid_argument("there is no such consumer"))
+}
+
+#[tonic::async_trait]
+impl Queue for QueueService {
+    type PullStream = ReceiverStream<Result<wire::Message, Status>>;
+
+    async fn pull(
+        &self,
+        request: Request<wire::PullRequest>,
+    ) -> Result<Response<Self::PullStream>, Status> {
+        let request = request.into_inner();
+        let relay = Relay {
+            reader: self.reader.clone(),
+            hub: self.hub.clone(),
+            consumer: consumer(&request.consumer)?,
+            in_flight_max: request.in_flight_max.clamp(1, IN_FLIGHT_MAX) as usize,
+        };
+        let (out, messages) = mpsc::channel(64);
+        tokio::spawn(relay.run(out));
+        Ok(Response::new(ReceiverStream::new(messages)))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<wire::CompleteRequest>,
+    ) -> Result<Response<wire::CompleteReply>, Status> {
+        use complete_reply::Outcome as Word;
+        let complete = read_complete(request.into_inner())?;
+        let word = match self.lane.run(Command::Complete(complete)).await? {
+            Outcome::Applied => Word::Applied,
+            Outcome::Already => Word::Already,
+            Outcome::Fenced => Word::Fenced,
+            Outcome::NotFound => return Err(Status::not_found("there is no such message")),
+            Outcome::OverLimit => {
+                return Err(Status::failed_precondition("an account would be overdrawn"));
+            }
+            _ => {
+                return Err(Status::invalid_argument(
+                    "the effect does not belong to the message",
+                ));
+            }
+        };
+        Ok(Response::new(wire::CompleteReply {
+            outcome: word.into(),
+        }))
+    }
+}

@@ -1,0 +1,89 @@
+//! One connection to PostgreSQL, and what its errors mean for a transaction.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Config, NoTls, error::SqlState};
+
+/// How a transaction failed, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The connection is gone. Whether a COMMIT under way took effect is unknown.
+    #[error("the connection to the database is gone")]
+    Disconnected(#[source] Option<tokio_postgres::Error>),
+    /// Somebody else was faster; nothing was done, and doing it again can succeed.
+    #[error("another transaction was in the way")]
+    Conflict(#[source] tokio_postgres::Error),
+    /// The database refuses. Nothing was done, and doing it again changes nothing.
+    #[error("the database refuses")]
+    Refused(#[source] tokio_postgres::Error),
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(state) = error.code() else {
+            return if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
+                Self::Disconnected(Some(error))
+            } else {
+                Self::Refused(error)
+            };
+        };
+        let class = &state.code()[..2];
+        // 25006: the server turned into a standby; 57P01..3: it is stopping or starting.
+        if matches!(class, "08" | "53" | "57") || *state == SqlState::READ_ONLY_SQL_TRANSACTION {
+            Self::Disconnected(Some(error))
+        } else if class == "40"
+            || *state == SqlState::UNIQUE_VIOLATION
+            || *state == SqlState::LOCK_NOT_AVAILABLE
+        {
+            Self::Conflict(error)
+        } else {
+            Self::Refused(error)
+        }
+    }
+}
+
+/// An open connection. It closes when the client is dropped.
+pub struct Connection {
+    /// Sends statements.
+    pub client: Client,
+}
+
+impl Connection {
+    /// Opens a connection for work in milliseconds.
+    ///
+    /// No statement has a time limit: a COMMIT that waits for a standby must never be cancelled,
+    /// since it would then be visible here and lost there. A dead peer is found by TCP.
+    pub async fn open(config: &Config) -> Result<Self, Failure> {
+        let mut config = config.clone();
+        config
+            .connect_timeout(Duration::from_secs(3))
+            .keepalives_idle(Duration::from_secs(5))
+            .tcp_user_timeout(Duration::from_secs(10))
+            .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+            tracing::warn!(reason = %Chain(&error), "no connection to the database");
+            Failure::Disconnected(Some(error))
+        })?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(reason = %Chain(&error), "a connection to the database ended");
+            }
+        });
+        Ok(Self { client })
+    }
+}
+
+/// An error with everything beneath it, for a log.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(out, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,386 @@
+//! Reads outside of any group, on a connection of their own. Money is never decided on these.
+
+use std::sync::Arc;
+
+use futures::try_join;
+use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, digest, persistence as wire};
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, Config, Row, types::ToSql};
+use uuid::Uuid;
+
+use super::{
+    connection::{Connection, Failure},
+    load, ms,
+};
+use crate::{command::Consumer, world::AttemptRow};
+
+macro_rules! payments {
+    ($where:literal) => {
+        concat!(
+            "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.payment_method,
+                p.reference, p.status, p.failure_code, ",
+            ms!("p.created_at"),
+            ", ",
+            ms!("p.updated_at"),
+            " from payment p ",
+            $where
+        )
+    };
+}
+
+const ATTEMPTS: &str = "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference,
+    a.failure_code, a.checks from attempt a where a.payment_id = any($1::uuid[])
+    order by a.payment_id, a.number";
+
+const BALANCES: &str = "select a.kind, b.currency, b.posted, b.held from balance b
+    join account a on a.id = b.account_id
+    where a.tenant_id = $1 and (b.posted <> 0 or b.held <> 0
+        or exists (select from posting p where p.debit_account = a.id or p.credit_account = a.id))
+    order by b.currency, a.kind";
+
+const POSTINGS: &str = concat!(
+    "select p.id, p.kind, d.kind, c.kind, p.amount, p.currency, p.payment_id, ",
+    ms!("p.created_at"),
+    " from posting p join account d on d.id = p.debit_account
+        join account c on c.id = p.credit_account
+        where d.tenant_id = $1 and ($2::uuid is null or p.payment_id = $2)
+        order by p.seq desc limit 100"
+);
+
+const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
+        p.amount, p.currency, p.payment_method, o.event_id, o.endpoint_id, e.body, w.url, w.secret
+    from outbox o join payment p on p.id = o.payment_id
+        left join event e on e.id = o.event_id
+        left join webhook_endpoint w on w.id = o.endpoint_id
+    where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
+        and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
+    order by o.seq limit $4";
+
+/// Takes what is free or already ours; a takeover is a new epoch.
+const TAKE_LEASES: &str = "with free as (
+        select l.partition from lease l
+        where l.consumer = $1 and (l.holder = $2 or l.expires_at < clock_timestamp())
+        order by l.partition for update)
+    update lease l set
+        epoch = case when l.holder is not distinct from $2 then l.epoch else l.epoch + 1 end,
+        holder = $2, expires_at = clock_timestamp() + $3::int8 * interval '1 millisecond'
+    from free where l.consumer = $1 and l.partition = free.partition
+    returning l.partition, l.epoch";
+
+const LEAVE_LEASES: &str = "with ours as (
+        select l.partition from lease l where l.consumer = $1 and l.holder = $2
+        order by l.partition for update)
+    update lease l set expires_at = '-infinity', holder = null
+    from ours where l.consumer = $1 and l.partition = ours.partition";
+
+/// A connection that is opened again when it is gone.
+#[derive(Clone)]
+pub struct Reader {
+    config: Arc<Config>,
+    client: Arc<Mutex<Option<Arc<Client>>>>,
+}
+
+impl Reader {
+    /// A reader that connects when it is first asked.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config: Arc::new(config),
+            client: Arc::default(),
+        }
+    }
+
+    async fn client(&self) -> Result<Arc<Client>, Failure> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(Connection::open(&self.config).await?.client);
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn query(
+        &self,
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        Ok(self.client().await?.query(text, values).await?)
+    }
+
+    /// Whose API key this is; `keyed_hash` is what the database knows of it.
+    pub async fn tenant_of_key(
+        &self,
+        keyed_hash: &[u8],
+    ) -> Result<Option<wire::Tenant>, Failure> {
+        let rows = self
+            .query(
+                "select tenant_id, scopes from api_key where hash = $1 and revoked_at is null",
+                &[&keyed_hash],
+            )
+            .await?;
+        Ok(rows.first().map(|row| wire::Tenant {
+            tenant_id: TenantId(row.get(0)).bytes(),
+            scopes: row.get(1),
+        }))
+    }
+
+    /// A payment of a tenant.
+    pub async fn payment(
+        &self,
+        tenant_id: TenantId,
+        payment_id: PaymentId,
+    ) -> Result<Option<wire::Payment>, Failure> {
+        let rows = self
+            .query(
+                payments!("where p.tenant_id = $1 and p.id = $2"),
+                &[&tenant_id.0, &payment_id.0],
+            )
+            .await?;
+        Ok(self.with_attempts(&rows).await?.pop())
+    }
+
+    /// At most `limit` payments of a tenant on one side of another one, newest first.
+    pub async fn payments(
+        &self,
+        tenant_id: TenantId,
+        side: Side,
+        limit: u32,
+    ) -> Result<wire::PaymentPage, Failure> {
+        let (tenant, rows_max) = (tenant_id.0, i64::from(limit) + 1);
+        let mut rows = match side {
+            Side::Newest => {
+                let text = payments!("where p.tenant_id = $1 order by p.id desc limit $2");
+                self.query(text, &[&tenant, &rows_max]).await?
+            }
+            Side::Older(than) => {
+                let text =
+                    payments!("where p.tenant_id = $1 and p.id < $3 order by p.id desc limit $2");
+                self.query(text, &[&tenant, &rows_max, &than.0]).await?
+            }
+            Side::Newer(than) => {
+                let text = payments!("where p.tenant_id = $1 and p.id > $3 order by p.id limit $2");
+                self.query(text, &[&tenant, &rows_max, &than.0]).await?
+            }
+        };
+        let is_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        if matches!(side, Side::Newer(_)) {
+            rows.reverse();
+        }
+        Ok(wire::PaymentPage {
+            payments: self.with_attempts(&rows).await?,
+            older: is_more || matches!(side, Side::Newer(_)),
+            newer: match side {
+                Side::Newest => false,
+                Side::Older(_) => true,
+                Side::Newer(_) => is_more,
+            },
+        })
+    }
+
+    async fn with_attempts(&self, rows: &[Row]) -> Result<Vec<wire::Payment>, Failure> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        let attempts = self.query(ATTEMPTS, &[&ids]).await?;
+        let payment = |row: &Row| {
+            let id: Uuid = row.get(0);
+            let attempts = attempts.iter().filter(|attempt| attempt.get::<_, Uuid>(0) == id);
+            let payment = load::payment(row, attempts.filter_map(load::attempt).collect())?;
+            Some(wire::Payment {
+                payment_id: PaymentId(id).bytes(),
+                amount: Some(payment.amount.into()),
+                status: payment.status.word().to_owned(),
+                payment_method: payment.payment_method,
+                reference: payment.reference.unwrap_or_default(),
+                failure_code: payment.failure_code.unwrap_or_default(),
+                created_at_ms: payment.created_at_ms,
+                updated_at_ms: payment.updated_at_ms,
+                attempts: payment.attempts.into_iter().map(attempt_message).collect(),
+            })
+        };
+        Ok(rows.iter().filter_map(payment).collect())
+    }
+
+    /// The balances of a tenant and its newest postings, or those of one payment.
+    pub async fn ledger(
+        &self,
+        tenant_id: TenantId,
+        payment_id: Option<PaymentId>,
+    ) -> Result<wire::Ledger, Failure> {
+        let client = self.client().await?;
+        let payment = payment_id.map(|id| id.0);
+        let (tenant_values, posting_values): (
+            [&(dyn ToSql + Sync); 1],
+            [&(dyn ToSql + Sync); 2],
+        ) = ([&tenant_id.0], [&tenant_id.0, &payment]);
+        let (balances, postings) = try_join!(
+            client.query(BALANCES, &tenant_values),
+            client.query(POSTINGS, &posting_values)
+        )?;
+        let balance = |row: Row| wire::Balance {
+            account: row.get(0),
+            posted: Some(wire::Money {
+                amount_minor: row.get(2),
+                currency: row.get(1),
+            }),
+            held_minor: row.get(3),
+        };
+        let posting = |row: Row| wire::Posting {
+            posting_id: row.get::<_, Uuid>(0).as_bytes().to_vec(),
+            kind: row.get(1),
+            debit: row.get(2),
+            credit: row.get(3),
+            amount: Some(wire::Money {
+                amount_minor: row.get(4),
+                currency: row.get(5),
+            }),
+            payment_id: PaymentId(row.get(6)).bytes(),
+            created_at_ms: row.get(7),
+        };
+        Ok(wire::Ledger {
+            balances: balances.into_iter().map(balance).collect(),
+            postings: postings.into_iter().map(posting).collect(),
+        })
+    }
+
+    /// Adds an address where a tenant wants to be told.
+    pub async fn add_endpoint(
+        &self,
+        tenant_id: TenantId,
+        url: &str,
+    ) -> Result<wire::WebhookEndpoint, Failure> {
+        let (id, secret) = (Uuid::now_v7(), format!("whsec_{}", random_hex()));
+        self.query(
+            "insert into webhook_endpoint (id, tenant_id, url, secret) values ($1, $2, $3, $4)",
+            &[&id, &tenant_id.0, &url, &secret],
+        )
+        .await?;
+        Ok(wire::WebhookEndpoint {
+            endpoint_id: id.as_bytes().to_vec(),
+            url: url.to_owned(),
+            secret,
+        })
+    }
+
+    /// Messages of some partitions that may be worked on now, but those being worked on.
+    pub(crate) async fn waiting(
+        &self,
+        consumer: Consumer,
+        leases: &[(i16, i64)],
+        in_flight: &[Uuid],
+        limit: i64,
+    ) -> Result<Vec<(MessageId, wire::Message)>, Failure> {
+        let partitions: Vec<i16> = leases.iter().map(|lease| lease.0).collect();
+        let rows = self
+            .query(
+                WAITING,
+                &[&consumer.word(), &partitions, &in_flight, &limit],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| message(row, consumer, leases))
+            .collect())
+    }
+
+    /// Takes or keeps the leases of every partition that nobody else holds.
+    pub(crate) async fn take_leases(
+        &self,
+        consumer: Consumer,
+        holder: Uuid,
+        lasting_ms: i64,
+    ) -> Result<Vec<(i16, i64)>, Failure> {
+        let rows = self
+            .query(TAKE_LEASES, &[&consumer.word(), &holder, &lasting_ms])
+            .await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Gives all leases of a holder back.
+    pub(crate) async fn leave_leases(
+        &self,
+        consumer: Consumer,
+        holder: Uuid,
+    ) -> Result<(), Failure> {
+        self.query(LEAVE_LEASES, &[&consumer.word(), &holder])
+            .await?;
+        Ok(())
+    }
+}
+
+/// Which payments a page shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Side {
+    /// From the newest on.
+    Newest,
+    /// Older than this one.
+    Older(PaymentId),
+    /// Newer than this one.
+    Newer(PaymentId),
+}
+
+/// 128 random bits.
+pub(crate) fn random_hex() -> String {
+    digest::hex(&rand::random::<[u8; 16]>())
+}
+
+fn attempt_message(attempt: AttemptRow) -> wire::Attempt {
+    wire::Attempt {
+        attempt_id: attempt.id.bytes(),
+        number: attempt.number.unsigned_abs(),
+        status: attempt.status.word().to_owned(),
+        acquirer_reference: attempt.acquirer_reference.unwrap_or_default(),
+        failure_code: attempt.failure_code.unwrap_or_default(),
+    }
+}
+
+fn message(
+    row: &Row,
+    consumer: Consumer,
+    leases: &[(i16, i64)],
+) -> Option<(MessageId, wire::Message)> {
+    let id = MessageId(row.get(0));
+    let partition: i16 = row.get(1);
+    let (_, epoch) = leases.iter().find(|lease| lease.0 == partition)?;
+    let number = row.get::<_, i32>(3).unsigned_abs();
+    let attempt = || {
+        Some(wire::SendAttempt {
+            attempt_id: AttemptId(row.get::<_, Option<Uuid>>(5)?).bytes(),
+            payment_id: PaymentId(row.get(4)).bytes(),
+            amount: Some(wire::Money {
+                amount_minor: row.get(6),
+                currency: row.get(7),
+            }),
+            payment_method: row.get(8),
+        })
+    };
+    let work = match row.get(2) {
+        "send_attempt" => wire::message::Work::SendAttempt(attempt()?),
+        "check_attempt" => wire::message::Work::CheckAttempt(wire::CheckAttempt {
+            attempt: attempt(),
+            check: number,
+        }),
+        "deliver_webhook" => wire::message::Work::DeliverWebhook(wire::DeliverWebhook {
+            event_id: row.get::<_, Option<Uuid>>(9)?.as_bytes().to_vec(),
+            endpoint_id: row.get::<_, Option<Uuid>>(10)?.as_bytes().to_vec(),
+            body: row.get::<_, Option<Vec<u8>>>(11)?,
+            url: row.get::<_, Option<String>>(12)?,
+            secret: row.get::<_, Option<String>>(13)?,
+            r#try: number,
+        }),
+        _ => return None,
+    };
+    let lease = wire::Lease {
+        consumer: consumer.word().to_owned(),
+        partition: u32::try_from(partition).ok()?,
+        epoch: *epoch,
+    };
+    let message = wire::Message {
+        message_id: id.bytes(),
+        lease: Some(lease),
+        work: Some(work),
+    };
+    Some((id, message))
+}

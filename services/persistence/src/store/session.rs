@@ -1,0 +1,96 @@
+//! One transaction for a group of commands: lock and load, decide, write, commit.
+
+use paymesh_contracts::{MessageId, PaymentId};
+use tokio_postgres::Config;
+
+use super::{
+    connection::{Connection, Failure},
+    load::{self, Loads},
+    write::{self, Writes},
+};
+use crate::{
+    command::{Answer, Command, Consumer, Outcome},
+    decide::{Decider, TimeOrderedIds},
+    defect::Defects,
+    world::Changes,
+};
+
+/// A connection with every statement of a group prepared.
+pub struct Session {
+    connection: Connection,
+    loads: Loads,
+    writes: Writes,
+    defects: Defects,
+}
+
+/// What a committed group did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What came of each command, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Payments that came to their end.
+    pub ended: Vec<(PaymentId, Answer)>,
+    /// Messages that took effect.
+    pub completed: Vec<MessageId>,
+    /// Who has new messages.
+    pub woken: Vec<Consumer>,
+}
+
+impl Session {
+    /// Connects and prepares.
+    pub async fn open(config: &Config, defects: Defects) -> Result<Self, Failure> {
+        let connection = Connection::open(config).await?;
+        Ok(Self {
+            loads: Loads::prepare(&connection.client).await?,
+            writes: Writes::prepare(&connection.client).await?,
+            connection,
+            defects,
+        })
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.connection.client.is_closed()
+    }
+
+    /// Does a group. An error means that nothing of it was done, except after
+    /// [`Failure::Disconnected`], when it may have been done.
+    pub async fn run(&self, commands: &[&Command]) -> Result<Done, Failure> {
+        let client = &self.connection.client;
+        let result = self.attempt(commands).await;
+        if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
+            client.batch_execute("rollback").await?;
+        }
+        result
+    }
+
+    async fn attempt(&self, commands: &[&Command]) -> Result<Done, Failure> {
+        let client = &self.connection.client;
+        let mut world = load::world(client, &self.loads, commands).await?;
+        let mut changes = Changes::default();
+        let outcomes = {
+            let mut decider = Decider {
+                world: &mut world,
+                changes: &mut changes,
+                ids: &mut TimeOrderedIds,
+                defects: self.defects,
+            };
+            let decided = commands.iter().map(|command| decider.decide(command));
+            decided.collect()
+        };
+        write::commit(client, &self.writes, &world, &changes, self.defects).await?;
+        let mut woken: Vec<Consumer> = changes
+            .messages
+            .iter()
+            .map(|(_, message)| message.consumer)
+            .collect();
+        woken.sort_unstable();
+        woken.dedup();
+        Ok(Done {
+            outcomes,
+            ended: changes.ended,
+            completed: changes.completed.into_iter().map(|row| row.0).collect(),
+            woken,
+        })
+    }
+}
