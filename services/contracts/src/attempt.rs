@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn the_same_key_and_number_give_the_same_id_on_every_machine() {
         let tenant = TenantId(Uuid::from_u128(7));
-        expect_test::expect!["att_ojpmceghmfilfccdkeldfadiclkkblhg"]
+        expect_test::expect!["att_affoimlmdchnfinmkgkdghclklnmiile"]
             .assert_eq(&attempt_id(tenant, "order-1", 1).to_string());
         assert_ne!(
             attempt_id(tenant, "order-1", 1),

@@ -16,7 +16,12 @@ pub struct CreatePayment {
     /// How much, at least one minor unit.
     pub amount: Money,
     /// A token for the means of payment; never a card number.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z][a-z0-9_]*$", example = "tok_approve")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-z][a-z0-9_]*$",
+        example = "tok_approve"
+    )]
     pub payment_method: String,
     /// Your own word for it, shown again everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,8 +74,8 @@ impl From<Unreadable> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let request_id = format!("req_{}", paymesh_contracts::EventId(Uuid::now_v7()))
-            .replace("evt_", "");
+        let request_id =
+            format!("req_{}", paymesh_contracts::EventId(Uuid::now_v7())).replace("evt_", "");
         tracing::info!(request_id, code = self.code.code(), "a request was refused");
         let status =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

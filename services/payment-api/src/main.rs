@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use axum::serve::ListenerExt as _;
 use paymesh_operations::{Health, Settings, start_logs, stop_signal};
 use paymesh_payment_api::{
     Waiting,
@@ -32,6 +33,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(waiting.clone().listen(stream, health.clone(), stop.clone()));
     let listener = tokio::net::TcpListener::bind(settings.listen).await?;
     tracing::info!(address = %settings.listen, "serves HTTP");
+    let listener = listener.tap_io(|stream| {
+        // An answer is small and whole: it must not wait for more.
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, router(App::new(requests, waiting), &health))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await?;

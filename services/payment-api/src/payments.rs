@@ -13,8 +13,8 @@ use paymesh_contracts::{
     Code, ErrorBody, Money, PaymentId, TenantId,
     http::{CreatePayment, Payment, PaymentPage, PaymentStatus},
     persistence::{
-        Answer, CreatePaymentRequest, ListPaymentsRequest, ReadPaymentRequest,
-        SettleAnswerRequest, create_payment_reply::Outcome,
+        Answer, CreatePaymentRequest, ListPaymentsRequest, ReadPaymentRequest, SettleAnswerRequest,
+        create_payment_reply::Outcome,
     },
 };
 use serde::Deserialize;
@@ -27,7 +27,7 @@ use crate::{
     auth::authorize,
     error::Problem,
     input::{Body, Clean, fingerprint, idempotency_key},
-    waiting::Told,
+    waiting::{Told, Waiter},
 };
 
 /// How long a request waits for the end of its payment, unless it says otherwise.
@@ -94,20 +94,21 @@ pub(crate) async fn create(
         return Ok(kept(answer, is_replay));
     }
     let made = PaymentId::from_bytes(&reply.payment_id).map_err(|_| Code::Internal)?;
-    let mut looks = made != payment_id;
-    if looks {
+    // Somebody else's payment may have ended before we listened for it.
+    let mut told = Told::LookAgain;
+    if made == payment_id {
+        told = hear(&mut waiter, until).await;
+    } else {
         waiter = app.waiting.register(made);
     }
     loop {
-        if looks && is_final(&app, tenant_id, made).await {
-            break;
+        match told {
+            Told::Ended(answer) => return Ok(kept(answer, is_replay)),
+            Told::LookAgain if is_final(&app, tenant_id, made).await => break,
+            Told::LookAgain => {}
+            Told::TooLate => break,
         }
-        looks = false;
-        match timeout_at(until, waiter.told()).await {
-            Ok(Told::Ended(answer)) => return Ok(kept(answer, is_replay)),
-            Ok(Told::LookAgain) => looks = true,
-            Err(_) => break,
-        }
+        told = hear(&mut waiter, until).await;
     }
     let request = SettleAnswerRequest {
         tenant_id: tenant_id.bytes(),
@@ -115,6 +116,12 @@ pub(crate) async fn create(
     };
     let answer = app.payments().settle_answer(request).await?.into_inner();
     Ok(kept(answer, is_replay))
+}
+
+async fn hear(waiter: &mut Waiter, until: Instant) -> Told {
+    timeout_at(until, waiter.told())
+        .await
+        .unwrap_or(Told::TooLate)
 }
 
 /// Sends it again when no answer came: db-controller knows it by its request id.

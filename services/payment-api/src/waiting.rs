@@ -25,6 +25,8 @@ pub(crate) enum Told {
     Ended(Answer),
     /// The stream was opened again: it may have ended in between.
     LookAgain,
+    /// The time to wait is over.
+    TooLate,
 }
 
 type Waiters = HashMap<PaymentId, Vec<(u64, mpsc::Sender<Told>)>>;
@@ -114,7 +116,11 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let mut guard = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self
+            .waiting
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(waiters) = guard.1.get_mut(&self.payment_id) {
             waiters.retain(|(number, _)| *number != self.number);
             if waiters.is_empty() {

@@ -34,8 +34,10 @@ impl Processor {
             "how long the acquirer has to answer",
             10_000,
         );
-        let health =
-            settings.required("PAYMESH_HEALTH_LISTEN", "where health is served, as IP:PORT");
+        let health = settings.required(
+            "PAYMESH_HEALTH_LISTEN",
+            "where health is served, as IP:PORT",
+        );
         let processor = (|| {
             Some(Self {
                 controller: controller?,

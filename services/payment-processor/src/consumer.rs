@@ -119,7 +119,10 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
             Err(status)
                 if matches!(
                     status.code(),
-                    Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Internal
+                    Code::InvalidArgument
+                        | Code::NotFound
+                        | Code::FailedPrecondition
+                        | Code::Internal
                 ) =>
             {
                 tracing::error!(code = ?status.code(), message = status.message(), "a completion is refused");

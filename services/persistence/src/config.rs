@@ -53,8 +53,10 @@ impl Controller {
         let database = database(&mut settings);
         let pepper = pepper(&mut settings);
         let listen = settings.required("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT");
-        let health =
-            settings.required("PAYMESH_HEALTH_LISTEN", "where health is served, as IP:PORT");
+        let health = settings.required(
+            "PAYMESH_HEALTH_LISTEN",
+            "where health is served, as IP:PORT",
+        );
         let controller = (|| {
             Some(Self {
                 database: database?,

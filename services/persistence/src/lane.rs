@@ -87,9 +87,7 @@ impl Lane {
             since: Instant::now(),
             answer,
         };
-        self.jobs
-            .try_send(job)
-            .map_err(|_| LaneError::Overloaded)?;
+        self.jobs.try_send(job).map_err(|_| LaneError::Overloaded)?;
         answered.await.unwrap_or(Err(LaneError::Unknown))
     }
 }

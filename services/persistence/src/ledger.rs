@@ -20,11 +20,7 @@ pub enum AccountKind {
 
 impl AccountKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [
-        Self::AcquirerReceivable,
-        Self::MerchantPayable,
-        Self::Fees,
-    ];
+    pub const ALL: [Self; 3] = [Self::AcquirerReceivable, Self::MerchantPayable, Self::Fees];
 
     /// Its name in the database.
     pub fn word(self) -> &'static str {
@@ -72,9 +68,7 @@ impl Balance {
     /// The balance after `change` minor units were credited (or debited, if negative).
     pub fn changed(self, change: i64) -> Result<Self, OverLimit> {
         let posted_minor = self.posted_minor.checked_add(change).ok_or(OverLimit)?;
-        let left = posted_minor
-            .checked_sub(self.held_minor)
-            .ok_or(OverLimit)?;
+        let left = posted_minor.checked_sub(self.held_minor).ok_or(OverLimit)?;
         if change < 0 && self.floor_minor.is_some_and(|floor| left < floor) {
             return Err(OverLimit);
         }
@@ -177,7 +171,10 @@ mod tests {
         assert_eq!(fee_minor(1000, 290), 29);
         assert_eq!(fee_minor(50, 100), 1);
         assert_eq!(fee_minor(49, 100), 0);
-        assert_eq!(fee_minor(Money::AMOUNT_MINOR_MAX, 10_000), Money::AMOUNT_MINOR_MAX);
+        assert_eq!(
+            fee_minor(Money::AMOUNT_MINOR_MAX, 10_000),
+            Money::AMOUNT_MINOR_MAX
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ async fn authenticate(wanted: Arc<String>, request: Request, next: Next) -> Resp
 }
 
 async fn read(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    let books = acquirer.books.lock().unwrap_or_else(PoisonError::into_inner);
+    let books = acquirer
+        .books
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     match books.find(&id) {
         Some(charge) => Json(charge.clone()).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "not_found"),
@@ -118,7 +121,12 @@ impl Acquirer {
             id,
             amount: order.amount,
             currency: order.currency,
-            status: if behaviour.approve { "approved" } else { "declined" }.to_owned(),
+            status: if behaviour.approve {
+                "approved"
+            } else {
+                "declined"
+            }
+            .to_owned(),
             code: (!behaviour.approve).then(|| "insufficient_funds".to_owned()),
             reference: String::new(),
         };

@@ -134,7 +134,7 @@ impl Postgres {
     }
 
     /// Lets the server run on; gives its process id.
-    pub fn leave(mut self) -> u32 {
+    pub fn leave(&mut self) -> u32 {
         self.process.take().map_or(0, Process::leave)
     }
 

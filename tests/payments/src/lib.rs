@@ -1,1 +1,18 @@
-//! x
+//! The payment services as somebody else sees them: started, driven, killed and checked.
+//!
+//! Nothing here is shared with `services/`, except that the OpenAPI document is read: what both
+//! sides got wrong in the same way would otherwise look right. [`Stack`] starts PostgreSQL, the
+//! services and the sandbox acquirer; [`Client`] drives the API and writes down, on disk, what it
+//! asked and heard; [`check`] joins that with the acquirer's books and the database.
+
+pub mod books;
+pub mod checker;
+pub mod client;
+pub mod document;
+pub mod receiver;
+pub mod stack;
+
+pub use checker::{Report, check};
+pub use client::Client;
+pub use receiver::Receiver;
+pub use stack::{Member, Stack};

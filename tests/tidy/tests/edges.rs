@@ -51,13 +51,21 @@ fn rooms_use_only_the_rooms_they_may() {
     expect![[r#"
         paymesh -> paymesh-azure, paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-google, paymesh-plugin
         paymesh-acceptance -> nothing
+        paymesh-acquirer -> nothing
         paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine
+        paymesh-beds -> nothing
         paymesh-cli -> nothing
         paymesh-clock -> nothing
         paymesh-cloud -> paymesh-clock
         paymesh-cloudsim -> nothing
+        paymesh-contracts -> nothing
         paymesh-engine -> paymesh-clock
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine
+        paymesh-operations -> nothing
+        paymesh-payment-api -> paymesh-contracts, paymesh-operations
+        paymesh-payment-processor -> paymesh-contracts, paymesh-operations
+        paymesh-payments -> paymesh-beds
+        paymesh-persistence -> paymesh-beds (dev), paymesh-contracts, paymesh-operations
         paymesh-plugin -> paymesh-plugin-derive
         paymesh-plugin-derive -> nothing
         paymesh-tidy -> nothing

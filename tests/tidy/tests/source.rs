@@ -7,7 +7,7 @@ fn check_none(rule: &str, found: &[String]) {
 }
 
 fn sources() -> Vec<(String, String)> {
-    ["provider", "tests"]
+    ["provider", "services", "tests"]
         .iter()
         .flat_map(|folder| files(folder, ".rs"))
         .collect()
@@ -92,6 +92,7 @@ fn every_path_named_in_the_architecture_exists() {
         std::fs::read_to_string(top().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
     let rooms = [
         "provider/",
+        "services/",
         "tests/",
         "examples/",
         "docs/",

@@ -3,9 +3,7 @@
 use std::error::Error;
 
 use clap::{Parser, Subcommand};
-use paymesh_contracts::persistence::{
-    payments_server::PaymentsServer, queue_server::QueueServer,
-};
+use paymesh_contracts::persistence::{payments_server::PaymentsServer, queue_server::QueueServer};
 use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
 use paymesh_persistence::{
     config::{self, Controller},

@@ -148,7 +148,11 @@ impl Decider<'_> {
         {
             return Outcome::OverLimit;
         }
-        let payment = self.world.payments.get_mut(&payment_id).expect("found above");
+        let payment = self
+            .world
+            .payments
+            .get_mut(&payment_id)
+            .expect("found above");
         let attempt = payment
             .attempts
             .iter_mut()

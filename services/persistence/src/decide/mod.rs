@@ -12,8 +12,8 @@ use paymesh_contracts::{EventId, MessageId};
 use uuid::Uuid;
 
 use crate::{
-    defect::Defects,
     command::{Command, Key, Outcome},
+    defect::Defects,
     world::{Changes, World},
 };
 

@@ -94,18 +94,18 @@ impl Payments for PaymentsService {
     ) -> Result<Response<wire::CreatePaymentReply>, Status> {
         use create_payment_reply::Outcome as Word;
         let create = read_create(request.into_inner())?;
-        let (word, payment_id, answer) =
-            match self.lane.run(Command::CreatePayment(create)).await? {
-                Outcome::Created { payment_id, answer } => {
-                    (Word::Created, Some(payment_id), answer)
-                }
-                Outcome::Replayed { payment_id, answer } => {
-                    (Word::Replayed, Some(payment_id), answer)
-                }
-                Outcome::InFlight => (Word::InFlight, None, None),
-                Outcome::ChangedBody => (Word::ChangedBody, None, None),
-                _ => return Err(Status::internal("a payment was answered like something else")),
-            };
+        let (word, payment_id, answer) = match self.lane.run(Command::CreatePayment(create)).await?
+        {
+            Outcome::Created { payment_id, answer } => (Word::Created, Some(payment_id), answer),
+            Outcome::Replayed { payment_id, answer } => (Word::Replayed, Some(payment_id), answer),
+            Outcome::InFlight => (Word::InFlight, None, None),
+            Outcome::ChangedBody => (Word::ChangedBody, None, None),
+            _ => {
+                return Err(Status::internal(
+                    "a payment was answered like something else",
+                ));
+            }
+        };
         Ok(Response::new(wire::CreatePaymentReply {
             outcome: word.into(),
             payment_id: payment_id.map(PaymentId::bytes).unwrap_or_default(),
@@ -150,7 +150,11 @@ impl Payments for PaymentsService {
             ([], []) => Side::Newest,
             (after, []) => Side::Older(PaymentId::from_bytes(after).map_err(unreadable)?),
             ([], before) => Side::Newer(PaymentId::from_bytes(before).map_err(unreadable)?),
-            _ => return Err(Status::invalid_argument("after and before exclude each other")),
+            _ => {
+                return Err(Status::invalid_argument(
+                    "after and before exclude each other",
+                ));
+            }
         };
         let limit = request.limit.clamp(1, PAGE_MAX);
         let page = self.reader.payments(tenant_id, side, limit).await;

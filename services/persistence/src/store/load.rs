@@ -257,9 +257,7 @@ pub(super) async fn world(
     }
     for row in &keys {
         if let Some(known) = key(row) {
-            world
-                .keys
-                .insert((TenantId(row.get(0)), row.get(1)), known);
+            world.keys.insert((TenantId(row.get(0)), row.get(1)), known);
         }
     }
     for row in tenants {

@@ -7,8 +7,8 @@ mod session;
 mod write;
 
 pub use connection::{Connection, Failure};
-pub use read::{Reader, Side};
 pub(crate) use read::random_hex;
+pub use read::{Reader, Side};
 pub use session::{Done, Session};
 
 /// Milliseconds since 1970 of a `timestamptz` expression, exactly.

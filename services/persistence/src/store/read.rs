@@ -99,19 +99,12 @@ impl Reader {
         Ok(client)
     }
 
-    async fn query(
-        &self,
-        text: &str,
-        values: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Failure> {
+    async fn query(&self, text: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         Ok(self.client().await?.query(text, values).await?)
     }
 
     /// Whose API key this is; `keyed_hash` is what the database knows of it.
-    pub async fn tenant_of_key(
-        &self,
-        keyed_hash: &[u8],
-    ) -> Result<Option<wire::Tenant>, Failure> {
+    pub async fn tenant_of_key(&self, keyed_hash: &[u8]) -> Result<Option<wire::Tenant>, Failure> {
         let rows = self
             .query(
                 "select tenant_id, scopes from api_key where hash = $1 and revoked_at is null",
@@ -186,7 +179,9 @@ impl Reader {
         let attempts = self.query(ATTEMPTS, &[&ids]).await?;
         let payment = |row: &Row| {
             let id: Uuid = row.get(0);
-            let attempts = attempts.iter().filter(|attempt| attempt.get::<_, Uuid>(0) == id);
+            let attempts = attempts
+                .iter()
+                .filter(|attempt| attempt.get::<_, Uuid>(0) == id);
             let payment = load::payment(row, attempts.filter_map(load::attempt).collect())?;
             Some(wire::Payment {
                 payment_id: PaymentId(id).bytes(),
@@ -211,10 +206,8 @@ impl Reader {
     ) -> Result<wire::Ledger, Failure> {
         let client = self.client().await?;
         let payment = payment_id.map(|id| id.0);
-        let (tenant_values, posting_values): (
-            [&(dyn ToSql + Sync); 1],
-            [&(dyn ToSql + Sync); 2],
-        ) = ([&tenant_id.0], [&tenant_id.0, &payment]);
+        let (tenant_values, posting_values): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 2]) =
+            ([&tenant_id.0], [&tenant_id.0, &payment]);
         let (balances, postings) = try_join!(
             client.query(BALANCES, &tenant_values),
             client.query(POSTINGS, &posting_values)

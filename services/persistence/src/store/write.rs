@@ -327,7 +327,11 @@ pub(super) async fn commit(
             ]
         ),
         execute(
-            if defects.inbox_off { 0 } else { completed.len() },
+            if defects.inbox_off {
+                0
+            } else {
+                completed.len()
+            },
             &writes.inbox,
             vec![
                 column(completed, |row| row.1.consumer.word()),

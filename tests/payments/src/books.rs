@@ -1,0 +1,47 @@
+//! The acquirer's books, read from its file.
+
+use std::{fs, io, path::Path};
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// One line of the books.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Charge {
+    /// The attempt it was made under.
+    pub id: String,
+    /// In minor units.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// `approved` or `declined`.
+    pub status: String,
+}
+
+/// Every charge that was ever made.
+pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
+    let text = match fs::read_to_string(path) {
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => String::new(),
+        other => other?,
+    };
+    let whole = text.rfind('\n').map_or(0, |last| last + 1);
+    text[..whole]
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(io::Error::other))
+        .collect()
+}
+
+/// The UUID that an id of the API means: a prefix and 32 letters from a to p.
+pub fn uuid_of(id: &str, prefix: &str) -> Option<Uuid> {
+    let letters = id.strip_prefix(prefix)?.strip_prefix('_')?;
+    let digits = letters
+        .chars()
+        .map(|letter| {
+            let nibble = (letter as u32)
+                .checked_sub(u32::from(b'a'))
+                .filter(|nibble| *nibble < 16)?;
+            char::from_digit(nibble, 16)
+        })
+        .collect::<Option<String>>()?;
+    (digits.len() == 32).then(|| Uuid::try_parse(&digits).ok())?
+}

@@ -1,0 +1,218 @@
+//! The whole database, read in one snapshot.
+
+use std::{collections::HashMap, io};
+
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+/// Everything the rules look at.
+#[derive(Debug, Default)]
+pub struct Database {
+    /// Payments by id.
+    pub payments: HashMap<Uuid, Payment>,
+    /// Attempts.
+    pub attempts: Vec<Attempt>,
+    /// Postings in the order they were booked.
+    pub postings: Vec<Posting>,
+    /// Accounts by id, with their balances.
+    pub accounts: HashMap<Uuid, Account>,
+    /// Idempotency rows.
+    pub keys: Vec<Key>,
+    /// Messages.
+    pub messages: Vec<Message>,
+    /// How many inbox rows name each message.
+    pub inbox: HashMap<Uuid, usize>,
+    /// How many events tell of each payment.
+    pub events: HashMap<Uuid, usize>,
+    /// Contradictions of the acquirer.
+    pub mismatches: usize,
+}
+
+/// A payment.
+#[derive(Debug)]
+pub struct Payment {
+    /// Whose.
+    pub tenant: Uuid,
+    /// Its idempotency key.
+    pub key: String,
+    /// In minor units.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Where it stands.
+    pub status: String,
+    /// What its merchant pays.
+    pub fee_basis_points: i32,
+}
+
+/// An attempt.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which payment.
+    pub payment: Uuid,
+    /// First is 1.
+    pub number: i32,
+    /// Where it stands.
+    pub status: String,
+}
+
+/// A posting.
+#[derive(Debug)]
+pub struct Posting {
+    /// Of which payment.
+    pub payment: Uuid,
+    /// By which attempt.
+    pub attempt: Uuid,
+    /// Why.
+    pub kind: String,
+    /// From where.
+    pub debit: Uuid,
+    /// To where.
+    pub credit: Uuid,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// In minor units.
+    pub amount: i64,
+}
+
+/// An account and its balance.
+#[derive(Debug)]
+pub struct Account {
+    /// Whose.
+    pub tenant: Uuid,
+    /// What for.
+    pub kind: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Credits less debits.
+    pub posted: i64,
+    /// Promised.
+    pub held: i64,
+}
+
+/// An idempotency row.
+#[derive(Debug)]
+pub struct Key {
+    /// The key.
+    pub key: String,
+    /// What it made.
+    pub payment: Uuid,
+    /// The final answer.
+    pub answer: Option<(i16, Vec<u8>)>,
+}
+
+/// A message.
+#[derive(Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: Uuid,
+    /// What it asks for.
+    pub kind: String,
+    /// About which payment.
+    pub payment: Uuid,
+    /// Whether it took effect.
+    pub is_done: bool,
+}
+
+impl Database {
+    /// Reads all of it.
+    pub async fn read(url: &str) -> io::Result<Self> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls)
+            .await
+            .map_err(io::Error::other)?;
+        let running = tokio::spawn(connection);
+        let read = Self::read_with(&client).await.map_err(io::Error::other);
+        drop(client);
+        let _ = running.await;
+        read
+    }
+
+    async fn read_with(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        client
+            .batch_execute("begin isolation level repeatable read read only")
+            .await?;
+        let rows = async |text: &str| client.query(text, &[]).await;
+        let payments = rows(
+            "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.status,
+                t.fee_basis_points from payment p join tenant t on t.id = p.tenant_id",
+        );
+        let payments = payments.await?.into_iter().map(|row| {
+            let payment = Payment {
+                tenant: row.get(1),
+                key: row.get(2),
+                amount: row.get(3),
+                currency: row.get(4),
+                status: row.get(5),
+                fee_basis_points: row.get(6),
+            };
+            (row.get(0), payment)
+        });
+        let attempts = rows("select id, payment_id, number, status from attempt").await?;
+        let attempts = attempts.into_iter().map(|row| Attempt {
+            id: row.get(0),
+            payment: row.get(1),
+            number: row.get(2),
+            status: row.get(3),
+        });
+        let postings = rows(
+            "select payment_id, attempt_id, kind, debit_account, credit_account, currency, amount
+             from posting order by seq",
+        );
+        let postings = postings.await?.into_iter().map(|row| Posting {
+            payment: row.get(0),
+            attempt: row.get(1),
+            kind: row.get(2),
+            debit: row.get(3),
+            credit: row.get(4),
+            currency: row.get(5),
+            amount: row.get(6),
+        });
+        let accounts = rows(
+            "select a.id, a.tenant_id, a.kind, a.currency, b.posted, b.held
+             from account a join balance b on b.account_id = a.id",
+        );
+        let accounts = accounts.await?.into_iter().map(|row| {
+            let account = Account {
+                tenant: row.get(1),
+                kind: row.get(2),
+                currency: row.get(3),
+                posted: row.get(4),
+                held: row.get(5),
+            };
+            (row.get(0), account)
+        });
+        let keys = rows("select key, payment_id, answer_status, answer_body from idempotency");
+        let keys = keys.await?.into_iter().map(|row| Key {
+            key: row.get(0),
+            payment: row.get(1),
+            answer: row.get::<_, Option<i16>>(2).zip(row.get(3)),
+        });
+        let messages = rows("select id, kind, payment_id, done_at is not null from outbox");
+        let messages = messages.await?.into_iter().map(|row| Message {
+            id: row.get(0),
+            kind: row.get(1),
+            payment: row.get(2),
+            is_done: row.get(3),
+        });
+        let mut database = Self {
+            payments: payments.collect(),
+            attempts: attempts.collect(),
+            postings: postings.collect(),
+            accounts: accounts.collect(),
+            keys: keys.collect(),
+            messages: messages.collect(),
+            ..Self::default()
+        };
+        for row in rows("select message_id from inbox").await? {
+            *database.inbox.entry(row.get(0)).or_default() += 1;
+        }
+        for row in rows("select payment_id from event").await? {
+            *database.events.entry(row.get(0)).or_default() += 1;
+        }
+        database.mismatches = rows("select 1 from mismatch").await?.len();
+        client.batch_execute("commit").await?;
+        Ok(database)
+    }
+}

@@ -1,0 +1,235 @@
+//! A merchant's client that never gives up a key, and writes down what it asked and heard.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document;
+
+/// One line of a client's history. It is on disk before the client goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// What happened.
+    pub what: What,
+    /// The idempotency key.
+    pub key: String,
+    /// The HTTP status, if an answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What was sent, or what came.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+}
+
+/// What happened to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It is about to be sent.
+    Invoke,
+    /// It was answered with success.
+    Ok,
+    /// It was refused; nothing may have come of it.
+    Fail,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Whether it said that it is a replay.
+    pub is_replay: bool,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// A merchant's client.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    api_key: String,
+    history: Mutex<File>,
+}
+
+impl Client {
+    /// A client of an API, with its history in a file.
+    pub fn new(base: &str, api_key: &str, history: &Path) -> io::Result<Self> {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(40))
+            .no_proxy()
+            .build()
+            .map_err(io::Error::other)?;
+        Ok(Self {
+            http,
+            base: base.to_owned(),
+            api_key: api_key.to_owned(),
+            history: Mutex::new(OpenOptions::new().create(true).append(true).open(history)?),
+        })
+    }
+
+    fn record(&self, what: What, key: &str, status: Option<u16>, body: &str) -> io::Result<()> {
+        let line = Line {
+            what,
+            key: key.to_owned(),
+            status,
+            body: body.to_owned(),
+        };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        let mut file = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&text)?;
+        file.sync_data()
+    }
+
+    /// Sends a payment once. No answer is `None`.
+    pub async fn create(
+        &self,
+        key: &str,
+        body: &str,
+        wait_seconds: u32,
+    ) -> io::Result<Option<Answer>> {
+        self.record(What::Invoke, key, None, body)?;
+        let sent = self
+            .http
+            .post(format!("{}/v1/payments", self.base))
+            .bearer_auth(&self.api_key)
+            .header("idempotency-key", key)
+            .header("prefer", format!("wait={wait_seconds}"))
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+            .await;
+        let heard = match sent {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let is_replay = answer.headers().contains_key("idempotency-replayed");
+                answer.text().await.ok().map(|body| Answer {
+                    status,
+                    body,
+                    is_replay,
+                })
+            }
+            Err(_) => None,
+        };
+        let Some(answer) = heard else {
+            self.record(What::Unknown, key, None, "")?;
+            return Ok(None);
+        };
+        if let Some(mistake) = document::mistake(
+            "post",
+            "/v1/payments",
+            answer.status,
+            answer.body.as_bytes(),
+        ) {
+            return Err(io::Error::other(format!("{mistake}: {}", answer.body)));
+        }
+        let what = match answer.status {
+            200..=299 => What::Ok,
+            409 | 500..=599 => What::Unknown,
+            _ => What::Fail,
+        };
+        self.record(what, key, Some(answer.status), &answer.body)?;
+        Ok(Some(answer))
+    }
+
+    /// Sends a payment until it is answered for good, always with the same key.
+    pub async fn pay(&self, key: &str, body: &str, wait_seconds: u32) -> io::Result<Answer> {
+        let limit = Duration::from_secs(90);
+        let start = Instant::now();
+        loop {
+            let answer = self.create(key, body, wait_seconds).await?;
+            match answer {
+                Some(answer) if answer.status != 409 && answer.status < 500 => return Ok(answer),
+                last if start.elapsed() > limit => {
+                    return Err(io::Error::other(format!(
+                        "no answer to {key} in {limit:?}, last {last:?}"
+                    )));
+                }
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Reads an address of the API; `path` is how the document calls it.
+    pub async fn get(&self, path: &str, address: &str) -> io::Result<(u16, Value)> {
+        let answer = self
+            .http
+            .get(format!("{}{address}", self.base))
+            .bearer_auth(&self.api_key)
+            .send()
+            .await
+            .map_err(io::Error::other)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(io::Error::other)?;
+        if let Some(mistake) = document::mistake("get", path, status, &body) {
+            return Err(io::Error::other(mistake));
+        }
+        Ok((status, serde_json::from_slice(&body)?))
+    }
+
+    /// Reads a payment until it came to its end; the last answer if it does not in time.
+    pub async fn end_of(&self, id: &str, limit: Duration) -> io::Result<Value> {
+        let start = Instant::now();
+        loop {
+            let found = self
+                .get("/v1/payments/{id}", &format!("/v1/payments/{id}"))
+                .await;
+            match found {
+                Ok((200, payment)) if payment["status"] != "processing" => return Ok(payment),
+                last if start.elapsed() > limit => {
+                    return Err(io::Error::other(format!(
+                        "{id} did not end in {limit:?}, last {last:?}"
+                    )));
+                }
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Says where events should go; gives the secret of their signatures.
+    pub async fn add_webhook(&self, url: &str) -> io::Result<String> {
+        let answer = self
+            .http
+            .post(format!("{}/v1/webhook_endpoints", self.base))
+            .bearer_auth(&self.api_key)
+            .json(&serde_json::json!({ "url": url }))
+            .send()
+            .await
+            .map_err(io::Error::other)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(io::Error::other)?;
+        if let Some(mistake) = document::mistake("post", "/v1/webhook_endpoints", status, &body) {
+            return Err(io::Error::other(mistake));
+        }
+        let body: Value = serde_json::from_slice(&body)?;
+        body["secret"]
+            .as_str()
+            .map(ToOwned::to_owned)
+            .ok_or_else(|| io::Error::other(format!("no secret: {body}")))
+    }
+}
+
+/// The lines of a history.
+pub fn read_history(path: &Path) -> io::Result<Vec<Line>> {
+    std::fs::read_to_string(path)?
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(io::Error::other))
+        .collect()
+}

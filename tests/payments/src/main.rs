@@ -1,0 +1,223 @@
+//! `paymesh-payments up|down|check FOLDER`: the payment services on this machine.
+
+use std::{
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::{Parser, Subcommand};
+use paymesh_payments::{Client, Stack, check, stack::Card};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// The payment services on this machine, from nothing.
+#[derive(Parser)]
+#[command(version)]
+struct Words {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Starts PostgreSQL, the services and the sandbox acquirer, and makes a charge.
+    Up {
+        /// Where everything is kept.
+        folder: PathBuf,
+    },
+    /// Stops all of it and deletes the folder.
+    Down {
+        /// Where everything is kept.
+        folder: PathBuf,
+    },
+    /// Compares books, ledger and what the demo asked for.
+    Check {
+        /// Where everything is kept.
+        folder: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Words::parse().act {
+        Act::Up { folder } => up(&folder).await,
+        Act::Down { folder } => down(&folder),
+        Act::Check { folder } => verify(&folder).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("payments: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read_card(folder: &Path) -> io::Result<Card> {
+    let text = fs::read(folder.join("card.json")).map_err(|reason| {
+        io::Error::new(
+            reason.kind(),
+            format!("nothing runs in {}; type `make payments`", folder.display()),
+        )
+    })?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Ends what an earlier `up` left running. Only its own processes: an id that was given to another
+/// program since has another start time, and is left alone.
+fn end_processes(folder: &Path) -> io::Result<()> {
+    for line in fs::read_to_string(folder.join("pids"))
+        .unwrap_or_default()
+        .lines()
+    {
+        let mut words = line.split(' ');
+        let (Some(id), Some(started)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Some(pid) = id.parse().ok().and_then(Pid::from_raw) else {
+            continue;
+        };
+        if start_time(id).as_deref() != Some(started) {
+            continue;
+        }
+        // SIGINT: PostgreSQL cuts its connections, the others finish what they began.
+        let _ = kill_process(pid, Signal::INT);
+        let limit = Instant::now() + Duration::from_secs(15);
+        while test_kill_process(pid).is_ok() && start_time(id).as_deref() == Some(started) {
+            if Instant::now() > limit {
+                return Err(io::Error::other(format!("process {id} does not end")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    match fs::remove_file(folder.join("pids")) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(reason),
+        _ => Ok(()),
+    }
+}
+
+/// When a process started, as the system tells it; `None` when it is gone.
+fn start_time(id: &str) -> Option<String> {
+    let output = std::process::Command::new("ps")
+        .args(["-o", "lstart=,stat=", "-p", id])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (time, state) = text.trim().rsplit_once(' ')?;
+    // A process that has ended and waits to be noticed is gone.
+    (!state.starts_with('Z')).then(|| time.split_whitespace().collect::<Vec<_>>().join("_"))
+}
+
+async fn up(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    end_processes(folder)?;
+    let stack = Stack::start(folder, None)?;
+    let card = stack.card.clone();
+    let started = began.elapsed();
+    let history = stack.history();
+    let lines: String = stack
+        .leave()
+        .iter()
+        .filter_map(|id| Some(format!("{id} {}\n", start_time(&id.to_string())?)))
+        .collect();
+    fs::write(folder.join("pids"), lines)?;
+
+    let client = Client::new(&card.api_url, &card.api_key, &history)?;
+    let began = Instant::now();
+    let key = format!("demo-{:08x}", rand::random::<u32>());
+    let body = r#"{"amount":{"amount":1250,"currency":"EUR"},"payment_method":"tok_approve","reference":"order 7"}"#;
+    let answer = client.pay(&key, body, 10).await?;
+    let charged = began.elapsed();
+    let again = client.pay(&key, body, 10).await?;
+    println!("A charge ({} ms)\n  {}", charged.as_millis(), answer.body);
+    println!(
+        "\nThe same request again: the same {} bytes {}",
+        again.body.len(),
+        if again.is_replay && again.body == answer.body {
+            "(Idempotency-Replayed: true)"
+        } else {
+            "- NOT the same"
+        }
+    );
+    let (_, ledger) = client.get("/v1/ledger", "/v1/ledger").await?;
+    println!("\nThe ledger, credits less debits");
+    for balance in ledger["balances"].as_array().into_iter().flatten() {
+        println!(
+            "  {:<22} {:>10} {}",
+            balance["account"].as_str().unwrap_or_default(),
+            balance["posted"]["amount"],
+            balance["posted"]["currency"].as_str().unwrap_or_default()
+        );
+    }
+    println!("\nIts newest postings");
+    for posting in ledger["postings"].as_array().into_iter().flatten().take(4) {
+        println!(
+            "  {:<8} {:>8} {}  {} -> {}",
+            posting["kind"].as_str().unwrap_or_default(),
+            posting["amount"]["amount"],
+            posting["amount"]["currency"].as_str().unwrap_or_default(),
+            posting["debit"].as_str().unwrap_or_default(),
+            posting["credit"].as_str().unwrap_or_default()
+        );
+    }
+    let shown = folder.display();
+    fs::write(
+        folder.join("env"),
+        format!(
+            "export PAYMESH_API='{}'\nexport PAYMESH_API_KEY='{}'\n",
+            card.api_url, card.api_key
+        ),
+    )?;
+    println!(
+        "
+What exists ({:.1} s to start)
+  payment-api, payment-processor, db-controller, PostgreSQL, a sandbox acquirer; all on loopback
+
+Where to look
+  API             {}   (its document: {}/openapi.json)
+  logs            {shown}/*.log, {shown}/postgres/log
+  acquirer        {shown}/books.jsonl
+
+What to type next
+  . {shown}/env
+  curl -s $PAYMESH_API/v1/payments -H \"Authorization: Bearer $PAYMESH_API_KEY\" -H \"Idempotency-Key: $RANDOM$RANDOM\" \\
+    -H 'Content-Type: application/json' -d '{{\"amount\":{{\"amount\":500,\"currency\":\"EUR\"}},\"payment_method\":\"tok_lost\"}}'
+  curl -s $PAYMESH_API/v1/ledger -H \"Authorization: Bearer $PAYMESH_API_KEY\"
+  make payments-check     # history, acquirer's books and ledger must tell one story
+  make payments-down      # stops everything and deletes it",
+        started.as_secs_f64(),
+        card.api_url,
+        card.api_url,
+    );
+    Ok(())
+}
+
+fn down(folder: &Path) -> Result<(), Box<dyn Error>> {
+    if !folder.exists() {
+        println!("No payment services are there to stop.");
+        return Ok(());
+    }
+    end_processes(folder)?;
+    fs::remove_dir_all(folder)?;
+    println!("The payment services are gone; `make payments` brings them back.");
+    Ok(())
+}
+
+async fn verify(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let card = read_card(folder)?;
+    // What was made by hand is not in the history of the demo: without one, no key is foreign.
+    let report = check(
+        &card.database_url,
+        &folder.join("books.jsonl"),
+        &folder.join("no-history"),
+    )
+    .await?;
+    print!("{report}");
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err("the stories differ; see above (what is open may only need a moment)".into())
+    }
+}

@@ -1,0 +1,419 @@
+//! PostgreSQL, the services and the sandbox acquirer, as processes on loopback.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use paymesh_beds::{Postgres, Process, free_port, http_is_ready, wait_for};
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+/// How long everything may take to get ready.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// A process that can be killed and started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Member {
+    /// The HTTP API.
+    Api,
+    /// The one that sends attempts and webhooks.
+    Processor,
+    /// The one that works in the database.
+    Controller,
+    /// The sandbox acquirer.
+    Acquirer,
+    /// The database server.
+    Postgres,
+}
+
+impl Member {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Api,
+        Self::Processor,
+        Self::Controller,
+        Self::Acquirer,
+        Self::Postgres,
+    ];
+
+    /// Its program, which also names its log.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Api => "paymesh-payment-api",
+            Self::Processor => "paymesh-payment-processor",
+            Self::Controller => "paymesh-db-controller",
+            Self::Acquirer => "paymesh-acquirer",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What has to stay the same when a process is started again, and what a later process needs to
+/// find this stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Card {
+    /// The API.
+    pub api_url: String,
+    /// The merchant's key.
+    pub api_key: String,
+    /// The database, for its administrator.
+    pub database_url: String,
+    ports: Ports,
+    secrets: Secrets,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Ports {
+    api: u16,
+    processor_health: u16,
+    controller: u16,
+    controller_health: u16,
+    acquirer: u16,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Secrets {
+    pepper: String,
+    acquirer_token: String,
+    controller_password: String,
+    migrate_password: String,
+}
+
+/// A running stack. It ends when dropped.
+pub struct Stack {
+    folder: PathBuf,
+    programs: PathBuf,
+    /// Where everything is.
+    pub card: Card,
+    /// The database server.
+    pub postgres: Postgres,
+    processes: HashMap<Member, Process>,
+    defect: Option<String>,
+}
+
+fn random() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+impl Stack {
+    /// Starts a stack on what `folder` holds, or a new one if it holds none.
+    pub fn start(folder: &Path, defect: Option<&str>) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
+        let programs = programs()?;
+        let card = folder.join("card.json");
+        let known = fs::read(&card)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok());
+        let is_new = known.is_none();
+        let mut stack = Self {
+            folder: folder.to_owned(),
+            programs,
+            card: match known {
+                Some(card) => card,
+                None => new_card(&postgres)?,
+            },
+            postgres,
+            processes: HashMap::new(),
+            defect: defect.map(ToOwned::to_owned),
+        };
+        stack.prepare()?;
+        for member in [Member::Acquirer, Member::Controller] {
+            stack.launch(member)?;
+        }
+        stack.ready(Member::Controller)?;
+        if is_new {
+            stack.card.api_key = stack.add_merchant("Demo shop", 290)?;
+            // Written last: a stack that was interrupted before is begun anew.
+            let text = serde_json::to_vec_pretty(&stack.card)?;
+            fs::write(folder.join("card.new"), text)?;
+            fs::rename(folder.join("card.new"), card)?;
+        }
+        for member in [Member::Processor, Member::Api] {
+            stack.launch(member)?;
+        }
+        for member in Member::ALL {
+            stack.ready(member)?;
+        }
+        Ok(stack)
+    }
+
+    /// The acquirer's books.
+    pub fn books(&self) -> PathBuf {
+        self.folder.join("books.jsonl")
+    }
+
+    /// Where a client may keep its history.
+    pub fn history(&self) -> PathBuf {
+        self.folder.join("history.jsonl")
+    }
+
+    /// Every log there is, one after the other.
+    pub fn logs(&self) -> String {
+        Member::ALL
+            .into_iter()
+            .map(|member| match member {
+                Member::Postgres => fs::read(self.postgres.log())
+                    .map(|log| String::from_utf8_lossy(&log).into_owned())
+                    .unwrap_or_default(),
+                other => self
+                    .processes
+                    .get(&other)
+                    .map(Process::log)
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Kills a process as a crash would.
+    pub fn kill(&mut self, member: Member) {
+        match member {
+            Member::Postgres => self.postgres.kill(),
+            other => {
+                if let Some(mut process) = self.processes.remove(&other) {
+                    process.kill();
+                }
+            }
+        }
+    }
+
+    /// Starts a killed process again and waits until it is ready.
+    pub fn restart(&mut self, member: Member) -> io::Result<()> {
+        match member {
+            Member::Postgres => self.postgres.run().map_err(io::Error::other)?,
+            other => self.launch(other)?,
+        }
+        self.ready(member)
+    }
+
+    /// Lets everything run on; gives the process ids, the last started first.
+    pub fn leave(mut self) -> Vec<u32> {
+        let order = [
+            Member::Api,
+            Member::Processor,
+            Member::Controller,
+            Member::Acquirer,
+        ];
+        let mut ids: Vec<u32> = order
+            .iter()
+            .filter_map(|member| self.processes.remove(member))
+            .map(Process::leave)
+            .collect();
+        ids.push(self.postgres.leave());
+        ids
+    }
+
+    /// Roles and schema.
+    fn prepare(&self) -> io::Result<()> {
+        let secrets = &self.card.secrets;
+        let sql = |database: &str, text: &str| {
+            self.postgres.sql(database, text).map_err(io::Error::other)
+        };
+        for (role, password) in [
+            ("paymesh_migrate", &secrets.migrate_password),
+            ("paymesh_controller", &secrets.controller_password),
+        ] {
+            sql(
+                "postgres",
+                &format!(
+                    "do $$ begin create role {role} login; exception when duplicate_object then null; end $$;
+                     alter role {role} password '{password}'"
+                ),
+            )?;
+        }
+        if sql(
+            "postgres",
+            "select 1 from pg_database where datname = 'payments'",
+        )?
+        .is_empty()
+        {
+            sql("postgres", "create database payments owner paymesh_migrate")?;
+        }
+        sql(
+            "payments",
+            "revoke create on schema public from public;
+             grant create, usage on schema public to paymesh_migrate;
+             grant usage on schema public to paymesh_controller",
+        )?;
+        let output = Command::new(self.programs.join("paymesh-db-migrate"))
+            .env_clear()
+            .env(
+                "PAYMESH_DATABASE_URL",
+                self.url("paymesh_migrate", &secrets.migrate_password),
+            )
+            .output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "db-migrate: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )))
+    }
+
+    /// The database for a role.
+    fn url(&self, role: &str, password: &str) -> String {
+        self.postgres.url(role, password, "payments")
+    }
+
+    /// The database as db-controller knows it.
+    pub fn controller_url(&self) -> String {
+        self.url("paymesh_controller", &self.card.secrets.controller_password)
+    }
+
+    /// The database as db-migrate knows it.
+    pub fn migrate_url(&self) -> String {
+        self.url("paymesh_migrate", &self.card.secrets.migrate_password)
+    }
+
+    fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
+        let output = Command::new(self.programs.join("paymesh-db-controller"))
+            .args(["add-merchant", "--name", name, "--fee-basis-points"])
+            .arg(fee_basis_points.to_string())
+            .env_clear()
+            .env("PAYMESH_DATABASE_URL", self.controller_url())
+            .env("PAYMESH_KEY_PEPPER", &self.card.secrets.pepper)
+            .output()?;
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            io::Error::other(format!("db-controller add-merchant: {text}"))
+        })?;
+        Ok(made["api_key"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn launch(&mut self, member: Member) -> io::Result<()> {
+        let program = member.program();
+        let (ports, secrets) = (&self.card.ports, &self.card.secrets);
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let mut command = Command::new(self.programs.join(program));
+        // Only what it is given: no database credential reaches those who must not have one.
+        command.env_clear();
+        if let Some(defect) = &self.defect {
+            command.env("PAYMESH_DEFECT", defect);
+        }
+        match member {
+            Member::Acquirer => command
+                .args(["--listen", &at(ports.acquirer), "--books"])
+                .arg(self.books())
+                .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token),
+            Member::Controller => command
+                .arg("serve")
+                .env("PAYMESH_DATABASE_URL", self.controller_url())
+                .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
+                .env("PAYMESH_LISTEN", at(ports.controller))
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
+            Member::Processor => command
+                .env(
+                    "PAYMESH_CONTROLLER_URL",
+                    format!("http://{}", at(ports.controller)),
+                )
+                .env(
+                    "PAYMESH_ACQUIRER_URL",
+                    format!("http://{}/", at(ports.acquirer)),
+                )
+                .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token)
+                .env("PAYMESH_ACQUIRER_ANSWER_MS_MAX", "3000")
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.processor_health)),
+            Member::Api => command
+                .env(
+                    "PAYMESH_CONTROLLER_URL",
+                    format!("http://{}", at(ports.controller)),
+                )
+                .env("PAYMESH_LISTEN", at(ports.api)),
+            Member::Postgres => unreachable!("the bed starts it"),
+        };
+        let log = self.folder.join(format!("{program}.log"));
+        let process = Process::start(program, &mut command, &log)?;
+        self.processes.insert(member, process);
+        Ok(())
+    }
+
+    fn ready(&mut self, member: Member) -> io::Result<()> {
+        let port = match member {
+            Member::Postgres => return Ok(()),
+            Member::Api => self.card.ports.api,
+            Member::Processor => self.card.ports.processor_health,
+            Member::Controller => self.card.ports.controller_health,
+            Member::Acquirer => self.card.ports.acquirer,
+        };
+        let process = self.processes.get_mut(&member);
+        let Some(process) = process else {
+            return Err(io::Error::other(format!(
+                "{} does not run",
+                member.program()
+            )));
+        };
+        wait_for(member.program(), READY_MAX, || {
+            if let Some(end) = process.ended() {
+                return Err(end);
+            }
+            http_is_ready(port)
+        })
+        .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for member in [Member::Api, Member::Processor, Member::Controller] {
+            if let Some(process) = self.processes.get(&member) {
+                process.signal(Signal::KILL);
+            }
+        }
+        self.processes.clear();
+    }
+}
+
+fn new_card(postgres: &Postgres) -> io::Result<Card> {
+    let api = free_port()?;
+    Ok(Card {
+        api_url: format!("http://127.0.0.1:{api}"),
+        api_key: String::new(),
+        database_url: postgres.administrator_url("payments"),
+        ports: Ports {
+            api,
+            processor_health: free_port()?,
+            controller: free_port()?,
+            controller_health: free_port()?,
+            acquirer: free_port()?,
+        },
+        secrets: Secrets {
+            pepper: random(),
+            acquirer_token: random(),
+            controller_password: random(),
+            migrate_password: random(),
+        },
+    })
+}
+
+/// The folder of the built programs.
+fn programs() -> io::Result<PathBuf> {
+    let folder = match std::env::var_os("PAYMESH_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_exe()?
+            .ancestors()
+            .skip(1)
+            .find(|folder| folder.join(Member::Api.program()).is_file())
+            .map(Path::to_owned)
+            .unwrap_or_default(),
+    };
+    let missing = [
+        Member::Api,
+        Member::Processor,
+        Member::Controller,
+        Member::Acquirer,
+    ]
+    .into_iter()
+    .find(|member| !folder.join(member.program()).is_file());
+    match missing {
+        None => Ok(folder),
+        Some(member) => Err(io::Error::other(format!(
+            "{} is not built; run `cargo build --workspace --bins`",
+            member.program()
+        ))),
+    }
+}

@@ -1,0 +1,265 @@
+//! One charge after the other, through every service, the acquirer and the ledger.
+
+use std::time::Duration;
+
+use paymesh_payments::{Client, Receiver, Report, Stack, check};
+use serde_json::{Value, json};
+
+/// How long anything unknown may take to be settled.
+const SETTLED: Duration = Duration::from_secs(30);
+
+struct Shop {
+    _folder: tempfile::TempDir,
+    stack: Stack,
+    client: Client,
+}
+
+fn open_shop() -> Shop {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let stack = Stack::start(folder.path(), None).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    Shop {
+        _folder: folder,
+        stack,
+        client,
+    }
+}
+
+fn order(amount: i64, token: &str) -> String {
+    json!({ "amount": { "amount": amount, "currency": "EUR" }, "payment_method": token })
+        .to_string()
+}
+
+impl Shop {
+    async fn report(&self) -> Report {
+        let card = &self.stack.card;
+        check(
+            &card.database_url,
+            &self.stack.books(),
+            &self.stack.history(),
+        )
+        .await
+        .unwrap()
+    }
+
+    async fn check_pays(&self, key: &str, token: &str, status: u16, state: &str) -> Value {
+        let answer = self.client.pay(key, &order(1250, token), 2).await.unwrap();
+        assert_eq!(
+            (answer.status, answer.is_replay),
+            (status, false),
+            "{answer:?}"
+        );
+        let payment = answer.json();
+        assert_eq!(payment["status"], state, "{payment}");
+        payment
+    }
+
+    async fn check_settles(&self, payment: &Value, state: &str) -> Value {
+        let id = payment["id"].as_str().unwrap();
+        let settled = self.client.end_of(id, SETTLED).await.unwrap();
+        assert_eq!(settled["status"], state, "{settled}");
+        settled
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
+    let shop = open_shop();
+    let merchant = Receiver::start().await.unwrap();
+    merchant.know_secret(&shop.client.add_webhook(&merchant.url).await.unwrap());
+
+    // A charge, its replay, and its key with another body.
+    let paid = shop
+        .check_pays("paid", "tok_approve", 201, "succeeded")
+        .await;
+    let replay = shop
+        .client
+        .pay("paid", &order(1250, "tok_approve"), 2)
+        .await
+        .unwrap();
+    assert!(replay.is_replay);
+    assert_eq!(replay.json(), paid);
+    let changed = shop
+        .client
+        .pay("paid", &order(1251, "tok_approve"), 2)
+        .await
+        .unwrap();
+    assert_eq!(changed.status, 422);
+    assert_eq!(changed.json()["error"]["code"], "idempotency_key_reused");
+
+    // A decline is an answer like any other.
+    let declined = shop
+        .check_pays("declined", "tok_decline", 201, "failed")
+        .await;
+    assert_eq!(declined["failure_code"], "insufficient_funds");
+
+    // A slow acquirer: 202 after the wait, for ever; the payment goes on.
+    let body = order(1250, "tok_slow_1500");
+    let slow = shop.client.pay("slow", &body, 0).await.unwrap();
+    assert_eq!(
+        (slow.status, slow.json()["status"].as_str()),
+        (202, Some("processing"))
+    );
+    shop.check_settles(&slow.json(), "succeeded").await;
+    let replay = shop.client.pay("slow", &body, 0).await.unwrap();
+    assert_eq!((replay.status, &replay.body), (202, &slow.body));
+
+    // A lost answer and a lost request are unknown until the acquirer was asked.
+    for (key, token) in [
+        ("lost", "tok_lost"),
+        ("lost-before", "tok_lost_before"),
+        ("busy", "tok_busy"),
+    ] {
+        let answer = shop.client.pay(key, &order(1250, token), 0).await.unwrap();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let settled = shop.check_settles(&answer.json(), "succeeded").await;
+        assert_eq!(settled["attempts"].as_array().unwrap().len(), 1);
+    }
+
+    // The merchant is told, by a signed message, once for each event, also after refusing one.
+    merchant.refuse(1);
+    let told = shop
+        .check_pays("told", "tok_approve", 201, "succeeded")
+        .await;
+    for payment in [&paid, &told] {
+        let id = payment["id"].as_str().unwrap();
+        let event = wait_for_event(&merchant, id).await;
+        assert_eq!(event.0["type"], "payment.succeeded");
+        assert_eq!((&event.0["payment"], event.1), (payment, 1));
+    }
+    assert_eq!(merchant.forged(), 0);
+
+    let (_, ledger) = shop.client.get("/v1/ledger", "/v1/ledger").await.unwrap();
+    let balances: Vec<(&str, i64)> = ledger["balances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|balance| {
+            let posted = balance["posted"]["amount"].as_i64().unwrap();
+            (balance["account"].as_str().unwrap(), posted)
+        })
+        .collect();
+    // Six charges of 1250, a fee of 36 each (2.9 %, 36.25 rounded).
+    assert_eq!(
+        balances,
+        [
+            ("acquirer_receivable", -7500),
+            ("fees", 216),
+            ("merchant_payable", 7284)
+        ]
+    );
+    let report = shop.report().await;
+    assert!(report.is_clean(), "{report}");
+}
+
+async fn wait_for_event(merchant: &Receiver, payment: &str) -> (Value, u32) {
+    for _ in 0..300 {
+        if let Some(event) = merchant.event_of(payment) {
+            return event;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no event about {payment} in 30 s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_looks_like_a_card_number_is_refused_and_found_nowhere() {
+    let shop = open_shop();
+    let canary = "4242424242424242";
+    let spelt = "4242 4242-4242 4242";
+    for body in [
+        json!({ "amount": { "amount": 5, "currency": "EUR" }, "payment_method": "tok_approve", "reference": spelt }),
+        json!({ "amount": { "amount": 5, "currency": "EUR" }, "payment_method": format!("tok_{canary}") }),
+        json!({ "amount": { "amount": 4_242_424_242_424_242_i64, "currency": "EUR" }, "payment_method": "tok_approve" }),
+        json!({ "amount": { "amount": 5, "currency": canary }, "payment_method": "tok_approve" }),
+        json!({ canary: 1 }),
+    ] {
+        let answer = shop.client.pay("card", &body.to_string(), 0).await.unwrap();
+        assert_eq!(answer.status, 422, "{body}: {answer:?}");
+        assert_eq!(answer.json()["error"]["code"], "card_number_refused");
+        assert!(!answer.body.contains("4242"), "{answer:?}");
+    }
+    let answer = shop
+        .client
+        .pay(canary, &order(5, "tok_approve"), 0)
+        .await
+        .unwrap();
+    assert_eq!(answer.json()["error"]["code"], "card_number_refused");
+    let address = format!("/v1/payments/{canary}");
+    let (status, _) = shop
+        .client
+        .get("/v1/payments/{id}", &address)
+        .await
+        .unwrap();
+    assert_eq!(status, 422);
+
+    let logs = shop.stack.logs();
+    assert!(logs.contains("card_number_refused"));
+    let dump = shop
+        .stack
+        .postgres
+        .sql(
+            "payments",
+            "select query_to_xml('select * from payment, idempotency, outbox', true, false, '')",
+        )
+        .unwrap();
+    for sink in [&logs, &dump] {
+        assert!(!sink.contains(canary) && !sink.contains(spelt));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_program_is_refused_what_only_another_may_do() {
+    let shop = open_shop();
+    shop.check_pays("paid", "tok_approve", 201, "succeeded")
+        .await;
+    let refused = |url: String, text: &'static str| async move {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let error = client.batch_execute(text).await.expect_err(text);
+        error.code().map(|state| state.code().to_owned())
+    };
+    for text in [
+        "update posting set amount = 1",
+        "delete from posting",
+        "delete from idempotency",
+        "update payment set amount = 1",
+        "update account set currency = 'USD'",
+        "truncate outbox",
+        "create table extra ()",
+        "alter table posting add column extra int",
+        "insert into migration values (99, 'x', '')",
+        "create role extra",
+    ] {
+        let state = refused(shop.stack.controller_url(), text).await;
+        assert_eq!(state.as_deref(), Some("42501"), "{text}");
+    }
+    for text in [
+        "create role extra",
+        "create database extra",
+        "alter system set fsync = off",
+    ] {
+        let state = refused(shop.stack.migrate_url(), text).await;
+        assert_eq!(state.as_deref(), Some("42501"), "{text}");
+    }
+    // Rules that hold whoever writes: both sides in one currency, and nothing below the floor.
+    for (text, wanted) in [
+        (
+            "insert into posting (id, payment_id, attempt_id, kind, debit_account, credit_account, currency, amount, created_at)
+             select gen_random_uuid(), payment_id, attempt_id, 'fee', debit_account,
+                (select id from account where currency = 'USD' and kind = 'fees'), currency, 1, now() from posting limit 1",
+            "23",
+        ),
+        ("update balance set posted = -1 where floor = 0", "23514"),
+        ("update balance set held = posted + 1 where floor = 0", "23514"),
+    ] {
+        let state = refused(shop.stack.card.database_url.clone(), text).await.unwrap();
+        assert!(state.starts_with(wanted), "{text}: {state}");
+    }
+}

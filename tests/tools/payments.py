@@ -1,0 +1,57 @@
+"""The payment services on this machine: `python3 tests/tools/payments.py up|down|check`.
+
+Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services
+and the sandbox acquirer from nothing, and a charge. All three can be repeated and interrupted.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from catalogue import CATALOGUE, Missing, get  # noqa: E402
+
+TOP = Path(__file__).resolve().parents[2]
+PACKAGES = ("acquirer", "payment-api", "payment-processor", "payments", "persistence")
+
+
+def programs() -> Path:
+    """Builds the programs; gives their folder."""
+    for name in ("cargo", "cc"):
+        get(CATALOGUE[name])
+    chosen = [word for package in PACKAGES for word in ("-p", f"paymesh-{package}")]
+    if subprocess.run(["cargo", "build", "--locked", "--bins", *chosen], cwd=TOP).returncode:
+        raise Missing("the services could not be built, see above")
+    answer = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1", "--offline"],
+                            cwd=TOP, check=True, capture_output=True, text=True).stdout
+    return Path(json.loads(answer)["target_directory"]) / "debug"
+
+
+def folder() -> Path:
+    """Where everything is kept. PostgreSQL runs as another user when we are root, and that user
+    cannot look into every clone."""
+    if os.geteuid() != 0:
+        return TOP / "target" / "payments"
+    clone = hashlib.sha256(str(TOP).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"paymesh-payments-{clone}"
+
+
+def main(words) -> int:
+    """The command."""
+    if len(words) != 1 or words[0] not in ("up", "down", "check"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        return subprocess.run([programs() / "paymesh-payments", words[0], folder()]).returncode
+    except (Missing, KeyboardInterrupt) as reason:
+        print(f"\npayments: {reason}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
