@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
 use paymesh_contracts::{
@@ -41,9 +41,10 @@ pub(crate) async fn read(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    Query(part): Query<Part>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<Ledger>, Problem> {
     let tenant_id = authorize(&app, &headers, "ledger:read").await?;
+    let Query(part) = part.map_err(|_| Problem::about(Code::FieldInvalid, "payment"))?;
     let payment_id = match part.payment {
         None => Vec::new(),
         Some(text) => text

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     body::Body as AnswerBody,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -269,7 +269,7 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let tenant_id = authorize(&app, &headers, "payments:read").await?;
     let Query(page) = page.map_err(|_| Problem::about(Code::FieldInvalid, "limit"))?;

@@ -1,1 +1,356 @@
-//! The reference model.
+//! Random groups of commands against a reference model that is too simple to be wrong.
+//!
+//! The model knows a payment as "asked", "paid" or "refused" and recomputes money by counting. It
+//! shares nothing with the code under test but the commands.
+
+use std::collections::{BTreeMap, HashMap};
+
+use paymesh_contracts::{AttemptId, Currency, MessageId, Money, PaymentId, TenantId};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{Decider, Ids};
+use crate::{
+    command::{Answer, Command, Complete, Consumer, CreatePayment, Effect, Lease, Outcome},
+    defect::Defects,
+    ledger::{AccountId, AccountKind, Balance, PostingKind},
+    world::{Changes, MessageRow, TenantRow, Work, World, partition_of},
+};
+
+const FEE_BASIS_POINTS: i32 = 250;
+const EPOCH: i64 = 7;
+
+/// What may happen, with small numbers so that things meet.
+#[derive(Clone, Debug)]
+enum Act {
+    Create {
+        key: u8,
+        amount: i64,
+        request: u8,
+    },
+    Settle {
+        key: u8,
+    },
+    Complete {
+        message: usize,
+        word: u8,
+        is_fenced: bool,
+    },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (0..6_u8, 1..4_i64, 0..3_u8)
+            .prop_map(|(key, amount, request)| Act::Create { key, amount: amount * 333, request }),
+        1 => (0..6_u8).prop_map(|key| Act::Settle { key }),
+        6 => (any::<prop::sample::Index>(), 0..4_u8, prop::bool::weighted(0.1))
+            .prop_map(|(message, word, is_fenced)| Act::Complete {
+                message: message.index(64), word, is_fenced
+            }),
+    ]
+}
+
+#[derive(Default)]
+struct Counted(u128);
+
+impl Ids for Counted {
+    fn fresh(&mut self) -> Uuid {
+        self.0 += 1;
+        Uuid::from_u128(self.0)
+    }
+}
+
+/// What the model knows of a key.
+#[derive(Clone, Debug)]
+struct Known {
+    amount: i64,
+    request: u8,
+    payment_id: PaymentId,
+    /// The acquirer's first word, for ever.
+    word: Option<bool>,
+    answer: Option<Answer>,
+    is_committed: bool,
+}
+
+struct Bench {
+    world: World,
+    ids: Counted,
+    tenant: TenantId,
+    known: BTreeMap<u8, Known>,
+    /// Every message there ever was, in order.
+    messages: Vec<(MessageId, MessageRow)>,
+    completed: HashMap<MessageId, u32>,
+    contradictions: usize,
+    recorded_contradictions: usize,
+    charges: HashMap<AttemptId, u32>,
+    payments_made: u128,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let tenant = TenantId(Uuid::from_u128(1 << 100));
+        let mut world = World::default();
+        world.tenants.insert(
+            tenant,
+            TenantRow {
+                fee_basis_points: FEE_BASIS_POINTS,
+                endpoints: Vec::new(),
+            },
+        );
+        for partition in 0..16 {
+            world.epochs.insert((Consumer::Attempts, partition), EPOCH);
+        }
+        for kind in AccountKind::ALL {
+            let balance = Balance {
+                posted_minor: 0,
+                held_minor: 0,
+                floor_minor: kind.floor_minor(),
+            };
+            let account = AccountId::of(tenant, kind, Currency::Eur);
+            world.balances.insert(account, balance);
+        }
+        Self {
+            world,
+            ids: Counted::default(),
+            tenant,
+            known: BTreeMap::new(),
+            messages: Vec::new(),
+            completed: HashMap::new(),
+            contradictions: 0,
+            recorded_contradictions: 0,
+            charges: HashMap::new(),
+            payments_made: 0,
+        }
+    }
+
+    /// The command of an act, if there is anything it could be about.
+    fn command(&mut self, act: &Act) -> Option<Command> {
+        Some(match *act {
+            Act::Create {
+                key,
+                amount,
+                request,
+            } => {
+                self.payments_made += 1;
+                Command::CreatePayment(CreatePayment {
+                    key: (self.tenant, key.to_string()),
+                    fingerprint: [u8::try_from(amount / 333).unwrap(); 32],
+                    request_id: Uuid::from_u128(u128::from(request)),
+                    payment_id: PaymentId(Uuid::from_u128(1 << 64 | self.payments_made)),
+                    amount: Money::new(amount, Currency::Eur),
+                    payment_method: "tok_approve".to_owned(),
+                    reference: None,
+                })
+            }
+            Act::Settle { key } => Command::SettleAnswer((self.tenant, key.to_string())),
+            Act::Complete {
+                message,
+                word,
+                is_fenced,
+            } => {
+                if self.messages.is_empty() {
+                    return None;
+                }
+                let (message_id, row) = &self.messages[message % self.messages.len()];
+                let (Work::SendAttempt(attempt_id) | Work::CheckAttempt(attempt_id)) = row.work
+                else {
+                    return None;
+                };
+                let effect = match word {
+                    0 | 1 => Effect::Approved {
+                        attempt_id,
+                        acquirer_reference: "acq".to_owned(),
+                    },
+                    2 => Effect::Declined {
+                        attempt_id,
+                        failure_code: "no".to_owned(),
+                        acquirer_reference: None,
+                    },
+                    _ => Effect::Unknown { attempt_id },
+                };
+                Command::Complete(Complete {
+                    message_id: *message_id,
+                    lease: Lease {
+                        consumer: Consumer::Attempts,
+                        partition: partition_of(row.payment_id),
+                        epoch: EPOCH - i64::from(is_fenced),
+                    },
+                    effect,
+                })
+            }
+        })
+    }
+
+    /// What the model expects of a command, and remembers of it.
+    fn expect(&mut self, act: &Act, command: &Command) -> Option<Outcome> {
+        match (act, command) {
+            (
+                Act::Create {
+                    key,
+                    amount,
+                    request,
+                },
+                Command::CreatePayment(create),
+            ) => {
+                let Some(known) = self.known.get(key) else {
+                    self.known.insert(
+                        *key,
+                        Known {
+                            amount: *amount,
+                            request: *request,
+                            payment_id: create.payment_id,
+                            word: None,
+                            answer: None,
+                            is_committed: false,
+                        },
+                    );
+                    return Some(Outcome::Created {
+                        payment_id: create.payment_id,
+                        answer: None,
+                    });
+                };
+                let (payment_id, answer) = (known.payment_id, known.answer.clone());
+                Some(if known.amount != *amount {
+                    Outcome::ChangedBody
+                } else if known.request == *request {
+                    Outcome::Created { payment_id, answer }
+                } else if known.is_committed {
+                    Outcome::Replayed { payment_id, answer }
+                } else {
+                    Outcome::InFlight
+                })
+            }
+            (Act::Settle { key }, _) => match self.known.get(key) {
+                None => Some(Outcome::NotFound),
+                // The first answer is read from the code, every later one has to be the same.
+                Some(known) => known.answer.clone().map(Outcome::Settled),
+            },
+            (
+                Act::Complete {
+                    word, is_fenced, ..
+                },
+                Command::Complete(complete),
+            ) => {
+                if self.completed.contains_key(&complete.message_id) {
+                    return Some(Outcome::Already);
+                }
+                if *is_fenced {
+                    return Some(Outcome::Fenced);
+                }
+                *self.completed.entry(complete.message_id).or_default() += 1;
+                let payment_id = self.world.messages[&complete.message_id].payment_id;
+                let known = self
+                    .known
+                    .values_mut()
+                    .find(|known| known.payment_id == payment_id)
+                    .expect("every message is about a payment");
+                match (known.word, word) {
+                    (_, 3) => {}
+                    (None, word) => known.word = Some(*word != 2),
+                    (Some(first), word) if first != (*word != 2) => self.contradictions += 1,
+                    _ => {}
+                }
+                Some(Outcome::Applied)
+            }
+            _ => None,
+        }
+    }
+
+    fn group(&mut self, acts: &[Act]) {
+        let mut changes = Changes::default();
+        for act in acts {
+            let Some(command) = self.command(act) else {
+                continue;
+            };
+            let expected = self.expect(act, &command);
+            let outcome = Decider {
+                world: &mut self.world,
+                changes: &mut changes,
+                ids: &mut self.ids,
+                defects: Defects::default(),
+            }
+            .decide(&command);
+            if let Some(expected) = expected {
+                assert_eq!(outcome, expected, "{command:?}");
+            }
+            self.learn_answers();
+        }
+        for posting in &changes.postings {
+            if posting.kind == PostingKind::Charge {
+                *self.charges.entry(posting.attempt_id).or_default() += 1;
+            }
+        }
+        self.recorded_contradictions += changes.mismatches.len();
+        // Committed: messages can be read, keys can be replayed.
+        for (id, row) in changes.messages {
+            self.world.messages.insert(id, row.clone());
+            self.messages.push((id, row));
+        }
+        for row in self.world.keys.values_mut() {
+            row.is_committed = true;
+        }
+        for known in self.known.values_mut() {
+            known.is_committed = true;
+        }
+        self.check();
+    }
+
+    /// A first answer may come at any time; it must say what is so, and never change.
+    fn learn_answers(&mut self) {
+        for (key, known) in &mut self.known {
+            let row = &self.world.keys[&(self.tenant, key.to_string())];
+            match (&known.answer, &row.answer) {
+                (Some(kept), now) => assert_eq!(Some(kept), now.as_ref()),
+                (None, Some(answer)) => {
+                    let status = if known.word.is_some() { 201 } else { 202 };
+                    assert_eq!(answer.status, status);
+                    known.answer = Some(answer.clone());
+                }
+                (None, None) => assert_eq!(known.word, None),
+            }
+        }
+    }
+
+    fn check(&self) {
+        let (mut charged, mut fees, mut paid) = (0, 0, 0);
+        for known in self.known.values() {
+            let payment = &self.world.payments[&known.payment_id];
+            assert_eq!(payment.amount.amount_minor, known.amount);
+            let status = match known.word {
+                None => "processing",
+                Some(true) => "succeeded",
+                Some(false) => "failed",
+            };
+            assert_eq!(payment.status.word(), status);
+            if known.word == Some(true) {
+                charged += known.amount;
+                // 2.5 %, half up: 333 -> 8, 666 -> 17, 999 -> 25.
+                fees += (known.amount + 20) / 40;
+                paid += 1;
+            }
+        }
+        let balance = |kind| {
+            let account = AccountId::of(self.tenant, kind, Currency::Eur);
+            self.world.balances[&account].posted_minor
+        };
+        assert_eq!(balance(AccountKind::AcquirerReceivable), -charged);
+        assert_eq!(balance(AccountKind::Fees), fees);
+        assert_eq!(balance(AccountKind::MerchantPayable), charged - fees);
+        assert_eq!(self.charges.len(), paid);
+        assert!(self.charges.values().all(|count| *count == 1));
+        assert!(self.completed.values().all(|count| *count == 1));
+        assert_eq!(self.contradictions, self.recorded_contradictions);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_groups_of_commands_do_what_the_reference_model_does(
+        groups in prop::collection::vec(prop::collection::vec(act(), 1..6), 1..30)
+    ) {
+        let mut bench = Bench::new();
+        for acts in &groups {
+            bench.group(acts);
+        }
+    }
+}
