@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+/// Where variables are looked up.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// Reads variables and remembers what was wrong with each.
 pub struct Settings {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Lookup,
     mistakes: Vec<String>,
 }
 
@@ -33,13 +36,11 @@ impl Settings {
         name: &str,
         meaning: &str,
     ) -> Option<T> {
-        match (self.lookup)(name).filter(|text| !text.is_empty()) {
-            Some(text) => self.parsed(name, meaning, &text),
-            None => {
-                self.mistakes.push(format!("{name} is missing: {meaning}"));
-                None
-            }
+        if let Some(text) = (self.lookup)(name).filter(|text| !text.is_empty()) {
+            return self.parsed(name, meaning, &text);
         }
+        self.mistakes.push(format!("{name} is missing: {meaning}"));
+        None
     }
 
     /// A setting with a default.
@@ -78,7 +79,7 @@ impl Settings {
     /// The settings, built by `build` when there was no mistake.
     pub fn done<T>(self, build: Option<T>) -> Result<T, SettingsError> {
         match build {
-            Some(built) if self.mistakes.is_empty() => Ok(built),
+            Some(whole) if self.mistakes.is_empty() => Ok(whole),
             _ => Err(SettingsError(self.mistakes)),
         }
     }

@@ -58,31 +58,34 @@ pub(crate) async fn authorize(
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or(Code::Unauthenticated)?;
     let digest = digest::sha256(key.as_bytes());
-    let known = match app.keys.find(&digest) {
-        Some(known) => known,
-        None => {
-            let request = AuthenticateRequest {
-                key_digest: digest.to_vec(),
-            };
-            let found = app.payments().authenticate(request).await;
-            let tenant = found
-                .map_err(|status| match status.code() {
-                    tonic::Code::NotFound => Code::Unauthenticated.into(),
-                    _ => Problem::from(Code::Overloaded).because("the key cannot be checked now"),
-                })?
-                .into_inner();
-            let known = Known {
-                tenant_id: TenantId::from_bytes(&tenant.tenant_id).map_err(|_| Code::Internal)?,
-                scopes: tenant.scopes,
-                since: Instant::now(),
-            };
-            app.keys.remember(digest, known.clone());
-            known
-        }
+    let known = if let Some(known) = app.keys.find(&digest) {
+        known
+    } else {
+        let known = ask(app, digest).await?;
+        app.keys.remember(digest, known.clone());
+        known
     };
     if known.scopes.iter().any(|known| known == scope) {
         Ok(known.tenant_id)
     } else {
         Err(Problem::about(Code::MissingScope, scope))
     }
+}
+
+async fn ask(app: &App, digest: [u8; 32]) -> Result<Known, Problem> {
+    let request = AuthenticateRequest {
+        key_digest: digest.to_vec(),
+    };
+    let found = app.payments().authenticate(request).await;
+    let tenant = found
+        .map_err(|status| match status.code() {
+            tonic::Code::NotFound => Code::Unauthenticated.into(),
+            _ => Problem::from(Code::Overloaded).because("the key cannot be checked now"),
+        })?
+        .into_inner();
+    Ok(Known {
+        tenant_id: TenantId::from_bytes(&tenant.tenant_id).map_err(|_| Code::Internal)?,
+        scopes: tenant.scopes,
+        since: Instant::now(),
+    })
 }

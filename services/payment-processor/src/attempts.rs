@@ -77,21 +77,21 @@ impl Consumer for Attempts {
     }
 
     async fn work(&self, work: Work) -> Result<Effect, Unreadable> {
-        let (charge, word) = match &work {
+        let (charge, verdict) = match &work {
             Work::SendAttempt(attempt) => {
                 let charge = read_charge(attempt)?;
-                let word = self.send(&charge).await;
-                (charge, word)
+                let verdict = self.send(&charge).await;
+                (charge, verdict)
             }
             Work::CheckAttempt(check) => {
                 let charge = read_charge(check.attempt.as_ref().ok_or(Unreadable)?)?;
-                let word = self.check(&charge).await;
-                (charge, word)
+                let verdict = self.check(&charge).await;
+                (charge, verdict)
             }
             Work::DeliverWebhook(_) => return Err(Unreadable),
         };
         let attempt_id = charge.attempt_id.bytes();
-        Ok(match word {
+        Ok(match verdict {
             Ok(Verdict::Approved { reference }) => Effect::Approved(AttemptApproved {
                 attempt_id,
                 acquirer_reference: reference,

@@ -93,12 +93,9 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
         tracing::error!("a message asks for something this version does not know");
         return;
     };
-    let effect = match consumer.work(work).await {
-        Ok(effect) => effect,
-        Err(Unreadable) => {
-            tracing::error!("a message cannot be read; it stays in the queue");
-            return;
-        }
+    let Ok(effect) = consumer.work(work).await else {
+        tracing::error!("a message cannot be read; it stays in the queue");
+        return;
     };
     let request = CompleteRequest {
         message_id: message.message_id,

@@ -1,6 +1,6 @@
 //! The rows a group of commands works on, and what it changes in them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use paymesh_contracts::{
     AttemptId, EndpointId, EventId, MessageId, Money, PaymentId, TenantId,
@@ -187,7 +187,7 @@ pub struct MismatchRow {
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Keys to insert. Sorted, since two groups may want the same ones.
-    pub new_keys: BTreeMap<Key, ()>,
+    pub new_keys: BTreeSet<Key>,
     /// Payments to insert, with their first attempts.
     pub new_payments: Vec<PaymentId>,
     /// Payments whose status changed.

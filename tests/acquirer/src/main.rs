@@ -34,6 +34,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let words = Words::parse();
     let books = Books::open(&words.books)?;
     let listener = tokio::net::TcpListener::bind(words.listen).await?;
-    axum::serve(listener, server::app(books, words.token)).await?;
+    axum::serve(listener, server::app(books, &words.token)).await?;
     Ok(())
 }

@@ -52,7 +52,7 @@ fn cut() -> Response {
 }
 
 /// The routes.
-pub(crate) fn app(books: Books, token: String) -> Router {
+pub(crate) fn app(books: Books, token: &str) -> Router {
     let acquirer = Arc::new(Acquirer {
         books: Mutex::new(books),
         tries: Mutex::default(),

@@ -7,6 +7,7 @@
 
 mod postgres;
 mod process;
+mod replication;
 mod wait;
 
 pub use postgres::{Postgres, PostgresError};

@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// How long a start may take, recovery after a crash included.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 /// The role that may do everything.
-const ADMINISTRATOR: &str = "bed";
+pub(crate) const ADMINISTRATOR: &str = "bed";
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +58,12 @@ pub enum PostgresError {
 
 /// A PostgreSQL server in a folder of its own. It ends when dropped; its folder stays.
 pub struct Postgres {
-    programs: PathBuf,
-    runs_as: Option<(u32, u32)>,
-    folder: PathBuf,
-    port: u16,
-    password: String,
-    process: Option<Process>,
+    pub(crate) programs: PathBuf,
+    pub(crate) runs_as: Option<(u32, u32)>,
+    pub(crate) folder: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) password: String,
+    pub(crate) process: Option<Process>,
 }
 
 impl Postgres {
@@ -95,7 +95,9 @@ impl Postgres {
         let log = self.folder.join("log");
         let start = |postgres: &Self| {
             let mut command = postgres.program("postgres");
+            // The port is this server's own, also on a copy of another one's settings.
             command.arg("-D").arg(postgres.data());
+            command.args(["-p", &postgres.port.to_string()]);
             Process::start("postgres", &mut command, &log)
                 .map_err(|reason| postgres.file("log", reason))
         };
@@ -138,12 +140,14 @@ impl Postgres {
         self.process.take().map_or(0, Process::leave)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// The address of a database for a role.
     pub fn url(&self, role: &str, password: &str, database: &str) -> String {
-        format!(
-            "postgres://{role}:{password}@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgres://{role}:{password}@{}/{database}", self.address())
     }
 
     /// The address of a database for the role that may do everything.
@@ -168,11 +172,11 @@ impl Postgres {
         self.folder.join("log")
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    fn make_folder(&self) -> Result<(), PostgresError> {
+    pub(crate) fn make_folder(&self) -> Result<(), PostgresError> {
         fs::create_dir_all(&self.folder).map_err(|reason| self.file("", reason))?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))
             .map_err(|reason| self.file("", reason))?;
@@ -225,7 +229,7 @@ log_line_prefix = '%m [%p] %q%u '
         self.write("data/postgresql.auto.conf", &settings)
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir(&self.folder).env("LC_ALL", "C");
         if let Some((user, group)) = self.runs_as {
@@ -234,7 +238,7 @@ log_line_prefix = '%m [%p] %q%u '
         command
     }
 
-    fn output(&self, command: &mut Command) -> Result<Output, PostgresError> {
+    pub(crate) fn output(&self, command: &mut Command) -> Result<Output, PostgresError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let output = command.output().map_err(|reason| self.file("", reason))?;
         if output.status.success() {
@@ -250,7 +254,7 @@ log_line_prefix = '%m [%p] %q%u '
         fs::read_to_string(self.folder.join(name)).map_err(|reason| self.file(name, reason))
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), PostgresError> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), PostgresError> {
         let path = self.folder.join(name);
         fs::write(&path, text).map_err(|reason| self.file(name, reason))?;
         if let Some((user, group)) = self.runs_as {
@@ -260,7 +264,7 @@ log_line_prefix = '%m [%p] %q%u '
         Ok(())
     }
 
-    fn file(&self, name: &str, reason: io::Error) -> PostgresError {
+    pub(crate) fn file(&self, name: &str, reason: io::Error) -> PostgresError {
         PostgresError::File {
             path: self.folder.join(name),
             reason,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use paymesh_payments::{Client, Stack, check, stack::Card};
+use paymesh_payments::{Client, Stack, Wishes, check, stack::Card};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// The payment services on this machine, from nothing.
@@ -113,7 +113,7 @@ fn start_time(id: &str) -> Option<String> {
 async fn up(folder: &Path) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     end_processes(folder)?;
-    let stack = Stack::start(folder, None)?;
+    let stack = Stack::start(folder, Wishes::default())?;
     let card = stack.card.clone();
     let started = began.elapsed();
     let history = stack.history();

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use paymesh_beds::{Postgres, Process, free_port, http_is_ready, wait_for};
+use paymesh_beds::{Postgres, PostgresError, Process, free_port, http_is_ready, wait_for};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 /// How long everything may take to get ready.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 
 /// A process that can be killed and started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,20 @@ struct Secrets {
     migrate_password: String,
 }
 
+/// What a stack should be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// A defect to put in, see `PAYMESH_DEFECT`.
+    pub defect: Option<&'static str>,
+    /// Two standbys of the database, one of which has to have every commit.
+    pub standbys: bool,
+    /// Do not wait for any standby: a defect of the installation.
+    pub standby_list_is_empty: bool,
+}
+
+/// The names of the database servers.
+const SERVERS: [&str; 3] = ["one", "two", "three"];
+
 /// A running stack. It ends when dropped.
 pub struct Stack {
     folder: PathBuf,
@@ -91,8 +105,10 @@ pub struct Stack {
     pub card: Card,
     /// The database server.
     pub postgres: Postgres,
+    /// Its standbys.
+    pub standbys: Vec<Postgres>,
     processes: HashMap<Member, Process>,
-    defect: Option<String>,
+    wishes: Wishes,
 }
 
 fn random() -> String {
@@ -101,7 +117,7 @@ fn random() -> String {
 
 impl Stack {
     /// Starts a stack on what `folder` holds, or a new one if it holds none.
-    pub fn start(folder: &Path, defect: Option<&str>) -> io::Result<Self> {
+    pub fn start(folder: &Path, wishes: Wishes) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs()?;
@@ -118,10 +134,15 @@ impl Stack {
                 None => new_card(&postgres)?,
             },
             postgres,
+            standbys: Vec::new(),
             processes: HashMap::new(),
-            defect: defect.map(ToOwned::to_owned),
+            wishes,
         };
         stack.prepare()?;
+        if wishes.standbys {
+            stack.add_standbys().map_err(io::Error::other)?;
+            stack.card.database_url = stack.every_server(&stack.card.database_url);
+        }
         for member in [Member::Acquirer, Member::Controller] {
             stack.launch(member)?;
         }
@@ -255,9 +276,68 @@ impl Stack {
         )))
     }
 
+    fn add_standbys(&mut self) -> Result<(), PostgresError> {
+        for name in &SERVERS[1..] {
+            let standby = self.postgres.standby(&self.folder.join(name), name)?;
+            self.standbys.push(standby);
+        }
+        if !self.wishes.standby_list_is_empty {
+            for server in std::iter::once(&self.postgres).chain(&self.standbys) {
+                server.acknowledge_with(&SERVERS)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts the standbys off: what is committed now is on one server only, if it is committed.
+    pub fn cut_standbys_off(&self) -> io::Result<()> {
+        for (standby, name) in self.standbys.iter().zip(&SERVERS[1..]) {
+            standby.follow(None, name).map_err(io::Error::other)?;
+            standby.wait_until_cut_off().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Loses the host of the primary with all it held; the standby that has more takes over, the
+    /// other one follows it.
+    pub fn lose_primary(&mut self) -> io::Result<()> {
+        self.fail_over().map_err(io::Error::other)
+    }
+
+    fn fail_over(&mut self) -> Result<(), PostgresError> {
+        // Fenced first: it is gone for good. Then both standbys have to answer.
+        self.postgres.lose()?;
+        let received = [self.standbys[0].received()?, self.standbys[1].received()?];
+        let (chosen, other) = if received[0] >= received[1] {
+            (0, 1)
+        } else {
+            (1, 0)
+        };
+        self.standbys[chosen].promote()?;
+        self.standbys[other].follow(Some(&self.standbys[chosen]), SERVERS[other + 1])?;
+        self.standbys[chosen].wait_for_follower(SERVERS[other + 1])?;
+        self.postgres = self.standbys.remove(chosen);
+        Ok(())
+    }
+
     /// The database for a role.
     fn url(&self, role: &str, password: &str) -> String {
-        self.postgres.url(role, password, "payments")
+        self.every_server(&self.postgres.url(role, password, "payments"))
+    }
+
+    /// The same address with every server, of which the one that takes writes is meant.
+    fn every_server(&self, url: &str) -> String {
+        if self.standbys.is_empty() {
+            return url.to_owned();
+        }
+        let (start, rest) = url.split_once('@').unwrap_or_default();
+        let (first, database) = rest.split_once('/').unwrap_or_default();
+        let others = self.standbys.iter().map(Postgres::address);
+        let servers: Vec<String> = std::iter::once(first.to_owned()).chain(others).collect();
+        format!(
+            "{start}@{}/{database}?target_session_attrs=read-write",
+            servers.join(",")
+        )
     }
 
     /// The database as db-controller knows it.
@@ -292,7 +372,7 @@ impl Stack {
         let mut command = Command::new(self.programs.join(program));
         // Only what it is given: no database credential reaches those who must not have one.
         command.env_clear();
-        if let Some(defect) = &self.defect {
+        if let Some(defect) = self.wishes.defect {
             command.env("PAYMESH_DEFECT", defect);
         }
         match member {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paymesh_payments::{Client, Receiver, Report, Stack, check};
+use paymesh_payments::{Client, Receiver, Report, Stack, Wishes, check};
 use serde_json::{Value, json};
 
 /// How long anything unknown may take to be settled.
@@ -20,7 +20,7 @@ fn open_shop() -> Shop {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir()
         .unwrap();
-    let stack = Stack::start(folder.path(), None).unwrap();
+    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
     let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
     Shop {
         _folder: folder,

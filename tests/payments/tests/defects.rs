@@ -1,14 +1,18 @@
 //! Defects put in on purpose: each must turn the checker red, or its green means nothing.
 
-use paymesh_payments::{Client, Report, Stack, check};
+use paymesh_payments::{Client, Report, Stack, Wishes, check};
 
-async fn report_with(defect: &str, token: &str) -> Report {
+async fn report_with(defect: &'static str, token: &str) -> Report {
     let folder = tempfile::Builder::new()
         .prefix("paymesh")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir()
         .unwrap();
-    let stack = Stack::start(folder.path(), Some(defect)).unwrap();
+    let wishes = Wishes {
+        defect: Some(defect),
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder.path(), wishes).unwrap();
     let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
     let body = serde_json::json!({
         "amount": { "amount": 700, "currency": "EUR" }, "payment_method": token

@@ -9,11 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paymesh_payments::{Client, Member, Report, Stack, check, client::What, client::read_history};
+use paymesh_payments::{
+    Client, Member, Report, Stack, Wishes, check, client::What, client::read_history,
+};
 use serde_json::json;
 
 /// How long after a fault everything must have come to its end.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 const CLIENTS: usize = 8;
 const PAYMENTS_EACH: usize = 5;
 const TOKENS: [&str; 5] = [
@@ -54,7 +56,7 @@ async fn a_kill_of_any_process_in_flight_loses_and_doubles_nothing() {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir()
         .unwrap();
-    let mut stack = Stack::start(folder.path(), None).unwrap();
+    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
     let card = stack.card.clone();
     let client = Arc::new(Client::new(&card.api_url, &card.api_key, &stack.history()).unwrap());
     let mut asked = 0;

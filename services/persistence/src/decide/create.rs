@@ -51,7 +51,7 @@ impl Decider<'_> {
         };
         self.world.keys.insert(create.key.clone(), key);
         self.world.payments.insert(create.payment_id, payment);
-        self.changes.new_keys.insert(create.key.clone(), ());
+        self.changes.new_keys.insert(create.key.clone());
         self.changes.new_payments.push(create.payment_id);
         let message_id = self.message_id();
         self.changes.messages.push((message_id, message));

@@ -23,7 +23,7 @@ impl From<tokio_postgres::Error> for Failure {
         let Some(state) = error.code() else {
             return if error.is_closed()
                 || std::error::Error::source(&error)
-                    .is_some_and(|source| source.is::<std::io::Error>())
+                    .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
             {
                 Self::Disconnected(Some(error))
             } else {

@@ -200,7 +200,7 @@ pub(super) async fn world(
     let of_approvals: [Value<'_>; 1] = [&wants.approvals];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
     let of_attempts: [Value<'_>; 1] = [&wants.attempt_messages];
-    let (_, leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
+    let ((), leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
         client.batch_execute("begin"),
         query(has_messages, &loads.leases, &of_leases),
         query(has_attempts || has_settles, &loads.payments, &of_payments),

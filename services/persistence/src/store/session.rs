@@ -57,7 +57,7 @@ impl Session {
     /// [`Failure::Disconnected`], when it may have been done.
     pub async fn run(&self, commands: &[&Command]) -> Result<Done, Failure> {
         let client = &self.connection.client;
-        let result = self.attempt(commands).await;
+        let result = Box::pin(self.attempt(commands)).await;
         if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
             client.batch_execute("rollback").await?;
         }
@@ -75,8 +75,8 @@ impl Session {
                 ids: &mut TimeOrderedIds,
                 defects: self.defects,
             };
-            let decided = commands.iter().map(|command| decider.decide(command));
-            decided.collect()
+            let each = commands.iter().map(|command| decider.decide(command));
+            each.collect()
         };
         write::commit(client, &self.writes, &world, &changes, self.defects).await?;
         let mut woken: Vec<Consumer> = changes

@@ -159,14 +159,14 @@ pub(super) async fn commit(
     payments.sort_by(|one, other| one.1.key.cmp(&other.1.key));
     let keys: Vec<(Uuid, &str, &KeyRow)> = changes
         .new_keys
-        .keys()
+        .iter()
         .map(|key| (key.0.0, key.1.as_str(), &world.keys[key]))
         .collect();
     let attempts: Vec<(Uuid, &AttemptRow)> = payments
         .iter()
         .flat_map(|(id, payment)| payment.attempts.iter().map(|attempt| (*id, attempt)))
         .collect();
-    let changed: Vec<(Uuid, &PaymentRow)> = changes
+    let ended: Vec<(Uuid, &PaymentRow)> = changes
         .payments
         .iter()
         .map(|id| (id.0, &world.payments[id]))
@@ -245,13 +245,13 @@ pub(super) async fn commit(
             ]
         ),
         execute(
-            changed.len(),
+            ended.len(),
             &writes.payment_changes,
             vec![
-                column(&changed, |row| row.0),
-                column(&changed, |row| row.1.status.word()),
-                column(&changed, |row| row.1.failure_code.as_deref()),
-                column(&changed, |row| row.1.updated_at_ms),
+                column(&ended, |row| row.0),
+                column(&ended, |row| row.1.status.word()),
+                column(&ended, |row| row.1.failure_code.as_deref()),
+                column(&ended, |row| row.1.updated_at_ms),
             ]
         ),
         execute(

@@ -96,7 +96,7 @@ pub struct Account {
 #[derive(Debug)]
 pub struct Key {
     /// The key.
-    pub key: String,
+    pub text: String,
     /// What it made.
     pub payment: Uuid,
     /// The final answer.
@@ -185,7 +185,7 @@ impl Database {
         });
         let keys = rows("select key, payment_id, answer_status, answer_body from idempotency");
         let keys = keys.await?.into_iter().map(|row| Key {
-            key: row.get(0),
+            text: row.get(0),
             payment: row.get(1),
             answer: row.get::<_, Option<i16>>(2).zip(row.get(3)),
         });

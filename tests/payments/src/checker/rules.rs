@@ -53,7 +53,7 @@ pub(super) fn history(database: &Database, lines: &[Line], report: &mut Report) 
         }
     }
     for row in &database.keys {
-        let told = first_answers.get(row.key.as_str());
+        let told = first_answers.get(row.text.as_str());
         let kept = row.answer.as_ref();
         if let Some(line) = told
             && kept.is_none_or(|(status, body)| {
@@ -62,7 +62,7 @@ pub(super) fn history(database: &Database, lines: &[Line], report: &mut Report) 
         {
             report.broken.push(format!(
                 "the answer kept for {} is not the one given",
-                row.key
+                row.text
             ));
         }
     }
