@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use paymesh_cloud::Request;
 use paymesh_engine::{
-    Context, Difference, Fault, FaultKind, LockKey, Object, ObjectId, Observation, Ownership, Seen,
-    Sent, async_trait,
+    Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId, Observation, Ownership,
+    Seen, Sent, async_trait,
 };
 use serde_json::{Value, json};
 
@@ -118,6 +118,21 @@ impl GrantsWant {
             of_cluster: true,
         });
         nodes.chain(admins).collect()
+    }
+}
+
+impl Google {
+    /// Who administers `cluster` by grants that bear `mark`: `group:payments@example.com`.
+    pub async fn admins(&self, cluster: &ClusterName, mark: &Mark) -> Result<Vec<String>, Fault> {
+        let scope = Scope::Project(cluster.place.project.clone());
+        let object = ObjectId::new("IAM policy", scope.to_string());
+        let policy = self.send(scope.api(), &object, scope.read()).await?;
+        let sign = Sign::new(mark, &cluster.to_string(), None);
+        let ours = policy::ours(&policy, &sign).into_iter();
+        Ok(ours
+            .filter(|grant| grant.role == roles::CLUSTER_ADMIN)
+            .map(|grant| grant.member)
+            .collect())
     }
 }
 

@@ -80,15 +80,11 @@ pub(super) fn maintenance_window(maintenance: &Maintenance) -> Value {
         .exclusions
         .iter()
         .map(|(name, exclusion)| {
-            let mut window = json!({
+            let window = json!({
                 "startTime": exclusion.start,
                 "endTime": exclusion.end,
-                "maintenanceExclusionOptions": {},
+                "maintenanceExclusionOptions": { "scope": exclusion.scope },
             });
-            // The scope that is the default is left out of what GKE answers.
-            if exclusion.scope != "NO_UPGRADES" {
-                window["maintenanceExclusionOptions"]["scope"] = json!(exclusion.scope);
-            }
             (name.clone(), window)
         })
         .collect();

@@ -91,7 +91,10 @@ impl Cluster {
     fn maintenance_update(&self, cluster: &Value) -> Option<Update> {
         let maintenance = self.want.maintenance.as_ref()?;
         let window = body::maintenance_window(maintenance);
-        let seen = cluster.pointer("/maintenancePolicy/window");
+        let seen = cluster
+            .pointer("/maintenancePolicy/window")
+            .map(with_scopes);
+        let seen = seen.as_ref();
         let exclusions = |window: Option<&Value>| {
             window
                 .and_then(|window| window["maintenanceExclusions"].as_object())
@@ -412,6 +415,20 @@ fn seen(cx: &Context, cluster: Value) -> Seen {
         body: cluster,
         remark: None,
     }
+}
+
+/// A maintenance window in which every exclusion tells its scope: the first of an enumeration is
+/// what proto3 JSON leaves out.
+fn with_scopes(window: &Value) -> Value {
+    let mut window = window.clone();
+    let exclusions = window["maintenanceExclusions"].as_object_mut();
+    for (_, exclusion) in exclusions.into_iter().flatten() {
+        let scope = &mut exclusion["maintenanceExclusionOptions"]["scope"];
+        if scope.is_null() {
+            *scope = json!("NO_UPGRADES");
+        }
+    }
+    window
 }
 
 fn minor_of(cluster: &Value) -> Option<Minor> {

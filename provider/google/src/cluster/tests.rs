@@ -10,7 +10,10 @@ use paymesh_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{Access, Channel, Cluster, ClusterWant, Encryption, Features, NetworkWant, body};
+use super::{
+    Access, Channel, Cluster, ClusterWant, Encryption, Exclusion, Features, Maintenance,
+    NetworkWant, body,
+};
 use crate::{
     ClusterName, Endpoints, Floor, Google,
     pool::{Disk, NodePool, PoolWant, Size},
@@ -224,5 +227,94 @@ fn the_first_request_carries_the_mark() {
     assert_eq!(
         body["cluster"]["nodePools"][0]["config"]["resourceLabels"]["paymesh-owner"],
         labels["paymesh-owner"],
+    );
+}
+
+/// What a cloud shows that leaves out the first word of an enumeration.
+#[test]
+fn an_exclusion_that_names_no_scope_holds_off_every_upgrade() {
+    let exclusion = Exclusion {
+        start: "2026-12-20T00:00:00Z".into(),
+        end: "2026-12-31T23:59:59Z".into(),
+        scope: "NO_UPGRADES".into(),
+    };
+    let mut wanted = want();
+    wanted.maintenance = Some(Maintenance {
+        window: None,
+        exclusions: BTreeMap::from([("xmas".to_owned(), exclusion)]),
+    });
+    let mut cluster = made();
+    check_difference(
+        wanted.clone(),
+        &cluster,
+        &expect!["update maintenance window"],
+    );
+    cluster["maintenancePolicy"]["window"]["maintenanceExclusions"]["xmas"] = json!({
+        "startTime": "2026-12-20T00:00:00Z",
+        "endTime": "2026-12-31T23:59:59Z",
+        "maintenanceExclusionOptions": {},
+    });
+    check_difference(wanted.clone(), &cluster, &expect!["same"]);
+    wanted.maintenance = Some(Maintenance::default());
+    check_difference(wanted, &cluster, &expect!["update maintenance window"]);
+}
+
+#[test]
+fn a_floor_with_a_patch_asks_for_the_newest_patch_of_its_minor() {
+    let mut wanted = want();
+    wanted.version = Floor::parse("1.34.2");
+    check_difference(
+        wanted,
+        &made(),
+        &expect!["control plane 1.34.1-gke.100 -> 1.34"],
+    );
+}
+
+#[test]
+fn nodes_leave_workload_identity_before_the_cluster_does() {
+    let mut wanted = want();
+    wanted.features.workload_identity = false;
+    check_difference(
+        wanted,
+        &made(),
+        &expect![[r#"
+            update workload identity
+            after GKE node pool projects/pay/locations/europe-west1/clusters/main/nodePools/system-1a2"#]],
+    );
+}
+
+/// The steps of a pool in a cluster whose groups have these sizes.
+fn check_pool(want: PoolWant, change: impl FnOnce(&mut Value), expected: &Expect) {
+    let mut cluster = made();
+    change(&mut cluster["nodePools"][0]);
+    let body = cluster["nodePools"][0].clone();
+    let differs = NodePool::new(google(), want).differ(&context(&cluster), &Seen::new(body));
+    expected.assert_eq(&text(&differs));
+}
+
+#[test]
+fn a_pool_wakes_with_its_nodes_before_its_autoscaler() {
+    let stopped = |pool: &mut Value| {
+        pool["autoscaling"] = json!({});
+        pool["instanceGroupSizes"] = json!([0, 0, 0]);
+    };
+    check_pool(
+        pool(),
+        stopped,
+        &expect![[r#"
+            update nodes
+            update autoscaling"#]],
+    );
+    let mut sleeps = pool();
+    sleeps.may_sleep = true;
+    check_pool(sleeps, stopped, &expect!["same"]);
+    let mut off = pool();
+    off.size = Size::Fixed { per_zone: 0 };
+    check_pool(
+        off,
+        |pool| pool["instanceGroupSizes"] = json!([1, 1, 1]),
+        &expect![[r#"
+            update autoscaling
+            node pool system-1a2 to no nodes"#]],
     );
 }

@@ -141,7 +141,9 @@ pub(super) async fn find(
     let (detail, next) = match google.cluster(name).await {
         Ok(Some(body)) => {
             let own = access::own_account(session, None, name).email();
-            return Some(body::described(name, &body, &own));
+            let mut spec = body::described(name, &body, &own);
+            spec.admins = access::administrators(session, &google, name).await;
+            return Some(spec);
         }
         Ok(None) => (
             format!("{name} does not exist, or this identity may not see it"),

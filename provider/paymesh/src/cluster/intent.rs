@@ -35,6 +35,12 @@ pub(super) fn intend(
     if moves {
         plan.endpoint = Field::Unknown;
     }
+    let issues = prior.zip(spec).is_none_or(|(prior, spec)| {
+        prior.spec.features.workload_identity != spec.features.workload_identity
+    });
+    if issues {
+        plan.workload_identity_issuer = Field::Unknown;
+    }
     let identities = |spec: &ClusterSpec| {
         let azure = spec.azure.as_ref()?;
         Some((

@@ -90,6 +90,30 @@ fn repository(id: &str) -> Scope {
     Scope::Repository(id[id.find("projects/").unwrap_or(0)..].to_owned())
 }
 
+/// The administrators of an existing cluster, as far as this owner made them.
+pub(super) async fn administrators(
+    session: &Session,
+    google: &Google,
+    name: &ClusterName,
+) -> Vec<Admin> {
+    let mark = session.mark(&format!("cluster/{}", name.cluster));
+    // Who may not read the policy imports a cluster without administrators.
+    let members = google.admins(name, &mark).await.unwrap_or_default();
+    let admin = |member: &String| {
+        let (kind, email) = member.split_once(':')?;
+        Some(Admin {
+            kind: match kind {
+                "group" => AdminKind::Group,
+                "user" => AdminKind::User,
+                _ => AdminKind::ServicePrincipal,
+            },
+            entra_object_id: None,
+            google_email: Some(email.to_owned()),
+        })
+    };
+    members.iter().filter_map(admin).collect()
+}
+
 /// The administrators as policies name them. IAM keeps addresses in lower case.
 fn members(admins: &[Admin]) -> Vec<String> {
     let member = |admin: &Admin| {

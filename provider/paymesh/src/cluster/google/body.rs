@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::Timestamp;
 use paymesh_google::{ClusterName, cluster::is_stopped};
 use serde_json::Value;
 
 use crate::cluster::{
     pool::{DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
     spec::{
-        ApiAccess, ClusterSpec, Features, GoogleCluster, Network, NodeImageChannel, Power, Profile,
-        Role, UpgradeChannel,
+        ApiAccess, ClusterSpec, Features, GoogleCluster, Maintenance, MaintenanceExclusion,
+        MaintenanceWindow, Network, NodeImageChannel, Power, Profile, Role, UpgradeChannel,
+        Weekday,
     },
     status::ClusterStatus,
     versions::Version,
@@ -121,7 +123,10 @@ pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterS
         kubernetes_version: runs
             .parse::<Version>()
             .map_or(runs, |version| version.minor().to_string()),
-        profile: Profile::HighAvailability,
+        profile: match text(body, "/autoscaling/autoscalingProfile").as_deref() {
+            Some("OPTIMIZE_UTILIZATION") => Profile::CostOptimized,
+            _ => Profile::HighAvailability,
+        },
         network: text(body, "/networkConfig/subnetwork").map(|subnet_id| Network {
             subnet_id,
             pods_range: text(body, "/ipAllocationPolicy/clusterSecondaryRangeName"),
@@ -151,7 +156,7 @@ pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterS
             _ => UpgradeChannel::Stable,
         },
         node_image_channel: NodeImageChannel::NodeImage,
-        maintenance: None,
+        maintenance: maintenance(body),
         logs: None,
         kms_key_id: text(body, "/databaseEncryption/keyName"),
         features: Features {
@@ -176,6 +181,52 @@ pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterS
         deletion_protection: true,
         timeouts: None,
     }
+}
+
+/// The weekly window and the exclusions, as far as the resource has words for them.
+fn maintenance(body: &Value) -> Option<Maintenance> {
+    let policy = body.pointer("/maintenancePolicy/window")?;
+    let exclusions: BTreeMap<String, MaintenanceExclusion> = policy["maintenanceExclusions"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, exclusion)| {
+            let day = |at: &str, time: &str| {
+                let moment = text(exclusion, at)?;
+                moment.strip_suffix(time).map(str::to_owned)
+            };
+            let exclusion = MaintenanceExclusion {
+                first_day: day("/startTime", "T00:00:00Z")?,
+                last_day: day("/endTime", "T23:59:59Z")?,
+            };
+            Some((name.clone(), exclusion))
+        })
+        .collect();
+    let window = policy.get("recurringWindow").and_then(window);
+    (window.is_some() || !exclusions.is_empty()).then_some(Maintenance { window, exclusions })
+}
+
+fn window(recurring: &Value) -> Option<MaintenanceWindow> {
+    let day = match recurring["recurrence"]
+        .as_str()?
+        .strip_prefix("FREQ=WEEKLY;BYDAY=")?
+    {
+        "MO" => Weekday::Monday,
+        "TU" => Weekday::Tuesday,
+        "WE" => Weekday::Wednesday,
+        "TH" => Weekday::Thursday,
+        "FR" => Weekday::Friday,
+        "SA" => Weekday::Saturday,
+        "SU" => Weekday::Sunday,
+        _ => return None,
+    };
+    let moment = |at: &str| text(recurring, at)?.parse::<Timestamp>().ok();
+    let (start, end) = (moment("/window/startTime")?, moment("/window/endTime")?);
+    Some(MaintenanceWindow {
+        day,
+        start: start.strftime("%H:%M").to_string(),
+        hours: u32::try_from(end.duration_since(start).as_hours()).ok()?,
+    })
 }
 
 fn pool(pool: &Value) -> PoolSpec {

@@ -1,0 +1,166 @@
+//! GKE clusters and the project around them: identities, grants in a policy that others write
+//! too, and what only GKE stops and starts by counting nodes.
+
+use paymesh_acceptance::{Cloud, Workspace};
+use serde_json::{Value, json};
+
+const PROJECT: &str = "/v1/projects/paymesh-hub";
+const IMAGES: &str = "/v1/projects/paymesh-hub/locations/europe-west1/repositories/images";
+
+fn cluster(name: &str, pods: u32, more: &str) -> String {
+    let suffix = if pods == 1 { "" } else { "-2" };
+    format!(
+        r#"
+resource "paymesh_cluster" "{name}" {{
+  name                = "{name}"
+  region              = "europe-west1"
+  kubernetes_version  = "1.34"
+  google              = {{}}
+  deletion_protection = false
+  network = {{
+    subnet_id      = "projects/paymesh-hub/regions/europe-west1/subnetworks/default"
+    pods_range     = "pods{suffix}"
+    services_range = "services{suffix}"
+  }}
+  node_pools = {{
+    system = {{ mode = "system", vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 3 }}
+    work   = {{ vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 6 }}
+  }}
+  {more}
+}}
+"#
+    )
+}
+
+/// The bindings of a policy, sorted, as text.
+fn bindings(policy: &Value) -> Vec<String> {
+    let list = policy["bindings"].as_array().into_iter().flatten();
+    let mut lines: Vec<String> = list.map(ToString::to_string).collect();
+    lines.sort();
+    lines
+}
+
+fn project_policy(cloud: &Cloud) -> Value {
+    let options = json!({ "options": { "requestedPolicyVersion": 3 } });
+    cloud
+        .google()
+        .ask(&format!("{PROJECT}:getIamPolicy"), &options)
+}
+
+fn grants_to(policy: &Value, words: &str) -> usize {
+    let list = policy["bindings"].as_array().into_iter().flatten();
+    list.filter(|binding| binding["members"].to_string().contains(words))
+        .count()
+}
+
+const ACCESS: &str = r#"admins = [{ google_email = "Payments@paymesh.example" }]
+  registries = ["projects/paymesh-hub/locations/europe-west1/repositories/images"]"#;
+
+#[test]
+fn two_clusters_in_one_project_keep_their_grants_and_leave_no_trace() {
+    let cloud = Cloud::start();
+    let before = project_policy(&cloud);
+    let both = format!(
+        "{}{}",
+        cluster("pay-one", 1, ACCESS),
+        cluster("pay-two", 2, ACCESS)
+    );
+    let workspace = Workspace::new(&cloud, &both);
+    workspace
+        .run(&["apply", "-auto-approve", "-parallelism=40"])
+        .succeeds();
+    workspace.plans_nothing();
+    let policy = project_policy(&cloud);
+    assert_eq!(
+        grants_to(&policy, "group:payments@paymesh.example"),
+        2,
+        "{policy}"
+    );
+    assert_eq!(
+        grants_to(&policy, "serviceAccount:pm-pay-one-"),
+        1,
+        "{policy}"
+    );
+    assert_eq!(
+        grants_to(&policy, "serviceAccount:pm-pay-two-"),
+        1,
+        "{policy}"
+    );
+    let images = cloud.google().get(&format!("{IMAGES}:getIamPolicy"));
+    assert_eq!(grants_to(&images, "pm-pay-one-"), 1, "{images}");
+    assert_eq!(grants_to(&images, "pm-pay-two-"), 1, "{images}");
+
+    workspace.destroy().succeeds();
+    assert_eq!(
+        bindings(&project_policy(&cloud)),
+        bindings(&before),
+        "what others wrote is as it was"
+    );
+    let images = cloud.google().get(&format!("{IMAGES}:getIamPolicy"));
+    assert_eq!(bindings(&images), Vec::<String>::new());
+    assert_eq!(cloud.all("ServiceAccount"), Vec::<String>::new());
+}
+
+#[test]
+fn who_no_longer_administers_loses_the_role_and_others_keep_theirs() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &cluster("pay-one", 1, ACCESS));
+    workspace.apply().succeeds();
+    let mut policy = project_policy(&cloud);
+    let theirs =
+        json!({ "role": "roles/container.admin", "members": ["group:theirs@paymesh.example"] });
+    policy["bindings"].as_array_mut().unwrap().push(theirs);
+    cloud.google().ask(
+        &format!("{PROJECT}:setIamPolicy"),
+        &json!({ "policy": policy }),
+    );
+    workspace.plans_nothing();
+    workspace.configure(&cluster("pay-one", 1, ""));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    let policy = project_policy(&cloud);
+    assert_eq!(
+        grants_to(&policy, "group:payments@paymesh.example"),
+        0,
+        "{policy}"
+    );
+    assert_eq!(
+        grants_to(&policy, "group:theirs@paymesh.example"),
+        1,
+        "{policy}"
+    );
+    let images = cloud.google().get(&format!("{IMAGES}:getIamPolicy"));
+    assert_eq!(grants_to(&images, "pm-pay-one-"), 0, "{images}");
+}
+
+#[test]
+fn a_stopped_cluster_has_no_nodes_changes_nothing_and_starts_with_what_it_had() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &cluster("pay-one", 1, ""));
+    let nodes = || {
+        let path = format!("{PROJECT}/locations/europe-west1/clusters/pay-one");
+        cloud.google().get(&path)["currentNodeCount"].as_u64()
+    };
+    workspace.apply().succeeds();
+    assert_eq!(nodes(), Some(6));
+    workspace.configure(&cluster("pay-one", 1, r#"power = "off""#));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    assert_eq!(nodes(), None);
+    workspace.configure(&cluster(
+        "pay-one",
+        1,
+        "power = \"off\"\n  labels = { a = \"b\" }",
+    ));
+    workspace
+        .plan()
+        .fails_with("A stopped cluster cannot be changed");
+    workspace.configure(&cluster(
+        "pay-one",
+        1,
+        "power = \"on\"\n  labels = { a = \"b\" }",
+    ));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    assert_eq!(nodes(), Some(6));
+}
