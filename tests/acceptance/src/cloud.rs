@@ -31,6 +31,9 @@ const READS: [&str; 4] = [
 /// Simulated seconds in a second: waits are short, and limits are still long on a busy machine.
 const CLOCK_RATE: &str = "60";
 
+/// The longest that a test waits for a request which is to be held.
+const HELD_SECONDS_MAX: u64 = 60;
+
 /// A running simulated cloud; it stops when this is dropped.
 #[derive(Debug)]
 pub struct Cloud {
@@ -136,6 +139,12 @@ impl Cloud {
 
     /// Asks the control API.
     pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.call(method, path, body);
+        assert!(status < 300, "{path} answers {status}: {answer}");
+        answer
+    }
+
+    fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let address = format!(
             "{}/{path}",
             self.card["control"].as_str().unwrap_or_default()
@@ -147,10 +156,43 @@ impl Cloud {
         let answer = request
             .send()
             .unwrap_or_else(|error| panic!("{address}: {error}"));
-        let status = answer.status();
+        let status = answer.status().as_u16();
         let text = answer.text().unwrap_or_default();
-        assert!(status.is_success(), "{address} answers {status}: {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// The id of the lock on the state called `name`.
+    pub fn lock_of(&self, name: &str) -> Option<String> {
+        let path = format!("terraform/{name}");
+        let lock = Method::from_bytes(b"LOCK").expect("LOCK is a word");
+        let probe = json!({ "ID": "probe" });
+        let (status, holder) = self.call(lock, &path, Some(&probe));
+        if status == 423 {
+            return holder["ID"].as_str().map(ToOwned::to_owned);
+        }
+        let unlock = Method::from_bytes(b"UNLOCK").expect("UNLOCK is a word");
+        self.ask(unlock, &path, Some(&probe));
+        None
+    }
+
+    /// Every live object, as ids, sorted.
+    pub fn inventory(&self) -> Vec<String> {
+        let inventory = self.ask(Method::GET, "inventory", None);
+        let mut ids: Vec<String> = inventory
+            .as_object()
+            .into_iter()
+            .flat_map(|clouds| clouds.values())
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(|object| object["id"].as_str().map(ToOwned::to_owned))
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// Changes how time passes: `rate`, and `operation_polls` (null: operations end by the clock).
+    pub fn clock(&self, order: &Value) {
+        self.ask(Method::POST, "clock", Some(order));
     }
 
     /// Every live object of a type (its last word, without case), as ids.
@@ -224,12 +266,11 @@ impl Cloud {
     pub fn writes(&self, since: u64) -> Vec<String> {
         self.journal(since)
             .iter()
-            .filter(|entry| entry["api"] != "terraform" && entry["method"] != "GET")
+            .filter(|entry| is_write(entry))
             .map(|entry| {
                 let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
                 format!("{} {}", word("method"), word("path"))
             })
-            .filter(|line| !READS.iter().any(|read| line.contains(read)))
             .collect()
     }
 
@@ -249,11 +290,26 @@ impl Cloud {
     }
 }
 
+/// Whether an entry of the journal changes something in a cloud.
+pub(crate) fn is_write(entry: &Value) -> bool {
+    let path = entry["path"].as_str().unwrap_or_default();
+    entry["api"] != "terraform"
+        && entry["method"] != "GET"
+        && !READS.iter().any(|read| path.contains(read))
+}
+
 impl Fault<'_> {
+    /// Waits until a request is held; its number, or nothing if none came within the limit.
+    pub fn held(&self) -> Option<u64> {
+        let path = format!("faults/{}/held?wait={HELD_SECONDS_MAX}", self.id);
+        let (status, rule) = self.cloud.call(Method::GET, &path, None);
+        (status == 200).then(|| rule["held"][0].as_u64()).flatten()
+    }
+
     /// Waits until a request is held.
+    #[track_caller]
     pub fn wait(&self) {
-        let path = format!("faults/{}/held?wait=60", self.id);
-        self.cloud.ask(Method::GET, &path, None);
+        assert!(self.held().is_some(), "no request was held by {}", self.id);
     }
 
     /// Lets the held request go on, and later ones pass.

@@ -7,17 +7,23 @@
 
 mod client;
 mod cloud;
+mod family;
 mod findings;
 pub mod hcl;
+mod kill;
+mod point;
 mod programs;
 pub mod rpcs;
 mod run;
+pub mod samples;
 mod somebody;
 mod workspace;
 
 pub use client::Client;
 pub use cloud::{Cloud, Fault};
 pub use findings::Finding;
+pub use kill::Matrix;
+pub use point::Point;
 pub use run::{Run, Running};
 pub use somebody::Somebody;
 pub use workspace::Workspace;

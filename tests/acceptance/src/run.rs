@@ -3,13 +3,15 @@
 use std::{
     fmt,
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::family;
 
 /// The longest that one run may take.
 const RUN_SECONDS_MAX: u64 = 240;
@@ -45,16 +47,43 @@ impl Running {
         let _ = kill_process_group(self.pid(), Signal::INT);
     }
 
+    /// Waits until it has printed `words`.
+    #[track_caller]
+    pub fn wait_for(&self, words: &str) {
+        let limit = Instant::now() + Duration::from_secs(RUN_SECONDS_MAX);
+        while !self.printed().contains(words) {
+            assert!(
+                Instant::now() < limit,
+                "{words:?} is not said: {}",
+                self.printed()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// SIGKILL to the client and to everything it started.
     pub fn kill(self) -> Run {
         let _ = kill_process_group(self.pid(), Signal::KILL);
         self.end()
     }
 
-    /// SIGKILL to the client alone; the provider has to notice by itself.
-    pub fn kill_client_only(self) -> Run {
-        let _ = kill_process(self.pid(), Signal::KILL);
+    /// SIGKILL to the provider alone, then `meanwhile`; the client ends by itself.
+    pub fn kill_provider(self, meanwhile: impl FnOnce()) -> Run {
+        for provider in family::children(self.pid()) {
+            let _ = kill_process(provider, Signal::KILL);
+        }
+        meanwhile();
         self.end()
+    }
+
+    /// SIGKILL to the client alone, then `meanwhile`; the provider has to notice and end by itself.
+    pub fn kill_client(self, meanwhile: impl FnOnce()) -> Run {
+        let providers = family::children(self.pid());
+        let _ = kill_process(self.pid(), Signal::KILL);
+        let run = self.end();
+        meanwhile();
+        family::wait_for_the_end_of(&providers);
+        run
     }
 
     /// Waits for the end.
@@ -83,10 +112,13 @@ impl Running {
         }
     }
 
-    fn printed(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let _ = self.output.seek(SeekFrom::Start(0));
-        let _ = self.output.read_to_end(&mut bytes);
+    /// What it has printed so far. The client writes through the same file description, so its
+    /// place must not be moved.
+    fn printed(&self) -> String {
+        let length = self.output.metadata().map_or(0, |about| about.len());
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = self.output.read_at(&mut bytes, 0).unwrap_or(0);
+        bytes.truncate(read);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

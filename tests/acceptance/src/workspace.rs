@@ -113,6 +113,7 @@ impl<'a> Workspace<'a> {
             .env("TF_CLI_ARGS", "-no-color")
             .env("PAYMESH_SIMULATOR", self.cloud.file())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.remote_state())
             .envs(
                 environment
                     .iter()
@@ -130,6 +131,44 @@ impl<'a> Workspace<'a> {
             output,
             started: Instant::now(),
         }
+    }
+
+    /// For a configuration with `backend "http" {}`: the simulator keeps its state, so that saving
+    /// it is a request like any other.
+    fn remote_state(&self) -> [(&'static str, String); 4] {
+        let address = format!(
+            "{}/terraform/{}",
+            self.cloud.card()["control"].as_str().unwrap_or_default(),
+            self.state_name()
+        );
+        let authority = self.cloud.card()["ca"].as_str().unwrap_or_default();
+        [
+            ("TF_HTTP_ADDRESS", address.clone()),
+            ("TF_HTTP_LOCK_ADDRESS", address.clone()),
+            ("TF_HTTP_UNLOCK_ADDRESS", address),
+            (
+                "TF_HTTP_CLIENT_CA_CERTIFICATE_PEM",
+                fs::read_to_string(authority).unwrap_or_default(),
+            ),
+        ]
+    }
+
+    /// The name of the state that the simulator keeps for this workspace.
+    pub fn state_name(&self) -> String {
+        let folder = self.folder.path().file_name().unwrap_or_default();
+        folder
+            .to_string_lossy()
+            .trim_start_matches('.')
+            .to_lowercase()
+    }
+
+    /// Removes the lock that a killed run left on the state, as a user would; whether there was one.
+    pub fn unlock(&self) -> bool {
+        let lock = self.cloud.lock_of(&self.state_name());
+        if let Some(id) = &lock {
+            self.run(&["force-unlock", "-force", id]).succeeds();
+        }
+        lock.is_some()
     }
 
     /// Runs the client with these words to its end.

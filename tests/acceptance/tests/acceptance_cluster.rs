@@ -1,47 +1,18 @@
-//! One cluster's life under a real client: made, left alone, stopped half-way, killed, destroyed.
+//! A cluster's life under a real client, on each cloud: made, left alone, scaled, destroyed.
 
-use paymesh_acceptance::{Cloud, Workspace};
-use serde_json::json;
+use paymesh_acceptance::{
+    Cloud, Workspace,
+    samples::{AKS, GKE},
+};
 
-/// One AKS cluster with one pool.
-const AKS: &str = r#"
-resource "paymesh_cluster" "one" {
-  name                = "pay-one"
-  region              = "westeurope"
-  kubernetes_version  = "1.34"
-  azure               = {}
-  deletion_protection = false
-  node_pools = {
-    system = { mode = "system", vcpu = 4, memory_gb = 16, min_nodes = 3, max_nodes = 5 }
-  }
-}
-"#;
-
-/// The request that creates the cluster.
-const CLUSTER: &str = "*/managedclusters/pay-one";
-
-#[track_caller]
-fn check_one_of_each(cloud: &Cloud) {
-    assert_eq!(cloud.all("managedClusters").len(), 1, "clusters");
-    assert_eq!(cloud.all("agentPools").len(), 1, "pools");
-}
-
-#[track_caller]
-fn check_untainted(workspace: &Workspace<'_>) {
-    let state = workspace.state();
-    assert_eq!(state, [("paymesh_cluster.one".to_owned(), false)]);
-}
-
-#[test]
-fn a_cluster_is_made_once_and_destroyed_whole() {
+fn check_life(configuration: &str, address: &str, kind: &str, pools: &str) {
     let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, AKS);
+    let workspace = Workspace::new(&cloud, configuration);
     workspace.apply().succeeds();
-    check_one_of_each(&cloud);
-    assert_eq!(
-        workspace.attributes("paymesh_cluster.one")["status"],
-        "Ready"
-    );
+    assert_eq!(cloud.all(kind).len(), 1);
+    assert_eq!(cloud.all(pools).len(), 2);
+    let made = workspace.attributes(address);
+    assert_eq!(made["status"], "Ready");
 
     let before = cloud.last_request();
     workspace.plans_nothing();
@@ -51,56 +22,28 @@ fn a_cluster_is_made_once_and_destroyed_whole() {
         "a plan writes nothing"
     );
 
+    workspace.configure(&configuration.replace("max_nodes = 6", "max_nodes = 9"));
+    workspace
+        .plans_something()
+        .says("Plan: 0 to add, 1 to change, 0 to destroy");
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    let scaled = workspace.attributes(address);
+    assert_eq!(scaled["uid"], made["uid"]);
+    assert_eq!(scaled["pools"], made["pools"], "the same pools");
+    assert_eq!(cloud.deleted(0), Vec::<String>::new());
+
     workspace.destroy().succeeds();
-    assert_eq!(cloud.all("managedClusters"), Vec::<String>::new());
+    assert_eq!(cloud.inventory(), Vec::<String>::new());
     assert_eq!(workspace.state(), []);
 }
 
 #[test]
-fn a_killed_create_is_finished_by_the_next_apply() {
-    for site in ["before_effect", "after_effect", "after_answer"] {
-        let cloud = Cloud::start();
-        let workspace = Workspace::new(&cloud, AKS);
-        let fault = cloud.hold("PUT", CLUSTER, 1, site);
-        let running = workspace.start_apply();
-        fault.wait();
-        running.kill();
-        fault.cut();
-        workspace.apply().succeeds();
-        check_one_of_each(&cloud);
-        workspace.plans_nothing();
-        check_untainted(&workspace);
-    }
+fn an_aks_cluster_is_made_once_scaled_in_place_and_destroyed_whole() {
+    check_life(AKS, "paymesh_cluster.aks", "managedClusters", "agentPools");
 }
 
 #[test]
-fn a_provider_whose_client_was_killed_leaves_nothing_twice() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, AKS);
-    let fault = cloud.hold("PUT", CLUSTER, 1, "before_effect");
-    let running = workspace.start_apply();
-    fault.wait();
-    running.kill_client_only();
-    fault.release();
-    workspace.apply().succeeds();
-    check_one_of_each(&cloud);
-    workspace.plans_nothing();
-}
-
-#[test]
-fn ctrl_c_once_keeps_what_was_made_and_the_next_apply_goes_on() {
-    let cloud = Cloud::start();
-    cloud.fault(&json!({
-        "id": "hang", "api": "azure", "method": "PUT", "path": CLUSTER,
-        "action": { "kind": "operation", "end": "hang" },
-    }));
-    let workspace = Workspace::new(&cloud, AKS);
-    let fault = cloud.hold("PUT", CLUSTER, 1, "after_effect");
-    let running = workspace.start_apply();
-    fault.wait();
-    running.interrupt();
-    fault.release();
-    let stopped = running.end();
-    assert!(!stopped.status.success(), "{stopped}");
-    check_untainted(&workspace);
+fn a_gke_cluster_is_made_once_scaled_in_place_and_destroyed_whole() {
+    check_life(GKE, "paymesh_cluster.gke", "Cluster", "NodePool");
 }

@@ -1,188 +1,307 @@
-//! What is healthy is never deleted: replacements, taint, deposed objects, renames, and two states
-//! that say they own the same thing.
+//! What a slip of the user may never do: delete a healthy cluster.
 
-use paymesh_acceptance::{Cloud, Workspace};
+use paymesh_acceptance::{
+    Cloud, Workspace,
+    samples::{AKS, BOTH, GKE},
+};
 use serde_json::Value;
 
-fn cluster(resource: &str, more: &str) -> String {
-    format!(
-        r#"
-resource "paymesh_cluster" "{resource}" {{
-  name                = "pay-one"
-  region              = "westeurope"
-  kubernetes_version  = "1.34"
-  azure               = {{}}
-  deletion_protection = false
-  node_pools = {{
-    system = {{ mode = "system", vcpu = 4, memory_gb = 16, min_nodes = 3, max_nodes = 5 }}
-  }}
-  {more}
-}}
-"#
+/// Both clusters, in a state of the workspace's own.
+fn both() -> String {
+    format!("{AKS}{GKE}")
+}
+
+/// The same, created before they are destroyed when they are replaced.
+fn created_first() -> String {
+    both().replace(
+        "lifecycle {",
+        "lifecycle {\n    create_before_destroy = true",
     )
 }
 
-const CREATE_FIRST: &str = "lifecycle {\n    create_before_destroy = true\n  }";
+fn protected() -> String {
+    both().replace("deletion_protection = false", "deletion_protection = true")
+}
 
-/// The cloud's id of the one cluster's incarnation, and its holder.
-fn incarnation(cloud: &Cloud, workspace: &Workspace<'_>) -> (Value, Value) {
-    assert_eq!(cloud.all("managedClusters").len(), 1, "clusters");
-    let attributes = workspace.attributes("paymesh_cluster.one");
-    (attributes["uid"].clone(), attributes["holder"].clone())
+fn incarnations(workspace: &Workspace<'_>) -> [Value; 2] {
+    BOTH.map(|address| workspace.attributes(address)["uid"].clone())
 }
 
 #[track_caller]
-fn check_healthy(cloud: &Cloud, workspace: &Workspace<'_>) {
-    assert_eq!(cloud.all("managedClusters").len(), 1, "clusters");
-    assert_eq!(cloud.all("agentPools").len(), 1, "pools");
+fn check_one_of_each(cloud: &Cloud, workspace: &Workspace<'_>) {
+    assert_eq!(cloud.all("managedClusters").len(), 1);
+    assert_eq!(cloud.all("Cluster").len(), 1);
+    assert_eq!(
+        workspace.state(),
+        BOTH.map(|address| (address.to_owned(), false))
+    );
+    workspace.plans_nothing();
+}
+
+/// A workspace in which `configuration` was applied.
+fn applied<'a>(cloud: &'a Cloud, configuration: &str) -> Workspace<'a> {
+    let workspace = Workspace::new(cloud, configuration);
+    workspace.apply().succeeds();
+    workspace
+}
+
+/// The run must be refused with `words` for each cloud, before any write.
+#[track_caller]
+fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, run: &[&str], words: &str) {
+    let since = cloud.last_request();
+    let refused = workspace.run(run).fails_with(words);
+    assert_eq!(cloud.writes(since), Vec::<String>::new(), "{refused}");
+}
+
+#[test]
+fn create_before_destroy_of_the_same_cluster_deletes_nothing() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &created_first());
+    let (since, before) = (cloud.last_request(), incarnations(&workspace));
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    workspace
+        .run(&["apply", "-auto-approve", &replace[0], &replace[1]])
+        .succeeds();
+    check_one_of_each(&cloud, &workspace);
+    for address in BOTH {
+        workspace.run(&["taint", address]).succeeds();
+    }
+    workspace.apply().succeeds();
+    check_one_of_each(&cloud, &workspace);
+    assert_eq!(incarnations(&workspace), before);
+    assert_eq!(cloud.deleted(since), Vec::<String>::new());
+}
+
+#[test]
+fn a_replacement_and_a_taint_replace_each_cluster_once() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &both());
+    let mut before = incarnations(&workspace);
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    let runs = [
+        vec!["apply", "-auto-approve", &replace[0], &replace[1]],
+        vec!["apply", "-auto-approve"],
+    ];
+    for run in runs {
+        let since = cloud.last_request();
+        workspace.run(&run).succeeds();
+        check_one_of_each(&cloud, &workspace);
+        let after = incarnations(&workspace);
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| before != after)
+        );
+        let deleted = cloud.deleted(since);
+        for name in ["managedclusters/pay-aks", "clusters/pay-gke"] {
+            let times = deleted.iter().filter(|path| path.ends_with(name)).count();
+            assert_eq!(times, 1, "{name} in {deleted:?}");
+        }
+        before = after;
+        for address in BOTH {
+            workspace.run(&["taint", address]).succeeds();
+        }
+    }
+}
+
+#[test]
+fn a_replacement_killed_between_its_halves_is_finished() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &both());
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    let faults = [
+        cloud.hold("PUT", "*/managedclusters/pay-aks", 1, "before_effect"),
+        cloud.hold(
+            "POST",
+            "*/locations/europe-west1/clusters",
+            1,
+            "before_effect",
+        ),
+    ];
+    let running = workspace.start(&["apply", "-auto-approve", &replace[0], &replace[1]]);
+    faults.iter().for_each(|fault| fault.wait());
+    running.kill();
+    for fault in faults {
+        fault.cut();
+    }
+    workspace.apply().succeeds();
+    check_one_of_each(&cloud, &workspace);
+}
+
+#[test]
+fn create_before_destroy_killed_between_its_halves_deletes_nothing() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &created_first());
+    let (since, before) = (cloud.last_request(), incarnations(&workspace));
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    let words = ["apply", "-auto-approve", &replace[0], &replace[1]];
+    // The write that makes the cluster the new entry's.
+    let faults = [
+        cloud.hold("PATCH", "*/managedclusters/pay-aks", 1, "after_effect"),
+        cloud.hold(
+            "POST",
+            "*/clusters/pay-gke:setResourceLabels",
+            1,
+            "after_effect",
+        ),
+    ];
+    let running = workspace.start(&words);
+    faults.iter().for_each(|fault| fault.wait());
+    let killed = running.kill();
+    for fault in faults {
+        fault.cut();
+    }
+    // The state holds only the entry before the adoption: it can prove nothing any more.
+    workspace
+        .apply()
+        .fails_with("Remove this entry with `terraform state rm`");
+    for address in BOTH {
+        workspace.run(&["state", "rm", address]).succeeds();
+    }
+    workspace.apply().succeeds();
+    check_one_of_each(&cloud, &workspace);
+    assert_eq!(incarnations(&workspace), before, "{killed}");
+    assert_eq!(cloud.deleted(since), Vec::<String>::new());
+}
+
+#[test]
+fn a_rename_without_moved_and_a_second_resource_of_the_same_name_are_refused() {
+    let cloud = Cloud::start();
+    let twice = both()
+        + &both()
+            .replace("\"aks\" {", "\"copy_of_aks\" {")
+            .replace("\"gke\" {", "\"copy_of_gke\" {");
+    let workspace = Workspace::new(&cloud, &twice);
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan"],
+        "terraform state rm paymesh_cluster.",
+    );
+
+    workspace.configure(&both());
+    workspace.apply().succeeds();
+    workspace.configure(&twice);
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan"],
+        "terraform import paymesh_cluster.",
+    );
+
+    let renamed = both()
+        .replace("\"aks\" {", "\"first\" {")
+        .replace("\"gke\" {", "\"second\" {");
+    workspace.configure(&renamed);
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan"],
+        "moved { from = paymesh_cluster.",
+    );
+    let moved = [("aks", "first"), ("gke", "second")].map(|(from, to)| {
+        format!("moved {{\n  from = paymesh_cluster.{from}\n  to = paymesh_cluster.{to}\n}}\n")
+    });
+    workspace.configure(&format!("{renamed}{}", moved.concat()));
+    let since = cloud.last_request();
+    workspace.apply().succeeds();
+    assert_eq!(cloud.writes(since), Vec::<String>::new());
     workspace.plans_nothing();
 }
 
 #[test]
-fn a_forced_replacement_makes_one_new_cluster() {
+fn of_two_states_with_one_owner_and_name_the_first_only_forgets() {
     let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, &cluster("one", ""));
-    workspace.apply().succeeds();
-    let (uid, holder) = incarnation(&cloud, &workspace);
-    assert!(holder.is_string(), "{holder}");
-    workspace
-        .run(&["apply", "-auto-approve", "-replace=paymesh_cluster.one"])
-        .succeeds();
-    let (new_uid, new_holder) = incarnation(&cloud, &workspace);
-    assert_ne!(new_uid, uid, "it is another cluster");
-    assert_ne!(new_holder, holder);
-    check_healthy(&cloud, &workspace);
-}
+    let first = applied(&cloud, &both());
+    let before = incarnations(&first);
+    let second = applied(&cloud, &both());
+    check_one_of_each(&cloud, &second);
 
-#[test]
-fn a_tainted_cluster_is_replaced() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, &cluster("one", ""));
-    workspace.apply().succeeds();
-    let (uid, _) = incarnation(&cloud, &workspace);
-    workspace.run(&["taint", "paymesh_cluster.one"]).succeeds();
-    workspace.apply().succeeds();
-    assert_ne!(incarnation(&cloud, &workspace).0, uid);
-    check_healthy(&cloud, &workspace);
+    let since = cloud.last_request();
+    first.configure(
+        &both()
+            .replace("max_nodes = 5", "max_nodes = 7")
+            .replace("max_nodes = 6", "max_nodes = 9"),
+    );
+    first
+        .apply()
+        .fails_with("terraform state rm paymesh_cluster.");
+    first
+        .destroy()
+        .succeeds()
+        .says("not deleted, only forgotten");
+    assert_eq!(first.state(), []);
+    assert_eq!(cloud.writes(since), Vec::<String>::new());
+    check_one_of_each(&cloud, &second);
+    assert_eq!(incarnations(&second), before);
 }
 
 #[test]
 fn a_tainted_entry_whose_cluster_is_anothers_now_deletes_nothing() {
     let cloud = Cloud::start();
-    let first = Workspace::new(&cloud, &cluster("one", ""));
-    first.apply().succeeds();
-    let second = Workspace::new(&cloud, &cluster("one", ""));
-    second.apply().succeeds();
-    let healthy = incarnation(&cloud, &second);
-    first.run(&["taint", "paymesh_cluster.one"]).succeeds();
-    first.run(&["destroy", "-auto-approve"]).succeeds();
-    assert_eq!(incarnation(&cloud, &second), healthy);
-    check_healthy(&cloud, &second);
-}
-
-#[test]
-fn creating_first_under_the_same_name_adopts_and_deletes_nothing() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, &cluster("one", CREATE_FIRST));
-    workspace.apply().succeeds();
-    let (uid, holder) = incarnation(&cloud, &workspace);
-    workspace.run(&["apply", "-auto-approve", "-replace=paymesh_cluster.one"]);
-    let (uid_after, holder_after) = incarnation(&cloud, &workspace);
-    assert_eq!(uid_after, uid, "the healthy cluster stays");
-    assert_ne!(holder_after, holder, "the new entry holds it");
-    check_healthy(&cloud, &workspace);
-}
-
-#[test]
-fn a_rename_without_moved_is_refused_and_the_printed_block_helps() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, &cluster("one", ""));
-    workspace.apply().succeeds();
-    let before = cloud.last_request();
-    workspace.configure(&cluster("two", ""));
-    workspace
-        .run(&["apply", "-auto-approve"])
-        .fails_with("moved { from = paymesh_cluster.");
-    assert_eq!(cloud.writes(before), Vec::<String>::new());
-    workspace.configure(&format!(
-        "{}\nmoved {{\n  from = paymesh_cluster.one\n  to = paymesh_cluster.two\n}}\n",
-        cluster("two", "")
-    ));
-    workspace.apply().succeeds();
-    check_healthy(&cloud, &workspace);
-}
-
-#[test]
-fn a_duplicate_address_is_refused() {
-    let cloud = Cloud::start();
-    let both = format!("{}{}", cluster("one", ""), cluster("two", ""));
-    let workspace = Workspace::new(&cloud, &both);
-    workspace
-        .apply()
-        .fails_with("two resources of this configuration have the same name");
-    assert_eq!(cloud.all("managedClusters"), Vec::<String>::new());
-}
-
-#[test]
-fn of_two_states_with_one_owner_and_name_the_older_only_forgets() {
-    let cloud = Cloud::start();
-    let first = Workspace::new(&cloud, &cluster("one", ""));
-    first.apply().succeeds();
-    let second = Workspace::new(&cloud, &cluster("one", ""));
-    second.apply().succeeds();
-    let healthy = incarnation(&cloud, &second);
-
-    let plan = first.plan();
-    assert!(
-        plan.text().contains("no longer owns"),
-        "the older state is told: {plan}"
-    );
-    first.apply().fails_with("Another state owns");
-    first.destroy().succeeds();
-    assert_eq!(incarnation(&cloud, &second), healthy);
-    check_healthy(&cloud, &second);
-}
-
-#[test]
-fn deletion_protection_holds_against_replacement_and_taint() {
-    let cloud = Cloud::start();
-    let guarded = cluster("one", "").replace("deletion_protection = false", "");
-    let workspace = Workspace::new(&cloud, &guarded);
-    workspace.apply().succeeds();
-    let healthy = incarnation(&cloud, &workspace);
-    workspace
-        .run(&["apply", "-auto-approve", "-replace=paymesh_cluster.one"])
-        .fails_with("Deletion protection forbids the replacement");
-    workspace
-        .destroy()
-        .fails_with("Deletion protection forbids the destruction");
-    workspace.run(&["taint", "paymesh_cluster.one"]).succeeds();
-    workspace
-        .apply()
-        .fails_with("terraform untaint paymesh_cluster.");
-    workspace
-        .run(&["untaint", "paymesh_cluster.one"])
-        .succeeds();
-    assert_eq!(incarnation(&cloud, &workspace), healthy);
-    check_healthy(&cloud, &workspace);
-}
-
-#[test]
-fn what_a_stopped_create_left_is_destroyed() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, &cluster("one", ""));
-    let fault = cloud.hold("PUT", "*/resourcegroups/*", 1, "after_effect");
-    let running = workspace.start_apply();
-    fault.wait();
-    running.interrupt();
-    fault.release();
-    running.end();
-    assert_eq!(
-        workspace.attributes("paymesh_cluster.one")["status"],
-        "Incomplete"
-    );
-    workspace.destroy().succeeds();
-    for kind in ["resourceGroups", "userAssignedIdentities"] {
-        assert_eq!(cloud.all(kind), Vec::<String>::new(), "{kind}");
+    let first = applied(&cloud, &both());
+    let second = applied(&cloud, &both());
+    let (since, before) = (cloud.last_request(), incarnations(&second));
+    for address in BOTH {
+        first.run(&["taint", address]).succeeds();
     }
+    first.destroy().succeeds();
+    assert_eq!(first.state(), []);
+    assert_eq!(cloud.writes(since), Vec::<String>::new());
+    check_one_of_each(&cloud, &second);
+    assert_eq!(incarnations(&second), before);
+}
+
+#[test]
+fn a_protected_cluster_is_neither_destroyed_nor_replaced_and_the_plan_says_so() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &protected());
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    check_refused(
+        &cloud,
+        &workspace,
+        &["destroy", "-auto-approve"],
+        "Set deletion_protection = false, apply, and destroy then",
+    );
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan", &replace[0], &replace[1]],
+        "-replace would destroy it and create another",
+    );
+    workspace.configure(
+        &protected()
+            .replace("westeurope", "northeurope")
+            .replace("europe-west1", "europe-west4"),
+    );
+    check_refused(&cloud, &workspace, &["plan"], "because of region");
+    workspace.configure("");
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan"],
+        "Deletion protection forbids the destruction",
+    );
+    workspace.configure(&protected());
+    check_one_of_each(&cloud, &workspace);
+}
+
+#[test]
+fn a_protected_cluster_that_is_tainted_is_kept_and_the_apply_says_how_to_untaint_it() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &protected());
+    for address in BOTH {
+        workspace.run(&["taint", address]).succeeds();
+    }
+    check_refused(
+        &cloud,
+        &workspace,
+        &["apply", "-auto-approve"],
+        "Keep it with: terraform untaint paymesh_cluster.",
+    );
+    for address in BOTH {
+        workspace.run(&["untaint", address]).succeeds();
+    }
+    check_one_of_each(&cloud, &workspace);
 }

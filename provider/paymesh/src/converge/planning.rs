@@ -9,7 +9,9 @@ use paymesh_plugin::{
     value::Value,
 };
 
-use super::{Act, Converged, READY, Resource, STALE, Whole, faults, graph_before, job, whole};
+use super::{
+    Act, Converged, INCOMPLETE, READY, Resource, STALE, Whole, faults, graph_before, job, whole,
+};
 
 pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
@@ -53,6 +55,16 @@ pub(super) async fn plan<C: Converged>(
         C::preflight(session, &spec, prior.as_ref(), &mut plan.found).await;
     }
     if let Some(prior) = prior.as_ref().filter(|_| !plan.is_replacement()) {
+        if C::standing(&prior.1) == Some(INCOMPLETE) {
+            plan.found
+                .warning(
+                    Path::root(),
+                    format!("Apply will resume {} {}", C::Spec::NAME, C::title(&spec)),
+                )
+                .code(Code(129))
+                .detail("an earlier run began what is planned here and did not finish it")
+                .hint("apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile");
+        }
         announce::<C>(request, plan, &spec, prior).await;
     }
 }

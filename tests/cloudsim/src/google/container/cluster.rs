@@ -431,7 +431,6 @@ fn defaults(name: &ClusterName, cluster: &Value) -> Value {
             set(&mut filled, given, Value::Null);
         }
     }
-    filled["id"] = json!(fingerprint(&name.key()).repeat(2)[..64]);
     filled["location"] = json!(name.location);
     filled["zone"] = json!(name.location);
     filled["name"] = json!(name.cluster);

@@ -7,7 +7,7 @@ use super::{
         access::Caller,
         json::{set, text},
         keys,
-        names::{ClusterName, check_labels},
+        names::{ClusterName, check_labels, fingerprint},
         refusal::Refusal,
     },
     API, CLUSTERS, POOLS, Request, cluster, maintenance,
@@ -50,6 +50,12 @@ pub(crate) fn create(
 
     let now = world.clock.now();
     set(&mut body, "createTime", json!(operations::nanos(now)));
+    // Another incarnation of the same name has another id.
+    set(
+        &mut body,
+        "id",
+        json!(fingerprint(&format!("{} {now}", name.key()))),
+    );
     let mut effect = Effect::none();
     let key = name.key();
     effect.write(&key, "sim/ready", json!(true));
