@@ -147,8 +147,7 @@ fn a_pool_is_emptied_before_it_goes() {
     let before = cloud.last_request();
     workspace.configure(&plain().with("node_pools.work.vcpu = 4").to_string());
     workspace
-        .plan()
-        .succeeds()
+        .plans_something()
         .says(&format!("drain pool {old}"));
     workspace.apply().succeeds();
     let new = pool_name(&workspace, "work");

@@ -746,3 +746,102 @@ async fn a_stale_read_does_not_doubt_the_token() {
     azure.expect(404, "GET", GROUP, Value::Null).await;
     azure.expect(200, "GET", GROUP, Value::Null).await;
 }
+
+#[tokio::test]
+async fn long_lists_come_in_pages() {
+    let azure = Azure::start().await;
+    let body = json!({ "location": "westeurope" });
+    azure.expect(201, "PUT", GROUP, body.clone()).await;
+    for number in 0..53 {
+        let path = format!(
+            "{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one-{number}"
+        );
+        azure.expect(201, "PUT", &path, body.clone()).await;
+    }
+    let mut next = Some(format!("{GROUP}/resources"));
+    let mut sizes = Vec::new();
+    while let Some(path) = next {
+        let (status, page, _) = azure.ask("GET", &path, Value::Null).await;
+        assert_eq!(status, 200, "{page:#}");
+        sizes.push(page["value"].as_array().unwrap().len());
+        next = page["nextLink"].as_str().map(str::to_owned);
+    }
+    assert_eq!(sizes, [50, 3]);
+}
+
+/// Trades an assertion for a token; the code of the refusal.
+async fn trade(bed: &Bed, principal: &str, assertion: &str) -> Result<String, u64> {
+    let base = bed.card["azure"].as_str().unwrap();
+    let tenant = bed.card["tenant_id"].as_str().unwrap();
+    let form = [
+        ("grant_type", "client_credentials"),
+        (
+            "client_id",
+            bed.card["azure_principals"][principal]["client_id"]
+                .as_str()
+                .unwrap(),
+        ),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
+        ("client_assertion", assertion),
+        ("scope", "https://management.azure.com/.default"),
+    ];
+    let answer = bed
+        .client
+        .post(format!("{base}/{tenant}/oauth2/v2.0/token"))
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    let body: Value = answer.json().await.unwrap();
+    match body["access_token"].as_str() {
+        Some(token) => Ok(token.to_owned()),
+        None => Err(body["error_codes"][0].as_u64().unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_is_believed_if_its_issuer_signed_it_for_a_trusted_job() {
+    let bed = Bed::start();
+    let issuer = &bed.card["azure_ci"];
+    let job = std::fs::read_to_string(issuer["request_token_file"].as_str().unwrap()).unwrap();
+    let url = format!(
+        "{}&audience=api://AzureADTokenExchange",
+        issuer["request_url"].as_str().unwrap()
+    );
+    let refused = bed
+        .client
+        .get(&url)
+        .bearer_auth("else")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 401);
+    let answer = bed
+        .client
+        .get(&url)
+        .bearer_auth(job.trim())
+        .send()
+        .await
+        .unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let assertion = answer["value"].as_str().unwrap();
+    let token = trade(&bed, "deployer", assertion).await.unwrap();
+    let azure = Azure {
+        subscription: bed.card["subscription_ids"][0].as_str().unwrap().to_owned(),
+        token,
+        bed,
+    };
+    azure
+        .expect(200, "GET", "/resourceGroups", Value::Null)
+        .await;
+    let bed = &azure.bed;
+
+    // The same claims with another signature, another audience, another application, no token.
+    let forged = format!("{}.{}", assertion.rsplit_once('.').unwrap().0, "AAAA");
+    assert_eq!(trade(bed, "deployer", &forged).await, Err(50_013));
+    assert_eq!(trade(bed, "reader", assertion).await, Err(700_211));
+    assert_eq!(trade(bed, "deployer", "no token").await, Err(50_027));
+}

@@ -32,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) writes: Vec<String>,
     /// What somebody else does just before the next write below a path, once.
     pub(crate) before_write: Option<(String, Change)>,
+    /// The page of a list that is asked for; each has one entry.
+    page: usize,
     /// Fields that are accepted and not kept, by JSON pointer.
     pub(crate) ignored: Vec<&'static str>,
     etags: u32,
@@ -96,6 +98,9 @@ async fn serve(State(arm): State<Arm>, request: Request<Body>) -> Response<Body>
     };
     let (if_match, if_none_match) = (header("if-match"), header("if-none-match"));
     let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default();
+    let page = query.split("page=").nth(1).and_then(|it| it.parse().ok());
+    arm.lock().page = page.unwrap_or(0);
     arm.lock()
         .answer(&head.method, &path, body, if_match, if_none_match.is_some())
 }
@@ -143,7 +148,13 @@ impl Inner {
                     .filter(|(it, _)| inside(it))
                     .map(|(_, it)| it)
                     .collect();
-                reply(200, &json!({"value": found}), None)
+                let entries: Vec<_> = found.iter().skip(self.page).take(1).collect();
+                let mut list = json!({"value": entries});
+                if self.page + 1 < found.len() {
+                    let next = format!("{}{path}?page={}", self.base, self.page + 1);
+                    list["nextLink"] = next.into();
+                }
+                reply(200, &list, None)
             }
             Method::GET if key.ends_with("/roleassignments") => {
                 let found: Vec<_> = self

@@ -25,7 +25,8 @@ pub struct ClusterSpec {
     /// The least Kubernetes version: `1.34`, or with a patch, `1.34.2`. A cluster that runs
     /// something newer is left alone; an older one is upgraded one minor at a time.
     pub kubernetes_version: String,
-    /// Sizing, spread and autoscaling in one word.
+    /// Sizing, spread and autoscaling in one word. A change spreads AKS pools over other zones and
+    /// so rotates each that names none.
     #[attr(default = Profile::HighAvailability)]
     pub profile: Profile,
     /// Existing network, by the cloud's own ids. AKS may leave it out, GKE needs it.

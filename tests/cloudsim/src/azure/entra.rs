@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::issuer;
 use crate::core::{Answer, Call, World};
 
 /// The tenant.
@@ -65,7 +66,8 @@ pub(super) struct Principal {
     pub(super) object: String,
 }
 
-fn digest(text: &str) -> String {
+/// What is kept of a secret.
+pub(super) fn digest(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
@@ -263,7 +265,7 @@ fn token(world: &mut World, call: &Call, tenant: &str) -> Answer {
     };
     world.principal = Some(known.client.into());
     if let Some(assertion) = field("client_assertion") {
-        if let Err((code, text)) = check_assertion(world, &assertion) {
+        if let Err((code, text)) = issuer::check(world, &client, &assertion) {
             return oauth_error(401, "invalid_client", code, &text, call);
         }
     } else if let Some(secret) = secret {
@@ -321,24 +323,6 @@ fn token(world: &mut World, call: &Call, tenant: &str) -> Answer {
         }),
     )
     .with("cache-control", "no-store, no-cache")
-}
-
-/// A federated assertion is believed if it is a JWT in time.
-fn check_assertion(world: &World, assertion: &str) -> Result<(), (u32, String)> {
-    let claims = assertion
-        .split('.')
-        .nth(1)
-        .and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
-        .and_then(|claims| serde_json::from_slice::<Value>(&claims).ok())
-        .ok_or_else(|| (50_027, "JWT token is invalid or malformed.".to_owned()))?;
-    let now = world.clock.client_now() / 1000;
-    match claims["exp"].as_i64() {
-        Some(expires) if expires > now => Ok(()),
-        _ => Err((
-            700_024,
-            "Client assertion is not within its valid time range.".to_owned(),
-        )),
-    }
 }
 
 /// Who sends a request to Resource Manager, or the refusal.

@@ -9,7 +9,9 @@ mod entra;
 mod error;
 mod gate;
 mod groups;
+mod issuer;
 mod operations;
+mod pages;
 mod path;
 mod plain;
 mod pool;
@@ -328,7 +330,8 @@ fn manage(world: &mut World, call: &Call, left: &mut Option<u32>) -> Outcome {
         target,
         principal,
     };
-    route(&mut arm)
+    let answer = route(&mut arm)?;
+    Ok(pages::page(world, call, answer))
 }
 
 /// Everything about a resource group goes through the group's region; a resource needs its own too.
@@ -429,7 +432,8 @@ impl Api for Azure {
 
     fn answer(&self, world: &mut World, call: &Call) -> Answer {
         let mut left = None;
-        let answer = match entra::answer(world, call) {
+        let directory = entra::answer(world, call).or_else(|| issuer::answer(world, call));
+        let answer = match directory {
             Some(answer) => answer,
             None => manage(world, call, &mut left).unwrap_or_else(|refusal| refusal),
         };

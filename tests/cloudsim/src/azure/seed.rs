@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{entra, gate::ASSIGNMENT, gate::ROLES, groups, resource};
+use super::{entra, gate::ASSIGNMENT, gate::ROLES, groups, issuer, resource};
 use crate::core::{World, layout};
 
 /// The subscriptions.
@@ -40,6 +40,11 @@ pub(super) fn sow(world: &mut World) -> Result<Map<String, Value>, String> {
             }
         }
     }
+    let file = dir.join("ci-job.token");
+    let token = layout::read_or_make(&file, entra::random_secret)
+        .map_err(|error| format!("{}: {error}", file.display()))?;
+    issuer::keep_job_token(world, &token);
+    card.insert("azure_ci".into(), issuer::card(world, &file));
     for subscription in SUBSCRIPTIONS {
         share(world, subscription);
     }

@@ -51,7 +51,8 @@ pub(super) fn status(body: &Value) -> ClusterStatus {
         status: None,
         holder: None,
         endpoint: host.map(|host| format!("https://{host}:443")),
-        ca_certificate: text(body, "/paymeshCa"),
+        // Not in the body: read beside it.
+        ca_certificate: None,
         running_kubernetes_version: text(body, "/properties/currentKubernetesVersion")
             .or_else(|| text(body, "/properties/kubernetesVersion")),
         running_power: text(body, "/properties/powerState/code"),
