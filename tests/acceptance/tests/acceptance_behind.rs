@@ -66,8 +66,8 @@ impl<'a> Bed<'a> {
 
     /// Applies the cluster with changes of something else.
     fn update(&self, changes: &str) -> Run {
-        let changed = self.block.clone().with(changes);
-        self.workspace.configure(&changed.to_string());
+        let block = self.block.clone().with(changes);
+        self.workspace.configure(&block.to_string());
         self.workspace.apply().succeeds()
     }
 }

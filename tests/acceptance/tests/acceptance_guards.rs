@@ -120,7 +120,9 @@ fn a_replacement_killed_between_its_halves_is_finished() {
         ),
     ];
     let running = workspace.start(&["apply", "-auto-approve", &replace[0], &replace[1]]);
-    faults.iter().for_each(|fault| fault.wait());
+    for fault in &faults {
+        fault.wait();
+    }
     running.kill();
     for fault in faults {
         fault.cut();
@@ -147,7 +149,9 @@ fn create_before_destroy_killed_between_its_halves_deletes_nothing() {
         ),
     ];
     let running = workspace.start(&words);
-    faults.iter().for_each(|fault| fault.wait());
+    for fault in &faults {
+        fault.wait();
+    }
     let killed = running.kill();
     for fault in faults {
         fault.cut();

@@ -36,7 +36,9 @@ fn stopped(
 ) -> Run {
     let faults = requests.map(|(method, path)| cloud.hold(method, path, 1, "before_effect"));
     let running = workspace.start(&[word, "-auto-approve"]);
-    faults.iter().for_each(|fault| fault.wait());
+    for fault in &faults {
+        fault.wait();
+    }
     cloud.clock(&json!({ "rate": 1.0, "operation_polls": null }));
     running.interrupt();
     let since = Instant::now();
@@ -141,7 +143,9 @@ fn ctrl_c_twice_stops_at_once_and_the_next_apply_recovers() {
     let workspace = Workspace::new(&cloud, &both());
     let faults = CREATE.map(|(method, path)| cloud.hold(method, path, 1, "after_effect"));
     let running = workspace.start_apply();
-    faults.iter().for_each(|fault| fault.wait());
+    for fault in &faults {
+        fault.wait();
+    }
     running.interrupt();
     running.wait_for("Interrupt received");
     running.interrupt();
