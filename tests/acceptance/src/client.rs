@@ -57,6 +57,15 @@ impl Client {
         &self.path
     }
 
+    /// The registry whose names it takes when a source names none.
+    pub fn registry(&self) -> &'static str {
+        if self.is_opentofu() {
+            "registry.opentofu.org"
+        } else {
+            "registry.terraform.io"
+        }
+    }
+
     /// Whether it is OpenTofu.
     pub fn is_opentofu(&self) -> bool {
         self.title.starts_with("OpenTofu")

@@ -56,6 +56,11 @@ fn build() -> PathBuf {
 
 /// Fills `folder` as a filesystem mirror, for both registries' names of the provider.
 pub(crate) fn mirror(folder: &Path) -> io::Result<()> {
+    offer(folder, "paymesh/paymesh")
+}
+
+/// Adds the provider to the mirror `folder` under the name `source`.
+pub(crate) fn offer(folder: &Path, source: &str) -> io::Result<()> {
     let system = match env::consts::OS {
         "macos" => "darwin",
         other => other,
@@ -66,12 +71,11 @@ pub(crate) fn mirror(folder: &Path) -> io::Result<()> {
         other => other,
     };
     let version = env!("CARGO_PKG_VERSION");
+    let name = source.rsplit('/').next().unwrap_or(source);
     for registry in ["registry.terraform.io", "registry.opentofu.org"] {
-        let package = folder.join(format!(
-            "{registry}/paymesh/paymesh/{version}/{system}_{machine}"
-        ));
+        let package = folder.join(format!("{registry}/{source}/{version}/{system}_{machine}"));
         fs::create_dir_all(&package)?;
-        let link = package.join(format!("terraform-provider-paymesh_v{version}"));
+        let link = package.join(format!("terraform-provider-{name}_v{version}"));
         symlink(&programs().provider, link)?;
     }
     Ok(())

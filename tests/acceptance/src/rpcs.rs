@@ -8,7 +8,9 @@ use serde_json::Value;
 pub fn called(trace: &str) -> BTreeSet<String> {
     trace
         .lines()
-        .filter_map(|line| line.split("GRPCProvider.v6: ").nth(1))
+        // Some calls are logged without the protocol's version.
+        .filter_map(|line| line.split_once("GRPCProvider")?.1.split_once(": "))
+        .map(|(_, rest)| rest)
         .map(|rest| {
             rest.chars()
                 .take_while(char::is_ascii_alphanumeric)
@@ -69,8 +71,16 @@ mod tests {
     fn calls_are_read_from_both_clients_logs() {
         let log = "2026-08-01T10:00:00.000Z [TRACE] provider.terraform-provider-x: GRPCProvider.v6: PlanResourceChange\n\
                    2026-08-01T10:00:00.000Z [TRACE] GRPCProvider.v6: GetProviderSchema\n\
+                   2026-08-01T10:00:00.000Z [TRACE] GRPCProvider: MoveResourceState\n\
                    2026-08-01T10:00:00.000Z [DEBUG] nothing of the kind\n";
         let calls: Vec<String> = called(log).into_iter().collect();
-        assert_eq!(calls, ["GetProviderSchema", "PlanResourceChange"]);
+        assert_eq!(
+            calls,
+            [
+                "GetProviderSchema",
+                "MoveResourceState",
+                "PlanResourceChange"
+            ]
+        );
     }
 }

@@ -85,6 +85,13 @@ impl<'a> Workspace<'a> {
         .expect("the configuration can be written");
     }
 
+    /// Replaces one more file of the configuration. A client reads the whole file again for every
+    /// message about it, so that many messages want many files.
+    pub fn configure_beside(&self, name: &str, configuration: &str) {
+        fs::write(self.module().join(format!("{name}.tf")), configuration)
+            .expect("the configuration can be written");
+    }
+
     /// A file of the workspace.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -178,13 +185,28 @@ impl<'a> Workspace<'a> {
 
     /// Runs the client with everything logged; gives the run and the log.
     pub fn trace(&self, words: &[&str]) -> (Run, String) {
+        let running = self.start_trace(words);
+        self.end_trace(running)
+    }
+
+    /// Starts the client with everything logged.
+    pub fn start_trace(&self, words: &[&str]) -> Running {
         let log = self.path("trace.log");
         let _ = fs::remove_file(&log);
         let level = PathBuf::from("TRACE");
-        let run = self
-            .start_with(words, &[("TF_LOG", &level), ("TF_LOG_PATH", &log)])
-            .end();
-        (run, fs::read_to_string(log).unwrap_or_default())
+        self.start_with(words, &[("TF_LOG", &level), ("TF_LOG_PATH", &log)])
+    }
+
+    /// Waits for the end of a run that was started so; gives the run and the log.
+    pub fn end_trace(&self, running: Running) -> (Run, String) {
+        let run = running.end();
+        let log = fs::read_to_string(self.path("trace.log"));
+        (run, log.unwrap_or_default())
+    }
+
+    /// Lets the provider be installed under another name too, as what an older state mentions.
+    pub fn offer_as(&self, source: &str) {
+        programs::offer(&self.path("mirror"), source).expect("the mirror can be extended");
     }
 
     /// `apply`.

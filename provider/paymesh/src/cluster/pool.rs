@@ -96,3 +96,19 @@ pub enum TaintEffect {
     /// They are not placed here, and those that run here leave.
     NoExecute,
 }
+
+/// Whether a cluster without workload nodes waits for a disaster. How far its pools may grow then
+/// is nowhere in the cloud; one node is what a configuration must allow at least.
+pub(super) fn stands_by(pools: &mut BTreeMap<String, PoolSpec>) -> bool {
+    let mut workloads = pools
+        .values()
+        .filter(|pool| pool.mode == PoolMode::User)
+        .peekable();
+    if workloads.peek().is_none() || !workloads.all(|pool| pool.max_nodes == 0) {
+        return false;
+    }
+    for pool in pools.values_mut().filter(|pool| pool.max_nodes == 0) {
+        pool.max_nodes = 1;
+    }
+    true
+}

@@ -7,7 +7,7 @@ pub(crate) mod together;
 
 use paymesh_acceptance::{
     Cloud, Finding, Workspace,
-    hcl::{ClusterBlock, Provider, configuration},
+    hcl::{ClusterBlock, Provider},
 };
 
 /// What a rule needs to know.
@@ -131,7 +131,10 @@ pub(crate) fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, all: &str,
         .enumerate()
         .map(|(number, case)| case.blocks(cloud, number, all))
         .collect();
-    workspace.configure(&configuration(blocks.iter().flatten()));
+    workspace.configure("");
+    for block in blocks.iter().flatten() {
+        workspace.configure_beside(&block.address(), &block.to_string());
+    }
     let before = cloud.last_request();
     let run = workspace.plan_json();
     assert_eq!(run.status.code(), Some(1), "{run}");

@@ -177,10 +177,8 @@ fn put(arm: &mut Arm<'_>, id: &str, name: &str, spelled: &str, child: bool) -> O
     check_tags(&sent["tags"])?;
     if child {
         let parent = id.rsplitn(3, '/').nth(2).unwrap_or_default();
-        let parent = parent
-            .split("/providers/microsoft.insights")
-            .next()
-            .unwrap_or_default();
+        let extension = key(parent).find("/providers/microsoft.insights");
+        let parent = &parent[..extension.unwrap_or(parent.len())];
         if resource::find(arm.world, parent).is_none() {
             return Err(error::gateway(
                 404,

@@ -6,7 +6,7 @@ use paymesh_azure::ArmId;
 use serde_json::Value;
 
 use crate::cluster::{
-    pool::{DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
+    pool::{self, DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
     spec::{
         Admin, AdminKind, ApiAccess, AzureCluster, ClusterSpec, Features, Logs, Maintenance,
         MaintenanceExclusion, MaintenanceWindow, Network, NodeImageChannel, Power, Profile, Role,
@@ -81,7 +81,7 @@ pub(super) fn described(id: &ArmId, body: &Value) -> ClusterSpec {
         .iter()
         .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
         .collect();
-    let standby = stands_by(&mut node_pools);
+    let standby = pool::stands_by(&mut node_pools);
     let private = flag(
         body,
         "/properties/apiServerAccessProfile/enablePrivateCluster",
@@ -248,22 +248,6 @@ pub(super) fn maintenance(window: &Value) -> Option<Maintenance> {
             })
             .collect(),
     })
-}
-
-/// Whether a cluster without workload nodes waits for a disaster. How far its pools may grow then
-/// is nowhere in the cloud; one node is what a configuration must allow at least.
-fn stands_by(pools: &mut BTreeMap<String, PoolSpec>) -> bool {
-    let mut workloads = pools
-        .values()
-        .filter(|pool| pool.mode == PoolMode::User)
-        .peekable();
-    if workloads.peek().is_none() || !workloads.all(|pool| pool.max_nodes == 0) {
-        return false;
-    }
-    for pool in pools.values_mut().filter(|pool| pool.max_nodes == 0) {
-        pool.max_nodes = 1;
-    }
-    true
 }
 
 fn region(body: &Value) -> String {

@@ -8,7 +8,7 @@ use paymesh_google::{ClusterName, cluster::is_stopped};
 use serde_json::Value;
 
 use crate::cluster::{
-    pool::{DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
+    pool::{self, DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
     spec::{
         ApiAccess, ClusterSpec, Features, GoogleCluster, Maintenance, MaintenanceExclusion,
         MaintenanceWindow, Network, NodeImageChannel, Power, Profile, Role, UpgradeChannel,
@@ -104,6 +104,11 @@ pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterS
         .get("paymesh-role")
         .and_then(Value::as_str)
         .unwrap_or("main");
+    let mut node_pools: BTreeMap<String, PoolSpec> = pools(body)
+        .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
+        .collect();
+    carries_components(&mut node_pools);
+    let standby = pool::stands_by(&mut node_pools);
     let networks = "/controlPlaneEndpointsConfig/ipEndpointsConfig/authorizedNetworksConfig";
     let authorized: Vec<String> = body
         .pointer(&format!("{networks}/cidrBlocks"))
@@ -145,10 +150,8 @@ pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterS
         api_access: (public && !authorized.is_empty()).then_some(ApiAccess {
             authorized_cidrs: authorized,
         }),
-        node_pools: pools(body)
-            .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
-            .collect(),
-        standby: false,
+        node_pools,
+        standby,
         power: Power::Unmanaged,
         upgrade_channel: match text(body, "/releaseChannel/channel").as_deref() {
             Some("RAPID") => UpgradeChannel::Rapid,
@@ -227,6 +230,15 @@ fn window(recurring: &Value) -> Option<MaintenanceWindow> {
         start: start.strftime("%H:%M").to_string(),
         hours: u32::try_from(end.duration_since(start).as_hours()).ok()?,
     })
+}
+
+/// GKE does not tell pools apart. The cluster's own components run where nothing keeps them out:
+/// in the first pool with nodes and without taints.
+fn carries_components(pools: &mut BTreeMap<String, PoolSpec>) {
+    let open = |pool: &&mut PoolSpec| pool.taints.is_empty() && !pool.spot && pool.min_nodes > 0;
+    if let Some(pool) = pools.values_mut().find(open) {
+        pool.mode = PoolMode::System;
+    }
 }
 
 fn pool(pool: &Value) -> PoolSpec {
