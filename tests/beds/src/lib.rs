@@ -1,15 +1,17 @@
 //! Real servers for tests, started from what is installed, each in a folder of its own.
 //!
 //! [`Postgres`] is a PostgreSQL server with passwords and durable commits. [`Process`] is any
-//! other program with a log and a readiness probe. Both end when they are dropped, unless told to
-//! stay. Invariants: loopback and Unix sockets only; only processes started here are ever
+//! other program with a log and a readiness probe; [`Link`] a wire between two of them that can be
+//! cut. All end when they are dropped, unless told to stay. Invariants: loopback and Unix sockets only; only processes started here are ever
 //! signalled, by their id; every wait has a limit and reports the last status it saw.
 
+mod link;
 mod postgres;
 mod process;
 mod replication;
 mod wait;
 
+pub use link::{Flow, Link};
 pub use postgres::{Postgres, PostgresError};
 pub use process::{Process, free_port, http_is_ready};
 pub use wait::{Late, wait_for};

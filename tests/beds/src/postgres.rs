@@ -140,6 +140,11 @@ impl Postgres {
         self.process.take().map_or(0, Process::leave)
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

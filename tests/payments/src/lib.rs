@@ -15,4 +15,4 @@ pub mod stack;
 pub use checker::{Report, check};
 pub use client::Client;
 pub use receiver::Receiver;
-pub use stack::{Member, Stack, Wishes};
+pub use stack::{Member, Stack, Wire, Wishes};

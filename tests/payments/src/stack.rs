@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use paymesh_beds::{Postgres, PostgresError, Process, free_port, http_is_ready, wait_for};
+use paymesh_beds::{
+    Flow, Link, Postgres, PostgresError, Process, free_port, http_is_ready, wait_for,
+};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +92,33 @@ pub struct Wishes {
     pub defect: Option<&'static str>,
     /// Two standbys of the database, one of which has to have every commit.
     pub standbys: bool,
+    /// Wires between the processes that can be cut.
+    pub wires: bool,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
+}
+
+/// A wire between two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// From the API to db-controller.
+    ApiToController,
+    /// From the processor to db-controller.
+    ProcessorToController,
+    /// From db-controller to the database.
+    ControllerToPostgres,
+    /// From the processor to the acquirer.
+    ProcessorToAcquirer,
+}
+
+impl Wire {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ApiToController,
+        Self::ProcessorToController,
+        Self::ControllerToPostgres,
+        Self::ProcessorToAcquirer,
+    ];
 }
 
 /// The names of the database servers.
@@ -108,6 +135,7 @@ pub struct Stack {
     /// Its standbys.
     pub standbys: Vec<Postgres>,
     processes: HashMap<Member, Process>,
+    links: HashMap<Wire, Link>,
     wishes: Wishes,
 }
 
@@ -136,8 +164,15 @@ impl Stack {
             postgres,
             standbys: Vec::new(),
             processes: HashMap::new(),
+            links: HashMap::new(),
             wishes,
         };
+        if wishes.wires {
+            for wire in Wire::ALL {
+                let link = Link::to(stack.end_of(wire))?;
+                stack.links.insert(wire, link);
+            }
+        }
         stack.prepare()?;
         if wishes.standbys {
             stack.add_standbys().map_err(io::Error::other)?;
@@ -188,6 +223,35 @@ impl Stack {
                     .unwrap_or_default(),
             })
             .collect()
+    }
+
+    /// How a wire carries from now on, there and back.
+    pub fn set_wire(&self, wire: Wire, there: Flow, back: Flow) {
+        if let Some(link) = self.links.get(&wire) {
+            link.set(there, back);
+        }
+    }
+
+    /// Sends a signal to a service.
+    pub fn signal(&self, member: Member, signal: Signal) {
+        if let Some(process) = self.processes.get(&member) {
+            process.signal(signal);
+        }
+    }
+
+    fn end_of(&self, wire: Wire) -> u16 {
+        match wire {
+            Wire::ApiToController | Wire::ProcessorToController => self.card.ports.controller,
+            Wire::ControllerToPostgres => self.postgres.port(),
+            Wire::ProcessorToAcquirer => self.card.ports.acquirer,
+        }
+    }
+
+    /// The address of the far end of a wire, over the wire if there is one.
+    fn over(&self, wire: Wire) -> String {
+        let link = self.links.get(&wire);
+        let port = link.map_or_else(|| self.end_of(wire), Link::port);
+        format!("127.0.0.1:{port}")
     }
 
     /// Kills a process as a crash would.
@@ -382,18 +446,24 @@ impl Stack {
                 .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token),
             Member::Controller => command
                 .arg("serve")
-                .env("PAYMESH_DATABASE_URL", self.controller_url())
+                .env(
+                    "PAYMESH_DATABASE_URL",
+                    self.controller_url().replace(
+                        &self.postgres.address(),
+                        &self.over(Wire::ControllerToPostgres),
+                    ),
+                )
                 .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
                 .env("PAYMESH_LISTEN", at(ports.controller))
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
             Member::Processor => command
                 .env(
                     "PAYMESH_CONTROLLER_URL",
-                    format!("http://{}", at(ports.controller)),
+                    format!("http://{}", self.over(Wire::ProcessorToController)),
                 )
                 .env(
                     "PAYMESH_ACQUIRER_URL",
-                    format!("http://{}/", at(ports.acquirer)),
+                    format!("http://{}/", self.over(Wire::ProcessorToAcquirer)),
                 )
                 .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token)
                 .env("PAYMESH_ACQUIRER_ANSWER_MS_MAX", "3000")
@@ -401,7 +471,7 @@ impl Stack {
             Member::Api => command
                 .env(
                     "PAYMESH_CONTROLLER_URL",
-                    format!("http://{}", at(ports.controller)),
+                    format!("http://{}", self.over(Wire::ApiToController)),
                 )
                 .env("PAYMESH_LISTEN", at(ports.api)),
             Member::Postgres => unreachable!("the bed starts it"),
