@@ -115,6 +115,9 @@ impl Run<'_> {
         }
         self.confirm(id, object, act, seen.as_ref()).await?;
         let mut state = self.state();
+        if matches!(act, Act::Delete) {
+            state.accepted.remove(id);
+        }
         state.busy_since.shift_remove(id);
         state.propagating_since.shift_remove(id);
         if state.held.contains(id) {
@@ -130,6 +133,9 @@ impl Run<'_> {
         }
         let mut state = self.state();
         state.owned.insert(id.clone());
+        if matches!(act, Act::Create) {
+            state.accepted.insert(id.clone());
+        }
         if object.carries_holder() {
             state.held.insert(id.clone());
         }

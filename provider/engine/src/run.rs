@@ -42,6 +42,9 @@ pub(crate) struct State {
     pub(crate) absent_before: HashSet<ObjectId>,
     /// Creations that the cloud confirmed in this run.
     pub(crate) made: HashSet<ObjectId>,
+    /// Creations that the cloud accepted in this run. A read that does not show one yet proves
+    /// nothing.
+    pub(crate) accepted: HashSet<ObjectId>,
     /// Objects that bear our holder by a write of this run.
     pub(crate) held: HashSet<ObjectId>,
     /// Those of them of which the cloud has shown that the write came through.
@@ -426,7 +429,8 @@ impl<'a> Run<'a> {
                     .observations
                     .observation(id)
                     .is_none_or(|it| it.seen().is_some())
-                    || state.operations.contains_key(id))
+                    || state.operations.contains_key(id)
+                    || state.accepted.contains(id))
         });
         let holds = prior.holder.is_some() || !state.held.is_empty();
         Memory {

@@ -537,6 +537,31 @@ fn a_stop_names_what_is_left_and_what_runs() {
 }
 
 #[test]
+fn what_was_accepted_and_is_not_shown_yet_is_remembered() {
+    paused(async {
+        let world = World::new(1);
+        world.books().lag = Duration::from_mins(10);
+        let stop = StopToken::new();
+        let job = Job {
+            stop: stop.clone(),
+            ..single(&world)
+        };
+        let asked = async {
+            world.clock.sleep(Duration::from_mins(2)).await;
+            stop.stop();
+            std::future::pending::<()>().await;
+        };
+        let engine = engine(&world, CALM);
+        let outcome = tokio::select! {
+            outcome = engine.converge(&job) => outcome,
+            () = asked => unreachable!("it never ends"),
+        };
+        assert_eq!(world.books().creations, ["cluster"]);
+        assert!(outcome.exists(), "{:?}", outcome.memory);
+    });
+}
+
+#[test]
 fn a_timeout_names_the_operation_and_the_next_run_goes_on() {
     paused(async {
         let world = World::new(1);
