@@ -4,13 +4,22 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The calls named in a client's trace log.
+/// The calls named in a trace log, by the client before it makes them or by the provider when it
+/// receives them: no client tells them all.
 pub fn called(trace: &str) -> BTreeSet<String> {
+    let made = |line: &str| {
+        Some(
+            line.split_once("GRPCProvider")?
+                .1
+                .split_once(": ")?
+                .1
+                .to_owned(),
+        )
+    };
+    let received = |line: &str| Some(line.split_once("tf_rpc=")?.1.to_owned());
     trace
         .lines()
-        // Some calls are logged without the protocol's version.
-        .filter_map(|line| line.split_once("GRPCProvider")?.1.split_once(": "))
-        .map(|(_, rest)| rest)
+        .filter_map(|line| made(line).or_else(|| received(line)))
         .map(|rest| {
             rest.chars()
                 .take_while(char::is_ascii_alphanumeric)
