@@ -8,7 +8,8 @@ use std::{
 
 use paymesh_clock::Clock;
 use paymesh_cloud::{
-    Client, Error, Rate, Reply, Request, TokenSource, VerbClass, is_loopback, transport,
+    Client, Error, ErrorKind, Rate, Reply, Request, Token, TokenSource, VerbClass, is_loopback,
+    transport,
 };
 use paymesh_engine::{Busy, Limits, Mark, Observation};
 use serde_json::Value;
@@ -30,6 +31,10 @@ pub(crate) mod version {
     pub(crate) const REGISTRIES: &str = "2025-04-01";
     pub(crate) const DIAGNOSTICS: &str = "2021-05-01-preview";
 }
+
+/// The application that every AKS cluster with Entra sign-in trusts, in all clouds (AKS
+/// documentation, "kubelogin": server id).
+const KUBERNETES: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
 
 /// Names of the throttle budgets.
 pub(crate) mod api {
@@ -63,6 +68,8 @@ pub struct Azure {
 
 struct Inner {
     client: Client,
+    /// Tokens for the API servers of clusters.
+    kubernetes: Option<Arc<dyn TokenSource>>,
     /// Groups that something was created in by this process: not empty, whatever a list says.
     inhabited: Mutex<BTreeSet<String>>,
 }
@@ -77,13 +84,22 @@ impl Azure {
             .authority
             .unwrap_or_else(|| settings.sovereign.authority().to_owned());
         let local = Url::parse(&authority).is_ok_and(|url| is_loopback(&url));
-        let source = Source {
-            credential: settings.credential,
-            authority,
-            scope: settings.sovereign.scope(),
-            http: transport(settings.extra_ca.as_deref(), local)?,
+        let http = transport(settings.extra_ca.as_deref(), local)?;
+        let source = |scope: String| Source {
+            credential: settings.credential.clone(),
+            authority: authority.clone(),
+            scope,
+            http: http.clone(),
         };
-        Self::with_tokens(&base, settings.clock, settings.extra_ca, Arc::new(source))
+        let manager: Arc<dyn TokenSource> = Arc::new(source(settings.sovereign.scope()));
+        let kubernetes: Arc<dyn TokenSource> = Arc::new(source(format!("{KUBERNETES}/.default")));
+        Self::build(
+            &base,
+            settings.clock,
+            settings.extra_ca,
+            manager,
+            Some(kubernetes),
+        )
     }
 
     /// Connects with tokens from elsewhere.
@@ -92,6 +108,16 @@ impl Azure {
         clock: Clock,
         extra_ca: Option<Vec<u8>>,
         tokens: Arc<dyn TokenSource>,
+    ) -> Result<Self, Error> {
+        Self::build(base, clock, extra_ca, tokens, None)
+    }
+
+    fn build(
+        base: &str,
+        clock: Clock,
+        extra_ca: Option<Vec<u8>>,
+        tokens: Arc<dyn TokenSource>,
+        kubernetes: Option<Arc<dyn TokenSource>>,
     ) -> Result<Self, Error> {
         // Rates of the AKS resource provider (rate-limits.apis.io, quoting aks/quotas-skus-regions)
         // and of ARM per principal and region (request-limits-and-throttling).
@@ -120,6 +146,7 @@ impl Azure {
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
+                kubernetes,
                 inhabited: Mutex::default(),
             }),
         })
@@ -128,6 +155,16 @@ impl Azure {
     /// The HTTP client.
     pub fn client(&self) -> &Client {
         &self.inner.client
+    }
+
+    /// A token for the API servers of AKS clusters, for ephemeral use only.
+    pub async fn kubernetes_token(&self) -> Result<Token, Error> {
+        let Some(source) = &self.inner.kubernetes else {
+            let text = "this connection has no tokens for clusters";
+            return Err(Error::new(ErrorKind::Token, text));
+        };
+        let token = source.token().await;
+        token.map_err(|error| Error::new(ErrorKind::Token, error.message))
     }
 
     /// Forgets all shared reads: a new run begins.

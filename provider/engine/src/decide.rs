@@ -414,14 +414,14 @@ impl Run<'_> {
             Decision::Act(Act::Create | Act::Procedure | Act::AwaitName(_)) => {
                 let steps = node.object.create_steps();
                 if steps.is_empty() {
-                    vec![Step::quiet(format!("create {id}"))]
+                    vec![Step::quiet(format!("create {}", id.brief()))]
                 } else {
                     steps
                 }
             }
             Decision::Act(Act::Change(change)) | Decision::After(change) => change.steps,
-            Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {id}"))],
-            Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {id}"))],
+            Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {}", id.brief()))],
+            Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {}", id.brief()))],
             // The cloud's own work on the object is no step of ours.
             Decision::Act(act @ Act::Rest(_)) => self.steps_beneath(state, id, node, &act),
             Decision::Act(Act::Look | Act::Doubt)
@@ -436,7 +436,7 @@ impl Run<'_> {
     fn steps_beneath(&self, state: &State, id: &ObjectId, node: &Node, rest: &Act) -> Vec<Step> {
         let ours = state.operations.contains_key(id);
         match (node.want, state.observations.seen(id)) {
-            (Want::Absent, Some(_)) => vec![Step::disruptive(format!("delete {id}"))],
+            (Want::Absent, Some(_)) => vec![Step::disruptive(format!("delete {}", id.brief()))],
             (Want::Present, Some(seen)) if !ours => {
                 let context = self.context(state.observations.clone());
                 match node.object.differ(&context, seen) {
@@ -444,7 +444,7 @@ impl Run<'_> {
                     Difference::Same | Difference::Replace(_) => Vec::new(),
                 }
             }
-            _ => vec![Step::quiet(format!("{} on {id}", rest.title()))],
+            _ => vec![Step::quiet(format!("{} on {}", rest.title(), id.brief()))],
         }
     }
 

@@ -54,7 +54,10 @@ impl Run<'_> {
         }
         if matches!(act, Act::Rest(_)) && Self::let_rest(state, id) {
             if state.operations.shift_remove(id).is_some() {
-                steps.push(planned(id, Step::quiet(format!("{} on {id}", act.title()))));
+                steps.push(planned(
+                    id,
+                    Step::quiet(format!("{} on {}", act.title(), id.brief())),
+                ));
             }
             return true;
         }

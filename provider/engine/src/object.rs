@@ -32,6 +32,14 @@ impl ObjectId {
     }
 }
 
+impl ObjectId {
+    /// The kind and the last word of the name: enough within one resource.
+    pub fn brief(&self) -> String {
+        let name = self.name.rsplit('/').next().unwrap_or(&self.name);
+        format!("{} {name}", self.kind)
+    }
+}
+
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind, self.name)

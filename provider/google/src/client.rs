@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use paymesh_clock::Clock;
-use paymesh_cloud::{Client, Error, Rate, Request, TokenSource, VerbClass};
+use paymesh_cloud::{Client, Error, Rate, Request, Token, TokenSource, VerbClass};
 use paymesh_engine::{Fault, FaultKind, Limits, ObjectId};
 use serde_json::Value;
 
@@ -112,6 +112,11 @@ impl Google {
             clients.push((api, client));
         }
         Ok(Self { clients })
+    }
+
+    /// The access token that GKE's API servers take too, for ephemeral use only.
+    pub async fn access_token(&self) -> Result<Token, Error> {
+        self.client(Api::Container).token().await
     }
 
     /// The client of `api`.

@@ -24,6 +24,7 @@ use paymesh_engine::{Graph, Holder, Job, Limits, Memory, Observations, StopToken
 use paymesh_plugin::{
     call::Call,
     findings::Findings,
+    path::Path,
     resource::{
         Applied, ApplyRequest, DeleteRequest, Deleted, DestroyPlan, DestroyRequest, ForeignState,
         ImportBy, ImportRequest, Imported, Plan, PlanRequest, ReadRequest, Replacement, Seen,
@@ -154,11 +155,31 @@ pub trait Converged: Send + Sync + 'static {
     /// The id inside an identity.
     fn id_of_identity(identity: &Value) -> Option<String>;
 
-    /// The Spec of an object that another resource type managed.
-    fn moved(foreign: &ForeignState, found: &mut Findings) -> Option<Self::Spec> {
+    /// Where the configuration wants an object that exists; `None` if that cannot be told.
+    fn place(session: &Session, spec: &Self::Spec, prior: &Whole<Self>) -> Option<Place>;
+
+    /// Whether the attribute at `path` says nothing but where the object is.
+    fn only_places(path: &Path) -> bool;
+
+    /// What is known of an object that another resource type managed: its id, at least. A read
+    /// that finds the object follows.
+    fn moved(foreign: &ForeignState, found: &mut Findings) -> Option<Self::Status> {
         let _ = (foreign, found);
         None
     }
+
+    /// The id in a Status.
+    fn id(status: &Self::Status) -> Option<&str>;
+}
+
+/// Where an object is, and where it is wanted. The address is state: it changes only with a
+/// replacement that the plan shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is where the configuration wants it, however that is spelled.
+    Stays,
+    /// It is elsewhere; the text says where.
+    Moves(String),
 }
 
 /// What is done to an object.
@@ -238,8 +259,12 @@ impl<C: Converged> paymesh_plugin::resource::Resource for Resource<C> {
     }
 
     fn move_from(&self, foreign: &ForeignState, found: &mut Findings) -> Option<State<C::Spec>> {
-        let spec = C::moved(foreign, found)?;
-        Some(State::new(spec, C::Status::default()))
+        let status = C::moved(foreign, found)?;
+        let blank = State::<C::Spec>::blank();
+        Some(State {
+            status: status.into_draft().into_known().unwrap_or(blank.status),
+            spec: blank.spec,
+        })
     }
 }
 

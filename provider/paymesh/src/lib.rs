@@ -4,6 +4,7 @@
 //! protocol, `engine` converges remote objects, `azure` and `google` know the clouds.
 
 pub mod cluster;
+pub mod codes;
 pub mod converge;
 pub mod provider;
 pub mod session;

@@ -13,7 +13,10 @@ use paymesh_plugin::{
 };
 
 use crate::{
-    cluster::Cluster, converge::Resource, session::Session, settings::Settings,
+    cluster::{Cluster, credentials::Credentials, lookup::Lookup},
+    converge::Resource,
+    session::Session,
+    settings::Settings,
     simulator::Simulator,
 };
 
@@ -43,7 +46,10 @@ impl Provider for Paymesh {
     const ADDRESS: &'static str = "registry.terraform.io/paymesh/paymesh";
 
     fn parts(&self) -> Parts<Session> {
-        Parts::new().resource(Resource(Cluster))
+        Parts::new()
+            .resource(Resource(Cluster))
+            .data_source(Lookup)
+            .ephemeral(Credentials)
     }
 
     async fn configure(

@@ -5,8 +5,11 @@ use std::path::Path;
 use paymesh::{
     cluster::{
         ClusterSpec,
+        credentials::CredentialsSpec,
+        lookup::LookupSpec,
         profiles::{self, Terms},
     },
+    codes,
     settings::Settings,
 };
 use paymesh_plugin::docs::Site;
@@ -51,7 +54,10 @@ fn the_pages_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let site = Site::new::<Settings>(root.join("examples"))
         .and_then(|site| site.resource::<ClusterSpec>("Kubernetes"))
+        .and_then(|site| site.data_source::<LookupSpec>("Kubernetes"))
+        .and_then(|site| site.ephemeral::<CredentialsSpec>("Kubernetes"))
         .unwrap()
+        .codes(codes::ROWS)
         .guide(
             "profiles",
             "Profiles",

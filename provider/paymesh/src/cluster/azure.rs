@@ -11,23 +11,45 @@ use paymesh_azure::{
     ArmId, Azure, Cluster, Diagnostics, Group, GroupWant, Identity, Maintenance, Pool,
     group_object_id, identity_object_id, well_known_roles,
 };
+use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Prior, choice, intent, spec::ClusterSpec, status::ClusterStatus};
+use super::{
+    Prior, choice, intent,
+    lookup::{chosen, no_token},
+    spec::{AzureCluster, ClusterSpec},
+    status::ClusterStatus,
+};
 use crate::session::Session;
 
-/// Where the cluster is, or will be.
+/// Where the configuration wants the cluster.
 pub(super) fn cluster_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
     Ok(group_id(session, spec)?.cluster(&spec.name))
 }
 
+/// The group of the cluster in state, else the one that the configuration means: an address is
+/// state, so a new subscription or owner in the provider block never loses sight of a cluster.
+fn group_now(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+) -> Result<ArmId, String> {
+    let known = prior.and_then(|prior| ArmId::parse(prior.status.id.as_deref()?).ok()?.group_id());
+    known.map_or_else(|| group_id(session, spec), Ok)
+}
+
 fn group_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
     let azure = spec.azure.as_ref().ok_or("the cluster is not on Azure")?;
+    group_at(session, azure, &spec.region)
+}
+
+fn group_at(session: &Session, azure: &AzureCluster, region: &str) -> Result<ArmId, String> {
     let subscription = azure
         .subscription_id
         .clone()
@@ -39,8 +61,18 @@ fn group_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
     let name = azure
         .resource_group
         .clone()
-        .unwrap_or_else(|| own_group(&session.mark("").owner, &spec.region));
+        .unwrap_or_else(|| own_group(&session.mark("").owner, region));
     Ok(ArmId::group(&subscription, &name))
+}
+
+/// The id of the cluster `name` in `region`.
+pub(super) fn id_at(
+    session: &Session,
+    azure: &AzureCluster,
+    region: &str,
+    name: &str,
+) -> Result<ArmId, String> {
+    Ok(group_at(session, azure, region)?.cluster(name))
 }
 
 /// The name of the group that the provider makes for `owner` in `region`.
@@ -72,7 +104,7 @@ pub(super) fn graph(
     found: &mut Findings,
 ) -> Option<Graph> {
     let azure = connect(session, found)?;
-    let group = match group_id(session, spec) {
+    let group = match group_now(session, spec, prior) {
         Ok(group) => group,
         Err(why) => {
             found
@@ -205,13 +237,45 @@ pub(super) async fn find(
     id: &ArmId,
     found: &mut Findings,
 ) -> Option<ClusterSpec> {
+    let body = body_of(session, id, found).await?;
+    let mut spec = body::described(id, &body);
+    describe_beside(&connect(session, found)?, session, id, &mut spec).await;
+    // What the provider block says needs no saying.
+    if let Some(azure) = &mut spec.azure
+        && azure.subscription_id == session.subscription()
+    {
+        azure.subscription_id = None;
+    }
+    Some(spec)
+}
+
+/// What the existing cluster `id` reports.
+pub(super) async fn report(
+    session: &Session,
+    id: &ArmId,
+    found: &mut Findings,
+) -> Option<ClusterStatus> {
+    let body = body_of(session, id, found).await?;
+    let mut status = body::status(&body);
+    status.pools = chosen(&body::described(id, &body));
+    complete(session, None, &mut status).await;
+    Some(status)
+}
+
+/// A token for the API server of any cluster that trusts Entra.
+pub(super) async fn token(session: &Session, found: &mut Findings) -> Option<Token> {
+    let azure = connect(session, found)?;
+    azure
+        .kubernetes_token()
+        .await
+        .map_err(|error| no_token(&error.to_string(), found))
+        .ok()
+}
+
+async fn body_of(session: &Session, id: &ArmId, found: &mut Findings) -> Option<Value> {
     let azure = connect(session, found)?;
     let (detail, next) = match azure.cluster(id).await {
-        Ok(Some(body)) => {
-            let mut spec = body::described(id, &body);
-            describe_beside(&azure, session, id, &mut spec).await;
-            return Some(spec);
-        }
+        Ok(Some(body)) => return Some(body),
         Ok(None) => (
             format!("{id} does not exist, or this identity may not see it"),
             "list the clusters with: az aks list --query [].id",

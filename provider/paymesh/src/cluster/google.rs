@@ -7,33 +7,67 @@ mod want;
 
 use std::sync::Arc;
 
+use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
 use paymesh_google::{ClusterName, Google, Location, cluster::Cluster, pool::NodePool};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,
 };
+use serde_json::Value;
 
-use super::{Prior, choice, intent, spec::ClusterSpec, status::ClusterStatus};
+use super::{
+    Prior, choice, intent,
+    lookup::{chosen, no_token},
+    spec::{ClusterSpec, GoogleCluster},
+    status::ClusterStatus,
+};
 use crate::session::Session;
 
-/// Where the cluster is, or will be.
+/// Where the configuration wants the cluster.
 pub(super) fn cluster_name(session: &Session, spec: &ClusterSpec) -> Result<ClusterName, String> {
     let google = spec
         .google
         .as_ref()
         .ok_or("the cluster is not on Google Cloud")?;
-    let project = google.project.clone().or_else(|| session.project()).ok_or(
-        "no project is known: set project in the provider's google block or in the cluster's",
-    )?;
     let place = Location {
-        project,
+        project: project_of(session, google)?,
         location: spec.region.clone(),
     };
     Ok(ClusterName {
         place,
         cluster: spec.name.clone(),
     })
+}
+
+/// The project of a cluster.
+pub(super) fn project_of(session: &Session, google: &GoogleCluster) -> Result<String, String> {
+    google
+        .project
+        .clone()
+        .or_else(|| session.project())
+        .ok_or_else(|| {
+            "no project is known: set project in the provider's google block or in the cluster's"
+                .to_owned()
+        })
+}
+
+/// Where the cluster in state is, else where the configuration wants it.
+fn name_now(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+) -> Result<ClusterName, String> {
+    let known = prior.and_then(|prior| ClusterName::parse(prior.status.id.as_deref()?).ok());
+    known.map_or_else(
+        || cluster_name(session, spec),
+        |known| {
+            Ok(ClusterName {
+                cluster: spec.name.clone(),
+                ..known
+            })
+        },
+    )
 }
 
 /// The objects of the cluster. The engine compares them with those of the prior Spec: what is
@@ -45,7 +79,7 @@ pub(super) fn graph(
     found: &mut Findings,
 ) -> Option<Graph> {
     let google = connect(session, found)?;
-    let name = match cluster_name(session, spec) {
+    let name = match name_now(session, spec, prior) {
         Ok(name) => name,
         Err(why) => {
             found
@@ -137,14 +171,47 @@ pub(super) async fn find(
     name: &ClusterName,
     found: &mut Findings,
 ) -> Option<ClusterSpec> {
+    let body = body_of(session, name, found).await?;
+    let own = access::own_account(session, None, name).email();
+    let mut spec = body::described(name, &body, &own);
+    let google = connect(session, found)?;
+    spec.admins = access::administrators(session, &google, name).await;
+    // What the provider block says needs no saying.
+    if let Some(google) = &mut spec.google
+        && google.project == session.project()
+    {
+        google.project = None;
+    }
+    Some(spec)
+}
+
+/// What the existing cluster `name` reports.
+pub(super) async fn report(
+    session: &Session,
+    name: &ClusterName,
+    found: &mut Findings,
+) -> Option<ClusterStatus> {
+    let body = body_of(session, name, found).await?;
+    let own = access::own_account(session, None, name).email();
+    let mut status = body::status(&name.to_string(), &body);
+    status.pools = chosen(&body::described(name, &body, &own));
+    Some(status)
+}
+
+/// A token for the API server of any cluster.
+pub(super) async fn token(session: &Session, found: &mut Findings) -> Option<Token> {
+    let google = connect(session, found)?;
+    google
+        .access_token()
+        .await
+        .map_err(|error| no_token(&error.to_string(), found))
+        .ok()
+}
+
+async fn body_of(session: &Session, name: &ClusterName, found: &mut Findings) -> Option<Value> {
     let google = connect(session, found)?;
     let (detail, next) = match google.cluster(name).await {
-        Ok(Some(body)) => {
-            let own = access::own_account(session, None, name).email();
-            let mut spec = body::described(name, &body, &own);
-            spec.admins = access::administrators(session, &google, name).await;
-            return Some(spec);
-        }
+        Ok(Some(body)) => return Some(body),
         Ok(None) => (
             format!("{name} does not exist, or this identity may not see it"),
             "list the clusters with: gcloud container clusters list",

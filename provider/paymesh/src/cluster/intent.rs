@@ -23,6 +23,10 @@ pub(super) fn intend(
     plan.pools = spec.map_or(Field::Unknown, |spec| {
         pools(&choice::choose(spec, prior)).into_draft()
     });
+    if spec.is_some_and(|spec| !spec.on_azure()) {
+        // Google's control plane has no identity of the user's.
+        plan.control_plane_identity = Field::Null;
+    }
     if prior.is_none() {
         return;
     }

@@ -7,9 +7,12 @@ pub mod address;
 mod azure;
 pub mod checks;
 pub mod choice;
+pub mod credentials;
 mod google;
 mod intent;
+pub mod lookup;
 pub mod machines;
+mod moved;
 pub mod naming;
 mod neighbours;
 pub mod pool;
@@ -29,9 +32,9 @@ use paymesh_azure::ArmId;
 use paymesh_engine::{Graph, Holder, Observations};
 use paymesh_google::ClusterName;
 use paymesh_plugin::{
-    findings::{Code, Findings},
+    findings::Findings,
     path::Path,
-    resource::Replacement,
+    resource::{ForeignState, Replacement},
     spec::{Draft, DurationText},
     value::Value,
 };
@@ -42,7 +45,7 @@ pub use spec::ClusterSpec;
 pub use status::{ClusterStatus, PoolStatus};
 
 use crate::{
-    converge::{Act, Converged, Whole},
+    converge::{Act, Converged, Place, Whole},
     session::Session,
 };
 
@@ -135,6 +138,10 @@ impl Converged for Cluster {
         status.status = Some(standing.to_owned());
     }
 
+    fn id(status: &ClusterStatus) -> Option<&str> {
+        status.id.as_deref()
+    }
+
     fn standing(status: &ClusterStatus) -> Option<&str> {
         status.status.as_deref()
     }
@@ -195,17 +202,36 @@ impl Converged for Cluster {
         }
     }
 
+    fn place(session: &Session, spec: &ClusterSpec, (_, status): &Whole<Self>) -> Option<Place> {
+        let is = status.id.as_deref()?;
+        let wanted = Self::import_id(session, spec)?;
+        // ARM compares ids without case; Google's have no capitals.
+        Some(if is.eq_ignore_ascii_case(&wanted) {
+            Place::Stays
+        } else {
+            Place::Moves(format!(
+                "the cluster is {is}, and the configuration places it at {wanted}: another owner, \
+                 subscription or project in the provider block does not move what exists"
+            ))
+        })
+    }
+
+    fn only_places(path: &Path) -> bool {
+        [
+            "azure.subscription_id",
+            "azure.resource_group",
+            "google.project",
+        ]
+        .contains(&path.to_string().as_str())
+    }
+
     async fn find(session: &Session, id: &str, found: &mut Findings) -> Option<Whole<Self>> {
         let spec = if let Ok(name) = ClusterName::parse(id) {
             google::find(session, &name, found).await?
         } else if let Ok(id) = ArmId::parse(id) {
             azure::find(session, &id, found).await?
         } else {
-            found
-                .error(Path::root(), "Not the id of a cluster")
-                .code(Code(130))
-                .detail(format!("{id:?} is neither the ARM id of an AKS cluster nor projects/P/locations/L/clusters/C"))
-                .hint("copy the resource id from the cloud's console");
+            lookup::not_an_id(id, Path::root(), found);
             return None;
         };
         // Pools keep the names they have.
@@ -217,10 +243,15 @@ impl Converged for Cluster {
             (key.clone(), pool)
         });
         let status = ClusterStatus {
+            id: Some(id.to_owned()),
             pools: pools.collect(),
             ..ClusterStatus::default()
         };
         Some((spec, status))
+    }
+
+    fn moved(foreign: &ForeignState, found: &mut Findings) -> Option<ClusterStatus> {
+        moved::moved(foreign, found)
     }
 
     fn id_of_identity(identity: &Value) -> Option<String> {

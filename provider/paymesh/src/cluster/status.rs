@@ -12,7 +12,8 @@ pub struct ClusterStatus {
     pub id: Option<String>,
     /// The cloud's id of this incarnation; another one after the cluster was replaced.
     pub uid: Option<String>,
-    /// `Ready` when nothing is left to do, `Incomplete` when the next apply resumes.
+    /// `Ready` when nothing is left to do, `Incomplete` when the next apply resumes, `Drifted` when
+    /// it undoes what was changed outside Terraform, `Stale` when another state owns the cluster.
     pub status: Option<String>,
     /// Random word that says which state entry owns the cluster; written beside the owner mark.
     pub holder: Option<String>,

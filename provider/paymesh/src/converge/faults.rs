@@ -19,7 +19,7 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
         detail.push_str(request);
     }
     let (code, what, next) = entry(fault.kind);
-    let title = format!("{what} {}", fault.object);
+    let title = format!("{what} {}", fault.object.brief());
     let mut finding = match severity {
         Severity::Error => Finding::error(path, title),
         Severity::Warning => Finding::warning(path, title),
@@ -33,7 +33,7 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
 pub(super) fn notes(found: &mut Findings, notes: &[Note]) {
     for note in notes {
         found
-            .warning(Path::root(), format!("About {}", note.object))
+            .warning(Path::root(), format!("About {}", note.object.brief()))
             .code(Code(140))
             .detail(note.message.clone());
     }

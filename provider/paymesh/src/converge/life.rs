@@ -1,11 +1,13 @@
 //! Apply, delete and read, through the engine.
 
-use paymesh_engine::{End, Holder, Memory, Outcome, Standing, StopCause, Unfinished};
+use paymesh_engine::{
+    End, Graph, Holder, Memory, Outcome, Ownership, Reading, Standing, StopCause, Unfinished,
+};
 use paymesh_plugin::{
     findings::{Code, Findings, Severity},
     path::Path,
     resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
-    spec::Spec,
+    spec::{Attribute, Attributes, Spec},
 };
 
 use super::{
@@ -225,8 +227,16 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         private,
         found,
     };
-    let Some(prior) = whole::<C>(&request.prior).filter(|_| session.is_known()) else {
+    if !session.is_known() {
         return keep(found, request.private);
+    }
+    let prior = match whole::<C>(&request.prior) {
+        Some(prior) => prior,
+        // A `moved` block from another type knows the id and nothing else.
+        None => match found_by_id::<C>(session, &request.prior, &mut found).await {
+            Some(prior) => prior,
+            None => return keep(found, request.private),
+        },
     };
     let Some(memory) = memory(&request.private, &mut found) else {
         return keep(found, request.private);
@@ -234,6 +244,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return keep(found, request.private);
     };
+    let is_import = memory == Memory::default();
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
     let reading = session.engine().observe(&job).await;
     let reading = match reading {
@@ -249,6 +260,10 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         }
     };
     faults::notes(&mut found, &reading.notes);
+    if is_import && let Some(owner) = foreign_owner(&reading, &job.graph) {
+        foreign::<C>(&prior, owner, &mut found);
+        return keep(found, request.private);
+    }
     match reading.standing {
         Standing::Gone => {
             return Seen {
@@ -289,9 +304,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         DRIFTED
     };
     if standing == DRIFTED {
-        for step in &reading.steps {
-            tracing::info!(object = %step.object, step = step.title, "drift");
-        }
+        drifted::<C>(&prior, &reading, &mut found);
     }
     C::set_standing(&mut status, standing);
     C::set_holder(&mut status, reading.memory.holder.as_ref());
@@ -300,6 +313,57 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         private: reading.memory.to_bytes(),
         found,
     }
+}
+
+async fn found_by_id<C: Converged>(
+    session: &crate::session::Session,
+    state: &State<C::Spec>,
+    found: &mut Findings,
+) -> Option<Whole<C>> {
+    let value = C::Status::draft_value(&state.status);
+    let status = C::Status::recall(&value, &mut Findings::new())?;
+    C::find(session, C::id(&status)?, found).await
+}
+
+/// Whose mark the object bears, if it is not ours.
+fn foreign_owner<'a>(reading: &'a Reading, graph: &Graph) -> Option<&'a str> {
+    let seen = reading.observations.seen(graph.principal_id()?)?;
+    match &seen.ownership {
+        Ownership::Foreign(owner) => Some(owner),
+        Ownership::Ours | Ownership::Unmarked | Ownership::FollowsParent => None,
+    }
+}
+
+fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
+    found
+        .error(Path::root(), format!("Another state owns {}", C::title(&prior.0)))
+        .code(Code(119))
+        .detail(format!(
+            "the object bears the mark of another configuration ({owner}). Two states that manage one object undo each other's changes, and the destroy of one takes it from the other"
+        ))
+        .hint(
+            "let the other state forget it first (terraform state rm, in its folder), remove the paymesh-owner, paymesh-name and paymesh-holder tags or labels from the object, and import it then",
+        );
+}
+
+fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
+    let steps = reading.steps.iter();
+    let undone = steps.map(|step| format!("  - {} ({})", step.title, step.object.kind));
+    let refused = reading.refusals.iter();
+    let refused = refused.map(|fault| format!("  - {}: {}", fault.object.brief(), fault.message));
+    let lines: Vec<String> = undone.chain(refused).collect();
+    found
+        .warning(
+            Path::root(),
+            format!(
+                "{} {} was changed outside Terraform",
+                C::Spec::NAME,
+                C::title(&prior.0)
+            ),
+        )
+        .code(Code(180))
+        .detail(format!("apply would undo it:\n\n{}", lines.join("\n")))
+        .hint("apply, or write what was changed into the configuration");
 }
 
 /// The entry is kept, so that a destroy takes away what is left.

@@ -5,12 +5,13 @@ use paymesh_plugin::{
     findings::{Code, Findings, Severity},
     path::Path,
     resource::{DestroyPlan, DestroyRequest, Plan, PlanReason, PlanRequest},
-    spec::{Attribute, Attributes, Spec},
+    spec::{Attribute, Attributes, Draft, DraftObject, Spec},
     value::Value,
 };
 
 use super::{
-    Act, Converged, INCOMPLETE, READY, Resource, STALE, Whole, faults, graph_before, job, whole,
+    Act, Converged, INCOMPLETE, Place, READY, Resource, STALE, Whole, faults, graph_before, job,
+    whole,
 };
 
 pub(super) async fn plan<C: Converged>(
@@ -34,10 +35,17 @@ pub(super) async fn plan<C: Converged>(
     if let (Some(prior), Some(spec)) = (&prior, &spec) {
         plan.replace.extend(C::replacements(spec, prior));
     }
-    let is_changed = !request.changes.is_empty() || !is_ready;
+    if let (Some(prior), Some(spec)) = (&prior, &spec) {
+        relocate::<C>(request.call.session(), plan, spec, prior);
+    }
+    let is_changed = !request.changes.is_empty() || !is_ready || plan.is_replacement();
     if is_changed {
         plan.status = unknown_where_null::<C>(&plan.status);
         C::intend(&mut plan.status, spec.as_ref(), prior.as_ref());
+        if plan.is_replacement() {
+            // What the next one reports is its own.
+            plan.status = Draft::<C::Status>::unknown();
+        }
     }
     if plan.private.is_empty() {
         plan.private = Memory::default().to_bytes();
@@ -45,7 +53,8 @@ pub(super) async fn plan<C: Converged>(
     protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
     let Some(spec) = spec else { return };
     let session = request.call.session();
-    claim::<C>(session, &spec, request, &mut plan.found);
+    let stays = prior.as_ref().filter(|_| !plan.is_replacement());
+    claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
     C::review(session, &spec, prior.as_ref(), &mut plan.found);
     if plan.found.has_errors() || !session.is_known() || !is_changed {
@@ -66,6 +75,28 @@ pub(super) async fn plan<C: Converged>(
                 .hint("apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile");
         }
         announce::<C>(request, plan, &spec, prior).await;
+    }
+}
+
+/// An object that the configuration places elsewhere is replaced, in plain sight; one that is only
+/// spelled otherwise is not.
+fn relocate<C: Converged>(
+    session: &crate::session::Session,
+    plan: &mut Plan<Resource<C>>,
+    spec: &C::Spec,
+    prior: &Whole<C>,
+) {
+    if !session.is_known() {
+        return;
+    }
+    match C::place(session, spec, prior) {
+        Some(Place::Stays) => plan
+            .replace
+            .retain(|replacement| !C::only_places(&replacement.path)),
+        Some(Place::Moves(why)) if !plan.is_replacement() => {
+            plan.replace(Path::root().attribute("id"), why);
+        }
+        _ => {}
     }
 }
 
@@ -141,13 +172,14 @@ fn protect<C: Converged>(
 fn claim<C: Converged>(
     session: &crate::session::Session,
     spec: &C::Spec,
+    prior: Option<&Whole<C>>,
     request: &PlanRequest<Resource<C>>,
     found: &mut Findings,
 ) {
     if !session.is_known() {
         return;
     }
-    let Some(graph) = C::graph(session, spec, None, &mut Findings::new()) else {
+    let Some(graph) = C::graph(session, spec, prior, &mut Findings::new()) else {
         return;
     };
     let Some(object) = graph.principal_id().cloned() else {
