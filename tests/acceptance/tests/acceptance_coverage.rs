@@ -14,7 +14,7 @@ use serde_json::json;
 const PROTOCOL: &str = include_str!("../../../provider/plugin/proto/tfplugin6.proto");
 
 /// Calls that no client has a reason to make of this provider.
-const UNUSED: [(&str, &str); 25] = [
+const UNUSED: [(&str, &str); 20] = [
     (
         "GetMetadata",
         "no client calls it: the schema is asked for at once",
@@ -32,18 +32,10 @@ const UNUSED: [(&str, &str); 25] = [
         "UpgradeResourceIdentity",
         "there is one version of the identity",
     ),
-    ("ValidateDataResourceConfig", "there is no data source"),
-    ("ReadDataSource", "there is no data source"),
-    (
-        "ValidateEphemeralResourceConfig",
-        "there is no ephemeral resource",
-    ),
-    ("OpenEphemeralResource", "there is no ephemeral resource"),
     (
         "RenewEphemeralResource",
-        "there is no ephemeral resource that ends",
+        "a token of the cloud ends by itself and is not renewed",
     ),
-    ("CloseEphemeralResource", "there is no ephemeral resource"),
     ("ListResource", "there is no list resource"),
     ("ValidateListResourceConfig", "there is no list resource"),
     (
@@ -79,7 +71,9 @@ fn every_announced_call_is_made_by_a_real_client() {
     fault.release();
     note(workspace.end_trace(running));
     note(workspace.trace(&["apply", "-auto-approve"]));
+    workspace.configure(&format!("{block}{}", looked_up(&block)));
     note(workspace.trace(&["plan"]));
+    workspace.configure(&block.to_string());
     let id = workspace.attributes(&block.address())["id"].clone();
     let importer = Workspace::new(&cloud, &block.to_string());
     let address = block.address();
@@ -134,6 +128,15 @@ fn protocol() -> Vec<&'static str> {
         .filter_map(|rest| rest.split(['(', ' ']).next())
         .map(|name| if name == "StopProvider" { "Stop" } else { name })
         .collect()
+}
+
+/// The cluster looked up by its id, and its credentials.
+fn looked_up(block: &ClusterBlock) -> String {
+    let address = block.address();
+    format!(
+        "\ndata \"paymesh_cluster\" \"seen\" {{\n  cluster_id = {address}.id\n}}\n\
+         ephemeral \"paymesh_cluster_credentials\" \"seen\" {{\n  cluster_id = {address}.id\n}}\n"
+    )
 }
 
 /// A plan that moves a cluster of another provider's resource type.

@@ -159,9 +159,7 @@ mod tests {
             "aws",
             "aws_eks_cluster",
             json!({ "id": "x" }),
-            &expect![[r#"
-
-            "#]],
+            &expect!["\n"],
         );
     }
 }
