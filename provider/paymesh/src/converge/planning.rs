@@ -1,6 +1,6 @@
 //! Planning: what will happen, and everything that speaks against it.
 
-use paymesh_engine::{Claim, Intent, Memory, PlannedStep};
+use paymesh_engine::{Claim, FaultKind, Intent, Memory, PlannedStep};
 use paymesh_plugin::{
     findings::{Code, Findings, Severity},
     path::Path,
@@ -221,9 +221,15 @@ async fn announce<C: Converged>(
             return;
         }
     };
-    // What apply would refuse is an error now.
+    // What apply would refuse is an error now; but a destroy plans like this first, and an entry
+    // that another state has overtaken must still be forgotten.
     for fault in &reading.refusals {
-        faults::report(&mut plan.found, fault, Severity::Error);
+        let severity = if fault.kind == FaultKind::Stale {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        faults::report(&mut plan.found, fault, severity);
     }
     for (number, step) in reading.steps.iter().enumerate() {
         tracing::info!(number, object = %step.object, step = step.title, "planned");
