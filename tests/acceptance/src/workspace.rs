@@ -119,8 +119,9 @@ impl<'a> Workspace<'a> {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_CLI_ARGS", "-no-color")
             .env("PAYMESH_SIMULATOR", self.cloud.file())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(self.remote_state())
+            // What a test says stands over what every test has.
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(
                 environment
                     .iter()
