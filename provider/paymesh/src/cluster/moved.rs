@@ -96,7 +96,7 @@ mod tests {
         let mut found = Findings::new();
         let status = moved(&foreign, &mut found);
         let id = status.and_then(|status| status.id).unwrap_or_default();
-        expected.assert_eq(&format!("{id}\n{found}"));
+        expected.assert_eq(format!("{id}\n{found}").trim_end());
     }
 
     #[test]
@@ -106,17 +106,15 @@ mod tests {
             "azurerm",
             "azurerm_kubernetes_cluster",
             json!({ "id": arm, "name": "c" }),
-            &expect![[r#"
-                /subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c
-            "#]],
+            &expect![
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c"
+            ],
         );
         check(
             "google",
             "google_container_cluster",
             json!({ "id": "projects/p/locations/europe-west1/clusters/c" }),
-            &expect![[r#"
-                projects/p/locations/europe-west1/clusters/c
-            "#]],
+            &expect!["projects/p/locations/europe-west1/clusters/c"],
         );
     }
 
@@ -130,8 +128,7 @@ mod tests {
 
                 error PM181: This azurerm_kubernetes_cluster cannot be moved
                   Its state has no id: the cluster was never made.
-                  Refresh it with its own provider first, or import the cluster by its id.
-            "#]],
+                  Refresh it with its own provider first, or import the cluster by its id."#]],
         );
         check(
             "google",
@@ -141,8 +138,7 @@ mod tests {
 
                 error PM181: This google_container_cluster cannot be moved
                   An Autopilot cluster has no node pools of yours.
-                  Keep it where it is, and make a standard cluster beside it.
-            "#]],
+                  Keep it where it is, and make a standard cluster beside it."#]],
         );
         check(
             "google",
@@ -152,14 +148,8 @@ mod tests {
 
                 error PM181: This google_container_node_pool cannot be moved
                   A pool is a part of its cluster here, and comes along with it.
-                  Forget the old address with: removed { from = ... lifecycle { destroy = false } }
-            "#]],
+                  Forget the old address with: removed { from = ... lifecycle { destroy = false } }"#]],
         );
-        check(
-            "aws",
-            "aws_eks_cluster",
-            json!({ "id": "x" }),
-            &expect!["\n"],
-        );
+        check("aws", "aws_eks_cluster", json!({ "id": "x" }), &expect![""]);
     }
 }
