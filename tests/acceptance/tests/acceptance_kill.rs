@@ -18,9 +18,9 @@ fn a_killed_create_is_finished() {
         None,
         Some(&both()),
         &expect![[r#"
-            1 azure PUT resourceGroups/paymesh-acceptance-one-47f9-westeurope
-            2 azure PUT managedClusters/pay-aks
-            3 azure PUT managedClusters/pay-aks/agentPools/workysy
+            1 azure PUT managedClusters/pay-aks
+            2 azure PUT managedClusters/pay-aks/agentPools/workysy
+            3 azure PUT resourceGroups/paymesh-acceptance-one-47f9-westeurope
             4 azure PUT roleAssignments/60012948-fd1e-552a-b1af-fbfa8c4470bd
             5 azure PUT userAssignedIdentities/pay-aks-control-plane
             1 google POST paymesh-hub/locations/europe-west1/clusters
@@ -69,8 +69,8 @@ fn a_killed_destroy_is_finished() {
         Some(&both()),
         None,
         &expect![[r#"
-            1 azure DELETE resourceGroups/paymesh-acceptance-one-47f9-westeurope
-            2 azure DELETE managedClusters/pay-aks
+            1 azure DELETE managedClusters/pay-aks
+            2 azure DELETE resourceGroups/paymesh-acceptance-one-47f9-westeurope
             3 azure DELETE roleAssignments/60012948-fd1e-552a-b1af-fbfa8c4470bd
             4 azure DELETE userAssignedIdentities/pay-aks-control-plane
             1 google DELETE paymesh-hub/locations/europe-west1/clusters/pay-gke
