@@ -76,7 +76,7 @@ def acceptance(client):
 
     def stage() -> str:
         # The whole workspace is named so that nothing is built with another choice of features.
-        return run("cargo", "test", "--workspace", "--locked", "--test", "acceptance_*",
+        return run("cargo", "test", "--workspace", "--locked", "--no-fail-fast", "--test", "acceptance_*",
                    PAYMESH_CLIENT=get(CATALOGUE[client]).path, PAYMESH_BIN_DIR=binaries())
 
     return stage

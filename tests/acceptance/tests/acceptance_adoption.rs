@@ -1,11 +1,7 @@
 //! Clusters that are there already: looked up, imported, moved from other providers, and never
 //! lost sight of when the provider block changes.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use paymesh_acceptance::{Client, Cloud, Workspace};
 use serde_json::{Value, json};
@@ -267,32 +263,6 @@ fn a_cluster_of_another_owner_is_not_imported() {
         .fails_with("Another state owns pay-one");
 }
 
-/// Installs a stand-in for the other provider: Terraform starts it because the state names it, and
-/// asks it for nothing but its schema.
-fn install(workspace: &Workspace<'_>, name: &str) {
-    let registry = workspace.path("mirror/registry.terraform.io");
-    let first = |folder: PathBuf| -> PathBuf {
-        let mut entries = fs::read_dir(folder).expect("a folder of the mirror can be read");
-        entries
-            .next()
-            .expect("it is not empty")
-            .expect("and readable")
-            .path()
-    };
-    let version = first(registry.join("paymesh/paymesh"));
-    let system = first(version.clone());
-    let program = fs::read_link(first(system.clone())).expect("the mirror holds links");
-    let name_of = |path: &Path| path.file_name().expect("it has a name").to_owned();
-    let package = registry
-        .join("hashicorp")
-        .join(name)
-        .join(name_of(&version))
-        .join(name_of(&system));
-    fs::create_dir_all(&package).expect("the mirror can be written");
-    let link = package.join(format!("terraform-provider-{name}"));
-    symlink(program, link).expect("a link can be made");
-}
-
 /// Takes a cluster over from `foreign_type`, whose state is written by hand.
 fn check_moved(resource: &str, provider_name: &str, foreign_type: &str) {
     let cloud = Cloud::start();
@@ -312,7 +282,7 @@ fn check_moved(resource: &str, provider_name: &str, foreign_type: &str) {
         "mode": "managed",
         "type": foreign_type,
         "name": "old",
-        "provider": format!("provider[\"registry.terraform.io/hashicorp/{provider_name}\"]"),
+        "provider": format!("provider[\"{}/hashicorp/{provider_name}\"]", Client::here().registry()),
         "instances": [{
             "schema_version": 2,
             "attributes": { "id": id, "name": "pay-one", "unknown_to_us": [1, 2] },
@@ -320,7 +290,7 @@ fn check_moved(resource: &str, provider_name: &str, foreign_type: &str) {
         }],
     }]);
     fs::write(&file, state.to_string()).expect("the state can be written");
-    install(&workspace, provider_name);
+    workspace.offer_as(&format!("hashicorp/{provider_name}"));
     workspace.configure(&format!(
         "moved {{\n  from = {foreign_type}.old\n  to = paymesh_cluster.one\n}}\n"
     ));
