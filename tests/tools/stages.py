@@ -109,8 +109,9 @@ STAGES = {
     "test": test,
     "deny": deny,
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
+    "judges": judges,
 }
-BY_HAND = {"judges": judges, "console": console}
+BY_HAND = {"console": console}
 
 
 def main(names) -> int:
