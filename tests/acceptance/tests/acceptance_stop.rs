@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use paymesh_acceptance::{
     Cloud, Run, Workspace,
-    samples::{BOTH, LARGER, SMALLER, both},
+    samples::{AKS, BOTH, GKE, LARGER, SMALLER, both},
 };
 use serde_json::json;
 
@@ -122,19 +122,32 @@ fn ctrl_c_stops_a_destroy_which_can_be_resumed() {
     check_stop(Some(&both()), None, DESTROY);
 }
 
+/// Ctrl-C while the very first write of a create is on its way: destroy finds what it made.
+fn check_first_write(configuration: &str, method: &str, path: &str) {
+    for site in ["before_effect", "after_effect"] {
+        let cloud = Cloud::start();
+        let workspace = Workspace::new(&cloud, configuration);
+        let fault = cloud.hold(method, path, 1, site);
+        let running = workspace.start_apply();
+        fault.wait();
+        running.interrupt();
+        running.wait_for("Interrupt received");
+        fault.release();
+        let run = running.end();
+        assert!(!run.status.success(), "{site}: {run}");
+        workspace.destroy().succeeds();
+        assert_eq!(cloud.inventory(), Vec::<String>::new(), "{site}: {run}");
+    }
+}
+
 #[test]
-fn what_ctrl_c_left_before_the_cluster_was_begun_is_destroyed() {
-    let cloud = Cloud::start();
-    let workspace = Workspace::new(&cloud, paymesh_acceptance::samples::AKS);
-    let fault = cloud.hold("PUT", "*/resourcegroups/*westeurope", 1, "after_effect");
-    let running = workspace.start_apply();
-    fault.wait();
-    running.interrupt();
-    fault.release();
-    let run = running.end();
-    assert!(!run.status.success(), "{run}");
-    workspace.destroy().succeeds();
-    assert_eq!(cloud.inventory(), Vec::<String>::new(), "{run}");
+fn what_ctrl_c_left_before_an_aks_cluster_was_begun_is_destroyed() {
+    check_first_write(AKS, "PUT", "*/resourcegroups/*westeurope");
+}
+
+#[test]
+fn what_ctrl_c_left_before_a_gke_cluster_was_begun_is_destroyed() {
+    check_first_write(GKE, "POST", "*/serviceAccounts");
 }
 
 #[test]
