@@ -178,7 +178,11 @@ impl Run<'_> {
         }
         match difference {
             Difference::Replace(_) => Decision::Settled,
-            _ if adopting && self.needs_hold(node, seen) => Decision::Act(Act::Hold),
+            _ if adopting && self.needs_hold(node, seen)
+                || self.has_to_be_held(state, id, node, seen) =>
+            {
+                Decision::Act(Act::Hold)
+            }
             Difference::Same => Decision::Settled,
             Difference::Change(change) if state.quieted.contains(id) => change
                 .without_quiet_steps()
@@ -222,6 +226,11 @@ impl Run<'_> {
             Verdict::Ours | Verdict::Adoptable => match &seen.busy {
                 Some(busy) if self.engine.protections.waits_for_operations() => {
                     Decision::Act(Act::Rest(busy.what.clone()))
+                }
+                _ if state.graph.principal_id() == Some(id)
+                    && self.has_to_be_held(state, id, node, seen) =>
+                {
+                    Decision::Act(Act::Hold)
                 }
                 _ => Decision::Act(Act::Delete),
             },
@@ -271,7 +280,27 @@ impl Run<'_> {
     /// The principal is there, and not yet this run's: it is judged and taken over before anything
     /// else is written.
     pub(crate) fn has_to_take_over(&self, state: &State) -> bool {
+        let principal = state
+            .graph
+            .principal_id()
+            .and_then(|id| Some((id, state.graph.node(id)?, state.observations.seen(id)?)));
         !self.destroying && self.principal_is_anothers(state)
+            || principal.is_some_and(|(id, node, seen)| self.has_to_be_held(state, id, node, seen))
+    }
+
+    /// It came with an import and does not bear this entry's holder yet.
+    pub(crate) fn has_to_be_held(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        node: &Node,
+        seen: &Seen,
+    ) -> bool {
+        state.takes_over
+            && state.owned.contains(id)
+            && !state.kept.contains_key(id)
+            && node.want != Want::Given
+            && self.needs_hold(node, seen)
     }
 
     fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
@@ -336,12 +365,14 @@ impl Run<'_> {
             .memory
             .as_ref()
             .is_some_and(|it| it.holder.is_some() && it.objects.contains(id));
+        let imported = self.job.memory.as_ref().and_then(|it| it.imported.as_ref());
+        let found = imported.and_then(|it| it.holder.as_ref());
         node.object.carries_holder()
             && (remembered || held_now)
             && seen
                 .holder
                 .as_ref()
-                .is_some_and(|holder| *holder != self.holder)
+                .is_some_and(|holder| *holder != self.holder && (held_now || Some(holder) != found))
     }
 
     /// Whether an existing object may be remembered as ours.
@@ -377,8 +408,10 @@ impl Run<'_> {
                     .memory
                     .as_ref()
                     .is_some_and(|it| it.holder.is_some());
-                let is_anothers =
-                    self.destroying && knows_holder && self.principal_is_anothers(&state);
+                let is_anothers = self.destroying
+                    && knows_holder
+                    && !self.has_to_be_held(&state, id, node, seen)
+                    && self.principal_is_anothers(&state);
                 let guarded = self.engine.protections.guards();
                 if guarded && (is_anothers || self.is_stale(&state, id, node, seen)) {
                     Standing::Stale
@@ -454,8 +487,8 @@ impl Run<'_> {
             id.clone(),
             FaultKind::Stale,
             format!(
-                "another state entry with the same owner and name ({mark}) has taken this object \
-                 over; this entry is out of date and changes nothing."
+                "another state entry has taken this object over; this entry ({mark}) is out of \
+                 date and changes nothing."
             ),
         )
         .next(

@@ -17,6 +17,7 @@ impl Run<'_> {
     /// The steps that are left, as a plan prints them.
     pub(crate) fn planned_steps(&self) -> Vec<PlannedStep> {
         let mut state = self.state().clone();
+        state.takes_over = false;
         let mut steps = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let mut moved = false;

@@ -49,7 +49,7 @@ pub use fault::{Fault, FaultKind};
 pub use graph::{Graph, Node, Want};
 pub use job::{Job, Limits};
 pub use mark::{Holder, Mark};
-pub use memory::{Keys, Memory, MemoryError, Remark, Unfinished};
+pub use memory::{Imported, Keys, Memory, MemoryError, Remark, Unfinished};
 pub use object::{Context, LockKey, Object, ObjectId};
 pub use observation::{Busy, Child, NameHeld, Observation, Observations, Ownership, Seen};
 pub use operation::{Operation, OperationId, Poll, Sent};

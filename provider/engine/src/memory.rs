@@ -13,8 +13,10 @@ const VERSION: u32 = 1;
 /// What a finished or unfinished run leaves for the next.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// The holder written on what this entry owns. `None` after an import.
+    /// The holder written on what this entry owns. `None` before an import has read anything.
     pub holder: Option<Holder>,
+    /// What an import found, until the entry has written its own holder.
+    pub imported: Option<Imported>,
     /// The objects this entry owns.
     pub objects: IndexSet<ObjectId>,
     /// What a run that stopped left running or undone.
@@ -23,6 +25,16 @@ pub struct Memory {
     pub remarks: Vec<Remark>,
     /// The tags and labels that were written, so that those wanted no more are removed.
     pub keys: Vec<Keys>,
+}
+
+/// An entry that was imported and has written nothing yet. Its first write takes the principal
+/// over, so that every other entry of the same object is stale from then on; until then it is
+/// stale itself once the object bears a holder that is neither its own nor the one found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The holder that the principal bore, if it bore one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
 }
 
 /// The open-ended entries that an object was given.
@@ -78,6 +90,8 @@ struct MemoryV1 {
     v: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<Holder>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<Imported>,
     #[serde(default)]
     objects: IndexSet<ObjectId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +103,13 @@ struct MemoryV1 {
 }
 
 impl Memory {
+    /// The holder that the principal is known to bear: the one found until this entry's own is
+    /// written.
+    pub fn borne_holder(&self) -> Option<&Holder> {
+        let found = self.imported.as_ref().and_then(|it| it.holder.as_ref());
+        found.or(self.holder.as_ref())
+    }
+
     /// The entries that `id` was given.
     pub(crate) fn keys_of(&self, id: &ObjectId) -> BTreeSet<String> {
         let known = self.keys.iter().filter(|it| it.object == *id);
@@ -107,6 +128,7 @@ impl Memory {
         let MemoryV1 {
             v: _,
             holder,
+            imported,
             objects,
             unfinished,
             remarks,
@@ -114,6 +136,7 @@ impl Memory {
         } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
         Ok(Self {
             holder,
+            imported,
             objects,
             unfinished,
             remarks,
@@ -125,6 +148,7 @@ impl Memory {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self {
             holder,
+            imported,
             objects,
             unfinished,
             remarks,
@@ -133,6 +157,7 @@ impl Memory {
         serde_json::to_vec(&MemoryV1 {
             v: VERSION,
             holder,
+            imported,
             objects,
             unfinished,
             remarks,
@@ -181,6 +206,18 @@ mod tests {
             text: "p-1".into(),
         });
         assert_eq!(Memory::from_bytes(&memory.to_bytes()).unwrap(), memory);
+    }
+
+    #[test]
+    fn an_import_is_remembered_until_its_first_write() {
+        let mut memory = memory();
+        memory.imported = Some(Imported {
+            holder: Some(Holder::found("theirs")),
+        });
+        assert_eq!(Memory::from_bytes(&memory.to_bytes()).unwrap(), memory);
+        assert_eq!(memory.borne_holder(), Some(&Holder::found("theirs")));
+        memory.imported = Some(Imported { holder: None });
+        assert_eq!(memory.borne_holder(), Some(&Holder::found("h1")));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use indexmap::{IndexMap, IndexSet};
 use paymesh_clock::Moment;
 
 use crate::{
-    Context, End, Engine, Fault, FaultKind, Graph, Holder, Job, Keys, Memory, Note, ObjectId,
-    Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished, Want,
+    Context, End, Engine, Fault, FaultKind, Graph, Holder, Imported, Job, Keys, Memory, Note,
+    ObjectId, Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished, Want,
     act::Halt,
     decide::{Act, Decision},
 };
@@ -65,11 +65,15 @@ pub(crate) struct State {
     pub(crate) assumed: HashSet<ObjectId>,
     /// Objects whose quiet steps a plan takes as done.
     pub(crate) quieted: HashSet<ObjectId>,
+    /// An imported entry takes over what it owns before it writes anything else. It is no step of
+    /// a plan: an import has nothing to do.
+    pub(crate) takes_over: bool,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(engine: &'a Engine, job: &'a Job, graph: Graph) -> Self {
         let memory = job.memory.clone().unwrap_or_default();
+        let takes_over = memory.imported.is_some();
         let mut graph = graph;
         graph.drop_keys(|id| memory.keys_of(id), job.before.as_ref());
         let unfinished = memory.unfinished.into_iter();
@@ -79,6 +83,7 @@ impl<'a> Run<'a> {
         let state = State {
             graph,
             owned: memory.objects,
+            takes_over,
             operations: unfinished
                 .filter(|left| left.operation.is_some())
                 .map(|left| (left.object.clone(), left))
@@ -148,7 +153,9 @@ impl<'a> Run<'a> {
         let mut memory = prior.clone();
         if self.is_import() {
             let principal = state.graph.principal_id();
-            memory.holder = principal.and_then(|id| state.observations.seen(id)?.holder.clone());
+            let found = principal.and_then(|id| state.observations.seen(id)?.holder.clone());
+            memory.holder = Some(self.holder.clone());
+            memory.imported = Some(Imported { holder: found });
             memory.objects = state.importable();
         } else {
             memory.objects.retain(|id| {
@@ -433,8 +440,13 @@ impl<'a> Run<'a> {
                     || state.accepted.contains(id))
         });
         let holds = prior.holder.is_some() || !state.held.is_empty();
+        let is_taken_over = !state.graph.nodes().any(|(id, node)| {
+            let seen = state.observations.seen(id);
+            seen.is_some_and(|seen| self.has_to_be_held(state, id, node, seen))
+        });
         Memory {
             holder: holds.then(|| self.holder.clone()),
+            imported: prior.imported.clone().filter(|_| !is_taken_over),
             objects,
             unfinished,
             remarks: state.remarks(&prior),

@@ -457,7 +457,7 @@ pub const ROWS: &[(Code, &str, &str)] = &[
     (
         Code(119),
         "Another state owns the object that is imported",
-        "Let the other state forget it, remove its marks, and import it then.",
+        "Let the other state forget it; or do not apply the import: the first apply that changes something takes the object over.",
     ),
     (
         Code(120),

@@ -111,6 +111,9 @@ pub trait Converged: Send + Sync + 'static {
     /// Notes the holder.
     fn set_holder(status: &mut Self::Status, holder: Option<&Holder>);
 
+    /// Plans that an apply writes this holder.
+    fn plan_holder(plan: &mut Draft<Self::Status>, holder: Option<&Holder>);
+
     /// Changes that only a new object can take, beyond those that are declared, each with why.
     fn replacements(spec: &Self::Spec, prior: &Whole<Self>) -> Vec<Replacement> {
         let _ = (spec, prior);

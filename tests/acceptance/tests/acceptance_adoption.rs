@@ -252,17 +252,6 @@ fn a_cluster_is_imported_by_identity() {
     check_import(AKS, "identity");
 }
 
-#[test]
-fn a_cluster_of_another_owner_is_not_imported() {
-    let cloud = Cloud::start();
-    let (_, id) = forgotten(&cloud, &format!("{}{AKS}", provider("a/one", "")));
-    let import = format!("import {{\n  to = paymesh_cluster.one\n  id = \"{id}\"\n}}\n");
-    let thief = Workspace::new(&cloud, &format!("{}{AKS}{import}", provider("a/two", "")));
-    thief
-        .run(&["plan"])
-        .fails_with("Another state owns pay-one");
-}
-
 /// Takes a cluster over from `foreign_type`, whose state is written by hand.
 fn check_moved(resource: &str, provider_name: &str, foreign_type: &str) {
     let cloud = Cloud::start();

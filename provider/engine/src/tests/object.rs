@@ -289,6 +289,7 @@ impl Object for Fake {
 
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
         let etag = Self::etag_of(seen);
+        self.world.books().holders.push(cx.holder.clone());
         let operation = self
             .world
             .update(&self.id(), etag, BTreeMap::new(), self.tags(cx))

@@ -202,7 +202,7 @@ fn a_stale_entry_updates_nothing() {
         check_end(
             &outcome,
             &expect![[r#"
-            Stale fake cluster: another state entry with the same owner and name (main (payments/test)) has taken this object over; this entry is out of date and changes nothing.
+            Stale fake cluster: another state entry has taken this object over; this entry (main (payments/test)) is out of date and changes nothing.
             Remove this entry with `terraform state rm`, or give one of the two states another `owner`."#]],
         );
         assert_eq!(world.books().things["cluster"].fields["size"], 1);

@@ -64,6 +64,8 @@ pub(super) struct Books {
     pub(super) drained: Vec<String>,
     pub(super) creations: Vec<String>,
     pub(super) deletions: Vec<String>,
+    /// The holders that took something over, in order.
+    pub(super) holders: Vec<crate::Holder>,
     pub(super) requests: u32,
     pub(super) mishaps: BTreeMap<u32, Mishap>,
     /// Mishaps that were reached.
@@ -114,6 +116,7 @@ impl World {
                 drained: books.drained.clone(),
                 creations: books.creations.clone(),
                 deletions: books.deletions.clone(),
+                holders: books.holders.clone(),
                 conditional: books.conditional,
                 random: books.random,
                 counter: books.counter,

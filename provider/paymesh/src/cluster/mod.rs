@@ -35,7 +35,7 @@ use paymesh_plugin::{
     findings::Findings,
     path::Path,
     resource::{ForeignState, Replacement},
-    spec::{Draft, DurationText},
+    spec::{Draft, DurationText, Field},
     value::Value,
 };
 
@@ -152,6 +152,11 @@ impl Converged for Cluster {
 
     fn set_holder(status: &mut ClusterStatus, holder: Option<&Holder>) {
         status.holder = holder.map(|holder| holder.as_str().to_owned());
+    }
+
+    fn plan_holder(plan: &mut Draft<ClusterStatus>, holder: Option<&Holder>) {
+        let holder = holder.map(|holder| holder.as_str().to_owned());
+        plan.holder = holder.map_or(Field::Null, Field::Known);
     }
 
     fn replacements(spec: &ClusterSpec, (before, _): &Whole<Self>) -> Vec<Replacement> {

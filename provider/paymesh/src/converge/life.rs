@@ -50,7 +50,7 @@ pub(super) async fn apply<C: Converged>(
         &outcome.observations,
         &job.graph,
     );
-    C::set_holder(&mut status, outcome.memory.holder.as_ref());
+    C::set_holder(&mut status, outcome.memory.borne_holder());
     if outcome.is_finished() {
         C::complete(session, prior.as_ref(), &request.spec, &mut status).await;
         C::set_standing(&mut status, READY);
@@ -73,6 +73,7 @@ pub(super) async fn apply<C: Converged>(
         Some((before, status_before)) => {
             unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Error);
             let mut status = status_before;
+            C::set_holder(&mut status, outcome.memory.borne_holder());
             C::set_standing(&mut status, INCOMPLETE);
             Applied::done(before, status)
                 .with_private(private)
@@ -170,7 +171,9 @@ pub(super) async fn delete<C: Converged>(
         return Deleted::failed(found);
     };
     // A tainted object comes without its private data: the state says who holds it.
-    if let (Some(holder), Some(principal)) = (C::holder(&prior.1), graph.principal_id()) {
+    if let (None, Some(holder), Some(principal)) =
+        (&memory.holder, C::holder(&prior.1), graph.principal_id())
+    {
         memory.holder = Some(Holder::found(holder));
         memory.objects.insert(principal.clone());
     }
@@ -262,7 +265,6 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     faults::notes(&mut found, &reading.notes);
     if is_import && let Some(owner) = foreign_owner(&reading, &job.graph) {
         foreign::<C>(&prior, owner, &mut found);
-        return keep(found, request.private);
     }
     match reading.standing {
         Standing::Gone => {
@@ -307,7 +309,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         drifted::<C>(&prior, &reading, &mut found);
     }
     C::set_standing(&mut status, standing);
-    C::set_holder(&mut status, reading.memory.holder.as_ref());
+    C::set_holder(&mut status, reading.memory.borne_holder());
     Seen {
         state: Some(State::new(spec, status)),
         private: reading.memory.to_bytes(),
@@ -336,13 +338,16 @@ fn foreign_owner<'a>(reading: &'a Reading, graph: &Graph) -> Option<&'a str> {
 
 fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
     found
-        .error(Path::root(), format!("Another state owns {}", C::title(&prior.0)))
+        .warning(
+            Path::root(),
+            format!("Another state owns {}", C::title(&prior.0)),
+        )
         .code(Code(119))
         .detail(format!(
-            "the object bears the mark of another configuration ({owner}). Two states that manage one object undo each other's changes, and the destroy of one takes it from the other"
+            "the object bears the mark of another configuration ({owner}). The import writes nothing; the first apply that changes something takes the object over, and from then on the other state can neither change nor destroy it"
         ))
         .hint(
-            "let the other state forget it first (terraform state rm, in its folder), remove the paymesh-owner, paymesh-name and paymesh-holder tags or labels from the object, and import it then",
+            "let the other state forget it (terraform state rm, in its folder); or do not apply this import",
         );
 }
 

@@ -42,6 +42,11 @@ pub(super) async fn plan<C: Converged>(
     if is_changed {
         plan.status = unknown_where_null::<C>(&plan.status);
         C::intend(&mut plan.status, spec.as_ref(), prior.as_ref());
+        // What was imported is taken over by the first write.
+        let memory = Memory::from_bytes(&request.private).unwrap_or_default();
+        if memory.imported.is_some() {
+            C::plan_holder(&mut plan.status, memory.holder.as_ref());
+        }
         if plan.is_replacement() {
             // What the next one reports is its own.
             plan.status = Draft::<C::Status>::unknown();
@@ -266,7 +271,9 @@ pub(super) fn plan_destroy<C: Converged>(
         return;
     };
     let session = request.call.session();
-    if C::is_protected(&prior.0) {
+    // An entry that another state has overtaken destroys nothing.
+    let is_stale = C::standing(&prior.1) == Some(STALE);
+    if C::is_protected(&prior.0) && !is_stale {
         plan.found
             .error(
                 Path::root().attribute("deletion_protection"),
@@ -296,7 +303,7 @@ pub(super) fn plan_destroy<C: Converged>(
         import_id: C::import_id(session, &prior.0).unwrap_or_default(),
         intent: Intent::Destroy,
         second_half_of_replace: false,
-        stale: C::standing(&prior.1) == Some(STALE),
+        stale: is_stale,
     };
     if let Err(fault) = session.engine().claims().claim(&claim) {
         faults::report(&mut plan.found, &fault, Severity::Error);

@@ -1,0 +1,125 @@
+//! An import writes nothing; its first write takes the object over.
+
+use super::{
+    object::id,
+    rules::{CALM, our_tags, plant, single},
+    scenario::{engine, paused},
+    world::World,
+};
+use crate::{Holder, Imported, Job, Mark, Memory, Standing};
+
+/// What an entry remembers that has just imported the cluster.
+async fn imported(world: &World) -> Memory {
+    let job = Job {
+        memory: Some(Memory::default()),
+        ..single(world)
+    };
+    let reading = engine(world, CALM).observe(&job).await.unwrap();
+    assert!(reading.memory.objects.contains(&id("cluster")));
+    assert_eq!(reading.steps, []);
+    reading.memory
+}
+
+fn with(world: &World, memory: &Memory) -> Job {
+    Job {
+        memory: Some(memory.clone()),
+        ..single(world)
+    }
+}
+
+fn holder_of(world: &World) -> Option<Holder> {
+    let books = world.books();
+    let holder = books.things["cluster"].tags.get(Mark::HOLDER_KEY).cloned();
+    holder.map(Holder::found)
+}
+
+/// Of two entries that imported the cluster with these tags, the first to write has it.
+fn check_the_first_to_write_has_it(tags: &[(&'static str, &'static str)]) {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", tags, &[("size", 1), ("zone", 1)]);
+        let before = holder_of(&world);
+        let (first, second) = (imported(&world).await, imported(&world).await);
+        assert_eq!(holder_of(&world), before, "an import writes nothing");
+
+        let outcome = engine(&world, CALM).converge(&with(&world, &second)).await;
+        assert!(outcome.is_finished(), "{:?}", outcome.end);
+        assert_eq!(holder_of(&world), second.holder);
+        assert_eq!(outcome.memory.imported, None);
+        assert_eq!(world.books().things["cluster"].fields["size"], 2);
+
+        let job = with(&world, &first);
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        assert_eq!(reading.standing, Standing::Stale);
+        assert!(!engine(&world, CALM).converge(&job).await.is_finished());
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        assert!(outcome.is_finished() && !outcome.exists());
+        assert!(world.books().deletions.is_empty());
+    });
+}
+
+#[test]
+fn of_two_entries_that_import_what_nobody_marked_the_first_to_write_has_it() {
+    check_the_first_to_write_has_it(&[]);
+}
+
+#[test]
+fn of_two_entries_that_import_what_an_older_entry_holds_the_first_to_write_has_it() {
+    check_the_first_to_write_has_it(&our_tags("older"));
+}
+
+#[test]
+fn of_two_entries_that_import_what_bears_anothers_mark_the_first_to_write_has_it() {
+    check_the_first_to_write_has_it(&[
+        (Mark::OWNER_KEY, "search/prod"),
+        (Mark::NAME_KEY, "main"),
+        (Mark::HOLDER_KEY, "theirs"),
+    ]);
+}
+
+#[test]
+fn an_import_with_nothing_to_do_plans_nothing_ever_after() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", &[], &[("size", 2), ("zone", 1)]);
+        let first = imported(&world).await;
+        let reading = engine(&world, CALM).observe(&with(&world, &first)).await;
+        let reading = reading.unwrap();
+        assert_eq!(reading.steps, []);
+        assert_eq!(reading.memory, first);
+    });
+}
+
+#[test]
+fn a_destroy_right_after_an_import_takes_the_object_over_and_deletes_it() {
+    for tags in [&[][..], &our_tags("older")] {
+        paused(async {
+            let world = World::new(1);
+            plant(&world, "cluster", tags, &[("size", 2), ("zone", 1)]);
+            let first = imported(&world).await;
+            let second = imported(&world).await;
+            let outcome = engine(&world, CALM).destroy(&with(&world, &first)).await;
+            assert!(outcome.is_finished(), "{:?}", outcome.end);
+            assert!(world.books().things.is_empty());
+            assert_eq!(world.books().holders, [first.holder.clone().unwrap()]);
+            let job = with(&world, &second);
+            let reading = engine(&world, CALM).observe(&job).await.unwrap();
+            assert_eq!(reading.standing, Standing::Gone);
+        });
+    }
+}
+
+#[test]
+fn what_an_import_found_is_its_own_until_another_takes_it() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", &our_tags("older"), &[("zone", 1)]);
+        let memory = imported(&world).await;
+        let found = Some(Imported {
+            holder: Some(Holder::found("older")),
+        });
+        assert_eq!(memory.imported, found);
+        let reading = engine(&world, CALM).observe(&with(&world, &memory)).await;
+        assert_eq!(reading.unwrap().standing, Standing::Current);
+    });
+}

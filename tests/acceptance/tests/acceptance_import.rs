@@ -1,0 +1,168 @@
+//! An import writes nothing and takes nothing from anybody; its first write takes the cluster over.
+
+use paymesh_acceptance::{
+    Cloud, Workspace,
+    hcl::{ClusterBlock, Provider},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ADDRESS: &str = "paymesh_cluster.pay";
+
+/// The words that say whose a cluster is.
+const MARKS: [&str; 3] = ["paymesh-owner", "paymesh-name", "paymesh-holder"];
+
+fn provider_block(owner: &str) -> String {
+    format!("provider \"paymesh\" {{\n  owner = \"{owner}\"\n  simulator = true\n}}\n")
+}
+
+/// A cluster that no state knows; its path in its cloud's API, and its id.
+fn lonely(cloud: &Cloud, provider: Provider) -> (String, String) {
+    let block = ClusterBlock::plain(provider, "pay");
+    let maker = Workspace::new(cloud, &block.to_string());
+    maker.apply().succeeds();
+    let id = maker.attributes(ADDRESS)["id"].clone();
+    let id = id.as_str().expect("a cluster has an id").to_owned();
+    maker.run(&["state", "rm", ADDRESS]).succeeds();
+    let path = match provider {
+        Provider::Aks => id.clone(),
+        Provider::Gke => format!("/v1/{id}"),
+    };
+    (path, id)
+}
+
+/// Takes the marks off a cluster and its pools, as if another tool had made it.
+fn strip(cloud: &Cloud, provider: Provider, path: &str) {
+    let without = |labels: &mut Value| {
+        if let Some(labels) = labels.as_object_mut() {
+            labels.retain(|key, _| !MARKS.contains(&key.as_str()));
+        }
+    };
+    match provider {
+        Provider::Aks => cloud.azure().change(path, |body| {
+            without(&mut body["tags"]);
+            let pools = body["properties"]["agentPoolProfiles"].as_array_mut();
+            for pool in pools.into_iter().flatten() {
+                without(&mut pool["tags"]);
+            }
+        }),
+        Provider::Gke => {
+            let google = cloud.google();
+            let body = google.get(path);
+            let mut labels = body["resourceLabels"].clone();
+            without(&mut labels);
+            let body =
+                json!({ "resourceLabels": labels, "labelFingerprint": body["labelFingerprint"] });
+            let at = format!("{path}:setResourceLabels");
+            google.act(&Method::POST, &at, Some(&body));
+        }
+    }
+}
+
+/// A state of `owner` that imported the cluster with the configuration that the client generates.
+#[track_caller]
+fn importer<'a>(cloud: &'a Cloud, owner: &str, id: &str) -> Workspace<'a> {
+    let import = format!("import {{\n  to = {ADDRESS}\n  id = \"{id}\"\n}}\n");
+    let workspace = Workspace::new(cloud, &format!("{}{import}", provider_block(owner)));
+    let before = cloud.last_request();
+    workspace
+        .run(&["plan", "-generate-config-out=generated.tf"])
+        .succeeds()
+        .says("1 to import, 0 to add, 0 to change");
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    assert_eq!(cloud.writes(before), Vec::<String>::new());
+    workspace
+}
+
+/// Sets a label beside the generated configuration.
+fn label(workspace: &Workspace<'_>, team: &str) {
+    workspace.configure_beside(
+        "label_override",
+        &format!(
+            "resource \"paymesh_cluster\" \"pay\" {{\n  labels = {{ team = \"{team}\" }}\n}}\n"
+        ),
+    );
+}
+
+fn labels(cloud: &Cloud, provider: Provider, path: &str) -> Value {
+    match provider {
+        Provider::Aks => cloud.azure().get(path)["tags"].clone(),
+        Provider::Gke => cloud.google().get(path)["resourceLabels"].clone(),
+    }
+}
+
+/// The second of two importers writes first: the cluster is its own.
+#[track_caller]
+fn check_first_writer_owns(cloud: &Cloud, provider: Provider, path: &str, two: [Workspace<'_>; 2]) {
+    let [first, second] = two;
+    label(&second, "second");
+    second.apply().succeeds();
+    second.plans_nothing();
+    let held = labels(cloud, provider, path);
+    assert_eq!(held["team"], "second", "{held}");
+    assert_eq!(held["paymesh-holder"], second.attributes(ADDRESS)["holder"]);
+
+    let since = cloud.last_request();
+    label(&first, "first");
+    first.apply().fails_with("terraform state rm");
+    first
+        .destroy()
+        .succeeds()
+        .says("not deleted, only forgotten");
+    assert_eq!(first.state(), []);
+    assert_eq!(cloud.writes(since), Vec::<String>::new());
+    second.plans_nothing();
+
+    second.configure_beside(
+        "label_override",
+        "resource \"paymesh_cluster\" \"pay\" {\n  deletion_protection = false\n}\n",
+    );
+    second.apply().succeeds();
+    second.destroy().succeeds();
+    assert_eq!(
+        cloud.all("managedClusters").len() + cloud.all("Cluster").len(),
+        0
+    );
+}
+
+fn check_two_importers(provider: Provider) {
+    let cloud = Cloud::start();
+    let (path, id) = lonely(&cloud, provider);
+    strip(&cloud, provider, &path);
+    let two = [
+        importer(&cloud, "a/one", &id),
+        importer(&cloud, "a/two", &id),
+    ];
+    check_first_writer_owns(&cloud, provider, &path, two);
+}
+
+#[test]
+fn of_two_states_that_import_an_aks_cluster_the_first_to_write_has_it() {
+    check_two_importers(Provider::Aks);
+}
+
+#[test]
+fn of_two_states_that_import_a_gke_cluster_the_first_to_write_has_it() {
+    check_two_importers(Provider::Gke);
+}
+
+#[test]
+fn an_import_of_anothers_cluster_is_warned_of_and_the_first_write_takes_it_over() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let (path, id) = lonely(&cloud, provider);
+        let import = format!("import {{\n  to = {ADDRESS}\n  id = \"{id}\"\n}}\n");
+        let taker = Workspace::new(&cloud, &format!("{}{import}", provider_block("a/two")));
+        taker
+            .run(&["plan", "-generate-config-out=generated.tf"])
+            .succeeds()
+            .says("Another state owns pay");
+        taker.apply().succeeds();
+        label(&taker, "taker");
+        taker.apply().succeeds();
+        taker.plans_nothing();
+        let held = labels(&cloud, provider, &path);
+        assert_eq!(held["paymesh-holder"], taker.attributes(ADDRESS)["holder"]);
+    }
+}
