@@ -61,6 +61,7 @@ catalogue! {
     NotFound "not_found" 404 "invalid_request", "There is no such object, or it is not yours.", "Check the id and which account the API key belongs to.";
     MethodNotAllowed "method_not_allowed" 405 "invalid_request", "This address does not know this method.", "Compare it with the OpenAPI document.";
     OutcomeUnknown "outcome_unknown" 503 "unavailable", "We cannot say whether the request was carried out.", "Send it again with the same idempotency key; it will not happen twice.";
+    Recovering "recovering" 503 "unavailable", "The database moved to another server and is being compared with the acquirer. Nothing was done.", "Send it again after `Retry-After` seconds with the same idempotency key.";
     Overloaded "overloaded" 503 "unavailable", "Too many requests are being worked on. Nothing was done.", "Send it again after `Retry-After` seconds.";
     Internal "internal" 500 "internal", "We made a mistake.", "Send it again with the same idempotency key; if it stays, tell us the request id.";
 }

@@ -87,6 +87,7 @@ pub(crate) async fn create(
         Outcome::Created => false,
         Outcome::Replayed => true,
         Outcome::InFlight => return Err(Problem::about(Code::KeyInFlight, "idempotency-key")),
+        Outcome::Recovering => return Err(Code::Recovering.into()),
         Outcome::ChangedBody => return Err(Problem::about(Code::KeyReused, "idempotency-key")),
         Outcome::Unspecified => return Err(Code::Internal.into()),
     };

@@ -50,7 +50,7 @@ impl Attempts {
 
     /// Asks first; what the acquirer never heard of is sent again, under the same id.
     async fn check(&self, charge: &Charge) -> Result<Verdict, NoWord> {
-        match self.acquirer.find(charge.attempt_id).await? {
+        match self.acquirer.find(charge).await? {
             Some(verdict) => Ok(verdict),
             None => self.send(charge).await,
         }
@@ -67,6 +67,7 @@ fn read_charge(attempt: &SendAttempt) -> Result<Charge, Unreadable> {
             .try_into()
             .map_err(|_| Unreadable)?,
         payment_method: attempt.payment_method.clone(),
+        origin: attempt.origin.clone().ok_or(Unreadable)?,
     })
 }
 
@@ -101,9 +102,18 @@ impl Consumer for Attempts {
                 failure_code: code,
                 acquirer_reference: reference.unwrap_or_default(),
             }),
-            Err(NoWord(reason)) => {
-                tracing::warn!(attempt = %charge.attempt_id, reason, "the outcome is unknown");
-                Effect::Unknown(AttemptUnknown { attempt_id, reason })
+            Err(no_word) => {
+                tracing::warn!(attempt = %charge.attempt_id, reason = %no_word, "the outcome is unknown");
+                let reason = no_word.to_string();
+                let contradiction = match no_word {
+                    NoWord::Contradiction(claimed) => claimed,
+                    NoWord::Silent(_) => String::new(),
+                };
+                Effect::Unknown(AttemptUnknown {
+                    attempt_id,
+                    reason,
+                    contradiction,
+                })
             }
         })
     }

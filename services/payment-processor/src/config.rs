@@ -15,6 +15,8 @@ pub struct Processor {
     pub acquirer_token: Secret,
     /// How long the acquirer has to answer.
     pub acquirer_answer_max: Duration,
+    /// Whether webhooks may go to addresses that are not public.
+    pub private_webhooks: bool,
     /// Where health is served.
     pub health: SocketAddr,
 }
@@ -34,6 +36,11 @@ impl Processor {
             "how long the acquirer has to answer",
             10_000,
         );
+        let private_webhooks = settings.optional(
+            "PAYMESH_PRIVATE_WEBHOOKS",
+            "`true` lets merchants name addresses of our own network; for development",
+            false,
+        );
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
             "where health is served, as IP:PORT",
@@ -44,6 +51,7 @@ impl Processor {
                 acquirer: acquirer?,
                 acquirer_token: acquirer_token?,
                 acquirer_answer_max,
+                private_webhooks,
                 health: health?,
             })
         })();

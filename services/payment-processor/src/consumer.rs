@@ -10,6 +10,7 @@ use paymesh_contracts::persistence::{
 use paymesh_operations::Health;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, transport::Channel};
+use uuid::Uuid;
 
 /// A message that this version does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +41,9 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
+    let reader_id = Uuid::new_v4();
     while !stop.is_cancelled() {
-        let pulled = pull(&consumer, &channel, &health, &tasks, &stop).await;
+        let pulled = pull(&consumer, reader_id, &channel, &health, &tasks, &stop).await;
         if consumer.name() == "attempts" {
             health.set_ready(false);
         }
@@ -59,6 +61,7 @@ pub async fn run(
 
 async fn pull(
     consumer: &Arc<dyn Consumer>,
+    reader_id: Uuid,
     channel: &Channel,
     health: &Health,
     tasks: &TaskTracker,
@@ -67,6 +70,7 @@ async fn pull(
     let request = PullRequest {
         consumer: consumer.name().to_owned(),
         in_flight_max: IN_FLIGHT_MAX,
+        reader_id: reader_id.as_bytes().to_vec(),
     };
     let mut messages = QueueClient::new(channel.clone())
         .pull(request)

@@ -4,7 +4,8 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
 use paymesh_payment_processor::{
-    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, webhooks::Webhooks,
+    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, recovery,
+    webhooks::Webhooks,
 };
 
 #[tokio::main]
@@ -29,12 +30,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         settings.acquirer_token,
         settings.acquirer_answer_max,
     )?;
-    let attempts = Arc::new(Attempts::new(Arc::new(acquirer)));
-    let webhooks = Arc::new(Webhooks::new()?);
+    let acquirer = Arc::new(acquirer);
+    let attempts = Arc::new(Attempts::new(acquirer.clone()));
+    let webhooks = Arc::new(Webhooks::new(settings.private_webhooks)?);
     tracing::info!("reads messages");
     tokio::join!(
         consumer::run(attempts, channel.clone(), health.clone(), stop.clone()),
-        consumer::run(webhooks, channel, health, stop),
+        consumer::run(webhooks, channel.clone(), health, stop.clone()),
+        recovery::run(acquirer, channel, stop),
     );
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Any 2xx answer confirms it. Everything else is tried again later by a message of its own.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use paymesh_contracts::{
@@ -11,8 +11,12 @@ use paymesh_contracts::{
     signature,
 };
 use reqwest::Client;
+use url::{Host, Url};
 
-use crate::consumer::{Consumer, Unreadable};
+use crate::{
+    consumer::{Consumer, Unreadable},
+    public::{PublicNames, is_public},
+};
 
 /// How long a merchant has to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -20,22 +24,47 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Tells merchants.
 pub struct Webhooks {
     client: Client,
+    private_allowed: bool,
 }
 
 impl Webhooks {
     /// A sender. It follows no redirect: what is signed goes where the merchant said.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+    /// With `private_allowed` merchants may name addresses of our own network.
+    pub fn new(private_allowed: bool) -> Result<Self, reqwest::Error> {
+        let mut client = Client::builder()
             .timeout(ANSWER_MAX)
             .connect_timeout(Duration::from_secs(3))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
-        Ok(Self { client })
+            .no_proxy();
+        if !private_allowed {
+            client = client.dns_resolver(Arc::new(PublicNames));
+        }
+        Ok(Self {
+            client: client.build()?,
+            private_allowed,
+        })
+    }
+
+    /// Addresses that are written as numbers are not looked up, so they are checked here.
+    fn may_call(&self, url: &str) -> bool {
+        self.private_allowed
+            || Url::parse(url).is_ok_and(|url| match url.host() {
+                Some(Host::Ipv4(address)) => is_public(address.into()),
+                Some(Host::Ipv6(address)) => is_public(address.into()),
+                Some(Host::Domain(_)) => url.scheme() == "https",
+                None => false,
+            })
     }
 
     async fn deliver(&self, delivery: DeliverWebhook) -> Result<WebhookTried, Unreadable> {
         let event = EventId::from_bytes(&delivery.event_id).map_err(|_| Unreadable)?;
+        if !self.may_call(&delivery.url) {
+            return Ok(WebhookTried {
+                delivered: false,
+                status: 0,
+                error: "the address is not public".to_owned(),
+            });
+        }
         let now = jiff::Timestamp::now().as_second();
         let answer = self
             .client

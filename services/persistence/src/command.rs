@@ -11,6 +11,8 @@ pub type Key = (TenantId, String);
 pub enum Command {
     /// Take in a payment.
     CreatePayment(CreatePayment),
+    /// Take in a payment again that was lost, because the acquirer has its charge.
+    Adopt(CreatePayment),
     /// Make the answer to a key final.
     SettleAnswer(Key),
     /// Record what came of a message.
@@ -110,6 +112,8 @@ pub enum Effect {
     Unknown {
         /// The attempt it speaks of.
         attempt_id: AttemptId,
+        /// What the acquirer says instead, if that cannot be true; a person has to look.
+        contradiction: Option<String>,
     },
     /// A merchant was told, or could not be.
     WebhookTried {
@@ -143,6 +147,8 @@ pub enum Outcome {
     InFlight,
     /// An earlier request with this key asked for something else.
     ChangedBody,
+    /// The ledger recovers from a promotion; nothing was done.
+    Recovering,
     /// The answer to the key, final.
     Settled(Answer),
     /// The message took effect.

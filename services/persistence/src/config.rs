@@ -20,6 +20,21 @@ pub struct Controller {
 /// Shorter secrets can be guessed.
 const PEPPER_LENGTH_MIN: usize = 32;
 
+/// Whoever can connect may move money, so a socket without TLS stays on this machine.
+struct Loopback(SocketAddr);
+
+impl std::str::FromStr for Loopback {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Self(address)),
+            Ok(_) => Err("gRPC is without TLS, so it is served on loopback only"),
+            Err(_) => Err("it is not IP:PORT"),
+        }
+    }
+}
+
 /// The database alone, for jobs.
 pub fn database(settings: &mut Settings) -> Option<Config> {
     settings.required(
@@ -52,7 +67,9 @@ impl Controller {
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
         let database = database(&mut settings);
         let pepper = pepper(&mut settings);
-        let listen = settings.required("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT");
+        let listen = settings
+            .required::<Loopback>("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT")
+            .map(|loopback| loopback.0);
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
             "where health is served, as IP:PORT",

@@ -15,11 +15,18 @@ struct Step {
     text: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    number: 1,
-    name: "payments",
-    text: include_str!("../migrations/0001-payments.sql"),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        number: 1,
+        name: "payments",
+        text: include_str!("../migrations/0001-payments.sql"),
+    },
+    Step {
+        number: 2,
+        name: "recovery",
+        text: include_str!("../migrations/0002-recovery.sql"),
+    },
+];
 
 /// No other db-migrate works while this advisory lock is held.
 const LOCK: i64 = 0x7061_796d;

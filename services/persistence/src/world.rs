@@ -26,6 +26,8 @@ pub fn partition_of(payment_id: PaymentId) -> i16 {
 pub struct World {
     /// The database's time.
     pub now_ms: i64,
+    /// Whether what a promotion may have lost was found again.
+    pub is_recovered: bool,
     /// Idempotency rows.
     pub keys: HashMap<Key, KeyRow>,
     /// Payments, locked.
@@ -179,7 +181,7 @@ pub struct MismatchRow {
     /// What it had said.
     pub recorded: AttemptStatus,
     /// What it says now.
-    pub claimed: AttemptStatus,
+    pub claimed: String,
 }
 
 /// What the transaction of a group writes. Rows that change are named here and taken from the

@@ -5,6 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -25,12 +26,35 @@ pub(crate) struct Charge {
     pub(crate) code: Option<String>,
     /// Our own reference.
     pub(crate) reference: String,
+    /// When it was made.
+    #[serde(default)]
+    pub(crate) at_ms: i64,
+    /// What the caller wants to find again.
+    #[serde(default)]
+    pub(crate) metadata: serde_json::Value,
 }
+
+/// A line of the books.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Charge(Charge),
+    /// A charge was given back.
+    Void {
+        void: String,
+        at_ms: i64,
+    },
+}
+
+/// How many charges a page of the list has at most.
+const PAGE_MAX: usize = 500;
 
 /// All charges ever made.
 pub(crate) struct Books {
     file: File,
     charges: HashMap<String, Charge>,
+    /// Ids in the order they were charged.
+    order: Vec<String>,
 }
 
 impl Books {
@@ -48,14 +72,68 @@ impl Books {
         file.set_len(whole as u64)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
-        let charges = text[..whole]
-            .lines()
-            .map(|line| {
-                let charge: Charge = serde_json::from_str(line)?;
-                Ok((charge.id.clone(), charge))
-            })
-            .collect::<serde_json::Result<_>>()?;
-        Ok(Self { file, charges })
+        let mut books = Self {
+            file,
+            charges: HashMap::new(),
+            order: Vec::new(),
+        };
+        for line in text[..whole].lines() {
+            books.remember(serde_json::from_str(line)?);
+        }
+        Ok(books)
+    }
+
+    fn remember(&mut self, line: Line) {
+        match line {
+            Line::Charge(charge) => {
+                self.order.push(charge.id.clone());
+                self.charges.insert(charge.id.clone(), charge);
+            }
+            Line::Void { void, .. } => {
+                if let Some(charge) = self.charges.get_mut(&void) {
+                    "voided".clone_into(&mut charge.status);
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, line: Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        self.file.sync_data()?;
+        self.remember(line);
+        Ok(())
+    }
+
+    /// Charges made since a time, oldest first, and where the next page begins.
+    pub(crate) fn since(&self, since_ms: i64, after: usize) -> (Vec<&Charge>, Option<usize>) {
+        let mut found = Vec::new();
+        for (index, id) in self.order.iter().enumerate().skip(after) {
+            let charge = &self.charges[id];
+            if charge.at_ms >= since_ms {
+                found.push(charge);
+            }
+            if found.len() == PAGE_MAX {
+                return (found, Some(index + 1));
+            }
+        }
+        (found, None)
+    }
+
+    /// Gives a charge back; `None` if there is none.
+    pub(crate) fn void(&mut self, id: &str) -> io::Result<Option<Charge>> {
+        let Some(known) = self.charges.get(id) else {
+            return Ok(None);
+        };
+        if known.status == "approved" {
+            let void = id.to_owned();
+            self.append(Line::Void {
+                void,
+                at_ms: now_ms(),
+            })?;
+        }
+        Ok(self.charges.get(id).cloned())
     }
 
     /// A charge made before.
@@ -69,13 +147,17 @@ impl Books {
             return Ok(known.clone());
         }
         charge.reference = format!("acq_{}", self.charges.len() + 1);
-        let mut line = serde_json::to_vec(&charge)?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.file.sync_data()?;
-        self.charges.insert(charge.id.clone(), charge.clone());
+        charge.at_ms = now_ms();
+        self.append(Line::Charge(charge.clone()))?;
         Ok(charge)
     }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -90,6 +172,8 @@ mod tests {
             status: "approved".to_owned(),
             code: None,
             reference: String::new(),
+            at_ms: 0,
+            metadata: serde_json::Value::Null,
         }
     }
 
@@ -106,7 +190,13 @@ mod tests {
         let mut books = Books::open(&path).unwrap();
         assert_eq!(books.find("one"), Some(&first));
         assert_eq!(books.find("two"), None);
-        books.write(charge("two", 6)).unwrap();
-        assert_eq!(Books::open(&path).unwrap().charges.len(), 2);
+        let second = books.write(charge("two", 6)).unwrap();
+        books.void("one").unwrap();
+        books.void("one").unwrap();
+        let books = Books::open(&path).unwrap();
+        assert_eq!(books.find("one").unwrap().status, "voided");
+        assert_eq!(books.since(first.at_ms, 0).0.len(), 2);
+        assert_eq!(books.since(first.at_ms, 1).0, [&second]);
+        assert!(books.since(i64::MAX, 0).0.is_empty());
     }
 }

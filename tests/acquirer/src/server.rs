@@ -1,4 +1,5 @@
-//! The acquirer over HTTP: `PUT /v1/charges/{id}` charges once, `GET` says what became of it.
+//! The acquirer over HTTP: `PUT /v1/charges/{id}` charges once, `GET` says what became of it,
+//! `POST .../void` gives it back, and `GET /v1/charges` lists what was charged since a time.
 
 use std::{
     collections::HashMap,
@@ -9,11 +10,11 @@ use std::{
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,16 @@ struct Order {
     amount: i64,
     currency: String,
     token: String,
+    #[serde(default)]
+    metadata: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Since {
+    #[serde(default)]
+    since_ms: i64,
+    #[serde(default)]
+    after: usize,
 }
 
 #[derive(Serialize)]
@@ -59,7 +70,9 @@ pub(crate) fn app(books: Books, token: &str) -> Router {
     });
     let wanted = Arc::new(format!("Bearer {token}"));
     Router::new()
+        .route("/v1/charges", get(list))
         .route("/v1/charges/{id}", put(charge).get(read))
+        .route("/v1/charges/{id}/void", post(void))
         .layer(middleware::from_fn(move |request, next| {
             authenticate(wanted.clone(), request, next)
         }))
@@ -84,6 +97,31 @@ async fn read(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> 
     match books.find(&id) {
         Some(charge) => Json(charge.clone()).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "not_found"),
+    }
+}
+
+async fn list(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
+    let books = acquirer
+        .books
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (data, next) = books.since(since.since_ms, since.after);
+    let next = next.map(|next| next.to_string());
+    Json(serde_json::json!({ "data": data, "next": next })).into_response()
+}
+
+async fn void(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
+    let work = tokio::task::spawn_blocking(move || {
+        let mut books = acquirer
+            .books
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        books.void(&id)
+    });
+    match work.await {
+        Ok(Ok(Some(charge))) => Json(charge).into_response(),
+        Ok(Ok(None)) => refuse(StatusCode::NOT_FOUND, "not_found"),
+        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
@@ -129,6 +167,8 @@ impl Acquirer {
             .to_owned(),
             code: (!behaviour.approve).then(|| "insufficient_funds".to_owned()),
             reference: String::new(),
+            at_ms: 0,
+            metadata: order.metadata,
         };
         let (amount, currency) = (charge.amount, charge.currency.clone());
         let this = self.clone();

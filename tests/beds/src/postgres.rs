@@ -61,6 +61,8 @@ pub struct Postgres {
     pub(crate) programs: PathBuf,
     pub(crate) runs_as: Option<(u32, u32)>,
     pub(crate) folder: PathBuf,
+    /// Its name among servers that follow each other.
+    pub name: String,
     pub(crate) port: u16,
     pub(crate) password: String,
     pub(crate) process: Option<Process>,
@@ -74,6 +76,7 @@ impl Postgres {
             programs: find_programs()?,
             runs_as,
             folder: folder.to_owned(),
+            name: "one".to_owned(),
             port: 0,
             password: String::new(),
             process: None,
@@ -99,7 +102,7 @@ impl Postgres {
             command.arg("-D").arg(postgres.data());
             command.args(["-p", &postgres.port.to_string()]);
             Process::start("postgres", &mut command, &log)
-                .map_err(|reason| postgres.file("log", reason))
+                .map_err(|reason| postgres.failed("log", reason))
         };
         self.process = Some(start(self)?);
         // After a kill the old backends need a moment to notice; until then a start is refused.
@@ -182,18 +185,18 @@ impl Postgres {
     }
 
     pub(crate) fn make_folder(&self) -> Result<(), PostgresError> {
-        fs::create_dir_all(&self.folder).map_err(|reason| self.file("", reason))?;
+        fs::create_dir_all(&self.folder).map_err(|reason| self.failed("", reason))?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))
-            .map_err(|reason| self.file("", reason))?;
+            .map_err(|reason| self.failed("", reason))?;
         if let Some((user, group)) = self.runs_as {
             std::os::unix::fs::chown(&self.folder, Some(user), Some(group))
-                .map_err(|reason| self.file("", reason))?;
+                .map_err(|reason| self.failed("", reason))?;
         }
         Ok(())
     }
 
     fn make_cluster(&mut self) -> Result<(), PostgresError> {
-        self.port = free_port().map_err(|reason| self.file("port", reason))?;
+        self.port = free_port().map_err(|reason| self.failed("port", reason))?;
         self.password = rand::random::<[u8; 16]>()
             .iter()
             .fold(String::new(), |mut text, byte| {
@@ -245,7 +248,7 @@ log_line_prefix = '%m [%p] %q%u '
 
     pub(crate) fn output(&self, command: &mut Command) -> Result<Output, PostgresError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let output = command.output().map_err(|reason| self.file("", reason))?;
+        let output = command.output().map_err(|reason| self.failed("", reason))?;
         if output.status.success() {
             return Ok(output);
         }
@@ -256,20 +259,21 @@ log_line_prefix = '%m [%p] %q%u '
     }
 
     fn read(&self, name: &str) -> Result<String, PostgresError> {
-        fs::read_to_string(self.folder.join(name)).map_err(|reason| self.file(name, reason))
+        fs::read_to_string(self.folder.join(name)).map_err(|reason| self.failed(name, reason))
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), PostgresError> {
         let path = self.folder.join(name);
-        fs::write(&path, text).map_err(|reason| self.file(name, reason))?;
+        fs::write(&path, text).map_err(|reason| self.failed(name, reason))?;
         if let Some((user, group)) = self.runs_as {
             std::os::unix::fs::chown(&path, Some(user), Some(group))
-                .map_err(|reason| self.file(name, reason))?;
+                .map_err(|reason| self.failed(name, reason))?;
         }
         Ok(())
     }
 
-    pub(crate) fn file(&self, name: &str, reason: io::Error) -> PostgresError {
+    /// What a failure of the file system or the network means here.
+    pub fn failed(&self, name: &str, reason: io::Error) -> PostgresError {
         PostgresError::File {
             path: self.folder.join(name),
             reason,

@@ -7,7 +7,6 @@ use std::{fs, path::Path, time::Duration};
 
 use crate::{
     postgres::{ADMINISTRATOR, Postgres, PostgresError},
-    process::free_port,
     wait::wait_for,
 };
 
@@ -15,13 +14,14 @@ use crate::{
 const FOLLOW_MAX: Duration = Duration::from_mins(1);
 
 impl Postgres {
-    /// Starts a standby of this server in another folder, under a name of its own.
-    pub fn standby(&self, folder: &Path, name: &str) -> Result<Self, PostgresError> {
+    /// Starts a standby of this server in another folder, under a name and on a port of its own.
+    pub fn standby(&self, folder: &Path, name: &str, port: u16) -> Result<Self, PostgresError> {
         let mut standby = Self {
             programs: self.programs.clone(),
             runs_as: self.runs_as,
             folder: folder.to_owned(),
-            port: free_port().map_err(|reason| self.file("port", reason))?,
+            name: name.to_owned(),
+            port,
             password: self.password.clone(),
             process: None,
         };
@@ -52,8 +52,8 @@ impl Postgres {
     }
 
     /// Follows another server from now on; nobody if there is none.
-    pub fn follow(&self, primary: Option<&Self>, name: &str) -> Result<(), PostgresError> {
-        let address = primary.map_or(String::new(), |primary| primary.follow_address(name));
+    pub fn follow(&self, primary: Option<&Self>) -> Result<(), PostgresError> {
+        let address = primary.map_or(String::new(), |primary| primary.follow_address(&self.name));
         self.set("primary_conninfo", &address)
     }
 
@@ -105,6 +105,11 @@ impl Postgres {
     pub fn promote(&self) -> Result<(), PostgresError> {
         self.sql("postgres", "select pg_promote(true, 60)")
             .map(drop)
+    }
+
+    /// Where it keeps what it has.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Kills the server and deletes what it held, as the loss of its host would.

@@ -1,6 +1,6 @@
 //! The acquirer's books, read from its file.
 
-use std::{fs, io, path::Path};
+use std::{collections::HashSet, fs, io, path::Path};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,6 +16,16 @@ pub struct Charge {
     pub currency: String,
     /// `approved` or `declined`.
     pub status: String,
+    /// Whether it was given back.
+    #[serde(skip)]
+    pub is_void: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Charge(Charge),
+    Void { void: String },
 }
 
 /// Every charge that was ever made.
@@ -25,10 +35,20 @@ pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
         other => other?,
     };
     let whole = text.rfind('\n').map_or(0, |last| last + 1);
-    text[..whole]
-        .lines()
-        .map(|line| serde_json::from_str(line).map_err(io::Error::other))
-        .collect()
+    let mut charges: Vec<Charge> = Vec::new();
+    let mut voids = HashSet::new();
+    for line in text[..whole].lines() {
+        match serde_json::from_str(line).map_err(io::Error::other)? {
+            Line::Charge(charge) => charges.push(charge),
+            Line::Void { void } => {
+                voids.insert(void);
+            }
+        }
+    }
+    for charge in &mut charges {
+        charge.is_void = voids.contains(&charge.id);
+    }
+    Ok(charges)
 }
 
 /// The UUID that an id of the API means: a prefix and 32 letters from a to p.

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 /// How long everything may take to get ready.
-const READY_MAX: Duration = Duration::from_mins(1);
+const READY_MAX: Duration = Duration::from_mins(2);
 
 /// A process that can be killed and started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +124,13 @@ impl Wire {
 /// The names of the database servers.
 const SERVERS: [&str; 3] = ["one", "two", "three"];
 
+/// A database server whose host was lost.
+struct Lost {
+    folder: PathBuf,
+    name: String,
+    port: u16,
+}
+
 /// A running stack. It ends when dropped.
 pub struct Stack {
     folder: PathBuf,
@@ -136,6 +143,9 @@ pub struct Stack {
     pub standbys: Vec<Postgres>,
     processes: HashMap<Member, Process>,
     links: HashMap<Wire, Link>,
+    /// The ports of every database server, and the wires to them if there are any.
+    servers: Vec<(u16, Option<Link>)>,
+    lost: Option<Lost>,
     wishes: Wishes,
 }
 
@@ -165,19 +175,17 @@ impl Stack {
             standbys: Vec::new(),
             processes: HashMap::new(),
             links: HashMap::new(),
+            servers: Vec::new(),
+            lost: None,
             wishes,
         };
-        if wishes.wires {
-            for wire in Wire::ALL {
-                let link = Link::to(stack.end_of(wire))?;
-                stack.links.insert(wire, link);
-            }
-        }
         stack.prepare()?;
         if wishes.standbys {
             stack.add_standbys().map_err(io::Error::other)?;
-            stack.card.database_url = stack.every_server(&stack.card.database_url);
         }
+        stack.lay_wires()?;
+        let ports = stack.servers.iter().map(|(port, _)| *port).collect();
+        stack.card.database_url = on_servers(&stack.card.database_url, ports);
         for member in [Member::Acquirer, Member::Controller] {
             stack.launch(member)?;
         }
@@ -225,9 +233,30 @@ impl Stack {
             .collect()
     }
 
+    fn lay_wires(&mut self) -> io::Result<()> {
+        let servers = std::iter::once(&self.postgres).chain(&self.standbys);
+        for port in servers.map(Postgres::port) {
+            let link = self.wishes.wires.then(|| Link::to(port)).transpose()?;
+            self.servers.push((port, link));
+        }
+        if self.wishes.wires {
+            for wire in Wire::ALL {
+                if let Some(port) = self.end_of(wire) {
+                    self.links.insert(wire, Link::to(port)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How a wire carries from now on, there and back.
     pub fn set_wire(&self, wire: Wire, there: Flow, back: Flow) {
-        if let Some(link) = self.links.get(&wire) {
+        let to_servers = self.servers.iter().filter_map(|(_, link)| link.as_ref());
+        let links: Vec<&Link> = match wire {
+            Wire::ControllerToPostgres => to_servers.collect(),
+            other => self.links.get(&other).into_iter().collect(),
+        };
+        for link in links {
             link.set(there, back);
         }
     }
@@ -239,18 +268,19 @@ impl Stack {
         }
     }
 
-    fn end_of(&self, wire: Wire) -> u16 {
+    /// The port at the far end of a wire, if that is always the same.
+    fn end_of(&self, wire: Wire) -> Option<u16> {
         match wire {
-            Wire::ApiToController | Wire::ProcessorToController => self.card.ports.controller,
-            Wire::ControllerToPostgres => self.postgres.port(),
-            Wire::ProcessorToAcquirer => self.card.ports.acquirer,
+            Wire::ApiToController | Wire::ProcessorToController => Some(self.card.ports.controller),
+            Wire::ControllerToPostgres => None,
+            Wire::ProcessorToAcquirer => Some(self.card.ports.acquirer),
         }
     }
 
     /// The address of the far end of a wire, over the wire if there is one.
     fn over(&self, wire: Wire) -> String {
-        let link = self.links.get(&wire);
-        let port = link.map_or_else(|| self.end_of(wire), Link::port);
+        let link = self.links.get(&wire).map(Link::port);
+        let port = link.or_else(|| self.end_of(wire)).unwrap_or_default();
         format!("127.0.0.1:{port}")
     }
 
@@ -326,10 +356,7 @@ impl Stack {
         )?;
         let output = Command::new(self.programs.join("paymesh-db-migrate"))
             .env_clear()
-            .env(
-                "PAYMESH_DATABASE_URL",
-                self.url("paymesh_migrate", &secrets.migrate_password),
-            )
+            .env("PAYMESH_DATABASE_URL", self.migrate_url())
             .output()?;
         if output.status.success() {
             return Ok(());
@@ -342,7 +369,8 @@ impl Stack {
 
     fn add_standbys(&mut self) -> Result<(), PostgresError> {
         for name in &SERVERS[1..] {
-            let standby = self.postgres.standby(&self.folder.join(name), name)?;
+            let port = free_port().map_err(|reason| self.postgres.failed("port", reason))?;
+            let standby = self.postgres.standby(&self.folder.join(name), name, port)?;
             self.standbys.push(standby);
         }
         if !self.wishes.standby_list_is_empty {
@@ -355,8 +383,8 @@ impl Stack {
 
     /// Cuts the standbys off: what is committed now is on one server only, if it is committed.
     pub fn cut_standbys_off(&self) -> io::Result<()> {
-        for (standby, name) in self.standbys.iter().zip(&SERVERS[1..]) {
-            standby.follow(None, name).map_err(io::Error::other)?;
+        for standby in &self.standbys {
+            standby.follow(None).map_err(io::Error::other)?;
             standby.wait_until_cut_off().map_err(io::Error::other)?;
         }
         Ok(())
@@ -378,40 +406,53 @@ impl Stack {
             (1, 0)
         };
         self.standbys[chosen].promote()?;
-        self.standbys[other].follow(Some(&self.standbys[chosen]), SERVERS[other + 1])?;
-        self.standbys[chosen].wait_for_follower(SERVERS[other + 1])?;
-        self.postgres = self.standbys.remove(chosen);
+        self.standbys[other].follow(Some(&self.standbys[chosen]))?;
+        self.standbys[chosen].wait_for_follower(&self.standbys[other].name)?;
+        let primary = self.standbys.remove(chosen);
+        let lost = std::mem::replace(&mut self.postgres, primary);
+        self.lost = Some(Lost {
+            folder: lost.folder().to_owned(),
+            name: lost.name.clone(),
+            port: lost.port(),
+        });
         Ok(())
     }
 
-    /// The database for a role.
-    fn url(&self, role: &str, password: &str) -> String {
-        self.every_server(&self.postgres.url(role, password, "payments"))
-    }
-
-    /// The same address with every server, of which the one that takes writes is meant.
-    fn every_server(&self, url: &str) -> String {
-        if self.standbys.is_empty() {
-            return url.to_owned();
+    /// Puts a new standby in the place of the server that was lost.
+    pub fn replace_lost(&mut self) -> io::Result<()> {
+        if let Some(lost) = self.lost.take() {
+            let standby = self.postgres.standby(&lost.folder, &lost.name, lost.port);
+            self.standbys.push(standby.map_err(io::Error::other)?);
         }
-        let (start, rest) = url.split_once('@').unwrap_or_default();
-        let (first, database) = rest.split_once('/').unwrap_or_default();
-        let others = self.standbys.iter().map(Postgres::address);
-        let servers: Vec<String> = std::iter::once(first.to_owned()).chain(others).collect();
-        format!(
-            "{start}@{}/{database}?target_session_attrs=read-write",
-            servers.join(",")
-        )
+        Ok(())
     }
 
-    /// The database as db-controller knows it.
+    /// The database as db-controller knows it, without wires.
     pub fn controller_url(&self) -> String {
-        self.url("paymesh_controller", &self.card.secrets.controller_password)
+        let password = &self.card.secrets.controller_password;
+        self.postgres
+            .url("paymesh_controller", password, "payments")
+    }
+
+    /// The database as db-controller reaches it: every server, over wires if there are any.
+    fn controller_servers(&self) -> String {
+        let ports = self
+            .servers
+            .iter()
+            .map(|(port, link)| link.as_ref().map_or(*port, Link::port));
+        on_servers(&self.controller_url(), ports.collect())
     }
 
     /// The database as db-migrate knows it.
     pub fn migrate_url(&self) -> String {
-        self.url("paymesh_migrate", &self.card.secrets.migrate_password)
+        let password = &self.card.secrets.migrate_password;
+        self.postgres.url("paymesh_migrate", password, "payments")
+    }
+
+    /// The acquirer's address, and what it knows us by: for charges that are not ours.
+    pub fn acquirer(&self) -> (String, &str) {
+        let address = format!("http://127.0.0.1:{}", self.card.ports.acquirer);
+        (address, &self.card.secrets.acquirer_token)
     }
 
     fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
@@ -446,13 +487,7 @@ impl Stack {
                 .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token),
             Member::Controller => command
                 .arg("serve")
-                .env(
-                    "PAYMESH_DATABASE_URL",
-                    self.controller_url().replace(
-                        &self.postgres.address(),
-                        &self.over(Wire::ControllerToPostgres),
-                    ),
-                )
+                .env("PAYMESH_DATABASE_URL", self.controller_servers())
                 .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
                 .env("PAYMESH_LISTEN", at(ports.controller))
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
@@ -467,6 +502,7 @@ impl Stack {
                 )
                 .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token)
                 .env("PAYMESH_ACQUIRER_ANSWER_MS_MAX", "3000")
+                .env("PAYMESH_PRIVATE_WEBHOOKS", "true")
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.processor_health)),
             Member::Api => command
                 .env(
@@ -516,6 +552,20 @@ impl Drop for Stack {
         }
         self.processes.clear();
     }
+}
+
+/// The same address on several servers, of which the one that takes writes is meant.
+fn on_servers(url: &str, ports: Vec<u16>) -> String {
+    let (start, rest) = url.split_once('@').unwrap_or_default();
+    let (_, database) = rest.split_once('/').unwrap_or_default();
+    let servers: Vec<String> = ports
+        .into_iter()
+        .map(|port| format!("127.0.0.1:{port}"))
+        .collect();
+    format!(
+        "{start}@{}/{database}?target_session_attrs=read-write",
+        servers.join(",")
+    )
 }
 
 fn new_card(postgres: &Postgres) -> io::Result<Card> {

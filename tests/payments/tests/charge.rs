@@ -263,3 +263,40 @@ async fn each_program_is_refused_what_only_another_may_do() {
         assert!(state.starts_with(wanted), "{text}: {state}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acquirer_that_charged_something_else_under_our_id_is_not_believed() {
+    let shop = open_shop();
+    let tenant = shop.stack.postgres.sql("payments", "select id from tenant");
+    let tenant = uuid::Uuid::parse_str(&tenant.unwrap()).unwrap();
+    let name = [&1_u32.to_be_bytes()[..], b"clash"].concat();
+    let id = id_of(uuid::Uuid::new_v5(&tenant, &name));
+    let (acquirer, token) = shop.stack.acquirer();
+    let answer = reqwest::Client::new()
+        .put(format!("{acquirer}/v1/charges/{id}"))
+        .bearer_auth(token)
+        .json(&json!({ "amount": 1, "currency": "EUR", "token": "tok_approve" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = order(1250, "tok_approve");
+    let answer = shop.client.pay("clash", &body, 3).await.unwrap();
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let sql = |text: &str| shop.stack.postgres.sql("payments", text).unwrap();
+    assert_eq!(sql("select status from attempt"), "unknown");
+    assert_eq!(sql("select count(*) from posting"), "0");
+    // Asked twice by now; each claim waits for a person once.
+    assert_eq!(
+        sql("select claimed from mismatch order by id"),
+        "id_used_for_another_charge\n1 EUR"
+    );
+}
+
+/// An attempt's id as the API writes it.
+fn id_of(id: uuid::Uuid) -> String {
+    let letters = id.simple().to_string();
+    let letter =
+        |digit: char| char::from(b'a' + u8::try_from(digit.to_digit(16).unwrap()).unwrap());
+    format!("att_{}", letters.chars().map(letter).collect::<String>())
+}

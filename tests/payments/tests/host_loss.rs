@@ -3,8 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use paymesh_payments::{Client, Report, Stack, Wishes, check};
+use paymesh_payments::{Client, Member, Report, Stack, Wishes, check};
 use serde_json::json;
+
+/// How long a payment may take to come to its end.
+const SETTLED: Duration = Duration::from_secs(30);
 
 struct Shop {
     _folder: tempfile::TempDir,
@@ -117,32 +120,99 @@ async fn without_any_standby_writes_wait_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_standby_list_is_found() {
+async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
+    let mut shop = open_shop(false);
+    shop.client
+        .pay("before", &order("tok_approve"), 5)
+        .await
+        .unwrap();
+    shop.stack.cut_standbys_off().unwrap();
+    let client = shop.client.clone();
+    let waiting = tokio::spawn(async move { client.pay("alone", &order("tok_approve"), 5).await });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // After this crash the server shows the payment, although no standby ever had it.
+    shop.stack.kill(Member::Postgres);
+    shop.stack.restart(Member::Postgres).unwrap();
+    let seen = shop
+        .stack
+        .postgres
+        .sql("payments", "select count(*) from payment");
+    assert_eq!(seen.unwrap(), "2");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(
+        !waiting.is_finished(),
+        "a payment was acknowledged that one server has"
+    );
+    shop.stack.lose_primary().unwrap();
+    waiting.await.unwrap().unwrap();
+    let report = shop.report().await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.payments, 2);
+}
+
+/// Charges somebody at the acquirer, past us.
+async fn charge_past_us(shop: &Shop) -> String {
+    let (acquirer, token) = shop.stack.acquirer();
+    let id = format!("att_{}", "p".repeat(32));
+    let answer = reqwest::Client::new()
+        .put(format!("{acquirer}/v1/charges/{id}"))
+        .bearer_auth(token)
+        .json(&json!({ "amount": 77, "currency": "EUR", "token": "tok_approve" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_found_again() {
     let mut shop = open_shop(true);
     shop.stack.cut_standbys_off().unwrap();
-    let answer = shop
+    let paid = shop
         .client
-        .pay("gone", &order("tok_approve"), 5)
+        .pay("paid", &order("tok_approve"), 5)
         .await
         .unwrap();
-    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(paid.status, 201, "{paid:?}");
+    let stranger = charge_past_us(&shop).await;
+    shop.stack.kill(Member::Acquirer);
+    let unsent = shop
+        .client
+        .pay("unsent", &order("tok_approve"), 0)
+        .await
+        .unwrap();
+    assert_eq!(unsent.status, 202, "{unsent:?}");
     shop.stack.lose_primary().unwrap();
-    let card = &shop.stack.card;
-    let report = check(
-        &card.database_url,
-        &shop.stack.books(),
-        &shop.stack.history(),
-    )
-    .await
-    .unwrap();
+
+    // Until the acquirer was asked nothing new is taken in.
+    let late = shop.client.create("late", &order("tok_approve"), 0).await;
+    let late = late.unwrap().unwrap();
+    assert_eq!(
+        (late.status, late.json()["error"]["code"].as_str()),
+        (503, Some("recovering"))
+    );
+    shop.stack.restart(Member::Acquirer).unwrap();
+    let late = shop.client.pay("late", &order("tok_approve"), 5).await;
+    assert_eq!(late.unwrap().status, 201);
+
+    let report = shop.report().await;
+    // What was acknowledged and never sent is gone, and the checker says so.
     assert_eq!(report.lost.len(), 1, "{report}");
-    // The same key reaches the acquirer under the same attempt id: charged once, also after a loss.
-    let again = shop
-        .client
-        .pay("gone", &order("tok_approve"), 5)
-        .await
-        .unwrap();
-    assert_eq!((again.status, again.is_replay), (201, false), "{again:?}");
+    assert!(report.lost[0].contains("key unsent"), "{report}");
+    // What was charged is there again, under its own id, without the merchant's doing.
+    assert_eq!(report.payments, 2, "{report}");
+    let id = paid.json()["id"].as_str().unwrap().to_owned();
+    let found = shop.client.end_of(&id, SETTLED).await.unwrap();
+    assert_eq!(found["status"], "succeeded", "{found}");
+    assert!(report.doubled.is_empty(), "{report}");
+    assert!(report.imbalance.is_empty(), "{report}");
+    // What is nobody's was given back.
     let books = std::fs::read_to_string(shop.stack.books()).unwrap();
-    assert_eq!(books.lines().count(), 1);
+    let voids: Vec<_> = books
+        .lines()
+        .filter(|line| line.contains("void\""))
+        .collect();
+    assert_eq!(voids.len(), 1, "{books}");
+    assert!(voids[0].contains(&stranger), "{books}");
 }

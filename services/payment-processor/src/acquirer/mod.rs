@@ -3,7 +3,7 @@
 mod http;
 
 use async_trait::async_trait;
-use paymesh_contracts::{AttemptId, Money};
+use paymesh_contracts::{AttemptId, Money, persistence::Origin};
 
 pub use http::HttpAcquirer;
 
@@ -16,6 +16,28 @@ pub struct Charge {
     pub amount: Money,
     /// The token of the means of payment.
     pub payment_method: String,
+    /// Where it comes from. The acquirer keeps it, so that we can ask after losing data.
+    pub origin: Origin,
+}
+
+/// A charge in the acquirer's list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What the acquirer knows it by.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+    /// Where it comes from, if that can be read.
+    pub origin: Option<Origin>,
+}
+
+/// A page of the acquirer's list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Charges that were not voided.
+    pub charges: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
 }
 
 /// The acquirer's word on an attempt.
@@ -37,8 +59,14 @@ pub enum Verdict {
 
 /// There is no word, and the attempt may have been charged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the acquirer gave no usable answer: {0}")]
-pub struct NoWord(pub String);
+pub enum NoWord {
+    /// No answer, or none that can be read.
+    #[error("the acquirer gave no usable answer: {0}")]
+    Silent(String),
+    /// An answer that cannot be about this attempt. Whatever it says is not booked.
+    #[error("the acquirer contradicts our books: {0}")]
+    Contradiction(String),
+}
 
 /// An acquirer.
 #[async_trait]
@@ -46,7 +74,13 @@ pub trait Acquirer: Send + Sync {
     /// Makes a charge, or gives the verdict on the one made before under the same id.
     async fn charge(&self, charge: &Charge) -> Result<Verdict, NoWord>;
 
-    /// The verdict on an attempt; `None` if the acquirer has never heard of it. It may still be on
-    /// its way, so this proves nothing about the future.
-    async fn find(&self, attempt_id: AttemptId) -> Result<Option<Verdict>, NoWord>;
+    /// The verdict on a charge sent before; `None` if the acquirer has never heard of it. It may
+    /// still be on its way, so this proves nothing about the future.
+    async fn find(&self, charge: &Charge) -> Result<Option<Verdict>, NoWord>;
+
+    /// The charges it made since a time of its own books, oldest first.
+    async fn charges_since(&self, since_ms: i64, after: Option<String>) -> Result<Page, NoWord>;
+
+    /// Gives the money of a charge back, as if it had never been made. Twice is the same as once.
+    async fn void(&self, attempt_id: AttemptId) -> Result<(), NoWord>;
 }

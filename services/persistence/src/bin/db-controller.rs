@@ -80,14 +80,22 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         Defects::from_environment(),
         lane_stop.clone(),
     );
-    let reader = Reader::new(settings.database);
+    // The queue writes leases, and may wait for a standby: merchants do not wait behind it.
+    let (reader, queue_reader) = (
+        Reader::new(settings.database.clone()),
+        Reader::new(settings.database),
+    );
     let payments = PaymentsService {
         lane: lane.clone(),
-        reader: reader.clone(),
+        reader,
         hub: hub.clone(),
         pepper: settings.pepper,
     };
-    let queue = QueueService { lane, reader, hub };
+    let queue = QueueService {
+        lane,
+        reader: queue_reader,
+        hub,
+    };
     tracing::info!(address = %settings.listen, "serves gRPC");
     let served = Server::builder()
         .tcp_nodelay(true)

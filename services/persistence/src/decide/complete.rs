@@ -9,7 +9,7 @@ use crate::{
     command::{Complete, Consumer, Effect, Outcome},
     ledger::{AccountId, OverLimit, postings_of_charge},
     state::{Step, Word, attempt_step, payment_status},
-    world::{DeliveryRow, EventRow, MessageRow, MismatchRow, Work},
+    world::{DeliveryRow, EventRow, MessageRow, MismatchRow, Work, partition_of},
 };
 
 /// How often a merchant is told before we give up: with the delays below, about three days.
@@ -34,8 +34,11 @@ impl Decider<'_> {
         if self.world.completed.contains(&complete.message_id) && !self.defects.inbox_off {
             return Outcome::Already;
         }
-        let place = (complete.lease.consumer, complete.lease.partition);
-        if self.world.epochs.get(&place) != Some(&complete.lease.epoch) {
+        // The lease of this message's own partition: the right to another one is none.
+        let place = (message.consumer, partition_of(message.payment_id));
+        if place != (complete.lease.consumer, complete.lease.partition)
+            || self.world.epochs.get(&place) != Some(&complete.lease.epoch)
+        {
             return Outcome::Fenced;
         }
         let outcome = match (message.work, &complete.effect) {
@@ -109,7 +112,7 @@ impl Decider<'_> {
                 acquirer_reference.clone(),
                 Some(failure_code.clone()),
             ),
-            Effect::Unknown { attempt_id } => (*attempt_id, Word::Nothing, None, None),
+            Effect::Unknown { attempt_id, .. } => (*attempt_id, Word::Nothing, None, None),
             Effect::WebhookTried { .. } => return Outcome::Misplaced,
         };
         let now_ms = self.world.now_ms;
@@ -131,9 +134,9 @@ impl Decider<'_> {
                     attempt_id,
                     recorded: from,
                     claimed: if word == Word::Approved {
-                        AttemptStatus::Approved
+                        AttemptStatus::Approved.word().to_owned()
                     } else {
-                        AttemptStatus::Declined
+                        AttemptStatus::Declined.word().to_owned()
                     },
                 });
                 return Outcome::Applied;
@@ -144,9 +147,20 @@ impl Decider<'_> {
             return Outcome::Applied;
         }
         if status == AttemptStatus::Approved
-            && let Err(OverLimit) = self.book(payment_id, attempt_id)
+            && let Err(refusal) = self.book(payment_id, attempt_id)
         {
-            return Outcome::OverLimit;
+            return refusal;
+        }
+        if let Effect::Unknown {
+            contradiction: Some(claimed),
+            ..
+        } = effect
+        {
+            self.changes.mismatches.push(MismatchRow {
+                attempt_id,
+                recorded: from,
+                claimed: claimed.clone(),
+            });
         }
         let payment = self
             .world
@@ -186,21 +200,22 @@ impl Decider<'_> {
         Outcome::Applied
     }
 
-    /// Books what a successful attempt moved, all of it or, beyond a limit, nothing.
-    fn book(&mut self, payment_id: PaymentId, attempt_id: AttemptId) -> Result<(), OverLimit> {
+    /// Books what a successful attempt moved, all of it or nothing: beyond a limit, or when the
+    /// merchant's terms or accounts are not there.
+    fn book(&mut self, payment_id: PaymentId, attempt_id: AttemptId) -> Result<(), Outcome> {
         let payment = &self.world.payments[&payment_id];
         let tenant_id = payment.key.0;
-        let fee_basis_points = self
+        let terms = self
             .world
             .tenants
             .get(&tenant_id)
-            .map_or(0, |terms| terms.fee_basis_points);
+            .ok_or(Outcome::NotFound)?;
         let postings = postings_of_charge(
             tenant_id,
             payment_id,
             attempt_id,
             payment.amount,
-            fee_basis_points,
+            terms.fee_basis_points,
         );
         let mut net: BTreeMap<AccountId, i64> = BTreeMap::new();
         for posting in &postings {
@@ -209,11 +224,14 @@ impl Decider<'_> {
         }
         let after = net
             .iter()
-            .filter_map(|(account, change)| {
-                let balance = self.world.balances.get(account)?;
-                Some(balance.changed(*change).map(|after| (*account, after)))
+            .map(|(account, change)| {
+                let balance = self.world.balances.get(account).ok_or(Outcome::NotFound)?;
+                let after = balance
+                    .changed(*change)
+                    .map_err(|OverLimit| Outcome::OverLimit)?;
+                Ok((*account, after))
             })
-            .collect::<Result<Vec<_>, OverLimit>>()?;
+            .collect::<Result<Vec<_>, Outcome>>()?;
         self.world.balances.extend(after);
         for (account, change) in net {
             *self.changes.balances.entry(account).or_default() += change;

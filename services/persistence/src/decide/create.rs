@@ -12,6 +12,23 @@ use crate::{
 };
 
 impl Decider<'_> {
+    /// What is known is answered; what is new has to wait until what was lost is found again.
+    pub(super) fn create_while_recovering(&self, create: &CreatePayment) -> Outcome {
+        match self.world.keys.get(&create.key) {
+            Some(row) => seen_before(row, create),
+            None => Outcome::Recovering,
+        }
+    }
+
+    /// A lost payment is made again as it was; its attempt then meets the charge.
+    pub(super) fn adopt(&mut self, create: &CreatePayment) -> Outcome {
+        if self.world.tenants.contains_key(&create.key.0) {
+            self.create(create)
+        } else {
+            Outcome::NotFound
+        }
+    }
+
     pub(super) fn create(&mut self, create: &CreatePayment) -> Outcome {
         if let Some(row) = self.world.keys.get(&create.key) {
             return seen_before(row, create);

@@ -49,7 +49,9 @@ impl Decider<'_> {
     /// Decides one command.
     pub fn decide(&mut self, command: &Command) -> Outcome {
         match command {
-            Command::CreatePayment(create) => self.create(create),
+            Command::CreatePayment(create) if self.world.is_recovered => self.create(create),
+            Command::CreatePayment(create) => self.create_while_recovering(create),
+            Command::Adopt(create) => self.adopt(create),
             Command::SettleAnswer(key) => self.settle(key),
             Command::Complete(complete) => self.complete(complete),
         }

@@ -14,7 +14,7 @@ use crate::{
     command::{Answer, Command, Complete, Consumer, CreatePayment, Effect, Lease, Outcome},
     defect::Defects,
     ledger::{AccountId, AccountKind, Balance, PostingKind},
-    world::{Changes, MessageRow, TenantRow, Work, World, partition_of},
+    world::{Changes, MessageRow, PARTITIONS, TenantRow, Work, World, partition_of},
 };
 
 const FEE_BASIS_POINTS: i32 = 250;
@@ -34,8 +34,19 @@ enum Act {
     Complete {
         message: usize,
         word: u8,
-        is_fenced: bool,
+        right: Right,
     },
+}
+
+/// By which right a message is completed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Right {
+    /// The lease of its partition.
+    Held,
+    /// One that was taken over.
+    Stale,
+    /// That of another partition.
+    Elsewhere,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -43,11 +54,15 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..6_u8, 1..4_i64, 0..3_u8)
             .prop_map(|(key, amount, request)| Act::Create { key, amount: amount * 333, request }),
         1 => (0..6_u8).prop_map(|key| Act::Settle { key }),
-        6 => (any::<prop::sample::Index>(), 0..4_u8, prop::bool::weighted(0.1))
-            .prop_map(|(message, word, is_fenced)| Act::Complete {
-                message: message.index(64), word, is_fenced
+        6 => (any::<prop::sample::Index>(), 0..4_u8, right())
+            .prop_map(|(message, word, right)| Act::Complete {
+                message: message.index(64), word, right
             }),
     ]
+}
+
+fn right() -> impl Strategy<Value = Right> {
+    prop_oneof![8 => Just(Right::Held), 1 => Just(Right::Stale), 1 => Just(Right::Elsewhere)]
 }
 
 #[derive(Default)]
@@ -89,7 +104,10 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let tenant = TenantId(Uuid::from_u128(1 << 100));
-        let mut world = World::default();
+        let mut world = World {
+            is_recovered: true,
+            ..World::default()
+        };
         world.tenants.insert(
             tenant,
             TenantRow {
@@ -146,7 +164,7 @@ impl Bench {
             Act::Complete {
                 message,
                 word,
-                is_fenced,
+                right,
             } => {
                 if self.messages.is_empty() {
                     return None;
@@ -166,14 +184,18 @@ impl Bench {
                         failure_code: "no".to_owned(),
                         acquirer_reference: None,
                     },
-                    _ => Effect::Unknown { attempt_id },
+                    _ => Effect::Unknown {
+                        attempt_id,
+                        contradiction: None,
+                    },
                 };
+                let partition = partition_of(row.payment_id);
                 Command::Complete(Complete {
                     message_id: *message_id,
                     lease: Lease {
                         consumer: Consumer::Attempts,
-                        partition: partition_of(row.payment_id),
-                        epoch: EPOCH - i64::from(is_fenced),
+                        partition: (partition + i16::from(right == Right::Elsewhere)) % PARTITIONS,
+                        epoch: EPOCH - i64::from(right == Right::Stale),
                     },
                     effect,
                 })
@@ -225,16 +247,11 @@ impl Bench {
                 // The first answer is read from the code, every later one has to be the same.
                 Some(known) => known.answer.clone().map(Outcome::Settled),
             },
-            (
-                Act::Complete {
-                    word, is_fenced, ..
-                },
-                Command::Complete(complete),
-            ) => {
+            (Act::Complete { word, right, .. }, Command::Complete(complete)) => {
                 if self.completed.contains_key(&complete.message_id) {
                     return Some(Outcome::Already);
                 }
-                if *is_fenced {
+                if *right != Right::Held {
                     return Some(Outcome::Fenced);
                 }
                 *self.completed.entry(complete.message_id).or_default() += 1;
@@ -341,6 +358,53 @@ impl Bench {
         assert!(self.completed.values().all(|count| *count == 1));
         assert_eq!(self.contradictions, self.recorded_contradictions);
     }
+}
+
+#[test]
+fn while_the_ledger_recovers_known_keys_are_answered_and_only_lost_payments_are_taken_in() {
+    let mut bench = Bench::new();
+    let create = |key, amount, request| Act::Create {
+        key,
+        amount,
+        request,
+    };
+    bench.group(&[create(1, 333, 1)]);
+    bench.world.is_recovered = false;
+    let mut outcome = |act: &Act, is_adoption: bool, tenant: TenantId| {
+        let Some(Command::CreatePayment(mut wanted)) = bench.command(act) else {
+            panic!("not a payment");
+        };
+        wanted.key.0 = tenant;
+        Decider {
+            world: &mut bench.world,
+            changes: &mut Changes::default(),
+            ids: &mut bench.ids,
+            defects: Defects::default(),
+        }
+        .decide(&if is_adoption {
+            Command::Adopt(wanted)
+        } else {
+            Command::CreatePayment(wanted)
+        })
+    };
+    let ours = TenantId(Uuid::from_u128(1 << 100));
+    let is_replay = |outcome| matches!(outcome, Outcome::Replayed { .. });
+    assert!(is_replay(outcome(&create(1, 333, 2), false, ours)));
+    assert_eq!(
+        outcome(&create(1, 666, 2), false, ours),
+        Outcome::ChangedBody
+    );
+    assert_eq!(
+        outcome(&create(2, 333, 1), false, ours),
+        Outcome::Recovering
+    );
+    assert_eq!(
+        outcome(&create(2, 333, 1), true, TenantId(Uuid::nil())),
+        Outcome::NotFound
+    );
+    let adopted = outcome(&create(2, 333, 1), true, ours);
+    assert!(matches!(adopted, Outcome::Created { .. }), "{adopted:?}");
+    assert!(is_replay(outcome(&create(1, 333, 2), true, ours)));
 }
 
 proptest! {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Hub;
 use crate::{
     command::Consumer,
-    store::{Failure, Reader},
+    store::{Failure, Holder, Reader},
 };
 
 /// How long a lease lasts when its holder falls silent.
@@ -33,6 +33,8 @@ pub struct Relay {
     pub hub: Hub,
     /// Who reads.
     pub consumer: Consumer,
+    /// The process that reads.
+    pub reader_id: Uuid,
     /// How many messages it works on at once.
     pub in_flight_max: usize,
 }
@@ -63,13 +65,20 @@ impl Relay {
         let mut leases: Vec<(i16, i64)> = Vec::new();
         let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
         let mut renewed: Option<Instant> = None;
+        let mut is_new = true;
         loop {
             if renewed.is_none_or(|at| at.elapsed() >= RENEW) {
                 renewed = Some(Instant::now());
+                let holder = Holder {
+                    reader: self.reader_id,
+                    stream: holder,
+                    is_new,
+                };
                 let held = self
                     .reader
                     .take_leases(self.consumer, holder, LEASE_MS)
                     .await?;
+                is_new = false;
                 if held.iter().any(|lease| !leases.contains(lease)) {
                     tracing::info!(
                         consumer = self.consumer.word(),

@@ -2,6 +2,7 @@
 
 mod payments;
 mod queue;
+mod recovery;
 
 use paymesh_contracts::id::NotAnId;
 use tonic::Status;

@@ -100,6 +100,7 @@ impl Payments for PaymentsService {
             Outcome::Replayed { payment_id, answer } => (Word::Replayed, Some(payment_id), answer),
             Outcome::InFlight => (Word::InFlight, None, None),
             Outcome::ChangedBody => (Word::ChangedBody, None, None),
+            Outcome::Recovering => (Word::Recovering, None, None),
             _ => {
                 return Err(Status::internal(
                     "a payment was answered like something else",

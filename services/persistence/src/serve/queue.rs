@@ -1,5 +1,7 @@
 //! What payment-processor may ask.
 
+use std::time::Duration;
+
 use paymesh_contracts::{
     AttemptId, MessageId,
     persistence::{self as wire, complete_reply, complete_request, queue_server::Queue},
@@ -8,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::unreadable;
+use super::{failed, recovery, unreadable};
 use crate::{
     command::{Command, Complete, Consumer, Effect, Lease, Outcome},
     lane::Lane,
@@ -18,6 +20,9 @@ use crate::{
 
 /// How many messages one stream may have under way at most.
 const IN_FLIGHT_MAX: u32 = 1_024;
+
+/// How long a promotion goes unnoticed by those who have to ask the acquirer.
+const RECOVERY_POLL: Duration = Duration::from_millis(250);
 
 /// The service.
 pub struct QueueService {
@@ -49,6 +54,7 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
         },
         Wire::Unknown(unknown) => Effect::Unknown {
             attempt_id: attempt(&unknown.attempt_id)?,
+            contradiction: some(unknown.contradiction),
         },
         Wire::Webhook(tried) => Effect::WebhookTried {
             delivered: tried.delivered,
@@ -87,6 +93,7 @@ fn consumer(word: &str) -> Result<Consumer, Status> {
 #[tonic::async_trait]
 impl Queue for QueueService {
     type PullStream = ReceiverStream<Result<wire::Message, Status>>;
+    type RecoveriesStream = ReceiverStream<Result<wire::Recovery, Status>>;
 
     async fn pull(
         &self,
@@ -97,11 +104,68 @@ impl Queue for QueueService {
             reader: self.reader.clone(),
             hub: self.hub.clone(),
             consumer: consumer(&request.consumer)?,
+            reader_id: uuid::Uuid::from_slice(&request.reader_id)
+                .map_err(|_| Status::invalid_argument("the reader's id is not 16 bytes"))?,
             in_flight_max: request.in_flight_max.clamp(1, IN_FLIGHT_MAX) as usize,
         };
         let (out, messages) = mpsc::channel(64);
         tokio::spawn(relay.run(out));
         Ok(Response::new(ReceiverStream::new(messages)))
+    }
+
+    async fn recoveries(
+        &self,
+        _: Request<wire::RecoveriesRequest>,
+    ) -> Result<Response<Self::RecoveriesStream>, Status> {
+        let (out, tasks) = mpsc::channel(1);
+        let reader = self.reader.clone();
+        tokio::spawn(async move {
+            while !out.is_closed() {
+                match reader.open_recovery().await {
+                    Ok(None) => {}
+                    // Given out again until it is done: whoever had it may be gone.
+                    Ok(Some(open)) => {
+                        let task = wire::Recovery {
+                            epoch: open.epoch,
+                            since_ms: open.since_ms,
+                        };
+                        if out.send(Ok(task)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(failure) => {
+                        let _ = out.send(Err(failed(&failure))).await;
+                        return;
+                    }
+                }
+                tokio::time::sleep(RECOVERY_POLL).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(tasks)))
+    }
+
+    async fn adopt(
+        &self,
+        request: Request<wire::AdoptRequest>,
+    ) -> Result<Response<wire::AdoptReply>, Status> {
+        let voided = recovery::adopt(&self.lane, &self.reader, request.into_inner()).await?;
+        Ok(Response::new(wire::AdoptReply {
+            void_attempt_ids: voided,
+        }))
+    }
+
+    async fn finish_recovery(
+        &self,
+        request: Request<wire::FinishRecoveryRequest>,
+    ) -> Result<Response<wire::FinishRecoveryReply>, Status> {
+        let epoch = request.into_inner().epoch;
+        let finished = self.reader.finish_recovery(epoch).await;
+        finished.map_err(|failure| failed(&failure))?;
+        tracing::info!(
+            epoch,
+            "the acquirer was asked for everything; money moves again"
+        );
+        Ok(Response::new(wire::FinishRecoveryReply {}))
     }
 
     async fn complete(

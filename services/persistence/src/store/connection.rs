@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
+use super::epoch;
+
 /// How a transaction failed, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -61,6 +63,8 @@ impl Connection {
         config
             .connect_timeout(Duration::from_secs(3))
             .keepalives_idle(Duration::from_secs(5))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(10))
             .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
         let (client, connection) = config.connect(NoTls).await.map_err(|error| {
@@ -73,6 +77,19 @@ impl Connection {
             }
         });
         Ok(Self { client })
+    }
+
+    /// Opens a connection and enters the ledger's epoch: what it sees from then on is not lost with
+    /// one host. Without a standby this waits, as every commit does.
+    pub async fn enter(config: &Config) -> Result<Self, Failure> {
+        let mut connection = Self::open(config).await?;
+        match epoch::enter(&mut connection.client).await {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                tracing::warn!(reason = %Chain(&error), "the ledger's epoch cannot be entered");
+                Err(Failure::Disconnected(Some(error)))
+            }
+        }
     }
 }
 

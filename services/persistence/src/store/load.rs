@@ -71,9 +71,14 @@ const TENANTS: &str = "select t.id, t.fee_basis_points,
         array(select e.id from webhook_endpoint e
               where e.tenant_id = t.id and e.disabled_at is null order by e.id)
     from tenant t where t.id = any(array(select p.tenant_id from outbox o
-        join payment p on p.id = o.payment_id where o.id = any($1::uuid[])))";
+        join payment p on p.id = o.payment_id where o.id = any($1::uuid[])))
+        or t.id = any($2::uuid[])";
 
-const NOW: &str = concat!("select ", ms!("clock_timestamp()"));
+const NOW: &str = concat!(
+    "select ",
+    ms!("clock_timestamp()"),
+    ", (select recovered_at is not null from ledger_epoch order by epoch desc limit 1)"
+);
 
 /// The statements above, prepared.
 pub(super) struct Loads {
@@ -126,6 +131,7 @@ struct Wants {
     keys: Vec<String>,
     settle_tenants: Vec<Uuid>,
     settle_keys: Vec<String>,
+    tenants: Vec<Uuid>,
 }
 
 impl Wants {
@@ -134,6 +140,10 @@ impl Wants {
         for command in commands {
             match command {
                 Command::CreatePayment(create) => wants.key(&create.key),
+                Command::Adopt(create) => {
+                    wants.key(&create.key);
+                    wants.tenants.push(create.key.0.0);
+                }
                 Command::SettleAnswer(key) => {
                     wants.key(key);
                     wants.settle_tenants.push(key.0.0);
@@ -199,7 +209,7 @@ pub(super) async fn world(
     let of_keys: [Value<'_>; 3] = [&wants.attempt_messages, &wants.key_tenants, &wants.keys];
     let of_approvals: [Value<'_>; 1] = [&wants.approvals];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
-    let of_attempts: [Value<'_>; 1] = [&wants.attempt_messages];
+    let of_tenants: [Value<'_>; 2] = [&wants.attempt_messages, &wants.tenants];
     let ((), leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
         client.batch_execute("begin"),
         query(has_messages, &loads.leases, &of_leases),
@@ -212,11 +222,16 @@ pub(super) async fn world(
             &of_keys
         ),
         query(has_attempts || has_settles, &loads.attempts, &of_payments),
-        query(has_attempts, &loads.tenants, &of_attempts),
+        query(
+            has_attempts || !wants.tenants.is_empty(),
+            &loads.tenants,
+            &of_tenants
+        ),
         client.query_one(&loads.now, &[]),
     )?;
     let mut world = World {
         now_ms: now.get(0),
+        is_recovered: now.get(1),
         ..World::default()
     };
     for row in leases {

@@ -1,14 +1,16 @@
 //! SQL, and only here: connections, what a group loads, what it writes, what readers read.
 
 mod connection;
+mod epoch;
 mod load;
 mod read;
 mod session;
 mod write;
 
 pub use connection::{Connection, Failure};
+pub(crate) use read::Holder;
 pub(crate) use read::random_hex;
-pub use read::{Reader, Side};
+pub use read::{OpenRecovery, Reader, Side};
 pub use session::{Done, Session};
 
 /// Milliseconds since 1970 of a `timestamptz` expression, exactly.

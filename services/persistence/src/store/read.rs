@@ -1,6 +1,6 @@
 //! Reads outside of any group, on a connection of their own. Money is never decided on these.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use futures::try_join;
 use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, digest, persistence as wire};
@@ -47,30 +47,57 @@ const POSTINGS: &str = concat!(
         order by p.seq desc limit 100"
 );
 
+/// While the ledger recovers nothing is sent to the acquirer.
 const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
-        p.amount, p.currency, p.payment_method, o.event_id, o.endpoint_id, e.body, w.url, w.secret
+        p.amount, p.currency, p.payment_method, o.event_id, o.endpoint_id, e.body, w.url, w.secret,
+        p.tenant_id, p.idempotency_key, k.fingerprint, p.reference
     from outbox o join payment p on p.id = o.payment_id
+        join idempotency k on k.tenant_id = p.tenant_id and k.key = p.idempotency_key
         left join event e on e.id = o.event_id
         left join webhook_endpoint w on w.id = o.endpoint_id
     where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
         and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
+        and (o.consumer <> 'attempts' or (select recovered_at is not null from ledger_epoch
+            order by epoch desc limit 1))
     order by o.seq limit $4";
 
-/// Takes what is free or already ours; a takeover is a new epoch.
+/// Takes what is free or already ours; a takeover is a new epoch. $4: this stream's first time,
+/// when what another stream of the same reader held is taken over too.
 const TAKE_LEASES: &str = "with free as (
         select l.partition from lease l
-        where l.consumer = $1 and (l.holder = $2 or l.expires_at < clock_timestamp())
+        where l.consumer = $1 and (l.holder = $2 or l.expires_at < clock_timestamp()
+            or ($4 and l.reader = $5))
         order by l.partition for update)
     update lease l set
         epoch = case when l.holder is not distinct from $2 then l.epoch else l.epoch + 1 end,
-        holder = $2, expires_at = clock_timestamp() + $3::int8 * interval '1 millisecond'
+        holder = $2, reader = $5,
+        expires_at = clock_timestamp() + $3::int8 * interval '1 millisecond'
     from free where l.consumer = $1 and l.partition = free.partition
     returning l.partition, l.epoch";
+
+/// By then a charge that was on its way to the acquirer has arrived, or never will.
+const ARRIVED_MS: i64 = 60_000;
+
+const OPEN_RECOVERY: &str = concat!(
+    "select epoch, ",
+    ms!("lost_since"),
+    " from ledger_epoch
+    where recovered_at is null or (settled_at is null
+        and opened_at < clock_timestamp() - $1::int8 * interval '1 millisecond')
+    order by epoch desc limit 1"
+);
+
+/// Earlier epochs end with it: what they had lost lies in the same window or before it.
+const FINISH_RECOVERY: &str = "update ledger_epoch set
+        recovered_at = coalesce(recovered_at, clock_timestamp()),
+        settled_at = case when opened_at < clock_timestamp() - $2::int8 * interval '1 millisecond'
+            then clock_timestamp() end
+    where epoch = $1";
 
 const LEAVE_LEASES: &str = "with ours as (
         select l.partition from lease l where l.consumer = $1 and l.holder = $2
         order by l.partition for update)
-    update lease l set expires_at = '-infinity', holder = null
+    update lease l set expires_at = clock_timestamp(), holder = null
     from ours where l.consumer = $1 and l.partition = ours.partition";
 
 /// A connection that is opened again when it is gone.
@@ -94,7 +121,7 @@ impl Reader {
         if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(Connection::open(&self.config).await?.client);
+        let client = Arc::new(Connection::enter(&self.config).await?.client);
         *slot = Some(client.clone());
         Ok(client)
     }
@@ -278,15 +305,72 @@ impl Reader {
             .collect())
     }
 
+    /// What has to be asked of the acquirer now, if anything: at once after a promotion, and again
+    /// when everything that was on its way then has arrived.
+    pub async fn open_recovery(&self) -> Result<Option<OpenRecovery>, Failure> {
+        let rows = self.query(OPEN_RECOVERY, &[&ARRIVED_MS]).await?;
+        Ok(rows.first().map(|row| OpenRecovery {
+            epoch: row.get(0),
+            since_ms: row.get(1),
+        }))
+    }
+
+    /// Notes that the acquirer was asked for everything.
+    pub async fn finish_recovery(&self, epoch: i64) -> Result<(), Failure> {
+        self.query(FINISH_RECOVERY, &[&epoch, &ARRIVED_MS]).await?;
+        Ok(())
+    }
+
+    /// Which of some attempts are in our books.
+    pub async fn known_attempts(&self, ids: &[AttemptId]) -> Result<HashSet<AttemptId>, Failure> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = self
+            .query("select id from attempt where id = any($1)", &[&ids])
+            .await?;
+        Ok(rows.iter().map(|row| AttemptId(row.get(0))).collect())
+    }
+
+    /// Notes a charge that is nobody's, before it is voided.
+    pub async fn note_orphan(
+        &self,
+        epoch: i64,
+        id: AttemptId,
+        amount: &wire::Money,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        self.query(
+            "insert into orphan_charge (attempt_id, epoch, amount, currency, reason)
+             values ($1, $2, $3, $4, $5) on conflict do nothing",
+            &[
+                &id.0,
+                &epoch,
+                &amount.amount_minor,
+                &amount.currency,
+                &reason,
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Takes or keeps the leases of every partition that nobody else holds.
     pub(crate) async fn take_leases(
         &self,
         consumer: Consumer,
-        holder: Uuid,
+        holder: Holder,
         lasting_ms: i64,
     ) -> Result<Vec<(i16, i64)>, Failure> {
         let rows = self
-            .query(TAKE_LEASES, &[&consumer.word(), &holder, &lasting_ms])
+            .query(
+                TAKE_LEASES,
+                &[
+                    &consumer.word(),
+                    &holder.stream,
+                    &lasting_ms,
+                    &holder.is_new,
+                    &holder.reader,
+                ],
+            )
             .await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
@@ -301,6 +385,26 @@ impl Reader {
             .await?;
         Ok(())
     }
+}
+
+/// Who takes leases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    /// The process that reads.
+    pub(crate) reader: Uuid,
+    /// Its stream: only one of them has the leases of a reader.
+    pub(crate) stream: Uuid,
+    /// Whether the stream has just begun.
+    pub(crate) is_new: bool,
+}
+
+/// What has to be asked of the acquirer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenRecovery {
+    /// Under which epoch.
+    pub epoch: i64,
+    /// Charges since when.
+    pub since_ms: i64,
 }
 
 /// Which payments a page shows.
@@ -347,6 +451,14 @@ fn message(
                 currency: row.get(7),
             }),
             payment_method: row.get(8),
+            origin: Some(wire::Origin {
+                tenant_id: TenantId(row.get(14)).bytes(),
+                payment_id: PaymentId(row.get(4)).bytes(),
+                idempotency_key: row.get(15),
+                fingerprint: row.get(16),
+                reference: row.get::<_, Option<String>>(17).unwrap_or_default(),
+                payment_method: row.get(8),
+            }),
         })
     };
     let work = match row.get(2) {

@@ -39,7 +39,7 @@ pub struct Done {
 impl Session {
     /// Connects and prepares.
     pub async fn open(config: &Config, defects: Defects) -> Result<Self, Failure> {
-        let connection = Connection::open(config).await?;
+        let connection = Connection::enter(config).await?;
         Ok(Self {
             loads: Loads::prepare(&connection.client).await?,
             writes: Writes::prepare(&connection.client).await?,

@@ -91,7 +91,8 @@ const INSERT_DELIVERIES: &str = "insert into webhook_delivery (message_id, statu
 
 const INSERT_MISMATCHES: &str = "insert into mismatch (attempt_id, recorded, claimed, noticed_at)
     select attempt_id, recorded, claimed, to_timestamp($4::int8 / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::text[]) as m (attempt_id, recorded, claimed)";
+    from unnest($1::uuid[], $2::text[], $3::text[]) as m (attempt_id, recorded, claimed)
+    on conflict do nothing";
 
 macro_rules! statements {
     ($($name:ident $text:ident,)*) => {
@@ -363,7 +364,7 @@ pub(super) async fn commit(
             vec![
                 column(mismatches, |row| row.attempt_id.0),
                 column(mismatches, |row| row.recorded.word()),
-                column(mismatches, |row| row.claimed.word()),
+                column(mismatches, |row| row.claimed.as_str()),
                 Box::new(*now),
             ]
         ),

@@ -1,6 +1,9 @@
 //! The whole database, read in one snapshot.
 
-use std::{collections::HashMap, io};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
 
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -26,6 +29,8 @@ pub struct Database {
     pub events: HashMap<Uuid, usize>,
     /// Contradictions of the acquirer.
     pub mismatches: usize,
+    /// Charges that were found to be nobody's.
+    pub orphans: HashSet<Uuid>,
 }
 
 /// A payment.
@@ -210,6 +215,9 @@ impl Database {
         }
         for row in rows("select payment_id from event").await? {
             *database.events.entry(row.get(0)).or_default() += 1;
+        }
+        for row in rows("select attempt_id from orphan_charge").await? {
+            database.orphans.insert(row.get(0));
         }
         database.mismatches = rows("select 1 from mismatch").await?.len();
         client.batch_execute("commit").await?;

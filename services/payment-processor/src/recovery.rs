@@ -1,0 +1,99 @@
+//! After the database lost its primary: what does the acquirer know that we may have forgotten?
+//!
+//! db-controller says since when; every charge since then is shown to it. What it cannot make a
+//! payment of is voided here. Until that is finished no payment is taken in, so a failure is tried
+//! again at once and for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use paymesh_contracts::{
+    AttemptId,
+    persistence::{
+        AcquirerCharge, AdoptRequest, FinishRecoveryRequest, RecoveriesRequest, Recovery,
+        queue_client::QueueClient,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, transport::Channel};
+
+use crate::acquirer::{Acquirer, NoWord};
+
+/// How long to wait before anything is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a recovery is not finished.
+#[derive(Debug, thiserror::Error)]
+enum Unfinished {
+    #[error("the acquirer cannot be asked")]
+    Acquirer(#[from] NoWord),
+    #[error("db-controller does not answer")]
+    Controller(#[from] Status),
+}
+
+/// Recovers whenever db-controller asks for it, until `stop` is cancelled.
+pub async fn run(acquirer: Arc<dyn Acquirer>, channel: Channel, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ended = listen(acquirer.as_ref(), &channel) => {
+                if let Err(reason) = ended {
+                    tracing::warn!(reason = %reason, "recovery is tried again");
+                }
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn listen(acquirer: &dyn Acquirer, channel: &Channel) -> Result<(), Unfinished> {
+    let mut tasks = QueueClient::new(channel.clone())
+        .recoveries(RecoveriesRequest {})
+        .await?
+        .into_inner();
+    while let Some(task) = tasks.message().await? {
+        recover(acquirer, channel, &task).await?;
+    }
+    Ok(())
+}
+
+async fn recover(
+    acquirer: &dyn Acquirer,
+    channel: &Channel,
+    task: &Recovery,
+) -> Result<(), Unfinished> {
+    let mut controller = QueueClient::new(channel.clone());
+    let (mut after, mut shown, mut voided) = (None, 0, 0);
+    loop {
+        let page = acquirer.charges_since(task.since_ms, after).await?;
+        shown += page.charges.len();
+        let charges = page.charges.into_iter().map(|charge| AcquirerCharge {
+            attempt_id: charge.attempt_id.bytes(),
+            amount: Some(charge.amount.into()),
+            origin: charge.origin,
+        });
+        let request = AdoptRequest {
+            epoch: task.epoch,
+            charges: charges.collect(),
+        };
+        let reply = controller.adopt(request).await?.into_inner();
+        for id in reply.void_attempt_ids {
+            let id = AttemptId::from_bytes(&id)
+                .map_err(|_| Status::data_loss("an id is not 16 bytes"))?;
+            acquirer.void(id).await?;
+            voided += 1;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let request = FinishRecoveryRequest { epoch: task.epoch };
+    controller.finish_recovery(request).await?;
+    tracing::info!(
+        epoch = task.epoch,
+        shown,
+        voided,
+        "the acquirer was asked for everything"
+    );
+    Ok(())
+}
