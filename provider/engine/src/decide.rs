@@ -314,7 +314,7 @@ impl Run<'_> {
         if self.is_stale(state, id, node, seen) {
             return Verdict::Stale;
         }
-        if state.owned.contains(id) {
+        if state.owned.contains(id) && !self.was_taken_over(state, id, node, seen) {
             return Verdict::Ours;
         }
         match &seen.ownership {
@@ -350,9 +350,14 @@ impl Run<'_> {
     }
 
     /// Memory knows a holder, and the cloud another. The principal speaks for all; while it does
-    /// not exist, each object in memory speaks for itself. A missing holder proves nothing. Of
-    /// two runs that create the same thing at once, the one whose principal it is goes on.
+    /// not exist, a destroy leaves each object to whom it says, and an apply creates: it takes over
+    /// what a run left that was killed after deleting the principal and before making it anew. A
+    /// missing holder proves nothing. Of two runs that create the same thing at once, the one
+    /// whose principal it is goes on.
     fn is_stale(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
+        if !self.destroying && Self::principal_is_absent(state) {
+            return false;
+        }
         let principal = state
             .graph
             .principal_id()
@@ -373,6 +378,22 @@ impl Run<'_> {
                 .holder
                 .as_ref()
                 .is_some_and(|holder| *holder != self.holder && (held_now || Some(holder) != found))
+    }
+
+    /// Another run's since this memory was saved, and not yet taken back by this run.
+    fn was_taken_over(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
+        let memory = self.job.memory.as_ref();
+        Self::principal_is_absent(state)
+            && memory.is_some_and(|memory| memory.objects.contains(id))
+            && seen.holder.is_some()
+            && self.needs_hold(node, seen)
+            && !state.held.contains(id)
+    }
+
+    fn principal_is_absent(state: &State) -> bool {
+        let principal = state.graph.principal_id();
+        let seen = principal.and_then(|id| state.observations.observation(id));
+        matches!(seen, Some(Observation::Absent))
     }
 
     /// Whether an existing object may be remembered as ours.

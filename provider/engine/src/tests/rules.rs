@@ -233,6 +233,45 @@ fn a_stale_entrys_destroy_only_forgets() {
     });
 }
 
+/// The cluster is gone, and what was made beside it bears another's holder: a replacement was
+/// killed between its halves, or another state is about to create.
+fn beheaded(world: &World) -> Job {
+    plant(world, "identity", &our_tags("theirs"), &[]);
+    let mut graph = Graph::new();
+    graph.present(Fake::new(world, "identity"));
+    graph.principal(Fake::new(world, "cluster"));
+    let mut memory = remembered("mine");
+    memory.objects.insert(id("identity"));
+    Job {
+        memory: Some(memory),
+        ..Job::new(graph, mark())
+    }
+}
+
+#[test]
+fn what_is_left_beside_a_missing_principal_is_taken_over_by_an_apply() {
+    paused(async {
+        let world = World::new(1);
+        let job = beheaded(&world);
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        for name in ["identity", "cluster"] {
+            assert_eq!(holder_of(&world, name).as_deref(), Some("mine"), "{name}");
+        }
+        assert!(world.books().deletions.is_empty());
+    });
+}
+
+#[test]
+fn what_is_left_beside_a_missing_principal_is_left_by_a_destroy() {
+    paused(async {
+        let world = World::new(1);
+        let outcome = engine(&world, CALM).destroy(&beheaded(&world)).await;
+        assert!(outcome.is_finished());
+        assert!(world.books().deletions.is_empty());
+    });
+}
+
 #[test]
 fn a_missing_holder_proves_nothing() {
     paused(async {
