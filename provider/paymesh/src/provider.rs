@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use paymesh_clock::Clock;
 use paymesh_engine::Engine;
 use paymesh_plugin::{
-    findings::{Code, Findings},
+    findings::Findings,
     path::Path,
     provider::{Client, Parts, Provider},
     spec::{Attribute, Attributes, Draft},
@@ -14,6 +14,7 @@ use paymesh_plugin::{
 
 use crate::{
     cluster::{Cluster, credentials::Credentials, lookup::Lookup},
+    codes,
     converge::Resource,
     session::Session,
     settings::Settings,
@@ -62,7 +63,7 @@ impl Provider for Paymesh {
         if !value.is_wholly_known() {
             found
                 .warning(Path::root(), "The provider's settings are not known yet")
-                .code(Code(113))
+                .code(codes::SETTINGS_NOT_KNOWN)
                 .detail("part of the provider block depends on something that does not exist yet; until it does, nothing is asked of the cloud and plans show what is in state")
                 .hint("apply what the provider block depends on first, if this plan needs live facts");
             return Some(Session::new(None, None, Engine::new(Clock::real())));
@@ -74,7 +75,7 @@ impl Provider for Paymesh {
                 Err(missing) => {
                     found
                         .error(Path::root().attribute("simulator"), "No simulated cloud")
-                        .code(Code(114))
+                        .code(codes::NO_SIMULATED_CLOUD)
                         .detail(missing.to_string())
                         .hint("start it with: paymesh sim up");
                     return None;
@@ -93,7 +94,7 @@ impl Provider for Paymesh {
                         Path::root().attribute("simulator"),
                         "The simulator's clock is wrong",
                     )
-                    .code(Code(115))
+                    .code(codes::SIMULATORS_CLOCK_WRONG)
                     .detail(bad.to_string())
                     .hint("set another rate with: paymesh sim clock --rate 600");
                 return None;
@@ -104,7 +105,7 @@ impl Provider for Paymesh {
             Err(why) => {
                 found
                     .error(Path::root(), "One process, two configurations")
-                    .code(Code(117))
+                    .code(codes::ONE_PROCESS_TWO_CONFIGURATIONS)
                     .detail(why)
                     .hint("start one provider process per configuration");
                 None

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use paymesh_plugin::{
-    findings::{Code, Findings},
+    findings::Findings,
     path::Path,
     spec::{Attributes, Choice, Field, Spec},
 };
+
+use crate::codes;
 
 /// Payments platforms on AKS and GKE, in the cloud or on the simulated cloud.
 #[derive(Clone, Debug, PartialEq, Spec)]
@@ -73,7 +75,7 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
                 path.attribute("azure").attribute("ca_file"),
                 "Custom certificate authority",
             )
-            .code(Code(118))
+            .code(codes::CUSTOM_CERTIFICATE_AUTHORITY)
             .detail(format!(
                 "azure.ca_file is {file:?}: whoever holds its key can read what is sent to Azure"
             ))
@@ -94,7 +96,7 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
         if simulated {
             found
                 .error(path, "Two places for one cloud")
-                .code(Code(110))
+                .code(codes::TWO_PLACES_FOR_ONE_CLOUD)
                 .detail(format!(
                     "simulator is true and {cloud}.endpoint is {endpoint:?}"
                 ))
@@ -102,7 +104,7 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
         } else if is_plain_http_elsewhere(endpoint) {
             found
                 .error(path, "Credentials would travel in clear")
-                .code(Code(111))
+                .code(codes::CREDENTIALS_IN_CLEAR)
                 .detail(format!(
                     "{cloud}.endpoint is {endpoint:?}, plain http to another machine"
                 ))
@@ -110,7 +112,7 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
         } else {
             found
                 .warning(path, "Custom endpoint")
-                .code(Code(112))
+                .code(codes::CUSTOM_ENDPOINT)
                 .detail(format!("{cloud}.endpoint is {endpoint:?}: requests and tokens go there, not to the cloud"))
                 .hint("remove it unless you mean it");
         }

@@ -13,10 +13,7 @@ use paymesh_azure::{
 };
 use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-};
+use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +23,7 @@ use super::{
     spec::{AzureCluster, ClusterSpec},
     status::ClusterStatus,
 };
-use crate::session::Session;
+use crate::{codes, session::Session};
 
 /// Where the configuration wants the cluster.
 pub(super) fn cluster_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
@@ -112,7 +109,7 @@ pub(super) fn graph(
                     Path::root().attribute("azure").attribute("subscription_id"),
                     "No subscription",
                 )
-                .code(Code(131))
+                .code(codes::NO_SUBSCRIPTION_KNOWN)
                 .detail(why)
                 .hint("set azure = { subscription_id = \"...\" } in the provider block");
             return None;
@@ -180,7 +177,7 @@ fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {
         .map_err(|why| {
             found
                 .error(Path::root(), "Azure cannot be reached")
-                .code(Code(132))
+                .code(codes::AZURE_CANNOT_BE_REACHED)
                 .detail(why)
                 .hint("check the provider's azure block and the credentials in the environment");
         })
@@ -284,7 +281,7 @@ async fn body_of(session: &Session, id: &ArmId, found: &mut Findings) -> Option<
     };
     found
         .error(Path::root(), "The cluster cannot be found")
-        .code(Code(133))
+        .code(codes::AKS_CLUSTER_NOT_FOUND)
         .detail(detail)
         .hint(next);
     None

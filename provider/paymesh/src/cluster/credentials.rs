@@ -6,13 +6,13 @@ use paymesh_google::ClusterName;
 use paymesh_plugin::{
     call::Call,
     ephemeral::{EphemeralResource, Lease, Opened},
-    findings::{Code, Findings},
+    findings::Findings,
     path::Path,
     spec::{Spec, Status},
 };
 
 use super::{azure, google, lookup};
-use crate::session::Session;
+use crate::{codes, session::Session};
 
 /// Address, certificate authority and a short-lived token of a cluster, for providers that talk to
 /// it. Nothing of it is in a plan or a state.
@@ -62,7 +62,7 @@ impl EphemeralResource for Credentials {
                     Path::root().attribute("cluster_id"),
                     "The cluster has no address",
                 )
-                .code(Code(184))
+                .code(codes::CLUSTER_HAS_NO_ADDRESS)
                 .detail(format!("{id} is not ready, or it is stopped"))
                 .hint("start it, or wait until it is ready");
             return None;

@@ -10,10 +10,7 @@ use std::sync::Arc;
 use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
 use paymesh_google::{ClusterName, Google, Location, cluster::Cluster, pool::NodePool};
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-};
+use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
 
 use super::{
@@ -22,7 +19,7 @@ use super::{
     spec::{ClusterSpec, GoogleCluster},
     status::ClusterStatus,
 };
-use crate::session::Session;
+use crate::{codes, session::Session};
 
 /// Where the configuration wants the cluster.
 pub(super) fn cluster_name(session: &Session, spec: &ClusterSpec) -> Result<ClusterName, String> {
@@ -87,7 +84,7 @@ pub(super) fn graph(
                     Path::root().attribute("google").attribute("project"),
                     "No project",
                 )
-                .code(Code(134))
+                .code(codes::NO_PROJECT_IS_KNOWN)
                 .detail(why)
                 .hint("set google = { project = \"...\" } in the provider block");
             return None;
@@ -127,7 +124,7 @@ fn connect(session: &Session, found: &mut Findings) -> Option<Arc<Google>> {
         .map_err(|why| {
             found
                 .error(Path::root(), "Google Cloud cannot be reached")
-                .code(Code(135))
+                .code(codes::GOOGLE_CANNOT_BE_REACHED)
                 .detail(why)
                 .hint("check the provider's google block and the application default credentials");
         })
@@ -220,7 +217,7 @@ async fn body_of(session: &Session, name: &ClusterName, found: &mut Findings) ->
     };
     found
         .error(Path::root(), "The cluster cannot be found")
-        .code(Code(136))
+        .code(codes::GKE_CLUSTER_NOT_FOUND)
         .detail(detail)
         .hint(next);
     None

@@ -8,7 +8,7 @@ use paymesh_google::{ClusterName, Location};
 use paymesh_plugin::{
     call::Call,
     data_source::DataSource,
-    findings::{Code, Findings},
+    findings::Findings,
     path::Path,
     spec::{Attributes, Draft, Field, Spec},
 };
@@ -17,7 +17,7 @@ use super::{
     ClusterSpec, ClusterStatus, PoolStatus, azure, choice, google, intent,
     spec::{AzureCluster, GoogleCluster},
 };
-use crate::{converge::READY, session::Session};
+use crate::{codes, converge::READY, session::Session};
 
 /// An existing cluster, whoever made it: by its id, or by name, region and cloud.
 ///
@@ -83,7 +83,7 @@ pub(super) async fn look_up(
     if !session.is_known() {
         found
             .error(Path::root(), "The provider's settings are not known yet")
-            .code(Code(137))
+            .code(codes::LOOKUP_NEEDS_SETTINGS)
             .detail("part of the provider block depends on something that does not exist yet")
             .hint("apply what the provider block depends on first");
         return None;
@@ -113,7 +113,7 @@ pub(super) fn chosen(spec: &ClusterSpec) -> BTreeMap<String, PoolStatus> {
 pub(super) fn not_an_id(id: &str, path: Path, found: &mut Findings) {
     found
         .error(path, "Not the id of a cluster")
-        .code(Code(130))
+        .code(codes::NOT_A_CLUSTER_ID)
         .detail(format!(
             "{id:?} is neither the ARM id of an AKS cluster nor \
              projects/P/locations/L/clusters/C"
@@ -125,7 +125,7 @@ pub(super) fn not_an_id(id: &str, path: Path, found: &mut Findings) {
 pub(super) fn no_token(why: &str, found: &mut Findings) {
     found
         .error(Path::root(), "No token for the cluster")
-        .code(Code(138))
+        .code(codes::NO_TOKEN_FOR_CLUSTER)
         .detail(why)
         .hint("check the credentials in the environment");
 }
@@ -165,7 +165,7 @@ fn id_of(session: &Session, spec: LookupSpec, found: &mut Findings) -> Option<St
     id.map_err(|why| {
         found
             .error(Path::root(), "The cluster's place is not known")
-            .code(Code(139))
+            .code(codes::PLACE_NOT_KNOWN)
             .detail(why)
             .hint("name the subscription or project here or in the provider block");
     })
@@ -194,7 +194,7 @@ fn check(draft: &Draft<LookupSpec>, path: &Path, found: &mut Findings) {
     };
     found
         .error(path.clone(), "Which cluster?")
-        .code(Code(183))
+        .code(codes::LOOKUP_AMBIGUOUS)
         .detail(detail)
         .hint("set cluster_id alone; or name, region, and one of azure and google");
 }

@@ -3,14 +3,11 @@
 
 use paymesh_azure::ArmId;
 use paymesh_google::ClusterName;
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-    resource::ForeignState,
-};
+use paymesh_plugin::{findings::Findings, path::Path, resource::ForeignState};
 use serde_json::Value;
 
 use super::status::ClusterStatus;
+use crate::codes;
 
 /// The cluster that `foreign` managed.
 pub(super) fn moved(foreign: &ForeignState, found: &mut Findings) -> Option<ClusterStatus> {
@@ -74,7 +71,7 @@ fn cannot(foreign: &ForeignState, why: &str, next: &str, found: &mut Findings) {
             Path::root(),
             format!("This {} cannot be moved", foreign.type_name),
         )
-        .code(Code(181))
+        .code(codes::CANNOT_BE_MOVED_HERE)
         .detail(why)
         .hint(next);
 }

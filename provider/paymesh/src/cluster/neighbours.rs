@@ -3,7 +3,7 @@
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{address::Range, checks::refuse, spec::ClusterSpec};
-use crate::session::Session;
+use crate::{codes, session::Session};
 
 /// What the plan of one cluster has taken for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
                 refuse(
                     found,
                     ours.path.clone(),
-                    105,
+                    codes::CLUSTERS_SHARE_ADDRESSES,
                     [
                         "Two clusters of one network share addresses",
                         &format!(
@@ -91,7 +91,7 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
                 refuse(
                     found,
                     ours.path.clone(),
-                    106,
+                    codes::CLUSTERS_SHARE_RANGE,
                     [
                         "Two clusters use one secondary range",
                         &format!(

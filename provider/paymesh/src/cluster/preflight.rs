@@ -1,8 +1,11 @@
-//! What the live checks of all clouds share: their words, and which pools are new.
+//! What the live checks of all clouds share: their words, which pools grow, and quota.
 
 use std::collections::BTreeMap;
 
-use paymesh_plugin::{findings::Findings, path::Path};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+};
 
 use super::{
     Prior,
@@ -10,16 +13,13 @@ use super::{
     choice::PoolChoice,
     spec::{ClusterSpec, Power},
 };
-use crate::{
-    cluster::pool::{PoolMode, PoolSpec},
-    session::Session,
-};
+use crate::{cluster::pool::PoolMode, session::Session};
 
 /// How to go on when a live check stands in the way of a destroy, which plans first.
 pub(super) const WAY_OUT: &str = "terraform destroy -refresh=false asks none of this";
 
 /// One error of a live check: title, detail and what to do.
-pub(super) fn refuse_live(found: &mut Findings, path: Path, code: u16, text: [&str; 3]) {
+pub(super) fn refuse_live(found: &mut Findings, path: Path, code: Code, text: [&str; 3]) {
     let [title, detail, next] = text;
     refuse(
         found,
@@ -29,24 +29,50 @@ pub(super) fn refuse_live(found: &mut Findings, path: Path, code: u16, text: [&s
     );
 }
 
-/// The pools that apply will make.
-pub(super) fn new_pools<'a>(
+/// A pool that needs machines which the cluster does not have yet.
+pub(super) struct Growth<'a> {
+    /// Its key.
+    pub(super) key: &'a str,
+    /// What it is made of.
+    pub(super) choice: &'a PoolChoice,
+    /// Whether it is made, or made anew under another name.
+    pub(super) is_new: bool,
+    /// The nodes it needs more than before; a new pool one more, for the surge of an upgrade.
+    pub(super) nodes: u64,
+}
+
+/// The pools that are made, and those that begin with more nodes than before.
+pub(super) fn growing<'a>(
+    spec: &'a ClusterSpec,
     choices: &'a BTreeMap<String, PoolChoice>,
     prior: Option<&'a Prior>,
-) -> impl Iterator<Item = (&'a String, &'a PoolChoice)> {
-    choices.iter().filter(move |(key, choice)| {
-        let before = prior.and_then(|prior| prior.status.pools.get(*key)?.cloud_name.as_ref());
-        before != Some(&choice.cloud_name)
+) -> impl Iterator<Item = Growth<'a>> {
+    choices.iter().filter_map(move |(key, choice)| {
+        let named = prior.and_then(|prior| prior.status.pools.get(key)?.cloud_name.as_ref());
+        let is_new = named != Some(&choice.cloud_name);
+        let before = prior
+            .filter(|_| !is_new)
+            .map_or(0, |prior| first_nodes(&prior.spec, key));
+        let more = first_nodes(spec, key).saturating_sub(before);
+        (is_new || more > 0).then(|| Growth {
+            key,
+            choice,
+            is_new,
+            nodes: more + u64::from(is_new && more > 0),
+        })
     })
 }
 
-/// The nodes with which a pool begins, one more for the surge of an upgrade included.
-pub(super) fn first_nodes(spec: &ClusterSpec, pool: &PoolSpec) -> u64 {
+/// The nodes with which a pool begins.
+fn first_nodes(spec: &ClusterSpec, key: &str) -> u64 {
+    let Some(pool) = spec.node_pools.get(key) else {
+        return 0;
+    };
     let sleeps = spec.power == Power::Off || (spec.standby && pool.mode == PoolMode::User);
     if sleeps {
         0
     } else {
-        u64::from(pool.min_nodes.max(1)) + 1
+        u64::from(pool.min_nodes.max(1))
     }
 }
 
@@ -73,8 +99,8 @@ impl Quota<'_> {
         (amount > 0 && self.current + others + amount > self.limit).then(|| {
             format!(
                 "{} allows {} {} in {}; {} are in use, {others} are planned by other clusters of \
-                 this run, and {cluster} needs {amount} to begin with, one surge node for each pool \
-                 included",
+                 this run, and {cluster} needs {amount} more to begin with, one surge node for each \
+                 new pool included",
                 self.name, self.limit, self.unit, self.place, self.current
             )
         })

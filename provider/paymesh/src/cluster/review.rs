@@ -9,7 +9,7 @@ use super::{
     spec::{ClusterSpec, Power},
     versions::Version,
 };
-use crate::session::Session;
+use crate::{codes, session::Session};
 
 pub(super) fn review(
     session: &Session,
@@ -32,7 +32,7 @@ fn names(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
         refuse(
             found,
             at("node_pools").key(other),
-            107,
+            codes::POOL_NAMES_CLASH,
             [
                 "Two pools would have the same name in the cloud",
                 &format!(
@@ -58,7 +58,7 @@ fn identities(spec: &ClusterSpec, found: &mut Findings) {
         refuse(
             found,
             at("deployer_admin"),
-            108,
+            codes::EXISTING_IDENTITIES_GET_NO_ROLES,
             [
                 "No roles are assigned beside existing identities",
                 "deployer_admin is true, and the cluster uses an existing identity",
@@ -84,7 +84,7 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
     if lowered && !floor.meets(&runs.minor()) {
         found
             .warning(at("kubernetes_version"), format!("{} is not downgraded", spec.name))
-            .code(paymesh_plugin::findings::Code(116))
+            .code(codes::NO_DOWNGRADE)
             .detail(format!(
                 "kubernetes_version is a minimum: it goes from {} to {floor}, and the cluster keeps running {runs}",
                 prior.spec.kubernetes_version
@@ -107,7 +107,7 @@ fn stopped(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
         refuse(
             found,
             Path::root(),
-            109,
+            codes::STOPPED_CLUSTER_CANNOT_CHANGE,
             [
                 "A stopped cluster cannot be changed",
                 &format!(

@@ -6,6 +6,8 @@ use paymesh_plugin::{
     path::Path,
 };
 
+use crate::codes;
+
 /// Adds `fault` as an error, or as a warning where an error would taint what exists.
 pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
     let path = fault.attribute.as_deref().map_or_else(Path::root, path);
@@ -24,7 +26,7 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
         Severity::Error => Finding::error(path, title),
         Severity::Warning => Finding::warning(path, title),
     };
-    finding.code(Code(code)).detail(detail);
+    finding.code(code).detail(detail);
     finding.hint(fault.next.as_deref().unwrap_or(next));
     found.add(finding);
 }
@@ -34,7 +36,7 @@ pub(super) fn notes(found: &mut Findings, notes: &[Note]) {
     for note in notes {
         found
             .warning(Path::root(), format!("About {}", note.object.brief()))
-            .code(Code(140))
+            .code(codes::REMARK)
             .detail(note.message.clone());
     }
 }
@@ -43,88 +45,88 @@ pub(super) fn notes(found: &mut Findings, notes: &[Note]) {
 const AGAIN: &str = "run terraform apply again: it goes on from what exists";
 
 /// The code and the title of a kind of fault, and what to do unless the cloud's room knows better.
-const fn entry(kind: FaultKind) -> (u16, &'static str, &'static str) {
+const fn entry(kind: FaultKind) -> (Code, &'static str, &'static str) {
     match kind {
         FaultKind::Busy => (
-            141,
+            codes::BUSY,
             "The cloud is still busy with",
             "wait until that has ended, then run terraform apply again",
         ),
         FaultKind::LostRace => (
-            142,
+            codes::KEEPS_CHANGING,
             "Somebody else keeps changing",
             "find what else changes it, then run terraform apply again",
         ),
-        FaultKind::Uncertain => (143, "It is uncertain what happened to", AGAIN),
+        FaultKind::Uncertain => (codes::UNCERTAIN, "It is uncertain what happened to", AGAIN),
         FaultKind::Missing => (
-            144,
+            codes::VANISHED,
             "Somebody deleted",
             "run terraform apply again: it is made anew",
         ),
         FaultKind::Propagating => (
-            145,
+            codes::NOT_YET_KNOWN,
             "The cloud does not know yet what was just made for",
             AGAIN,
         ),
         FaultKind::Unavailable => (
-            146,
+            codes::NO_ANSWER,
             "The cloud did not answer about",
             "wait until the cloud answers, then run terraform apply again: it goes on from what exists",
         ),
         FaultKind::Denied => (
-            147,
+            codes::NOT_ALLOWED,
             "Not allowed to work on",
             "give the identity that runs Terraform the right that the message names",
         ),
         FaultKind::Exhausted => (
-            148,
+            codes::USED_UP,
             "No quota or capacity for",
             "ask the cloud for more quota, or for less in the configuration",
         ),
         FaultKind::Refused => (
-            149,
+            codes::REFUSED,
             "The cloud refused",
             "correct what the message names in the configuration, then run terraform apply",
         ),
-        FaultKind::OperationFailed => (150, "An operation failed on", AGAIN),
+        FaultKind::OperationFailed => (codes::OPERATION_FAILED, "An operation failed on", AGAIN),
         FaultKind::NotShrinking => (
-            151,
+            codes::CHANGE_NOT_MADE,
             "The cloud accepted a change and did not make it on",
             "set the attribute to what the cloud shows",
         ),
         FaultKind::Foreign => (
-            152,
+            codes::FOREIGN,
             "Somebody else owns",
             "choose another name, or import it",
         ),
         FaultKind::NameHeld => (
-            153,
+            codes::NAME_HELD,
             "A deleted object still holds the name of",
             "choose another name, or wait until the cloud frees it",
         ),
         FaultKind::MustReplace => (
-            154,
+            codes::NEEDS_REPLACEMENT,
             "Only a new object can be as wanted:",
             "undo the change, or replace it with: terraform apply -replace=ADDRESS",
         ),
         FaultKind::Stale => (
-            155,
+            codes::OTHER_HOLDER,
             "Another state owns",
             "forget it here with: terraform state rm ADDRESS",
         ),
         FaultKind::Claimed => (
-            156,
+            codes::CLAIMED_TWICE,
             "Two resources want",
             "give one of the two another name",
         ),
         FaultKind::NeedMissing => (
-            157,
+            codes::NEED_MISSING,
             "Does not exist:",
             "create it first, or correct its name",
         ),
-        FaultKind::TimedOut => (158, "Out of time for", AGAIN),
+        FaultKind::TimedOut => (codes::TIMED_OUT, "Out of time for", AGAIN),
         FaultKind::Defect => (
-            159,
+            codes::DEFECT,
             "A defect of the provider at",
             "report it, with the log that TF_LOG=debug writes",
         ),

@@ -4,7 +4,7 @@ use paymesh_engine::{
     End, Graph, Holder, Memory, Outcome, Ownership, Reading, Standing, StopCause, Unfinished,
 };
 use paymesh_plugin::{
-    findings::{Code, Findings, Severity},
+    findings::{Findings, Severity},
     path::Path,
     resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
     spec::{Attribute, Attributes, Spec},
@@ -14,6 +14,7 @@ use super::{
     Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, faults, graph_before, job,
     whole,
 };
+use crate::codes;
 
 pub(super) async fn apply<C: Converged>(
     request: ApplyRequest<Resource<C>>,
@@ -101,7 +102,7 @@ fn memory(private: &[u8], found: &mut Findings) -> Option<Memory> {
         Err(error) => {
             found
                 .error(Path::root(), "The private data cannot be read")
-                .code(Code(123))
+                .code(codes::UNREADABLE_PRIVATE_DATA)
                 .detail(error.to_string())
                 .hint("use the provider version that wrote it, or remove the resource from the state and import it");
             None
@@ -135,7 +136,7 @@ fn unfinished<C: Converged>(
                 Severity::Warning => found.warning(Path::root(), title),
             };
             finding
-                .code(Code(124))
+                .code(codes::INTERRUPTED)
                 .detail(detail)
                 .hint("run terraform apply again: it resumes here. What the cloud has begun goes on meanwhile");
         }
@@ -159,7 +160,7 @@ pub(super) async fn delete<C: Converged>(
     let Some(prior) = whole::<C>(&request.prior) else {
         found
             .error(Path::root(), "The state of the object is not whole")
-            .code(Code(125))
+            .code(codes::STATE_NOT_WHOLE)
             .detail("an attribute that it needs is null")
             .hint("refresh it with: terraform apply -refresh-only");
         return Deleted::failed(found);
@@ -184,7 +185,7 @@ pub(super) async fn delete<C: Converged>(
                 Path::root().attribute("deletion_protection"),
                 "Deletion protection forbids the destruction",
             )
-            .code(Code(126))
+            .code(codes::TAINTED_OBJECT_IS_PROTECTED)
             .detail(format!(
                 "{} {} is tainted, so Terraform wants to destroy and create it; it is protected",
                 C::Spec::NAME,
@@ -342,7 +343,7 @@ fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
             Path::root(),
             format!("Another state owns {}", C::title(&prior.0)),
         )
-        .code(Code(119))
+        .code(codes::IMPORT_OF_ANOTHERS_OBJECT)
         .detail(format!(
             "the object bears the mark of another configuration ({owner}). The import writes nothing; the first apply that changes something takes the object over, and from then on the other state can neither change nor destroy it"
         ))
@@ -366,7 +367,7 @@ fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findin
                 C::title(&prior.0)
             ),
         )
-        .code(Code(180))
+        .code(codes::CHANGED_OUTSIDE)
         .detail(format!("apply would undo it:\n\n{}", lines.join("\n")))
         .hint("apply, or write what was changed into the configuration");
 }
@@ -385,7 +386,7 @@ fn remains<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
                 C::title(&prior.0)
             ),
         )
-        .code(Code(128))
+        .code(codes::PARTS_REMAIN)
         .detail("somebody else deleted the object; what was made beside it is still there")
         .hint("apply makes it anew; destroy takes the rest away");
 }
@@ -396,7 +397,7 @@ fn stale<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
             Path::root(),
             format!("This state no longer owns {} {}", C::Spec::NAME, C::title(&prior.0)),
         )
-        .code(Code(127))
+        .code(codes::STALE)
         .detail("a later run or another state has made or adopted the object; its values are kept as they were, updates are refused, and destroying it only forgets it")
         .hint(format!("forget it with: terraform state rm {}.NAME", C::Spec::NAME));
 }

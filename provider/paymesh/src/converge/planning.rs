@@ -2,7 +2,7 @@
 
 use paymesh_engine::{Claim, FaultKind, Intent, Memory, PlannedStep};
 use paymesh_plugin::{
-    findings::{Code, Findings, Severity},
+    findings::{Findings, Severity},
     path::Path,
     resource::{DestroyPlan, DestroyRequest, Plan, PlanReason, PlanRequest},
     spec::{Attribute, Attributes, Draft, DraftObject, Spec},
@@ -13,6 +13,7 @@ use super::{
     Act, Converged, INCOMPLETE, Place, READY, Resource, STALE, Whole, faults, graph_before, job,
     whole,
 };
+use crate::codes;
 
 pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
@@ -75,7 +76,7 @@ pub(super) async fn plan<C: Converged>(
                     Path::root(),
                     format!("Apply will resume {} {}", C::Spec::NAME, C::title(&spec)),
                 )
-                .code(Code(129))
+                .code(codes::RESUMES)
                 .detail("an earlier run began what is planned here and did not finish it")
                 .hint("apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile");
         }
@@ -167,7 +168,7 @@ fn protect<C: Converged>(
         .map_or_else(Path::root, |first| first.path.clone());
     plan.found
         .error(path, "Deletion protection forbids the replacement")
-        .code(Code(120))
+        .code(codes::PROTECTED_FROM_REPLACEMENT)
         .detail(detail)
         .hint(
             "undo the change; or set deletion_protection = false, apply that alone, and plan again",
@@ -245,7 +246,7 @@ async fn announce<C: Converged>(
                 Path::root(),
                 format!("Apply will disturb {} {}", C::Spec::NAME, C::title(spec)),
             )
-            .code(Code(121))
+            .code(codes::DISRUPTION)
             .detail(format!("in this order:\n\n{text}"))
             .hint("each step resumes where it stopped if the apply is interrupted");
     }
@@ -279,7 +280,7 @@ pub(super) fn plan_destroy<C: Converged>(
                 Path::root().attribute("deletion_protection"),
                 "Deletion protection forbids the destruction",
             )
-            .code(Code(122))
+            .code(codes::PROTECTED_FROM_DESTRUCTION)
             .detail(format!(
                 "{} {} would be destroyed",
                 C::Spec::NAME,

@@ -9,6 +9,7 @@ use crate::cluster::{
     address::Range,
     spec::{AdminKind, ClusterSpecDraft},
 };
+use crate::codes;
 
 const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
@@ -41,7 +42,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute(name),
-                56,
+                codes::ADMINISTRATOR_WITHOUT_ID,
                 [
                     "An administrator without an id in this cloud",
                     &format!("admins[{index}] has no {name}"),
@@ -58,7 +59,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute("kind"),
-                164,
+                codes::ADMINS_BESIDE_EXISTING_IDENTITIES,
                 [
                     "No roles are assigned beside existing identities",
                     &format!(
@@ -74,7 +75,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute(name),
-                57,
+                codes::SAME_ADMINISTRATOR_TWICE,
                 [
                     "The same administrator twice",
                     &format!("{id} is in admins twice"),
@@ -88,7 +89,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute("entra_object_id"),
-                58,
+                codes::NOT_AN_ENTRA_OBJECT_ID,
                 [
                     "Not an Entra object id",
                     &format!("{id:?} is not a UUID"),
@@ -101,7 +102,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
                 refuse(
                     found,
                     path.attribute("google_email"),
-                    59,
+                    codes::NOT_AN_E_MAIL_ADDRESS,
                     [
                         "Not an e-mail address",
                         &format!("{email:?} is not an e-mail address"),
@@ -114,7 +115,7 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
                 refuse(
                     found,
                     path.attribute("kind"),
-                    60,
+                    codes::ADMINISTRATOR_NOT_A_SERVICE_ACCOUNT,
                     [
                         "Not a service account",
                         &format!(
@@ -144,7 +145,7 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path(name),
-                    61,
+                    codes::NOT_A_USER_ASSIGNED_IDENTITY,
                     [
                         "Not the id of a user-assigned identity",
                         &format!("{id:?} is not the id of a {IDENTITY}"),
@@ -157,7 +158,7 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("kubelet_identity_id"),
-                62,
+                codes::NODE_IDENTITY_ALONE,
                 [
                     "A node identity without a control-plane identity",
                     "azure.kubelet_identity_id is set and azure.control_plane_identity_id is not; AKS needs both",
@@ -174,7 +175,7 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("google").attribute("node_service_account"),
-            63,
+            codes::NODE_IDENTITY_NOT_A_SERVICE_ACCOUNT,
             [
                 "Not a service account",
                 &format!("{email:?} does not end in .gserviceaccount.com"),
@@ -189,7 +190,7 @@ fn deployer(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("deployer_admin"),
-            170,
+            codes::GKE_CANNOT_KEEP_DEPLOYER_OUT,
             [
                 "GKE cannot keep the deployer out",
                 "deployer_admin is false, and who may create GKE clusters in a project administers them by that same role",
@@ -217,7 +218,7 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
             refuse(
                 found,
                 path,
-                64,
+                codes::NOT_A_REGISTRY,
                 [
                     "Not the id of a registry",
                     &format!("{id:?} is not a registry of this cloud"),
@@ -238,7 +239,7 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
         refuse(
             found,
             at("registries"),
-            65,
+            codes::EXISTING_IDENTITY_GETS_NO_ROLES,
             [
                 "No roles are assigned to an existing identity",
                 "registries is set, and so is an existing identity",
@@ -265,7 +266,7 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
         refuse(
             found,
             path.clone(),
-            66,
+            codes::NOBODY_IS_AUTHORIZED,
             [
                 "Nobody is authorized",
                 "api_access.authorized_cidrs is empty, which the clouds read as everybody",
@@ -277,7 +278,7 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
         refuse(
             found,
             path.clone(),
-            67,
+            codes::TOO_MANY_AUTHORIZED_RANGES,
             [
                 "Too many authorized ranges",
                 &format!("{} ranges, and the cloud takes {most}", cidrs.len()),
@@ -293,7 +294,7 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             Err(bad) => refuse(
                 found,
                 path,
-                68,
+                codes::NOT_AN_AUTHORIZED_RANGE,
                 [
                     "Not an address range",
                     &bad.to_string(),
@@ -303,7 +304,7 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             Ok(range) if range.prefix() == 0 => refuse(
                 found,
                 path,
-                69,
+                codes::API_SERVER_OPEN_TO_INTERNET,
                 [
                     "The API server would be open to the internet",
                     &format!("{range} is every address"),
@@ -315,7 +316,7 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
                     refuse(
                         found,
                         path,
-                        70,
+                        codes::OVERLAPPING_AUTHORIZED_RANGES,
                         [
                             "Overlapping authorized ranges",
                             &format!("{range} overlaps {other}"),

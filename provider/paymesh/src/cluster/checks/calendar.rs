@@ -4,7 +4,7 @@ use jiff::civil::{Date, Time};
 use paymesh_plugin::findings::Findings;
 
 use super::{Cloud, at, refuse};
-use crate::cluster::spec::ClusterSpecDraft;
+use crate::{cluster::spec::ClusterSpecDraft, codes};
 
 /// GKE lets three exclusions of this many days hold off every upgrade.
 const GKE_LONGEST: i32 = 30;
@@ -24,7 +24,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("maintenance").attribute("window").attribute("start"),
-            71,
+            codes::NOT_A_TIME_OF_DAY,
             [
                 "Not a time of day",
                 &format!("{start:?} is not HH:MM"),
@@ -40,7 +40,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("maintenance").attribute("window").attribute("hours"),
-            172,
+            codes::WINDOW_TOO_SHORT,
             [
                 "A window that is too short",
                 &format!(
@@ -58,7 +58,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             path.clone(),
-            162,
+            codes::EXCLUSIONS_WITHOUT_WINDOW,
             [
                 "Exclusions without a window",
                 "maintenance.exclusions is set and maintenance.window is not; AKS keeps exclusions in a window",
@@ -70,7 +70,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             path.clone(),
-            72,
+            codes::TOO_MANY_EXCLUSIONS,
             [
                 "Too many exclusions",
                 &format!("{} exclusions, and GKE takes three", exclusions.len()),
@@ -90,7 +90,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    73,
+                    codes::NOT_A_DAY,
                     [
                         "Not a day",
                         &format!("{text:?} is not YYYY-MM-DD"),
@@ -110,7 +110,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
             refuse(
                 found,
                 path.attribute("last_day"),
-                74,
+                codes::EXCLUSION_ENDS_BEFORE_IT_BEGINS,
                 [
                     "An exclusion that ends before it begins",
                     &format!("first_day is {first} and last_day is {last}"),
@@ -121,7 +121,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
             refuse(
                 found,
                 path.attribute("last_day"),
-                75,
+                codes::EXCLUSION_TOO_LONG,
                 [
                     "An exclusion that is too long",
                     &format!(

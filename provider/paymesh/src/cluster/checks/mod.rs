@@ -45,11 +45,11 @@ pub fn check(draft: &ClusterSpecDraft, _: &Path, found: &mut Findings) {
 }
 
 /// One error, in the order in which it is read.
-pub(crate) fn refuse(found: &mut Findings, path: Path, code: u16, text: [&str; 3]) {
+pub(crate) fn refuse(found: &mut Findings, path: Path, code: Code, text: [&str; 3]) {
     let [title, detail, next] = text;
     found
         .error(path, title)
-        .code(Code(code))
+        .code(code)
         .detail(detail)
         .hint(next);
 }

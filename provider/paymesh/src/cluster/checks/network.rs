@@ -3,7 +3,10 @@
 use paymesh_plugin::{findings::Findings, path::Path, spec::Field};
 
 use super::{Cloud, at, refuse, words};
-use crate::cluster::{address::Range, spec::ClusterSpecDraft};
+use crate::{
+    cluster::{address::Range, spec::ClusterSpecDraft},
+    codes,
+};
 
 /// Addresses that AKS overlay gives to each node.
 const POD_ADDRESSES_OF_A_NODE: u64 = 256;
@@ -25,7 +28,7 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("subnet_id"),
-                40,
+                codes::NOT_AN_AZURE_SUBNET,
                 [
                     "Not the id of an Azure subnet",
                     &format!(
@@ -43,7 +46,7 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path(name),
-                    41,
+                    codes::AZURE_SUBNETS_HAVE_NO_RANGES,
                     [
                         "Azure subnets have no secondary ranges",
                         &format!("network.{name} is set on AKS"),
@@ -65,7 +68,7 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("services_cidr"),
-            42,
+            codes::PODS_AND_SERVICES_SHARE_ADDRESSES,
             [
                 "Pods and services share addresses",
                 &format!("azure.pods_cidr {pods} overlaps azure.services_cidr {services}"),
@@ -79,7 +82,7 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("services_cidr"),
-            43,
+            codes::WRONG_NUMBER_OF_SERVICE_ADDRESSES,
             [
                 "The wrong number of service addresses",
                 &format!("azure.services_cidr {services} must be between a /12 and a /28"),
@@ -99,7 +102,7 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("pods_cidr"),
-                44,
+                codes::TOO_FEW_POD_ADDRESSES,
                 [
                     "Too few addresses for pods",
                     &format!(
@@ -122,7 +125,7 @@ fn identity_of_scope(azure: &crate::cluster::spec::AzureClusterDraft, found: &mu
         refuse(
             found,
             path("subscription_id"),
-            45,
+            codes::NOT_A_SUBSCRIPTION_ID,
             [
                 "Not a subscription id",
                 &format!("{id:?} is not a UUID"),
@@ -136,7 +139,7 @@ fn identity_of_scope(azure: &crate::cluster::spec::AzureClusterDraft, found: &mu
         refuse(
             found,
             path("resource_group"),
-            46,
+            codes::NOT_A_RESOURCE_GROUP,
             [
                 "Not the name of a resource group",
                 &format!("{name:?}: 1 to 90 letters, digits and - _ . ( ), no dot at the end"),
@@ -152,7 +155,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         Field::Null => refuse(
             found,
             at("network"),
-            47,
+            codes::GKE_NEEDS_A_NETWORK,
             [
                 "GKE needs a network",
                 "network is not set on GKE",
@@ -166,7 +169,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path("subnet_id"),
-                        48,
+                        codes::NOT_A_GOOGLE_SUBNET,
                         [
                             "Not the id of a Google subnet",
                             &format!("{id:?} is not projects/P/regions/R/subnetworks/S"),
@@ -179,7 +182,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path("subnet_id"),
-                        49,
+                        codes::SUBNET_IN_ANOTHER_REGION,
                         [
                             "A subnet in another region",
                             &format!("the subnet is in {there} and region is {here:?}"),
@@ -196,7 +199,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path(name),
-                        50,
+                        codes::GKE_NEEDS_SECONDARY_RANGES,
                         [
                             "GKE needs the subnet's secondary ranges",
                             &format!("network.{name} is not set on GKE"),
@@ -212,7 +215,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path("services_range"),
-                    51,
+                    codes::PODS_AND_SERVICES_SHARE_RANGE,
                     [
                         "Pods and services share a range",
                         &format!("network.pods_range and network.services_range are both {pods:?}"),
@@ -233,7 +236,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("project"),
-            52,
+            codes::NOT_A_PROJECT_ID,
             [
                 "Not a project id",
                 &format!("{project:?}: 6 to 30 lower-case letters, digits and hyphens"),
@@ -250,7 +253,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("control_plane_cidr"),
-            53,
+            codes::CONTROL_PLANE_TAKES_16_ADDRESSES,
             [
                 "The control plane takes a /28",
                 &format!("google.control_plane_cidr is {range}"),
@@ -267,7 +270,7 @@ fn range(field: &Field<String>, path: Path, found: &mut Findings) -> Option<Rang
             refuse(
                 found,
                 path,
-                54,
+                codes::NOT_A_CLUSTER_RANGE,
                 [
                     "Not an address range",
                     &bad.to_string(),
@@ -280,7 +283,7 @@ fn range(field: &Field<String>, path: Path, found: &mut Findings) -> Option<Rang
             refuse(
                 found,
                 path,
-                55,
+                codes::PUBLIC_ADDRESSES_INSIDE_CLUSTER,
                 [
                     "Public addresses inside the cluster",
                     &format!("{range} is not in private address space"),

@@ -11,6 +11,7 @@ use crate::cluster::{
     spec::{ClusterSpecDraft, Profile},
     totals,
 };
+use crate::codes;
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     let Some(pools) = draft.node_pools.known() else {
@@ -20,7 +21,7 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("node_pools"),
-            76,
+            codes::CLUSTER_WITHOUT_NODES,
             [
                 "A cluster without nodes",
                 "node_pools is empty",
@@ -58,7 +59,7 @@ fn together(
         refuse(
             found,
             at("node_pools"),
-            77,
+            codes::NO_SYSTEM_POOL,
             [
                 "No system pool",
                 "no pool has mode = \"system\"; the cluster's own components need one",
@@ -75,7 +76,7 @@ fn together(
         refuse(
             found,
             at("node_pools"),
-            78,
+            codes::TOO_MANY_POOLS,
             [
                 "Too many pools",
                 &format!(
@@ -96,7 +97,7 @@ fn name(key: &str, path: &Path, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                79,
+                codes::NOT_AN_AKS_POOL_NAME,
                 [
                     "Not the name of an AKS pool",
                     &format!(
@@ -115,7 +116,7 @@ fn name(key: &str, path: &Path, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                80,
+                codes::NOT_A_GKE_POOL_NAME,
                 [
                     "Not the name of a GKE pool",
                     &format!(
@@ -137,7 +138,7 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    81,
+                    codes::SIZED_TWICE,
                     [
                         "Sized twice",
                         &format!("both machine_type and {name} are set"),
@@ -153,7 +154,7 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    82,
+                    codes::POOL_WITHOUT_SIZE,
                     [
                         "A pool without a size",
                         &format!("neither machine_type nor {name} is set"),
@@ -176,7 +177,7 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             path.attribute("memory_gb"),
-            83,
+            codes::NO_MACHINE_OF_THIS_SIZE,
             [
                 "No machine of this size",
                 &format!("the provider's table has no machine with {vcpu} vCPU and {memory} GiB"),
@@ -205,7 +206,7 @@ fn check_machine_type(
         refuse(
             found,
             path.attribute("machine_type"),
-            84,
+            codes::MACHINE_TYPE_OF_ANOTHER_CLOUD,
             [
                 "A machine type of another cloud",
                 &format!("{machine:?} is not how this cloud writes a machine type"),
@@ -221,7 +222,7 @@ fn check_machine_type(
         refuse(
             found,
             path.attribute("machine_type"),
-            85,
+            codes::TOO_SMALL_FOR_SYSTEM_POOL,
             [
                 "Too small for a system pool",
                 &format!("{machine} has less than 2 vCPU or 4 GiB"),
@@ -239,7 +240,7 @@ fn size(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("max_nodes"),
-            86,
+            codes::MAXIMUM_BELOW_MINIMUM,
             [
                 "A maximum below the minimum",
                 &format!("min_nodes is {min} and max_nodes is {max}"),
@@ -251,7 +252,7 @@ fn size(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("max_nodes"),
-            87,
+            codes::POOL_NEVER_HAS_A_NODE,
             [
                 "A pool that never has a node",
                 "max_nodes is 0",
@@ -266,7 +267,7 @@ fn size(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("min_nodes"),
-            88,
+            codes::ZONES_CANNOT_SHARE_FIXED_SIZE,
             [
                 "A fixed size that the zones cannot share",
                 &format!("{min} nodes over {zones} zones; GKE has the same number in each zone"),
@@ -294,7 +295,7 @@ fn zones(
             refuse(
                 found,
                 path.clone(),
-                89,
+                codes::SAME_ZONE_TWICE,
                 [
                     "The same zone twice",
                     &format!("{zone} is named twice"),
@@ -307,7 +308,7 @@ fn zones(
                 refuse(
                     found,
                     path,
-                    90,
+                    codes::NOT_AN_AZURE_ZONE,
                     [
                         "Not an Azure zone",
                         &format!("{zone:?}: Azure numbers the zones of a region 1, 2 and 3"),
@@ -324,7 +325,7 @@ fn zones(
                     refuse(
                         found,
                         path,
-                        91,
+                        codes::ZONE_OF_ANOTHER_REGION,
                         [
                             "A zone of another region",
                             &format!("{zone:?} is not a zone of {region}"),
@@ -343,7 +344,7 @@ fn zones(
         refuse(
             found,
             path.attribute("zones"),
-            92,
+            codes::HIGH_AVAILABILITY_IN_ONE_ZONE,
             [
                 "High availability in one zone",
                 "the system pool is in one zone and profile is \"high_availability\"",
@@ -358,7 +359,7 @@ fn disk(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("disk_type"),
-            93,
+            codes::GKE_HAS_NO_EPHEMERAL_SYSTEM_DISK,
             [
                 "GKE has no ephemeral system disk",
                 "disk_type is \"ephemeral\" on GKE",
@@ -370,7 +371,7 @@ fn disk(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("disk_type"),
-            160,
+            codes::AKS_CHOOSES_DISK_BY_MACHINE,
             [
                 "AKS chooses the disk by the machine",
                 "disk_type is \"ssd\" on AKS, where machines with an s in their size have fast disks",
@@ -385,7 +386,7 @@ fn spot(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("surge"),
-            161,
+            codes::SPOT_POOL_WITHOUT_SURGE,
             [
                 "AKS adds no nodes to a spot pool",
                 "surge and spot are both set on AKS, which upgrades a spot pool without surge",
@@ -403,7 +404,7 @@ fn system(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
         refuse(
             found,
             path.attribute("min_nodes"),
-            94,
+            codes::SYSTEM_POOL_WITHOUT_NODES,
             [
                 "A system pool without nodes",
                 "min_nodes is 0 in a pool with mode = \"system\"",
@@ -415,7 +416,7 @@ fn system(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
         refuse(
             found,
             path.attribute("spot"),
-            95,
+            codes::SPOT_SYSTEM_POOL,
             [
                 "A system pool that can be taken back",
                 "spot is true in a pool with mode = \"system\"",
@@ -427,7 +428,7 @@ fn system(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
         refuse(
             found,
             path.attribute("max_pods"),
-            96,
+            codes::TOO_FEW_PODS_FOR_SYSTEM_POOL,
             [
                 "Too few pods for a system pool",
                 "max_pods is below 30 in a pool with mode = \"system\"",
@@ -447,7 +448,7 @@ fn labels(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                97,
+                codes::NOT_A_LABEL_KEY,
                 [
                     "Not the key of a Kubernetes label",
                     &format!("{key:?}: {why}"),
@@ -458,7 +459,7 @@ fn labels(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                98,
+                codes::LABEL_OF_THE_CLOUD,
                 [
                     "A label that the cloud owns",
                     &format!(
@@ -474,7 +475,7 @@ fn labels(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path,
-                99,
+                codes::NOT_A_LABEL_VALUE,
                 [
                     "Not the value of a Kubernetes label",
                     &format!(
@@ -502,7 +503,7 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("key"),
-                100,
+                codes::NOT_A_TAINT_KEY,
                 [
                     "Not the key of a taint",
                     &format!("{key:?}: {why}"),
@@ -513,7 +514,7 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("key"),
-                101,
+                codes::TAINT_OF_THE_CLOUD,
                 [
                     "A taint that the cloud owns",
                     &format!(
@@ -529,7 +530,7 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("value"),
-                102,
+                codes::NOT_A_TAINT_VALUE,
                 [
                     "Not the value of a taint",
                     &format!(
@@ -545,7 +546,7 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("effect"),
-                103,
+                codes::SAME_TAINT_TWICE,
                 [
                     "The same taint twice",
                     &format!("{key:?} has the effect {effect} twice"),
@@ -557,7 +558,7 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("key"),
-                104,
+                codes::TAINT_KEEPS_COMPONENTS_OUT,
                 [
                     "A taint that keeps the cluster's components out",
                     &format!(

@@ -7,6 +7,7 @@ use crate::cluster::{
     spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel},
     versions::Version,
 };
+use crate::codes;
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     region(draft, found);
@@ -27,7 +28,7 @@ fn region(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("region"),
-            20,
+            codes::NOT_A_REGION,
             [
                 "Not a region",
                 &format!("{region:?} is not how a cloud writes a region"),
@@ -45,7 +46,7 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
         Err(bad) => refuse(
             found,
             at("kubernetes_version"),
-            21,
+            codes::NOT_A_KUBERNETES_VERSION,
             [
                 "Not a Kubernetes version",
                 &bad.to_string(),
@@ -56,7 +57,7 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
             refuse(
                 found,
                 at("kubernetes_version"),
-                22,
+                codes::GKE_VERSION_ON_AKS,
                 [
                     "A GKE version on AKS",
                     &format!("{text:?} names a build, which only GKE has"),
@@ -73,7 +74,7 @@ fn state(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("standby"),
-            23,
+            codes::HUB_CANNOT_STAND_BY,
             [
                 "A hub cannot stand by",
                 "standby is true and role is \"hub\": the hub deploys to every other cluster",
@@ -85,7 +86,7 @@ fn state(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("power"),
-            24,
+            codes::STOPPED_CLUSTER_CANNOT_STAND_BY,
             [
                 "A stopped cluster cannot stand by",
                 "standby is true and power is \"off\": a standby cluster runs without workload nodes",
@@ -103,7 +104,7 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("upgrade_channel"),
-            25,
+            codes::GKE_HAS_NO_PATCH_CHANNEL,
             [
                 "GKE has no patch channel",
                 "upgrade_channel is \"patch\", which only AKS has",
@@ -115,7 +116,7 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("upgrade_channel"),
-            171,
+            codes::GKE_UPGRADES_EVERY_CLUSTER,
             [
                 "GKE upgrades every cluster",
                 "upgrade_channel is \"none\", and a GKE cluster without a channel is upgraded all the same",
@@ -127,7 +128,7 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("upgrade_channel"),
-            26,
+            codes::AKS_HAS_NO_REGULAR_CHANNEL,
             [
                 "AKS has no regular channel",
                 "upgrade_channel is \"regular\", which only GKE has",
@@ -141,7 +142,7 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("node_image_channel"),
-            27,
+            codes::GKE_NODE_IMAGES_FOLLOW_VERSION,
             [
                 "GKE node images follow the node version",
                 "node_image_channel is set to a value that only AKS has",
@@ -160,7 +161,7 @@ fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             path("dataplane_metrics"),
-            28,
+            codes::DATAPLANE_METRICS_NEED_CILIUM,
             [
                 "Dataplane metrics need Cilium",
                 "features.dataplane_metrics is true and features.cilium is false",
@@ -172,7 +173,7 @@ fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             path("gateway_api"),
-            29,
+            codes::AKS_HAS_NO_GATEWAY_API,
             [
                 "AKS has no built-in Gateway API",
                 "features.gateway_api is true on AKS",
@@ -187,7 +188,7 @@ fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("deployer_admin"),
-            30,
+            codes::NOBODY_ADMINISTERS_HUB,
             [
                 "Nobody would administer the hub",
                 "deployer_admin is false and admins is empty",
@@ -206,7 +207,7 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
         refuse(
             found,
             at("labels"),
-            31,
+            codes::TOO_MANY_LABELS,
             [
                 "Too many labels",
                 &format!(
@@ -223,7 +224,7 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.clone(),
-                32,
+                codes::PROVIDERS_OWN_LABEL,
                 [
                     "A label of the provider's own",
                     &format!(
@@ -248,7 +249,7 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.clone(),
-                33,
+                codes::NOT_A_GOOGLE_LABEL,
                 [
                     "Not a Google label",
                     &format!(
@@ -267,7 +268,7 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path,
-                34,
+                codes::NOT_AN_AZURE_TAG,
                 [
                     "Not an Azure tag",
                     &format!(
@@ -293,7 +294,7 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    35,
+                    codes::NOT_A_KEY_VAULT_KEY,
                     [
                         "Not the id of a Key Vault key",
                         &format!(
@@ -310,7 +311,7 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    163,
+                    codes::NOBODY_COULD_READ_KEY,
                     [
                         "Nobody could read the key",
                         "kms_key_id is set and azure.control_plane_identity_id is not; AKS reads the key while it makes the cluster, before an identity of its own could be let in",
@@ -325,7 +326,7 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    36,
+                    codes::NOT_A_CLOUD_KMS_KEY,
                     [
                         "Not the id of a Cloud KMS key",
                         &format!(
@@ -340,7 +341,7 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    37,
+                    codes::KEY_IN_ANOTHER_REGION,
                     [
                         "A key in another region",
                         &format!(
@@ -367,7 +368,7 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             } else {
                 at("logs")
             },
-            38,
+            codes::GKE_HAS_NO_LOG_WORKSPACE,
             [
                 "GKE has no log workspace",
                 "logs is set on GKE, which writes its logs, the control plane's among them, to Cloud Logging of its project",
@@ -380,7 +381,7 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path,
-                39,
+                codes::NOT_A_LOG_ANALYTICS_WORKSPACE,
                 [
                     "Not the id of a Log Analytics workspace",
                     &format!("{id:?} is not the id of a Microsoft.OperationalInsights/workspaces"),

@@ -10,8 +10,10 @@ use crate::{
         checks::{at, refuse},
         choice::{self, PoolChoice},
         pool::{DiskType, PoolMode, PoolSpec},
+        preflight::{Growth, growing},
         spec::ClusterSpec,
     },
+    codes,
     session::Session,
 };
 
@@ -24,12 +26,8 @@ pub(super) async fn check(
     found: &mut Findings,
 ) {
     let choices = choice::choose(spec, prior);
-    let grows = |key: &String| nodes(spec, key) > prior.map_or(0, |prior| nodes(&prior.spec, key));
-    let changed: Vec<(&String, &PoolChoice)> = choices
-        .iter()
-        .filter(|(key, choice)| is_new(prior, key, choice) || grows(key))
-        .collect();
-    if changed.is_empty() {
+    let growing: Vec<Growth<'_>> = growing(spec, &choices, prior).collect();
+    if growing.is_empty() {
         return;
     }
     let Ok(sizes) = azure.machine_sizes(subscription, &spec.region).await else {
@@ -39,8 +37,13 @@ pub(super) async fn check(
         return;
     }
     let mut needs = quota::Needs::default();
-    for (key, choice) in changed {
-        let is_new = is_new(prior, key, choice);
+    for Growth {
+        key,
+        choice,
+        is_new,
+        nodes,
+    } in growing
+    {
         let pool = &spec.node_pools[key];
         let path = at("node_pools").key(key);
         let named = pool.machine_type.is_some();
@@ -53,7 +56,7 @@ pub(super) async fn check(
                 refuse(
                     found,
                     attribute,
-                    211,
+                    codes::AZURE_MACHINE_TYPE_NOT_OFFERED_HERE,
                     [
                         "The machine type is not offered here",
                         &format!("{} is not offered in {}", choice.machine_type, spec.region),
@@ -67,29 +70,9 @@ pub(super) async fn check(
             usable(size, choice, &path, &attribute, spec, found);
             fit(size, pool, &path, &attribute, found);
         }
-        // A new pool needs one more node for the surge of an upgrade.
-        let before = prior
-            .filter(|_| !is_new)
-            .map_or(0, |prior| nodes(&prior.spec, key));
-        let more = nodes(spec, key) - before + u64::from(is_new);
-        needs.add(size, pool.spot, more);
+        needs.add(size, pool.spot, nodes);
     }
     quota::check(session, azure, subscription, spec, &needs, found).await;
-}
-
-/// Whether a pool is made, or made anew under another name.
-fn is_new(prior: Option<&Prior>, key: &str, choice: &PoolChoice) -> bool {
-    let pool = prior.and_then(|prior| prior.status.pools.get(key));
-    pool.is_none_or(|pool| pool.cloud_name.as_ref() != Some(&choice.cloud_name))
-}
-
-/// The nodes with which a pool begins.
-fn nodes(spec: &ClusterSpec, key: &str) -> u64 {
-    match spec.node_pools.get(key) {
-        None => 0,
-        Some(pool) if spec.standby && pool.mode == PoolMode::User => 0,
-        Some(pool) => u64::from(pool.min_nodes.max(1)),
-    }
 }
 
 /// Whether the machine can do what the pool is for.
@@ -98,7 +81,7 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         refuse(
             found,
             attribute.clone(),
-            212,
+            codes::AZURE_MACHINE_TOO_SMALL,
             [
                 "Too small for a system pool",
                 &format!(
@@ -113,7 +96,7 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         refuse(
             found,
             path.attribute("spot"),
-            221,
+            codes::MACHINE_TYPE_HAS_NO_SPOT,
             [
                 "The machine type has no spot machines",
                 &format!("{} is not sold as spot", size.name),
@@ -125,7 +108,7 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         refuse(
             found,
             path.attribute("disk_type"),
-            222,
+            codes::MACHINE_TYPE_HAS_NO_DISK,
             [
                 "The machine type has no disk of its own",
                 &format!("{} cannot hold an ephemeral system disk", size.name),
@@ -147,7 +130,7 @@ fn usable(
         refuse(
             found,
             attribute.clone(),
-            213,
+            codes::MACHINE_TYPE_CLOSED,
             [
                 "The machine type is closed to the subscription",
                 &format!("{} in {}: {why}", size.name, spec.region),
@@ -171,7 +154,7 @@ fn usable(
         refuse(
             found,
             path.attribute("zones"),
-            214,
+            codes::AZURE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
             [
                 "The machine type is not offered in these zones",
                 &format!(

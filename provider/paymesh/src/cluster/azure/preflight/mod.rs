@@ -16,13 +16,12 @@ use crate::{
     cluster::{
         Prior,
         checks::{at, refuse},
+        preflight::refuse_live,
         spec::ClusterSpec,
     },
+    codes,
     session::Session,
 };
-
-/// How to go on when a live check stands in the way of a destroy.
-const WAY_OUT: &str = "terraform destroy -refresh=false asks none of this";
 
 /// Everything that Azure says against the plan.
 pub(in crate::cluster) async fn check(
@@ -62,7 +61,7 @@ async fn region(
             refuse(
                 found,
                 at("region"),
-                200,
+                codes::AZURE_NO_SUCH_REGION,
                 [
                     "No such region",
                     &format!("{:?} is not a region of the subscription", spec.region),
@@ -73,14 +72,14 @@ async fn region(
         }
         Ok(_) => true,
         Err(error) => {
-            refuse(
+            refuse_live(
                 found,
                 at("azure"),
-                201,
+                codes::AZURE_CANNOT_BE_ASKED,
                 [
                     "Azure cannot be asked",
                     &error.to_string(),
-                    &format!("check subscription_id and the credentials; {WAY_OUT}"),
+                    "check subscription_id and the credentials",
                 ],
             );
             false
@@ -98,7 +97,7 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
         refuse(
             found,
             at("azure").attribute("resource_group"),
-            202,
+            codes::NO_SUCH_RESOURCE_GROUP,
             [
                 "No such resource group",
                 &format!("{name} does not exist in the subscription"),
@@ -122,7 +121,7 @@ async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut 
         refuse(
             found,
             at("name"),
-            203,
+            codes::AZURE_CLUSTER_EXISTS_ALREADY,
             [
                 "The cluster exists already",
                 &format!("{id} was not made by {}", mark.owner),

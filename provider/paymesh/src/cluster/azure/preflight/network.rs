@@ -9,6 +9,7 @@ use crate::cluster::{
     checks::{at, refuse},
     spec::ClusterSpec,
 };
+use crate::codes;
 
 /// Addresses of a subnet that Azure keeps for itself.
 const RESERVED: u64 = 5;
@@ -23,7 +24,7 @@ pub(super) async fn check(azure: &Azure, spec: &ClusterSpec, found: &mut Finding
         Ok(None) => refuse(
             found,
             path,
-            204,
+            codes::AZURE_NO_SUCH_SUBNET,
             [
                 "No such subnet",
                 &format!("{id} does not exist, or this identity may not see it"),
@@ -43,7 +44,7 @@ fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings
         refuse(
             found,
             path.clone(),
-            205,
+            codes::SUBNET_RESERVED,
             [
                 "The subnet is reserved for another service",
                 &format!("{} is delegated to {service}", subnet.id),
@@ -60,7 +61,7 @@ fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings
         refuse(
             found,
             path.clone(),
-            206,
+            codes::AZURE_SUBNET_TOO_SMALL,
             [
                 "The subnet is too small",
                 &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
@@ -87,7 +88,7 @@ async fn around(
         refuse(
             found,
             path.clone(),
-            217,
+            codes::NETWORK_IN_ANOTHER_REGION,
             [
                 "A subnet in another region",
                 &format!(
@@ -110,7 +111,7 @@ async fn around(
             refuse(
                 found,
                 at("azure").attribute(name),
-                207,
+                codes::RANGE_OVERLAPS_NODES_NETWORK,
                 [
                     "The range overlaps the nodes' network",
                     &format!("azure.{name} {range} shares addresses with {shared} of {id}"),

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use paymesh_azure::{Azure, MachineSize};
 use paymesh_plugin::findings::Findings;
 
-use super::WAY_OUT;
 use crate::{
     cluster::{
-        checks::{at, refuse},
+        checks::at,
+        preflight::{Quota, refuse_live},
         spec::ClusterSpec,
     },
+    codes,
     session::Session,
 };
 
@@ -23,7 +24,7 @@ impl Needs {
     pub(super) fn add(&mut self, size: &MachineSize, spot: bool, nodes: u64) {
         let cores = nodes * u64::from(size.vcpu);
         let quotas: &[&str] = if spot {
-            &["lowPriorityCores"]
+            &[SPOT]
         } else {
             &[&size.family, REGION]
         };
@@ -35,6 +36,8 @@ impl Needs {
 
 /// The name of the quota of all families together.
 const REGION: &str = "cores";
+/// The name of the quota of spot machines of all families.
+const SPOT: &str = "lowPriorityCores";
 
 /// Refuses what exceeds a quota together with the other plans of the run.
 pub(super) async fn check(
@@ -54,27 +57,26 @@ pub(super) async fn check(
             .iter()
             .find(|usage| usage.name.eq_ignore_ascii_case(name));
         let Some(usage) = usage else { continue };
-        let others = session.reserve(&format!("{place}/{name}"), &spec.name, *cores);
-        if *cores == 0 || usage.current + others + cores <= usage.limit {
-            continue;
-        }
         let (code, what) = match name.as_str() {
-            REGION => (216, "the region"),
-            "lowPriorityCores" => (223, "spot"),
-            family => (215, family),
+            REGION => (codes::AZURE_REGION_QUOTA, "the region"),
+            SPOT => (codes::AZURE_SPOT_QUOTA, "spot"),
+            family => (codes::AZURE_FAMILY_QUOTA, family),
         };
-        refuse(
-            found,
-            at("node_pools"),
-            code,
-            [
-                "Not enough quota",
-                &format!(
-                    "{what} allows {} vCPU in {}; {} are in use, {others} are planned by other clusters of this run, and {} needs {cores} more to begin with, one surge node for each new pool included",
-                    usage.limit, spec.region, usage.current, spec.name
-                ),
-                &format!("ask for more quota (az quota), or lower min_nodes; {WAY_OUT}"),
-            ],
-        );
+        let quota = Quota {
+            name: what,
+            unit: "vCPU",
+            place: &place,
+            limit: usage.limit,
+            current: usage.current,
+        };
+        if let Some(detail) = quota.exceeded(session, &spec.name, *cores) {
+            let next = "ask for more quota (az quota), or lower min_nodes";
+            refuse_live(
+                found,
+                at("node_pools"),
+                code,
+                ["Not enough quota", &detail, next],
+            );
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! What the configuration names by id and somebody else made must be there.
 
 use paymesh_azure::{ArmId, Azure};
-use paymesh_plugin::{findings::Findings, path::Path};
+use paymesh_plugin::{
+    findings::{Code, Findings},
+    path::Path,
+};
 
 use crate::cluster::{
     Prior,
     checks::{at, refuse},
     spec::ClusterSpec,
 };
+use crate::codes;
 
 /// Asks about the ids that are new in `spec`.
 pub(super) async fn check(
@@ -45,7 +49,7 @@ pub(super) async fn check(
 struct Reference {
     path: Path,
     id: String,
-    code: u16,
+    code: Code,
     what: &'static str,
 }
 
@@ -66,14 +70,14 @@ fn named(spec: &ClusterSpec) -> Vec<Reference> {
     add(
         at("logs").attribute("workspace_id"),
         workspace,
-        218,
+        codes::NO_SUCH_LOG_WORKSPACE,
         "workspace",
     );
     for (index, registry) in spec.registries.iter().enumerate() {
         add(
             at("registries").index(index),
             Some(registry),
-            219,
+            codes::AZURE_NO_SUCH_REGISTRY,
             "registry",
         );
     }
@@ -82,7 +86,12 @@ fn named(spec: &ClusterSpec) -> Vec<Reference> {
             ("control_plane_identity_id", &own.control_plane_identity_id),
             ("kubelet_identity_id", &own.kubelet_identity_id),
         ] {
-            add(at("azure").attribute(name), id.as_ref(), 220, "identity");
+            add(
+                at("azure").attribute(name),
+                id.as_ref(),
+                codes::NO_SUCH_IDENTITY,
+                "identity",
+            );
         }
     }
     all

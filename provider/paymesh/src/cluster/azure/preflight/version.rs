@@ -9,6 +9,7 @@ use crate::cluster::{
     spec::ClusterSpec,
     versions::Version,
 };
+use crate::codes;
 
 pub(super) async fn check(
     azure: &Azure,
@@ -41,7 +42,7 @@ pub(super) async fn check(
         refuse(
             found,
             at("kubernetes_version"),
-            208,
+            codes::AZURE_VERSION_NOT_OFFERED,
             [
                 "The version is not offered",
                 &format!("AKS offers {} in {}", minors.join(", "), spec.region),
@@ -54,7 +55,7 @@ pub(super) async fn check(
         refuse(
             found,
             at("kubernetes_version"),
-            209,
+            codes::PATCH_NOT_OFFERED,
             [
                 "The patch is not offered",
                 &format!("AKS offers {} in {}", entry.patches.join(", "), spec.region),
@@ -66,7 +67,7 @@ pub(super) async fn check(
         refuse(
             found,
             at("kubernetes_version"),
-            210,
+            codes::PREVIEW_VERSION,
             [
                 "A preview version",
                 &format!("{minor} is a preview in {}", spec.region),

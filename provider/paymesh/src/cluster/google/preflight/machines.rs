@@ -1,13 +1,10 @@
-//! The machines of new pools: that each of their zones offers them.
+//! The machines of the pools that grow: that each of their zones offers them.
 
 use paymesh_google::{
     ClusterName, Google,
     preflight::{MachineType, Region},
 };
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-};
+use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::quota;
 use crate::{
@@ -15,9 +12,10 @@ use crate::{
         Prior,
         checks::at,
         choice::{self, PoolChoice},
-        preflight::{first_nodes, new_pools, refuse_live},
+        preflight::{Growth, growing, refuse_live},
         spec::ClusterSpec,
     },
+    codes,
     session::Session,
 };
 
@@ -32,10 +30,16 @@ pub(super) async fn check(
 ) {
     let choices = choice::choose(spec, prior);
     let mut needs = quota::Needs::default();
-    for (key, choice) in new_pools(&choices, prior) {
+    for Growth {
+        key,
+        choice,
+        is_new,
+        nodes,
+    } in growing(spec, &choices, prior)
+    {
         let pool = &spec.node_pools[key];
         let path = at("node_pools").key(key);
-        if !zones(choice, &path, name, region, found) {
+        if is_new && !zones(choice, &path, name, region, found) {
             continue;
         }
         let attribute = if pool.machine_type.is_some() {
@@ -43,9 +47,11 @@ pub(super) async fn check(
         } else {
             "vcpu"
         };
+        // That a pool exists is proof enough of its machines; what more of them need is asked.
+        let mut proven = Findings::new();
+        let found = if is_new { &mut *found } else { &mut proven };
         let machine = machine(google, choice, &path, attribute, name, region, found).await;
         if let Some(machine) = machine {
-            let nodes = first_nodes(spec, pool);
             needs.add(&choice.machine_type, machine, pool, nodes);
         }
     }
@@ -72,7 +78,7 @@ fn zones(
     refuse_live(
         found,
         path.attribute("zones"),
-        252,
+        codes::NO_SUCH_ZONE,
         [
             "No such zone",
             &format!(
@@ -123,7 +129,7 @@ async fn machine(
         refuse_live(
             found,
             path.attribute(attribute),
-            253,
+            codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_HERE,
             [
                 "The machine type is not offered here",
                 &format!("no zone of {} offers {type_name}", name.place.region()),
@@ -151,7 +157,7 @@ async fn machine(
                     path.clone(),
                     format!("Not every zone has the machines of {}", name.cluster),
                 )
-                .code(Code(254))
+                .code(codes::NOT_EVERY_ZONE_HAS_MACHINES)
                 .detail(format!(
                     "{detail}. Google chooses the zones of a pool that names none"
                 ))
@@ -160,7 +166,7 @@ async fn machine(
             refuse_live(
                 found,
                 path.attribute("zones"),
-                255,
+                codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
                 [
                     "The machine type is not offered in these zones",
                     &detail,

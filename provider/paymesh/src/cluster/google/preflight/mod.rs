@@ -14,6 +14,7 @@ use paymesh_plugin::findings::Findings;
 
 use crate::{
     cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec},
+    codes,
     session::Session,
 };
 
@@ -55,7 +56,7 @@ async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Op
             refuse_live(
                 found,
                 at("region"),
-                240,
+                codes::GOOGLE_NO_SUCH_REGION,
                 [
                     "No such region",
                     &format!(
@@ -71,7 +72,7 @@ async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Op
             refuse_live(
                 found,
                 at("google"),
-                241,
+                codes::GOOGLE_CANNOT_BE_ASKED,
                 [
                     "Google Cloud cannot be asked",
                     &error.to_string(),
@@ -100,7 +101,7 @@ async fn is_free(
         refuse_live(
             found,
             at("name"),
-            242,
+            codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
             [
                 "The cluster exists already",
                 &format!(

@@ -3,8 +3,11 @@
 use paymesh_google::Google;
 use paymesh_plugin::findings::Findings;
 
-use crate::cluster::{
-    address::Range, checks::at, google::want, preflight::refuse_live, spec::ClusterSpec,
+use crate::{
+    cluster::{
+        address::Range, checks::at, google::want, preflight::refuse_live, spec::ClusterSpec,
+    },
+    codes,
 };
 
 /// Addresses of a subnetwork that Google keeps for itself.
@@ -20,7 +23,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
             return refuse_live(
                 found,
                 path("subnet_id"),
-                243,
+                codes::GOOGLE_NO_SUCH_SUBNET,
                 [
                     "No such subnet",
                     &format!(
@@ -50,7 +53,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path(name),
-            244,
+            codes::NO_SUCH_SECONDARY_RANGE,
             [
                 "No such secondary range",
                 &format!("the subnet has no range {wanted:?}; it has {names}"),
@@ -73,7 +76,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("subnet_id"),
-            245,
+            codes::GOOGLE_SUBNET_TOO_SMALL,
             [
                 "The subnet is too small",
                 &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
@@ -90,7 +93,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("pods_range"),
-            246,
+            codes::GOOGLE_TOO_FEW_POD_ADDRESSES,
             [
                 "Too few addresses for pods",
                 &format!(
@@ -131,7 +134,7 @@ fn control_plane(
         refuse_live(
             found,
             at("google").attribute("control_plane_cidr"),
-            247,
+            codes::CONTROL_PLANE_SHARES_ADDRESSES,
             [
                 "The control plane shares addresses with the subnet",
                 &format!("google.control_plane_cidr {range} overlaps {shared}"),

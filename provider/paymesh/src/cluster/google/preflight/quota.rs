@@ -14,6 +14,7 @@ use crate::{
         pool::PoolSpec,
         preflight::{Quota, refuse_live},
     },
+    codes,
     session::Session,
 };
 
@@ -96,7 +97,7 @@ impl Needs {
                 refuse_live(
                     found,
                     at("node_pools"),
-                    256,
+                    codes::GOOGLE_NOT_ENOUGH_QUOTA,
                     [
                         "Not enough quota",
                         &detail,

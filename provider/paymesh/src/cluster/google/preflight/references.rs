@@ -4,7 +4,10 @@
 use paymesh_google::Google;
 use paymesh_plugin::findings::Findings;
 
-use crate::cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec};
+use crate::{
+    cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec},
+    codes,
+};
 
 pub(super) async fn check(
     google: &Google,
@@ -21,7 +24,7 @@ pub(super) async fn check(
             refuse_live(
                 found,
                 at("registries").index(index),
-                248,
+                codes::GOOGLE_NO_SUCH_REGISTRY,
                 [
                     "No such registry",
                     &format!(
@@ -41,7 +44,7 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("kms_key_id"),
-            249,
+            codes::NO_SUCH_KEY,
             [
                 "No such key",
                 &format!("the key {key} does not exist, or this identity may not see it"),
@@ -60,7 +63,7 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("google").attribute("node_service_account"),
-            250,
+            codes::NO_SUCH_SERVICE_ACCOUNT,
             [
                 "No such service account",
                 &format!("the account {account} does not exist, or this identity may not see it"),

@@ -11,6 +11,7 @@ use crate::cluster::{
     spec::{ClusterSpec, UpgradeChannel},
     versions::Version,
 };
+use crate::codes;
 
 pub(super) async fn check(
     google: &Google,
@@ -69,7 +70,7 @@ pub(super) async fn check(
     refuse_live(
         found,
         at("kubernetes_version"),
-        251,
+        codes::GOOGLE_VERSION_NOT_OFFERED,
         ["The version is not offered", &detail, &next],
     );
 }
