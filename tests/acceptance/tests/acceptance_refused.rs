@@ -44,7 +44,7 @@ fn what_an_existing_cluster_cannot_become_is_reported_while_planning() {
     let made: Vec<ClusterBlock> = existing::CASES
         .iter()
         .enumerate()
-        .map(|(number, case)| case.block(number).with(existing::MADE))
+        .map(|(number, case)| case.block(&cloud, number).with(existing::MADE))
         .collect();
     let workspace = Workspace::new(&cloud, &configuration(&made));
     workspace.apply().succeeds();

@@ -84,28 +84,34 @@ impl Case {
         plain
     }
 
-    /// The plain cluster of the case.
-    pub(crate) fn block(&self, number: usize) -> ClusterBlock {
-        let cloud = match self.provider {
+    /// The plain cluster of the case, where `change` wants it.
+    fn placed(&self, cloud: &Cloud, number: usize, change: &str) -> ClusterBlock {
+        let name = match self.provider {
             Provider::Aks => "aks",
             Provider::Gke => "gke",
         };
         let code = self.code.to_ascii_lowercase();
-        ClusterBlock::plain(self.provider, &format!("{cloud}-{code}-{number}"))
+        let plain = ClusterBlock::plain(self.provider, &format!("{name}-{code}-{number}"));
+        match split(change) {
+            (None, _) => plain,
+            (Some(region), _) => plain.with(&cloud.seeded(&format!(
+                "region = \"{region}\"; network.subnet_id = \"$GOOGLE/{region}/subnetworks/default\""
+            ))),
+        }
+    }
+
+    /// The cluster as it is before the change.
+    pub(crate) fn block(&self, cloud: &Cloud, number: usize) -> ClusterBlock {
+        self.placed(cloud, number, self.change)
     }
 
     /// The clusters of the case, all with the changes `all`.
     fn blocks(&self, cloud: &Cloud, number: usize, all: &str) -> Vec<ClusterBlock> {
         let block = |number, change: &str| {
-            let plain = self.block(number).with(all);
-            match change.strip_prefix('@').and_then(|rest| rest.split_once("; ")) {
-                None => plain.with(&cloud.seeded(change)),
-                Some((region, rest)) => plain
-                    .with(&cloud.seeded(&format!(
-                        "region = \"{region}\"; network.subnet_id = \"$GOOGLE/{region}/subnetworks/default\""
-                    )))
-                    .with(&cloud.seeded(rest)),
-            }
+            let (_, rest) = split(change);
+            self.placed(cloud, number, change)
+                .with(all)
+                .with(&cloud.seeded(rest))
         };
         let first = block(number, self.change);
         let second = self.neighbour.map(|change| block(number + 1000, change));
@@ -119,6 +125,17 @@ impl Case {
                 .split(" | ")
                 .any(|path| finding.path().unwrap_or_default() == path)
             && finding.text.to_lowercase().contains(self.mend)
+    }
+}
+
+/// The region that a change begins with, and the rest of it.
+fn split(change: &str) -> (Option<&str>, &str) {
+    match change
+        .strip_prefix('@')
+        .and_then(|rest| rest.split_once("; "))
+    {
+        Some((region, rest)) => (Some(region), rest),
+        None => (None, change),
     }
 }
 
