@@ -9,6 +9,8 @@ mod connection;
 mod handshake;
 mod listener;
 mod reattach;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod watch;
 
@@ -61,6 +63,20 @@ pub fn serve<P: Provider>(provider: P) -> ExitCode {
     let debug = arguments
         .iter()
         .any(|argument| matches!(argument.as_str(), "-debug" | "--debug"));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed("the runtime does not start", &error),
+    };
+    if !debug {
+        // Before all work: a Ctrl-C while the provider starts is meant for Terraform.
+        let _context = runtime.enter();
+        if let Err(error) = watch::outlive_interrupts() {
+            return failed("SIGINT cannot be ignored", &error);
+        }
+    }
     let handshake = if debug {
         None
     } else {
@@ -74,13 +90,6 @@ pub fn serve<P: Provider>(provider: P) -> ExitCode {
         }
     };
     logs::install(short_name(P::ADDRESS), debug);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return failed("the runtime does not start", &error),
-    };
     let ended = runtime.block_on(async {
         match handshake {
             Some(handshake) => managed(provider, handshake).await,

@@ -10,6 +10,12 @@ use tokio_util::sync::CancellationToken;
 /// parent's *thread* ends, and Go programs end threads at will.
 const PARENT_POLL: Duration = Duration::from_millis(500);
 
+/// Takes SIGINT's usual effect away, for the rest of the process: the handler that this installs
+/// stays when nobody listens any more.
+pub(super) fn outlive_interrupts() -> io::Result<()> {
+    signal(SignalKind::interrupt()).map(drop)
+}
+
 /// Cancels `end` when Terraform is gone or SIGTERM arrives; swallows SIGINT.
 pub(super) fn watch(end: &CancellationToken) -> io::Result<()> {
     let mut interrupts = signal(SignalKind::interrupt())?;

@@ -4,207 +4,24 @@
 //! prior state, and which private data went in and out. What core really does is known from here,
 //! not from its documentation. Clients are those that `python3 tests/tools list` finds.
 
+mod connection;
+mod workspace;
+
 use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use expect_test::expect_file;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tempfile::TempDir;
+use rustix::process::{Signal, kill_process, test_kill_process};
 
-/// The longest that anything here may take.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// The path of a client, if this machine has it.
-fn client(name: &str) -> Option<String> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let list = Command::new("python3")
-        .args(["tests/tools", "list"])
-        .current_dir(top)
-        .output()
-        .ok()?;
-    let list = String::from_utf8_lossy(&list.stdout).into_owned();
-    let row = list
-        .lines()
-        .find(|row| row.split_whitespace().next() == Some(name))?;
-    let path = row
-        .split_whitespace()
-        .nth(3)
-        .filter(|path| path.starts_with('/'));
-    if path.is_none() {
-        eprintln!("{name} is not on this machine: `make tools` gets it");
-    }
-    path.map(str::to_owned)
-}
-
-/// One configuration with its state, its notes and its journal.
-struct Workspace {
-    dir: TempDir,
-    client: String,
-    environment: BTreeMap<&'static str, &'static str>,
-}
-
-impl Workspace {
-    fn new(client: &str) -> Self {
-        let dir = TempDir::new().unwrap();
-        let bin = dir.path().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        fs::create_dir_all(dir.path().join("notes")).unwrap();
-        fs::copy(sample(), bin.join("terraform-provider-sample")).unwrap();
-        let overrides = format!(
-            "provider_installation {{\n  dev_overrides {{ \"paymesh/sample\" = \"{}\" }}\n  direct {{}}\n}}\n",
-            bin.display()
-        );
-        fs::write(dir.path().join("cli.tfrc"), overrides).unwrap();
-        Self {
-            dir,
-            client: client.to_owned(),
-            environment: BTreeMap::new(),
-        }
-    }
-
-    /// Replaces the configuration.
-    fn write(&self, resources: &str) {
-        let notes = self.dir.path().join("notes");
-        let head = "terraform {\n  required_providers {\n    sample = { source = \"paymesh/sample\" }\n  }\n}\n";
-        let text = format!(
-            "{head}provider \"sample\" {{ directory = \"{}\" }}\n{resources}",
-            notes.display()
-        );
-        fs::write(self.dir.path().join("main.tf"), text).unwrap();
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.client);
-        command
-            .args(words)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.dir.path())
-            .env("TF_CLI_CONFIG_FILE", self.dir.path().join("cli.tfrc"))
-            .env("SAMPLE_JOURNAL", self.dir.path().join("journal"))
-            .env("CHECKPOINT_DISABLE", "1")
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> String {
-        let output = self.command(words).output().unwrap();
-        let text = text(&output);
-        assert!(output.status.success(), "{words:?} failed:\n{text}");
-        text
-    }
-
-    fn fails(&self, words: &[&str]) -> String {
-        let output = self.command(words).output().unwrap();
-        let text = text(&output);
-        assert!(!output.status.success(), "{words:?} succeeded:\n{text}");
-        text
-    }
-
-    fn apply(&self) -> String {
-        self.run(&["apply", "-auto-approve", "-no-color"])
-    }
-
-    fn plans_nothing(&self) {
-        self.run(&["plan", "-detailed-exitcode", "-no-color"]);
-    }
-
-    fn start(&self, words: &[&str]) -> Child {
-        self.command(words).spawn().unwrap()
-    }
-
-    fn journal(&self) -> String {
-        fs::read_to_string(self.dir.path().join("journal")).unwrap_or_default()
-    }
-
-    /// Waits for a line in the journal.
-    fn until_called(&self, call: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.journal().contains(call) {
-            assert!(Instant::now() < end, "no {call}, only:\n{}", self.journal());
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The calls since the last time, with processes counted instead of named.
-    fn calls(&self, title: &str) -> String {
-        let journal = self.journal();
-        fs::remove_file(self.dir.path().join("journal")).ok();
-        let mut processes = Vec::new();
-        let mut table = format!("## {title}\n");
-        for line in journal.lines() {
-            let (process, call) = line.split_once(' ').unwrap();
-            if !processes.contains(&process) {
-                processes.push(process);
-            }
-            let number = processes
-                .iter()
-                .position(|known| known == &process)
-                .unwrap()
-                + 1;
-            writeln!(table, "process {number}  {call}").unwrap();
-        }
-        table + "\n"
-    }
-}
+use workspace::{PATIENCE, Workspace, client, note, pid, text};
 
 /// The table with the calls of each process sorted, where core works on several objects at once.
 fn sorted(table: &str) -> String {
     let mut lines: Vec<_> = table.trim_end().lines().collect();
     lines[1..].sort_unstable();
     lines.join("\n") + "\n\n"
-}
-
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-/// The sample provider. Cargo builds examples only for a whole test run, so this makes sure.
-fn sample() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let words = [
-            "build",
-            "--quiet",
-            "--package",
-            "paymesh-plugin",
-            "--example",
-            "sample",
-        ];
-        assert!(
-            Command::new(env!("CARGO"))
-                .args(words)
-                .status()
-                .unwrap()
-                .success()
-        );
-    });
-    let test = std::env::current_exe().unwrap();
-    test.parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/sample")
-}
-
-fn note(address: &str, name: &str, more: &str) -> String {
-    format!("resource \"sample_note\" \"{address}\" {{\n  name = \"{name}\"\n{more}\n}}\n")
 }
 
 const FIRST_CREATES: &str = "lifecycle { create_before_destroy = true }";
@@ -239,7 +56,7 @@ fn check_calls(client_name: &str, golden: &str) {
     workspace.apply();
     table += &workspace.calls("apply a tainted note");
 
-    workspace.environment.insert("SAMPLE_KEEPS", "1");
+    workspace.environment.insert("SAMPLE_KEEPS", "1".to_owned());
     workspace.write(&note("a", "four", FIRST_CREATES));
     workspace.fails(&["apply", "-auto-approve"]);
     table += &workspace.calls("replace, creating first, and the delete fails");
@@ -288,11 +105,7 @@ fn check_calls(client_name: &str, golden: &str) {
     assert_eq!(left, 0, "notes are left");
 
     let header = format!("# What {client_name} calls\n\n");
-    expect_file![format!("calls/{golden}.txt")].assert_eq(&(header + table.trim_end() + "\n"));
-}
-
-fn pid(raw: i32) -> Pid {
-    Pid::from_raw(raw).unwrap()
+    expect_file![format!("../calls/{golden}.txt")].assert_eq(&(header + table.trim_end() + "\n"));
 }
 
 #[test]
