@@ -34,9 +34,9 @@ class Stop(Exception):
 
 
 @contextlib.contextmanager
-def step(title):
+def step(title, hint=""):
     """One timed step, announced before and listed at the end."""
-    print(f"==> {title}", flush=True)
+    print(f"==> {title}{hint}", flush=True)
     began = time.monotonic()
     yield
     STEPS.append((title, time.monotonic() - began))
@@ -50,11 +50,21 @@ def run(*command, accept=(0,), capture=False, **environment):
     )
     output, _ = process.communicate()
     if interrupted:
-        raise Stop("interrupted; the same command goes on where this one stopped")
+        raise Stop("interrupted; the same command goes on where this one stopped." + still_running())
     if process.returncode not in accept:
         raise Stop(f"exit code {process.returncode}: {' '.join(map(str, command))}\n"
-                   "Type the same command again to go on where this one stopped.")
+                   "Mend what it says above; then the same command goes on from there." + still_running())
     return output, process.returncode
+
+
+def still_running() -> str:
+    """A sentence about the simulated cloud of the demo, if it runs."""
+    try:
+        process = json.loads((PLACE / "simulator.json").read_text("utf-8"))["pid"]
+        os.kill(process, 0)
+    except (OSError, ValueError, KeyError):
+        return ""
+    return f"\nThe simulated cloud still runs (process {process}); make demo-down takes it away."
 
 
 interrupted = []
@@ -62,7 +72,12 @@ signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
 
 
 def programs() -> Path:
-    """Builds the provider, the command and the simulated cloud; gives their folder."""
+    """Builds the provider, the command and the simulated cloud; gives their folder.
+
+    Tests name in PAYMESH_BIN_DIR what they have built already.
+    """
+    if built := os.environ.get("PAYMESH_BIN_DIR"):
+        return Path(built)
     for name in ("cargo", "cc"):
         get(CATALOGUE[name])
     run("cargo", "build", "--locked", "-p", "paymesh", "-p", "paymesh-cli", "-p", "paymesh-cloudsim")
@@ -97,7 +112,8 @@ class Demo:
     def __init__(self):
         with step("find Terraform or OpenTofu"):
             self.client = client()
-        with step("build the provider, the command and the simulated cloud"):
+            print(f"    {self.client}")
+        with step("build the provider, the command and the simulated cloud", " (the first time, several minutes)"):
             self.bin = programs()
         PLACE.mkdir(parents=True, exist_ok=True)
         self.environment = {
@@ -111,8 +127,9 @@ class Demo:
         (PLACE / "env").write_text("\n".join([*lines, paths, ""]), "utf-8")
 
     def terraform(self, *words, **options):
-        """Runs Terraform in `examples/local`."""
-        return run(self.client, f"-chdir={MODULE}", *words, **options, **self.environment)
+        """Runs Terraform in `examples/local`; without colours unless somebody looks at a terminal."""
+        plain = [] if sys.stdout.isatty() else ["-no-color"]
+        return run(self.client, f"-chdir={MODULE}", *words, *plain, **options, **self.environment)
 
     def sim(self, *words, **options):
         """Runs `paymesh sim`."""
@@ -149,36 +166,45 @@ def up():
     demo.start()
     with step("terraform apply"):
         demo.terraform("apply", "-auto-approve", "-input=false")
-    with step("terraform plan: nothing to do"):
+    with step("terraform plan (should find nothing to do)"):
         _, code = demo.terraform("plan", "-input=false", "-detailed-exitcode", accept=(0, 2))
         if code == 2:
             raise Stop("a second plan wants to change something; that is a mistake in Paymesh, please report it")
     show(demo)
 
 
+def card():
+    """What the simulated cloud says of itself."""
+    return json.loads((PLACE / "simulator.json").read_text("utf-8"))
+
+
+def table(inventory):
+    """What a simulated cloud holds, a line for each object."""
+    for cloud, objects in inventory.items():
+        for entry in objects:
+            print(f"  {cloud:<7} {entry.get('type', '-'):<55} {str(entry.get('id', '-')).rsplit('/', 1)[-1]}")
+
+
 def show(demo):
     """What exists, what it took, where to look, what to type next."""
     print("\nWhat exists")
-    for cloud, objects in demo.inventory().items():
-        for entry in objects:
-            print(f"  {cloud:<7} {entry.get('type', '-'):<55} {str(entry.get('id', '-')).rsplit('/', 1)[-1]}")
+    table(demo.inventory())
     print("\nHow long it took")
     for title, seconds in STEPS:
         print(f"  {seconds:7.1f} s  {title}")
-    card = json.loads((PLACE / "simulator.json").read_text("utf-8"))
     print(f"""
 Where to look
-  console         {card['console']}   (in a browser: what exists, operations, requests, faults)
-  configuration   {MODULE.relative_to(TOP)}/main.tf
-  state           {MODULE.relative_to(TOP)}/terraform.tfstate
-  every request   curl --cacert {card['ca']} {card['control']}/journal
-  simulator log   {(PLACE / 'simulator.log').relative_to(TOP)}
+  console         {card()['console']}   (in a browser: what exists, operations, requests, faults)
+  configuration   {MODULE}/main.tf
+  state           {MODULE}/terraform.tfstate
+  every request   curl --cacert {card()['ca']} {card()['control']}/journal
+  simulator log   {PLACE}/simulator.log
 
 What to type next
-  . target/demo/env              # puts paymesh and terraform into PATH, finds the simulated cloud
-  paymesh sim status             # what the simulated cloud holds
-  terraform -chdir={MODULE.relative_to(TOP)} plan     # after a change of main.tf
-  make demo-down                 # destroys everything and stops the simulated cloud""")
+  . {PLACE}/env      # puts paymesh and terraform into PATH, finds the simulated cloud
+  paymesh sim status    # what the simulated cloud holds
+  terraform -chdir={MODULE} plan    # after a change of main.tf
+  make -C {TOP} demo-down    # destroys everything and stops the simulated cloud""")
 
 
 def down():
@@ -192,21 +218,42 @@ def down():
     demo.start()
     with step("terraform destroy"):
         demo.terraform("destroy", "-auto-approve", "-input=false")
-    left = [entry for objects in demo.inventory().values() for entry in objects]
+    left = demo.inventory()
+    if any(left.values()):
+        print("\nWhat the simulated cloud still holds")
+        table(left)
+        raise Stop(f"what is left is no part of the demo's state, so the simulated cloud still runs.\n"
+                   f"Look at it:  {card()['console']}\n"
+                   f"Forget it:   . {PLACE}/env && paymesh sim reset\n"
+                   f"Then:        make -C {TOP} demo-down")
     with step("stop the simulated cloud"):
         demo.sim("down")
-    if left:
-        raise Stop(f"the simulated cloud still holds: {json.dumps(left, indent=2)}")
-    print("The demo is gone; `make demo` brings it back.")
+    print(f"""The demo is gone; make demo brings it back. These files stay, and git ignores them:
+  {PLACE}    (keys and journal of the simulated cloud, the provider)
+  {MODULE}/.terraform*, terraform.tfstate*    (empty state and its last backup)""")
 
 
 def install():
     """`make install`."""
-    found = programs()
+    with step("build the provider, the command and the simulated cloud", " (the first time, several minutes)"):
+        found = programs()
     base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    folder = base / "paymesh" / "providers"
+    folder, commands = base / "paymesh" / "providers", base / "paymesh" / "bin"
     settings = mirror(folder, found / "terraform-provider-paymesh")
-    print(f"The provider {version()} is in {folder}.\nPut this into ~/.terraformrc (OpenTofu: ~/.tofurc):\n\n{settings}")
+    commands.mkdir(parents=True, exist_ok=True)
+    for name in ("paymesh", "paymesh-cloudsim"):
+        aside = commands / f".{name}"
+        shutil.copy2(found / name, aside)
+        aside.replace(commands / name)
+    print(f"""
+The provider {version()} is in {folder},
+the command paymesh and the simulated cloud in {commands}.
+
+Put this into ~/.terraformrc (OpenTofu: ~/.tofurc), and {commands} into PATH:
+
+{settings}
+A folder that was initialised with an earlier build of this version knows its checksum:
+delete its .terraform.lock.hcl and run terraform init again.""")
 
 
 def main(words) -> int:
@@ -218,7 +265,7 @@ def main(words) -> int:
     try:
         acts[words[0]]()
     except (Stop, Missing) as reason:
-        print(f"\ndemo: {reason}", file=sys.stderr)
+        print(f"\npaymesh: {reason}", file=sys.stderr)
         return 130 if interrupted else 1
     return 0
 

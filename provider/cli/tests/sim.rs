@@ -159,3 +159,39 @@ fn its_clock_and_its_faults_can_be_changed() {
     check_says(&bed.refused(&["faults", "add", "{}"]), "no such fault");
     check_says(&bed.ok(&["reset"]), "empty");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let bed = Bed::new();
+    bed.ok(&["up"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_paymesh"))
+        .args(["sim", "status"])
+        .env("PAYMESH_SIMULATOR", bed.file())
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn the_faults_of_the_guide_are_accepted() {
+    let bed = Bed::new();
+    bed.ok(&["up"]);
+    let guide = include_str!("../../../docs/guides/simulator.md");
+    let faults: Vec<&str> = guide
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("paymesh sim faults add '")?
+                .strip_suffix('\'')
+        })
+        .collect();
+    assert!(!faults.is_empty(), "the guide shows faults");
+    for fault in faults {
+        bed.ok(&["faults", "add", fault]);
+    }
+}

@@ -24,6 +24,7 @@ pub use cloud::{Cloud, Fault};
 pub use findings::Finding;
 pub use kill::Matrix;
 pub use point::Point;
+pub use programs::programs_folder;
 pub use run::{Run, Running};
 pub use somebody::Somebody;
 pub use workspace::Workspace;

@@ -54,6 +54,12 @@ fn build() -> PathBuf {
         .to_owned()
 }
 
+/// The folder of the programs.
+pub fn programs_folder() -> &'static Path {
+    let folder = programs().provider.parent();
+    folder.expect("a program lies in a folder")
+}
+
 /// Fills `folder` as a filesystem mirror, for both registries' names of the provider.
 pub(crate) fn mirror(folder: &Path) -> io::Result<()> {
     offer(folder, "paymesh/paymesh")

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::{Result, card::Place, process::Process, up};
+use super::{Result, card::Place, process::Process, say, up};
 
 /// How long a simulator may take to write its state before it is killed, which it survives.
 const STOP_SECONDS_MAX: u64 = 10;
@@ -25,7 +25,7 @@ pub(crate) async fn run(place: &Place) -> Result<()> {
         }
         let _ = fs::remove_file(&place.file);
         let _ = fs::remove_file(&place.process);
-        println!("No simulated cloud runs.");
+        say("No simulated cloud runs.");
         return Ok(());
     };
     process.signal(Signal::TERM)?;
@@ -38,7 +38,7 @@ pub(crate) async fn run(place: &Place) -> Result<()> {
     }
     let _ = fs::remove_file(&place.file);
     let _ = fs::remove_file(&place.process);
-    println!(
+    say(format_args!(
         "The simulated cloud is down{}. What it holds stays in {}.",
         if killed {
             format!(" (killed: it did not stop within {STOP_SECONDS_MAX} s)")
@@ -46,7 +46,7 @@ pub(crate) async fn run(place: &Place) -> Result<()> {
             String::new()
         },
         place.state_dir.display()
-    );
+    ));
     Ok(())
 }
 

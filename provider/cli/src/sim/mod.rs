@@ -6,6 +6,11 @@ mod down;
 mod process;
 mod up;
 
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -82,7 +87,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
             Command::Down => down::run(&place).await,
             Command::Reset => {
                 running(&place).await?.post("reset", &json!({})).await?;
-                println!("The simulated cloud is empty.");
+                say("The simulated cloud is empty.");
                 Ok(())
             }
             Command::Status { json } => status(&place, json).await,
@@ -113,17 +118,17 @@ async fn status(place: &Place, json: bool) -> Result<()> {
     let control = running(place).await?;
     let inventory = control.read("inventory").await?;
     if json {
-        println!("{}", pretty(&inventory));
+        say(pretty(&inventory));
         return Ok(());
     }
     let card = place.read()?.ok_or("the simulated cloud stops just now")?;
-    println!("{}", card.describe());
+    say(card.describe());
     for (cloud, objects) in inventory.as_object().into_iter().flatten() {
         let objects = objects.as_array().map_or(&[][..], Vec::as_slice);
-        println!("{cloud}: {} objects", objects.len());
+        say(format_args!("{cloud}: {} objects", objects.len()));
         for object in objects {
             let word = |key: &str| object[key].as_str().unwrap_or("-").to_owned();
-            println!("  {}  {}", word("type"), word("id"));
+            say(format_args!("  {}  {}", word("type"), word("id")));
         }
     }
     Ok(())
@@ -146,7 +151,7 @@ async fn clock(place: &Place, options: &ClockOptions) -> Result<()> {
     } else {
         control.post("clock", &Value::Object(change)).await?
     };
-    println!("{}", pretty(&shown));
+    say(pretty(&shown));
     Ok(())
 }
 
@@ -162,8 +167,20 @@ async fn change_faults(place: &Place, faults: &Faults) -> Result<()> {
         Faults::Clear { id: Some(id) } => control.delete(&format!("faults/{id}")).await?,
         Faults::Clear { id: None } => control.delete("faults").await?,
     };
-    println!("{}", pretty(&answer));
+    say(pretty(&answer));
     Ok(())
+}
+
+/// Prints a line. A reader that has seen enough (`| head`) ends the command without a word.
+fn say(line: impl fmt::Display) {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("paymesh: cannot print: {error}");
+            std::process::exit(1);
+        }
+    }
 }
 
 fn pretty(value: &Value) -> String {

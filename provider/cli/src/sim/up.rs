@@ -20,6 +20,7 @@ use super::{
     card::{Card, Place},
     control::Control,
     process::Process,
+    say,
 };
 
 /// The longest that a start may take.
@@ -48,7 +49,10 @@ pub(crate) struct Options {
 pub(crate) async fn run(place: &Place, options: &Options) -> Result<()> {
     let _lock = alone(place)?;
     if let Some(card) = answering(place).await {
-        println!("The simulated cloud runs already.\n{}", card.describe());
+        say(format_args!(
+            "The simulated cloud runs already.\n{}",
+            card.describe()
+        ));
         return Ok(());
     }
     if let Some(process) = Process::read(&place.process).filter(Process::lives) {
@@ -64,11 +68,11 @@ pub(crate) async fn run(place: &Place, options: &Options) -> Result<()> {
     let start = Instant::now();
     let mut child = spawn(place, options)?;
     let card = ready(place, &mut child).await?;
-    println!(
+    say(format_args!(
         "The simulated cloud is up after {:.1} s.\n{}",
         start.elapsed().as_secs_f64(),
         card.describe()
-    );
+    ));
     Ok(())
 }
 
