@@ -73,7 +73,8 @@ fn kind(error: &Error) -> FaultKind {
         return FaultKind::LostRace;
     }
     match error.kind {
-        ErrorKind::Token | ErrorKind::Setup => return FaultKind::Denied,
+        ErrorKind::Token => return FaultKind::SignIn,
+        ErrorKind::Setup => return FaultKind::Denied,
         ErrorKind::Connection | ErrorKind::Malformed => return FaultKind::Unavailable,
         ErrorKind::OutOfTime => return FaultKind::TimedOut,
         ErrorKind::Operation => return FaultKind::OperationFailed,

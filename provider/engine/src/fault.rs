@@ -45,6 +45,8 @@ pub enum FaultKind {
     Propagating,
     /// The cloud could not be asked, after all the client's retries.
     Unavailable,
+    /// No token could be had: nothing was asked.
+    SignIn,
     /// The cloud says no: not authorised.
     Denied,
     /// No quota or no capacity.

@@ -18,7 +18,8 @@ pub(crate) fn fault(object: ObjectId, error: &Error) -> Fault {
 
 fn kind(error: &Error) -> FaultKind {
     match error.kind {
-        ErrorKind::Setup | ErrorKind::Token => FaultKind::Denied,
+        ErrorKind::Token => FaultKind::SignIn,
+        ErrorKind::Setup => FaultKind::Denied,
         ErrorKind::Connection | ErrorKind::Malformed | ErrorKind::OutOfTime
             if error.may_have_been_received =>
         {
@@ -62,8 +63,8 @@ fn speaks_of_operation(error: &Error) -> bool {
 fn advice(kind: FaultKind) -> Option<&'static str> {
     match kind {
         FaultKind::Denied => Some(
-            "Give the identity that runs Terraform the role roles/container.admin on the project, \
-             or check the credentials (gcloud auth application-default login).",
+            "Give the identity that runs Terraform the role roles/container.admin on the project; \
+             the documentation lists the least that is needed.",
         ),
         FaultKind::Exhausted => {
             Some("Raise the quota of the project in this region, or ask for less.")

@@ -306,6 +306,8 @@ codes! {
         "Make an identity, give it `Key Vault Crypto User` on the key, and set azure.control_plane_identity_id.";
     ADMINS_BESIDE_EXISTING_IDENTITIES = 164, "No roles are assigned beside existing identities",
         "Name a group that has this member, or assign the role where the identity is made.";
+    NO_TOKEN = 165, "No token could be had from the cloud",
+        "Check the credentials, and that the token's issuer can be reached; the provider's page says what is tried, in which order.";
     GKE_CANNOT_KEEP_DEPLOYER_OUT = 170, "GKE cannot keep the deployer out",
         "Remove deployer_admin, and limit the deployer's role in the project's IAM policy.";
     GKE_UPGRADES_EVERY_CLUSTER = 171, "GKE upgrades every cluster",

@@ -70,14 +70,14 @@ impl Provider for Paymesh {
         }
         let settings = Settings::recall(&value, found)?;
         let simulator = match settings.simulator {
-            Some(true) => match Simulator::find() {
+            Some(true) => match Simulator::running() {
                 Ok(simulator) => Some(simulator),
                 Err(missing) => {
                     found
                         .error(Path::root().attribute("simulator"), "No simulated cloud")
                         .code(codes::NO_SIMULATED_CLOUD)
                         .detail(missing.to_string())
-                        .hint("start it with: paymesh sim up");
+                        .hint(missing.remedy());
                     return None;
                 }
             },

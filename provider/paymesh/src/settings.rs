@@ -15,7 +15,8 @@ use crate::codes;
 #[spec(name = "paymesh", rule = check)]
 pub struct Settings {
     /// Who owns what this configuration makes, unique per state: `payments/prod`. It is written
-    /// on every object, so that an interrupted run finds its own again.
+    /// on every object, so that an interrupted run finds its own again. A change replaces what is
+    /// marked with the old one, which deletion protection refuses.
     #[attr(check = length(1..=128))]
     pub owner: String,
     /// Labels of every object.
@@ -24,7 +25,8 @@ pub struct Settings {
     pub azure: Option<AzureSettings>,
     /// Google Cloud.
     pub google: Option<GoogleSettings>,
-    /// Use the simulated cloud that `paymesh sim up` started, and nothing else.
+    /// Use the simulated cloud that `paymesh sim up` started, and nothing else; leave `azure` and
+    /// `google` out.
     pub simulator: Option<bool>,
 }
 

@@ -5,13 +5,18 @@
 
 use std::{
     env, fmt, fs,
+    net::TcpStream,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
 
 /// The version of the file this provider reads.
 const FORMAT: u32 = 1;
+
+/// How long a simulator on this machine may take to accept a connection.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// The address, credentials and clock of a running simulator.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,11 +47,18 @@ pub struct Simulator {
     pub google_credentials_file: PathBuf,
 }
 
-/// Why there is no simulator to talk to. Each says what to do.
+/// Why there is no simulator to talk to.
 #[derive(Debug)]
 pub enum NoSimulator {
     /// The file does not exist.
     NotRunning(PathBuf),
+    /// The file exists, and nothing answers where it says.
+    Silent {
+        /// Which file.
+        path: PathBuf,
+        /// The address in it.
+        address: String,
+    },
     /// The file cannot be read or is not what was expected.
     Unreadable {
         /// Which file.
@@ -57,9 +69,21 @@ pub enum NoSimulator {
 }
 
 impl Simulator {
-    /// Reads the file named by `PAYMESH_SIMULATOR`, or the one in its usual place.
-    pub fn find() -> Result<Self, NoSimulator> {
-        Self::read(&usual_path())
+    /// Reads the file named by `PAYMESH_SIMULATOR`, or the one in its usual place, and makes sure
+    /// that the simulator answers.
+    pub fn running() -> Result<Self, NoSimulator> {
+        let path = usual_path();
+        let found = Self::read(&path)?;
+        let addresses = found.azure.socket_addrs(|| None).unwrap_or_default();
+        let answers = addresses
+            .iter()
+            .any(|address| TcpStream::connect_timeout(address, ANSWER_MAX).is_ok());
+        if answers {
+            Ok(found)
+        } else {
+            let address = found.azure.to_string();
+            Err(NoSimulator::Silent { path, address })
+        }
     }
 
     /// Reads the file at `path`.
@@ -100,19 +124,32 @@ fn usual_path() -> PathBuf {
     state.join("paymesh/simulator.json")
 }
 
+impl NoSimulator {
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotRunning(_) | Self::Silent { .. } => "start it with: paymesh sim up",
+            Self::Unreadable { .. } => "write it anew with: paymesh sim down && paymesh sim up",
+        }
+    }
+}
+
 impl fmt::Display for NoSimulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning(path) => write!(
                 f,
-                "the provider says simulator = true, but {} does not exist. \
-                 Start the simulated cloud with: paymesh sim up",
+                "the provider says simulator = true, but {} does not exist",
+                path.display()
+            ),
+            Self::Silent { path, address } => write!(
+                f,
+                "the simulated cloud does not answer at {address}, which {} names",
                 path.display()
             ),
             Self::Unreadable { path, why } => write!(
                 f,
-                "{} does not describe a running simulator: {why}. \
-                 Write it anew with: paymesh sim down && paymesh sim up",
+                "{} does not describe a running simulator: {why}",
                 path.display()
             ),
         }
@@ -136,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_the_message_names_the_command() {
-        check_refused(None, "paymesh sim up");
+    fn without_a_file_the_message_says_so() {
+        check_refused(None, "does not exist");
     }
 
     #[test]

@@ -10,32 +10,36 @@ pub struct PoolSpec {
     /// Whether the pool carries the cluster's own components or workloads.
     #[attr(default = PoolMode::User)]
     pub mode: PoolMode,
-    /// Least virtual CPUs of a node; with `memory_gb`, chooses the smallest machine of the
-    /// provider's table that has both. The choice is kept once it is made.
-    #[attr(check = range(1..=64))]
+    /// Least virtual CPUs of a node; with `memory_gb`, chooses the smallest machine that has both
+    /// from the table in the guide "Machine types". The choice is kept once it is made.
+    #[attr(rolling, check = range(1..=64))]
     pub vcpu: Option<u32>,
     /// Least memory of a node in gibibytes.
-    #[attr(check = range(1..=512))]
+    #[attr(rolling, check = range(1..=512))]
     pub memory_gb: Option<u32>,
     /// Machine type, in the cloud's own words, instead of `vcpu` and `memory_gb`.
+    #[attr(rolling)]
     pub machine_type: Option<String>,
-    /// Least number of nodes.
+    /// Least number of nodes, in all zones together. A GKE pool of several zones grows and shrinks
+    /// in all of them.
     #[attr(check = range(0..=1000))]
     pub min_nodes: u32,
-    /// Greatest number of nodes. Equal to `min_nodes`, the pool has a fixed size.
+    /// Greatest number of nodes, in all zones together. Equal to `min_nodes`, the pool has a fixed size.
     #[attr(check = range(0..=1000))]
     pub max_nodes: u32,
     /// Zones, in the cloud's own words: `1` on Azure, `europe-west1-b` on Google. Left out, as
-    /// many as the profile spreads over.
+    /// many as the profile spreads over; on GKE, those over which GKE spreads the cluster, three
+    /// in most regions.
+    #[attr(rolling)]
     pub zones: Option<Vec<String>>,
     /// Size of the system disk.
-    #[attr(default = 128, check = range(30..=2048))]
+    #[attr(rolling, default = 128, check = range(30..=2048))]
     pub disk_gb: u32,
     /// Kind of the system disk.
-    #[attr(default = DiskType::Balanced)]
+    #[attr(rolling, default = DiskType::Balanced)]
     pub disk_type: DiskType,
     /// Most pods on one node.
-    #[attr(default = 110, check = range(10..=250))]
+    #[attr(rolling, default = 110, check = range(10..=250))]
     pub max_pods: u32,
     /// Kubernetes labels of the nodes.
     #[attr(default = BTreeMap::new())]
@@ -44,7 +48,7 @@ pub struct PoolSpec {
     #[attr(default = Vec::new())]
     pub taints: Vec<Taint>,
     /// Whether the nodes are cheap and can be taken back at any time.
-    #[attr(default = false)]
+    #[attr(rolling, default = false)]
     pub spot: bool,
     /// Nodes added beside the pool while it is upgraded; left out, the profile's. AKS adds none to
     /// a spot pool.

@@ -29,7 +29,9 @@ pub struct ClusterSpec {
     /// so rotates each that names none.
     #[attr(default = Profile::HighAvailability)]
     pub profile: Profile,
-    /// Existing network, by the cloud's own ids. AKS may leave it out, GKE needs it.
+    /// Existing network, by the cloud's own ids. GKE needs it. AKS may leave it out: then Azure
+    /// makes a network for this cluster alone, and nodes reach the internet from the public address
+    /// of a load balancer.
     #[attr(replace)]
     pub network: Option<Network>,
     /// AKS settings; exactly one of `azure` and `google`.
@@ -49,10 +51,15 @@ pub struct ClusterSpec {
     /// Registries, by the cloud's own ids, from which the nodes may pull images.
     #[attr(default = Vec::new())]
     pub registries: Vec<String>,
-    /// Who reaches the API server. Left out, it is private. On AKS, that it appears or disappears
-    /// replaces the cluster.
+    /// Who reaches the API server. Left out, it is private: an AKS cluster is reached from its
+    /// network and what is joined to it, or with `az aks command invoke`; a GKE cluster at its DNS
+    /// endpoint, from anywhere, by whom IAM admits. People sign in with `az aks get-credentials`
+    /// and `kubelogin`, or `gcloud container clusters get-credentials --dns-endpoint`. On AKS, that
+    /// it appears or disappears replaces the cluster.
     pub api_access: Option<ApiAccess>,
-    /// Node pools by name. The key is cut short in the pool's name in the cloud.
+    /// Node pools by name. Terraform itself drops a misspelt attribute in here without a word:
+    /// compare what the plan shows. A key is at most 12 lower-case letters and digits on AKS, 36
+    /// with hyphens on GKE; it is cut short in the pool's name in the cloud.
     ///
     /// A change of a pool's machine, zones, disk, `max_pods` or `spot` rotates it, and removing a
     /// key retires it: the new pool is made first; then the old one takes no new pods, its pods are
@@ -89,7 +96,8 @@ pub struct ClusterSpec {
     /// Refuses, while planning, to destroy or replace the cluster.
     #[attr(default = true)]
     pub deletion_protection: bool,
-    /// How long operations may take.
+    /// How long operations may take. Left out, two hours to create, update or delete, twenty
+    /// minutes to read.
     pub timeouts: Option<Timeouts>,
 }
 
@@ -175,7 +183,8 @@ pub struct AzureCluster {
     /// region and deletes it when it is empty.
     #[attr(replace)]
     pub resource_group: Option<String>,
-    /// Addresses of pods.
+    /// Addresses of pods. AKS gives each node 256 of them, so that a /16 ends at 256 nodes, nodes of
+    /// upgrades and rotations included; a larger range takes a new cluster.
     #[attr(replace, default = String::from("10.244.0.0/16"))]
     pub pods_cidr: String,
     /// Addresses of services.

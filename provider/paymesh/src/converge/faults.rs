@@ -21,7 +21,15 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
         detail.push_str(request);
     }
     let (code, what, next) = entry(fault.kind);
-    let title = format!("{what} {}", fault.object.brief());
+    let mut title = format!("{what} {}", fault.object.brief());
+    if fault.kind == FaultKind::SignIn {
+        // It says nothing about the object: once is enough for all of them.
+        what.clone_into(&mut title);
+        detail.clone_from(&fault.message);
+        if found.iter().any(|known| known.title == title) {
+            return;
+        }
+    }
     let mut finding = match severity {
         Severity::Error => Finding::error(path, title),
         Severity::Warning => Finding::warning(path, title),
@@ -72,6 +80,11 @@ const fn entry(kind: FaultKind) -> (Code, &'static str, &'static str) {
             codes::NO_ANSWER,
             "The cloud did not answer about",
             "wait until the cloud answers, then run terraform apply again: it goes on from what exists",
+        ),
+        FaultKind::SignIn => (
+            codes::NO_TOKEN,
+            "No token could be had from the cloud",
+            "check the credentials and the way to the token's issuer; the documentation says what is tried, in which order",
         ),
         FaultKind::Denied => (
             codes::NOT_ALLOWED,

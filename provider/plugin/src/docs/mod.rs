@@ -111,6 +111,18 @@ impl Site {
         self
     }
 
+    /// Puts `text` before the reference of the first page: what no declaration says, such as how to
+    /// sign in.
+    #[must_use]
+    pub fn provider_sections(mut self, text: &str) -> Self {
+        let first = self
+            .pages
+            .get_mut(Path::new("index.md"))
+            .expect("every site has a first page");
+        *first = first.replacen("\n## Schema", &format!("\n{}\n\n## Schema", text.trim()), 1);
+        self
+    }
+
     /// Adds a guide of its own, such as a table that is made from code.
     #[must_use]
     pub fn guide(mut self, name: &str, title: &str, description: &str, body: &str) -> Self {

@@ -19,7 +19,11 @@ impl Reference {
 
     /// The whole reference: what the user sets, what the cloud reports, then each nested object.
     pub(super) fn render(mut self, spec: &ObjectShape, status: &ObjectShape) -> String {
-        let mut text = self.groups(spec, false, "", "###");
+        let mut text = String::new();
+        if self.changes {
+            text += "A change is made in place unless the attribute says otherwise.\n\n";
+        }
+        text += &self.groups(spec, false, "", "###");
         text += &self.groups(status, true, "", "###");
         let nested = self.nested.join("\n\n");
         format!("{}\n\n{nested}", text.trim_end()).trim().to_owned()
@@ -81,12 +85,12 @@ impl Reference {
         }
         if self.changes && !reported && !attribute.write_only {
             let change = match (&attribute.shape, attribute.replaces) {
-                _ if attribute.rolling => "change rolls out step by step",
-                (_, false) => "change in place",
-                (Shape::Object(_), true) => "**adding or removing replaces**",
-                (_, true) => "**change replaces**",
+                _ if attribute.rolling => Some("change rolls out step by step"),
+                (_, false) => None,
+                (Shape::Object(_), true) => Some("**adding or removing replaces**"),
+                (_, true) => Some("**change replaces**"),
             };
-            flags.push(change.to_owned());
+            flags.extend(change.map(str::to_owned));
         }
         let mut sentences = vec![
             attribute

@@ -188,18 +188,33 @@ pub(super) const DEFINITION: &str = "Microsoft.Authorization/roleDefinitions";
 /// The action that a call needs, as role definitions name it.
 pub(super) fn action(call: &Call, target: &Target) -> String {
     let Some(provider) = &target.provider else {
-        let kind = if target.group.is_some() || target.tail.as_deref() == Some("resourcegroups") {
-            "Microsoft.Resources/subscriptions/resourceGroups"
-        } else {
-            "Microsoft.Resources/subscriptions"
+        let kind = match &target.group {
+            Some(_) => "Microsoft.Resources/subscriptions/resourceGroups",
+            None => "Microsoft.Resources/subscriptions",
         };
+        // `locations`, `resources` and the like have rights of their own.
+        let below = target.kind();
+        if !below.is_empty() {
+            return format!("{kind}/{below}/{}", verb(call));
+        }
         return format!("{kind}/{}", verb(call));
     };
-    let kinds: Vec<&str> = target.parts.iter().map(|(kind, _)| kind.as_str()).collect();
-    match (&target.tail, call.method.as_str()) {
-        (Some(tail), "POST") => format!("{provider}/{}/{tail}/action", kinds.join("/")),
-        _ => format!("{provider}/{}/{}", target.kind(), verb(call)),
-    }
+    // What extends a resource of another provider needs a right of its own provider.
+    let extension = target
+        .parts
+        .iter()
+        .rposition(|(kind, _)| kind == "providers");
+    let (provider, parts) = match extension {
+        Some(at) => (&target.parts[at].1, &target.parts[at + 1..]),
+        None => (provider, &target.parts[..]),
+    };
+    let mut kinds: Vec<&str> = parts.iter().map(|(kind, _)| kind.as_str()).collect();
+    kinds.extend(target.tail.as_deref());
+    let act = match (&target.tail, call.method.as_str()) {
+        (Some(_), "POST") => "action",
+        _ => verb(call),
+    };
+    format!("{provider}/{}/{act}", kinds.join("/"))
 }
 
 fn verb(call: &Call) -> &'static str {
