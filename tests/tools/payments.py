@@ -1,12 +1,15 @@
-"""The payment services on this machine: `python3 tests/tools/payments.py up|down|check`.
+"""The payment services on this machine: `python3 tests/tools/payments.py up|down|check|torture`.
 
 Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services
-and the sandbox acquirer from nothing, and a charge. All three can be repeated and interrupted.
+and the sandbox acquirer from nothing, and a charge. All can be repeated and interrupted.
+`torture` pays while everything that can fail does; LONG=1 makes it ten times as long, SEED=n
+another order of faults and payments.
 """
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,12 +44,23 @@ def folder() -> Path:
     return Path(tempfile.gettempdir()) / f"paymesh-payments-{clone}"
 
 
+def torture() -> int:
+    """The long run, in a folder that stays when it fails."""
+    place = folder().with_name(folder().name + "-torture")
+    shutil.rmtree(place, ignore_errors=True)
+    sizes = ("1000000", "160") if os.environ.get("LONG") == "1" else ("100000", "40")
+    return subprocess.run([programs() / "paymesh-payments", "torture", place, "--payments", sizes[0],
+                           "--faults", sizes[1], "--seed", os.environ.get("SEED", "1")]).returncode
+
+
 def main(words) -> int:
     """The command."""
-    if len(words) != 1 or words[0] not in ("up", "down", "check"):
+    if len(words) != 1 or words[0] not in ("up", "down", "check", "torture"):
         print(__doc__, file=sys.stderr)
         return 2
     try:
+        if words[0] == "torture":
+            return torture()
         return subprocess.run([programs() / "paymesh-payments", words[0], folder()]).returncode
     except (Missing, KeyboardInterrupt) as reason:
         print(f"\npayments: {reason}", file=sys.stderr)

@@ -6,6 +6,8 @@
 pub struct Defects {
     /// Completed messages leave no inbox row and are not recognised.
     pub inbox_off: bool,
+    /// Idempotency rows are written after the transaction instead of in it.
+    pub key_apart: bool,
 }
 
 impl Defects {
@@ -17,6 +19,7 @@ impl Defects {
         let named = std::env::var("PAYMESH_DEFECT").unwrap_or_default();
         Self {
             inbox_off: named == "inbox-off",
+            key_apart: named == "key-apart",
         }
     }
 }

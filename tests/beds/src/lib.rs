@@ -2,16 +2,19 @@
 //!
 //! [`Postgres`] is a PostgreSQL server with passwords and durable commits. [`Process`] is any
 //! other program with a log and a readiness probe; [`Link`] a wire between two of them that can be
-//! cut. All end when they are dropped, unless told to stay. Invariants: loopback and Unix sockets only; only processes started here are ever
-//! signalled, by their id; every wait has a limit and reports the last status it saw.
+//! cut, [`Tap`] one whose steps are counted. All end when they are dropped, unless told to stay.
+//! Invariants: loopback and Unix sockets only; only processes started here are ever signalled, by
+//! their id; every wait has a limit and reports the last status it saw.
 
 mod link;
 mod postgres;
 mod process;
 mod replication;
+mod tap;
 mod wait;
 
 pub use link::{Flow, Link};
 pub use postgres::{Postgres, PostgresError};
 pub use process::{Process, free_port, http_is_ready};
+pub use tap::{Protocol, Tap};
 pub use wait::{Late, wait_for};

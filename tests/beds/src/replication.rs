@@ -124,12 +124,15 @@ impl Postgres {
     }
 
     /// The settings that decide whether a commit survives, as the server has them.
-    pub fn durability(&self) -> Result<String, PostgresError> {
-        self.sql(
-            "postgres",
+    /// Asked on a connection to `url`, since a role or a database may have its own.
+    pub fn durability_for(&self, url: &str) -> Result<String, PostgresError> {
+        let mut command = self.program("psql");
+        command.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", url, "-c"]).arg(
             "select string_agg(name || '=' || setting, ' ' order by name) from pg_settings where name in
                 ('fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names')",
-        )
+        );
+        let output = self.output(&mut command)?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Changes a setting for good.

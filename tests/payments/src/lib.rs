@@ -11,8 +11,9 @@ pub mod client;
 pub mod document;
 pub mod receiver;
 pub mod stack;
+pub mod torture;
 
 pub use checker::{Report, check};
 pub use client::Client;
 pub use receiver::Receiver;
-pub use stack::{Member, Stack, Wire, Wishes};
+pub use stack::{Member, Stack, Wire, Wires, Wishes};

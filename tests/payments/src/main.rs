@@ -1,4 +1,4 @@
-//! `paymesh-payments up|down|check FOLDER`: the payment services on this machine.
+//! `paymesh-payments up|down|check|torture FOLDER`: the payment services on this machine.
 
 use std::{
     error::Error,
@@ -9,7 +9,11 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use paymesh_payments::{Client, Stack, Wishes, check, stack::Card};
+use paymesh_payments::{
+    Client, Stack, Wishes, check,
+    stack::Card,
+    torture::{Plan, run},
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// The payment services on this machine, from nothing.
@@ -32,6 +36,23 @@ enum Act {
         /// Where everything is kept.
         folder: PathBuf,
     },
+    /// Pays while everything that can fail does, and compares all books at the end.
+    Torture {
+        /// Where everything is kept. It must not exist yet.
+        folder: PathBuf,
+        /// How many payments at least.
+        #[arg(long, default_value_t = 100_000)]
+        payments: usize,
+        /// How many faults that count.
+        #[arg(long, default_value_t = 40)]
+        faults: usize,
+        /// Payments per second.
+        #[arg(long, default_value_t = 150.0)]
+        rate: f64,
+        /// Where chance begins; the same seed is the same order of faults and payments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Compares books, ledger and what the demo asked for.
     Check {
         /// Where everything is kept.
@@ -45,6 +66,22 @@ async fn main() -> ExitCode {
         Act::Up { folder } => up(&folder).await,
         Act::Down { folder } => down(&folder),
         Act::Check { folder } => verify(&folder).await,
+        Act::Torture {
+            folder,
+            payments,
+            faults,
+            rate,
+            seed,
+        } => {
+            let plan = Plan {
+                payments,
+                faults,
+                rate,
+                seed,
+                defect: None,
+            };
+            torture(&folder, plan).await
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -192,6 +229,36 @@ What to type next
         card.api_url,
     );
     Ok(())
+}
+
+async fn torture(folder: &Path, plan: Plan) -> Result<(), Box<dyn Error>> {
+    if folder.exists() {
+        return Err(format!(
+            "{} is left from an earlier run; delete it",
+            folder.display()
+        )
+        .into());
+    }
+    let began = Instant::now();
+    let verdict = run(folder, plan).await?;
+    let counted: usize = verdict.faults.values().sum();
+    println!(
+        "{counted} faults counted {:?}, seed {}, {:.1} minutes",
+        verdict.faults,
+        plan.seed,
+        began.elapsed().as_secs_f64() / 60.0
+    );
+    if verdict.failures.is_empty() {
+        fs::remove_dir_all(folder)?;
+        println!("Nothing is lost, doubled or out of balance.");
+        return Ok(());
+    }
+    let shown = folder.display();
+    Err(format!(
+        "{}; everything is kept in {shown}",
+        verdict.failures.join("; ")
+    )
+    .into())
 }
 
 fn down(folder: &Path) -> Result<(), Box<dyn Error>> {

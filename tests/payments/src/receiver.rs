@@ -63,6 +63,11 @@ impl Receiver {
         found.cloned()
     }
 
+    /// How many different events came.
+    pub fn events(&self) -> usize {
+        lock(&self.inbox.events).len()
+    }
+
     /// How many deliveries had a wrong signature.
     pub fn forged(&self) -> u32 {
         self.inbox.forged.load(Ordering::Relaxed)

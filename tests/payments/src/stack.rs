@@ -9,7 +9,7 @@ use std::{
 };
 
 use paymesh_beds::{
-    Flow, Link, Postgres, PostgresError, Process, free_port, http_is_ready, wait_for,
+    Flow, Link, Postgres, PostgresError, Process, Protocol, Tap, free_port, http_is_ready, wait_for,
 };
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -92,10 +92,22 @@ pub struct Wishes {
     pub defect: Option<&'static str>,
     /// Two standbys of the database, one of which has to have every commit.
     pub standbys: bool,
-    /// Wires between the processes that can be cut.
-    pub wires: bool,
+    /// What lies between the processes.
+    pub wires: Wires,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
+}
+
+/// What lies between the processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wires {
+    /// Nothing.
+    #[default]
+    None,
+    /// Wires that can be cut and slowed.
+    Cuttable,
+    /// To the database and between processor and db-controller: wires whose steps are counted.
+    Counted,
 }
 
 /// A wire between two processes.
@@ -143,6 +155,7 @@ pub struct Stack {
     pub standbys: Vec<Postgres>,
     processes: HashMap<Member, Process>,
     links: HashMap<Wire, Link>,
+    taps: HashMap<Wire, Tap>,
     /// The ports of every database server, and the wires to them if there are any.
     servers: Vec<(u16, Option<Link>)>,
     lost: Option<Lost>,
@@ -175,6 +188,7 @@ impl Stack {
             standbys: Vec::new(),
             processes: HashMap::new(),
             links: HashMap::new(),
+            taps: HashMap::new(),
             servers: Vec::new(),
             lost: None,
             wishes,
@@ -233,13 +247,26 @@ impl Stack {
             .collect()
     }
 
+    /// A wire whose steps are counted; none unless it was wished for.
+    pub fn tap(&self, wire: Wire) -> &Tap {
+        self.taps.get(&wire).expect("taps were wished for")
+    }
+
     fn lay_wires(&mut self) -> io::Result<()> {
+        let is_cuttable = self.wishes.wires == Wires::Cuttable;
         let servers = std::iter::once(&self.postgres).chain(&self.standbys);
         for port in servers.map(Postgres::port) {
-            let link = self.wishes.wires.then(|| Link::to(port)).transpose()?;
+            let link = is_cuttable.then(|| Link::to(port)).transpose()?;
             self.servers.push((port, link));
         }
-        if self.wishes.wires {
+        if self.wishes.wires == Wires::Counted {
+            let statements = Protocol::Postgres("insert into payment");
+            let to_postgres = Tap::to(self.postgres.port(), statements)?;
+            let to_controller = Tap::to(self.card.ports.controller, Protocol::Http2)?;
+            self.taps.insert(Wire::ControllerToPostgres, to_postgres);
+            self.taps.insert(Wire::ProcessorToController, to_controller);
+        }
+        if is_cuttable {
             for wire in Wire::ALL {
                 if let Some(port) = self.end_of(wire) {
                     self.links.insert(wire, Link::to(port)?);
@@ -279,7 +306,8 @@ impl Stack {
 
     /// The address of the far end of a wire, over the wire if there is one.
     fn over(&self, wire: Wire) -> String {
-        let link = self.links.get(&wire).map(Link::port);
+        let tap = self.taps.get(&wire).map(Tap::port);
+        let link = tap.or_else(|| self.links.get(&wire).map(Link::port));
         let port = link.or_else(|| self.end_of(wire)).unwrap_or_default();
         format!("127.0.0.1:{port}")
     }
@@ -440,7 +468,16 @@ impl Stack {
             .servers
             .iter()
             .map(|(port, link)| link.as_ref().map_or(*port, Link::port));
-        on_servers(&self.controller_url(), ports.collect())
+        let tapped = self.taps.get(&Wire::ControllerToPostgres).map(Tap::port);
+        let ports = tapped.map_or_else(|| ports.collect(), |port| vec![port]);
+        on_servers(&self.controller_url(), ports)
+    }
+
+    /// What decides whether a commit survives, as db-controller's own connections have it.
+    pub fn durability(&self) -> io::Result<String> {
+        self.postgres
+            .durability_for(&self.controller_url())
+            .map_err(io::Error::other)
     }
 
     /// The database as db-migrate knows it.
@@ -455,7 +492,8 @@ impl Stack {
         (address, &self.card.secrets.acquirer_token)
     }
 
-    fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
+    /// Takes a merchant in; gives their API key.
+    pub fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
         let output = Command::new(self.programs.join("paymesh-db-controller"))
             .args(["add-merchant", "--name", name, "--fee-basis-points"])
             .arg(fee_basis_points.to_string())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use paymesh_beds::Flow;
-use paymesh_payments::{Client, Member, Report, Stack, Wire, Wishes, check};
+use paymesh_payments::{Client, Member, Report, Stack, Wire, Wires, Wishes, check};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -88,7 +88,7 @@ async fn what_stands_still_or_is_cut_off_loses_and_doubles_nothing() {
         .tempdir()
         .unwrap();
     let wishes = Wishes {
-        wires: true,
+        wires: Wires::Cuttable,
         ..Wishes::default()
     };
     let stack = Stack::start(folder.path(), wishes).unwrap();

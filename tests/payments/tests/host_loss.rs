@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use paymesh_payments::{Client, Member, Report, Stack, Wishes, check};
+use paymesh_payments::{Client, Member, Report, Stack, Wishes, check, torture::not_durable};
 use serde_json::json;
 
 /// How long a payment may take to come to its end.
@@ -27,7 +27,7 @@ fn open_shop(standby_list_is_empty: bool) -> Shop {
         ..Wishes::default()
     };
     let stack = Stack::start(folder.path(), wishes).unwrap();
-    let durability = stack.postgres.durability().unwrap();
+    let durability = stack.durability().unwrap();
     println!("{durability}");
     assert_eq!(
         durability.ends_with("synchronous_standby_names="),
@@ -215,4 +215,34 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
         .collect();
     assert_eq!(voids.len(), 1, "{books}");
     assert!(voids[0].contains(&stranger), "{books}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_wait_for_no_standby_are_refused_by_the_torture_run_and_found_by_the_checker()
+{
+    let mut shop = open_shop(false);
+    let local = "alter role paymesh_controller set synchronous_commit = local";
+    shop.stack.postgres.sql("payments", local).unwrap();
+    shop.stack.kill(Member::Controller);
+    shop.stack.restart(Member::Controller).unwrap();
+    let refusal = not_durable(&shop.stack.durability().unwrap());
+    assert_eq!(refusal.as_deref(), Some("synchronous_commit is local"));
+    shop.stack.kill(Member::Acquirer);
+    shop.stack.cut_standbys_off().unwrap();
+    let answer = shop
+        .client
+        .pay("local", &order("tok_approve"), 0)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 202, "{answer:?}");
+    shop.stack.lose_primary().unwrap();
+    let card = &shop.stack.card;
+    let report = check(
+        &card.database_url,
+        &shop.stack.books(),
+        &shop.stack.history(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(report.lost.len(), 1, "{report}");
 }

@@ -209,6 +209,17 @@ pub(super) async fn commit(
         _ => (None, None),
     };
 
+    let key_values = || {
+        vec![
+            column(&keys, |row| row.0),
+            column(&keys, |row| row.1),
+            column(&keys, |row| row.2.fingerprint.to_vec()),
+            column(&keys, |row| row.2.request_id),
+            column(&keys, |row| row.2.payment_id.0),
+            Box::new(*now),
+        ]
+    };
+
     try_join!(
         execute(
             payments.len(),
@@ -225,16 +236,9 @@ pub(super) async fn commit(
             ]
         ),
         execute(
-            keys.len(),
+            if defects.key_apart { 0 } else { keys.len() },
             &writes.keys,
-            vec![
-                column(&keys, |row| row.0),
-                column(&keys, |row| row.1),
-                column(&keys, |row| row.2.fingerprint.to_vec()),
-                column(&keys, |row| row.2.request_id),
-                column(&keys, |row| row.2.payment_id.0),
-                Box::new(*now),
-            ]
+            key_values()
         ),
         execute(
             attempts.len(),
@@ -370,5 +374,8 @@ pub(super) async fn commit(
         ),
         client.batch_execute("commit").map_ok(|()| ()),
     )?;
+    if defects.key_apart {
+        execute(keys.len(), &writes.keys, key_values()).await?;
+    }
     Ok(())
 }

@@ -1,0 +1,259 @@
+//! A wire that understands what it carries: it counts the steps of a conversation, and can hold
+//! one of them back for ever, so that a program can be killed exactly there.
+
+use std::{
+    collections::HashMap,
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::wait::{Late, wait_for};
+
+/// What is spoken on the wire.
+#[derive(Clone, Debug)]
+pub enum Protocol {
+    /// Statements sent and COMMITs answered, on connections that prepare a statement which starts
+    /// with this text.
+    Postgres(&'static str),
+    /// Frames of HTTP/2 that carry headers or data, both ways.
+    Http2,
+}
+
+#[derive(Default)]
+struct Counted {
+    steps: Vec<String>,
+    trap: Option<usize>,
+    sprung: Option<String>,
+    /// Grows with every reset: what was held back before is dropped then.
+    round: u64,
+}
+
+#[derive(Default)]
+struct State {
+    counted: Mutex<Counted>,
+    changed: Condvar,
+    is_gone: AtomicBool,
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a step; false, much later, if it must not go on.
+    fn step(&self, name: String) -> bool {
+        let mut counted = self.lock();
+        let is_trapped = counted.trap == Some(counted.steps.len());
+        counted.steps.push(name.clone());
+        if !is_trapped {
+            return true;
+        }
+        counted.sprung = Some(name);
+        let round = counted.round;
+        drop(
+            self.changed
+                .wait_while(counted, |counted| counted.round == round),
+        );
+        false
+    }
+}
+
+/// A wire to a loopback port whose steps are counted.
+pub struct Tap {
+    port: u16,
+    state: Arc<State>,
+}
+
+impl Tap {
+    /// A wire to `target`.
+    pub fn to(target: u16, protocol: Protocol) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let tap = Self {
+            port: listener.local_addr()?.port(),
+            state: Arc::default(),
+        };
+        let state = tap.state.clone();
+        std::thread::spawn(move || {
+            for caller in listener.incoming().flatten() {
+                if state.is_gone.load(Ordering::Relaxed) {
+                    return;
+                }
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, target));
+                let Ok(called) = TcpStream::connect(address) else {
+                    continue;
+                };
+                let _ = (caller.set_nodelay(true), called.set_nodelay(true));
+                if let (Ok(caller_too), Ok(called_too)) = (caller.try_clone(), called.try_clone()) {
+                    let is_counted = Arc::<AtomicBool>::default();
+                    let (there, back) = (
+                        Ear::new(&protocol, true, &is_counted),
+                        Ear::new(&protocol, false, &is_counted),
+                    );
+                    let (state, state_too) = (state.clone(), state.clone());
+                    std::thread::spawn(move || carry(caller, called, there, &state));
+                    std::thread::spawn(move || carry(called_too, caller_too, back, &state_too));
+                }
+            }
+        });
+        Ok(tap)
+    }
+
+    /// Where callers connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Counts from the beginning; holds the step with number `trap` back, the first being 0.
+    pub fn reset(&self, trap: Option<usize>) {
+        let mut counted = self.state.lock();
+        counted.steps.clear();
+        counted.trap = trap;
+        counted.sprung = None;
+        counted.round += 1;
+        self.state.changed.notify_all();
+    }
+
+    /// The steps since the last reset.
+    pub fn steps(&self) -> Vec<String> {
+        self.state.lock().steps.clone()
+    }
+
+    /// Waits until a step is held back; says which.
+    pub fn wait_until_sprung(&self, limit: Duration) -> Result<String, Late> {
+        wait_for("a step to hold back", limit, || {
+            let counted = self.state.lock();
+            counted
+                .sprung
+                .clone()
+                .ok_or_else(|| format!("{} steps", counted.steps.len()))
+        })
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.state.is_gone.store(true, Ordering::Relaxed);
+        self.reset(None);
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, mut ear: Ear, state: &State) {
+    let (mut piece, mut waiting) = ([0; 16 * 1024], Vec::new());
+    'open: while let Ok(length @ 1..) = from.read(&mut piece) {
+        waiting.extend_from_slice(&piece[..length]);
+        while let Some(length) = ear.length(&waiting) {
+            let message: Vec<u8> = waiting.drain(..length).collect();
+            let goes_on = ear.hear(&message).is_none_or(|step| state.step(step));
+            if !goes_on || to.write_all(&message).is_err() {
+                break 'open;
+            }
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// Takes one direction of a connection apart.
+struct Ear {
+    protocol: Protocol,
+    is_caller: bool,
+    has_greeted: bool,
+    /// Whether this connection is one whose steps count; both directions know.
+    is_counted: Arc<AtomicBool>,
+    /// PostgreSQL: texts by the name they were prepared under, and the one bound last.
+    statements: HashMap<Vec<u8>, String>,
+    bound: String,
+}
+
+/// What a client of HTTP/2 says first.
+const PREFACE_BYTES: usize = 24;
+
+impl Ear {
+    fn new(protocol: &Protocol, is_caller: bool, is_counted: &Arc<AtomicBool>) -> Self {
+        Self {
+            protocol: protocol.clone(),
+            is_caller,
+            has_greeted: !is_caller,
+            is_counted: is_counted.clone(),
+            statements: HashMap::new(),
+            bound: String::new(),
+        }
+    }
+
+    /// How long the first message in `bytes` is, if it is there as a whole.
+    fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let number = |at: usize, count: usize| {
+            let digits = bytes.get(at..at + count)?;
+            Some(
+                digits
+                    .iter()
+                    .fold(0, |number, byte| number << 8 | usize::from(*byte)),
+            )
+        };
+        let length = match (&self.protocol, self.has_greeted) {
+            (Protocol::Postgres(_), false) => number(0, 4)?,
+            (Protocol::Postgres(_), true) => 1 + number(1, 4)?,
+            (Protocol::Http2, false) => PREFACE_BYTES,
+            (Protocol::Http2, true) => 9 + number(0, 3)?,
+        };
+        (bytes.len() >= length).then_some(length)
+    }
+
+    /// The step that a message is, if it counts.
+    fn hear(&mut self, message: &[u8]) -> Option<String> {
+        if !self.has_greeted {
+            self.has_greeted = true;
+            return None;
+        }
+        match self.protocol {
+            Protocol::Postgres(mark) => self.hear_postgres(message, mark),
+            Protocol::Http2 => {
+                let arrow = if self.is_caller { '>' } else { '<' };
+                match (message[3], message.len() > 9) {
+                    (0, true) => Some(format!("{arrow} data")),
+                    (1, _) => Some(format!("{arrow} headers")),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn hear_postgres(&mut self, message: &[u8], mark: &str) -> Option<String> {
+        let body = &message[5..];
+        let mut texts = body.split(|byte| *byte == 0);
+        let mut text = || String::from_utf8_lossy(texts.next().unwrap_or_default()).into_owned();
+        let step = match (self.is_caller, message[0]) {
+            (true, b'P') => {
+                let (name, statement) = (text(), text());
+                if statement.starts_with(mark) {
+                    self.is_counted.store(true, Ordering::Relaxed);
+                }
+                self.statements.insert(name.into_bytes(), statement);
+                return None;
+            }
+            (true, b'B') => {
+                let (_, name) = (text(), text());
+                let known = self.statements.get(name.as_bytes());
+                self.bound = known.cloned().unwrap_or_default();
+                return None;
+            }
+            (true, b'E') => short(&self.bound),
+            (true, b'Q') => text(),
+            (false, b'C') if body.starts_with(b"COMMIT") => "COMMIT is answered".to_owned(),
+            _ => return None,
+        };
+        self.is_counted.load(Ordering::Relaxed).then_some(step)
+    }
+}
+
+/// The beginning of a statement, enough to know it by.
+fn short(statement: &str) -> String {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let start = words.join(" ");
+    start.chars().take(36).collect()
+}

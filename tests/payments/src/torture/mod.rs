@@ -1,0 +1,231 @@
+//! The bank test: payments at a steady rate while everything they need is killed, stopped, cut
+//! off, slowed and lost; at the end every book must tell one story.
+//!
+//! A fault counts only if payments were under way when it began and a client felt it. The run is
+//! void if commits are not durable, or if little was paid between the faults.
+
+mod load;
+mod nemesis;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub use nemesis::Kind;
+
+use crate::{
+    checker::{Report, check},
+    client::Client,
+    stack::{Stack, Wires, Wishes},
+};
+use load::Sights;
+
+/// How many merchants share the load.
+const MERCHANTS: usize = 8;
+/// How long the load runs before the first fault; the rate of its second half is the fault-free one.
+const BEFORE: Duration = Duration::from_secs(8);
+/// How long nothing happens between two faults.
+const BETWEEN: Duration = Duration::from_secs(3);
+/// How long after a fault its effect may be seen.
+const FELT_MAX: Duration = Duration::from_secs(20);
+/// How often a fault that nobody felt is tried again.
+const TRIES_MAX: usize = 3;
+/// How long after the last fault everything must have come to its end.
+const SETTLED: Duration = Duration::from_mins(1);
+/// The least part of the fault-free rate that must be paid between faults.
+const RATE_MIN: f64 = 0.6;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many payments at least.
+    pub payments: usize,
+    /// How many faults that count.
+    pub faults: usize,
+    /// Payments per second.
+    pub rate: f64,
+    /// Where chance begins.
+    pub seed: u64,
+    /// A defect to put in.
+    pub defect: Option<&'static str>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// What the checker found.
+    pub report: Report,
+    /// Faults that counted, by kind.
+    pub faults: BTreeMap<Kind, usize>,
+    /// Why the run proves nothing, or shows a defect; empty when all is well.
+    pub failures: Vec<String>,
+}
+
+/// Why commits would not survive the loss of a host, if they would not.
+pub fn not_durable(settings: &str) -> Option<String> {
+    let value = |name: &str| {
+        let start = settings.find(&format!("{name}="))? + name.len() + 1;
+        // The list of standbys has spaces in it, and is the last.
+        let end = if name == "synchronous_standby_names" {
+            None
+        } else {
+            settings[start..].find(' ')
+        };
+        Some(&settings[start..end.map_or(settings.len(), |end| start + end)])
+    };
+    for (name, allowed) in [
+        ("fsync", &["on"][..]),
+        ("full_page_writes", &["on"]),
+        ("synchronous_commit", &["on", "remote_apply"]),
+    ] {
+        let found = value(name).unwrap_or("unknown");
+        if !allowed.contains(&found) {
+            return Some(format!("{name} is {found}"));
+        }
+    }
+    let standbys = value("synchronous_standby_names").unwrap_or_default();
+    (!standbys.starts_with("ANY 1 ("))
+        .then(|| format!("no standby has to have a commit ({standbys})"))
+}
+
+/// Does it, in a folder of its own, and says how it goes on standard output.
+pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
+    let wishes = Wishes {
+        standbys: true,
+        wires: Wires::Cuttable,
+        defect: plan.defect,
+        ..Wishes::default()
+    };
+    let mut stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
+    let settings = stack.durability()?;
+    println!("PostgreSQL: {settings}");
+    if let Some(reason) = not_durable(&settings) {
+        return Err(io::Error::other(format!("refused to start: {reason}")));
+    }
+    let mut clients = Vec::with_capacity(MERCHANTS);
+    for number in 0..MERCHANTS {
+        let key = stack.add_merchant(&format!("Shop {number}"), 290)?;
+        let client = Client::new(&stack.card.api_url, &key, &stack.history())?;
+        clients.push(Arc::new(client));
+    }
+    let mut verdict = Verdict::default();
+    let (sights, is_over) = (Arc::<Sights>::default(), Arc::<AtomicBool>::default());
+    let sending = tokio::spawn(load::send(plan, clients, sights.clone(), is_over.clone()));
+    let began = Instant::now();
+    tokio::time::sleep(BEFORE).await;
+    let usual = sights.rate(began + BEFORE / 2, Instant::now());
+    let limit = sights.slow(began) + Duration::from_millis(250);
+    println!(
+        "{usual:.1} payments/s without faults; felt is what breaks off or takes over {limit:?}"
+    );
+
+    let faulty = faults(&mut stack, &plan, &sights, limit, &mut verdict).await;
+    is_over.store(true, Ordering::Relaxed);
+    let between = faulty?;
+    sending.await.map_err(io::Error::other)??;
+    if between < usual * RATE_MIN {
+        verdict.failures.push(format!(
+            "{between:.1} payments/s between faults, {usual:.1}/s without"
+        ));
+    }
+    verdict.report = settled(&stack).await?;
+    let longest = stack.postgres.sql(
+        "payments",
+        "select coalesce(extract(epoch from max(updated_at - created_at)), 0)::int from payment",
+    );
+    let longest = longest.map_err(io::Error::other)?;
+    println!(
+        "{between:.1} payments/s between faults; {} payments, {} of them not answered at once, the longest took {longest} s",
+        sights.count(),
+        sights.unknowns()
+    );
+    print!("{}", verdict.report);
+    if !verdict.report.is_clean() {
+        verdict.failures.push("the books differ".to_owned());
+    }
+    if verdict.report.payments != sights.count() {
+        verdict
+            .failures
+            .push("other payments than were asked".to_owned());
+    }
+    Ok(verdict)
+}
+
+/// Lets faults happen; gives the rate of payments between them.
+async fn faults(
+    stack: &mut Stack,
+    plan: &Plan,
+    sights: &Sights,
+    limit: Duration,
+    verdict: &mut Verdict,
+) -> io::Result<f64> {
+    let (mut paid, mut quiet) = (0.0, Duration::ZERO);
+    for fault in nemesis::order(plan.faults, plan.seed) {
+        let mut felt = 0;
+        for _ in 0..TRIES_MAX {
+            let began = Instant::now();
+            nemesis::happen(stack, fault).await?;
+            let healed = Instant::now();
+            while felt == 0 && healed.elapsed() < FELT_MAX {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                felt = sights.felt(began, healed, limit);
+            }
+            tokio::time::sleep(BETWEEN).await;
+            let pause = healed.elapsed();
+            paid += sights.rate(healed, Instant::now()) * pause.as_secs_f64();
+            quiet += pause;
+            println!(
+                "{fault}: {:.1} s, felt by {felt} payments",
+                healed.duration_since(began).as_secs_f64()
+            );
+            if felt > 0 {
+                break;
+            }
+        }
+        if felt > 0 {
+            *verdict.faults.entry(fault.kind()).or_default() += 1;
+        } else {
+            verdict.failures.push(format!("nobody felt: {fault}"));
+        }
+    }
+    Ok(paid / quiet.as_secs_f64().max(1.0))
+}
+
+/// Checks until nothing is on its way any more, or the time is over.
+async fn settled(stack: &Stack) -> io::Result<Report> {
+    let start = Instant::now();
+    loop {
+        let card = &stack.card;
+        let report = check(&card.database_url, &stack.books(), &stack.history()).await?;
+        if report.open.is_empty() || start.elapsed() > SETTLED {
+            return Ok(report);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_on_settings_that_lose_commits_is_refused() {
+        let durable = "fsync=on full_page_writes=on synchronous_commit=on synchronous_standby_names=ANY 1 (one, two, three)";
+        assert_eq!(not_durable(durable), None);
+        for (from, to) in [
+            ("fsync=on", "fsync=off"),
+            ("full_page_writes=on", "full_page_writes=off"),
+            ("synchronous_commit=on", "synchronous_commit=local"),
+            ("ANY 1 (one, two, three)", ""),
+        ] {
+            assert!(not_durable(&durable.replace(from, to)).is_some(), "{to}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Every statement and every message of one payment and the webhook about it, and a kill at each.
+//!
+//! What one payment says to the database and on the bus is a golden: a new step shows in review,
+//! and is a new place to be killed at.
+
+use std::{sync::Arc, time::Duration};
+
+use expect_test::{Expect, expect};
+use paymesh_payments::{Client, Member, Receiver, Report, Stack, Wire, Wires, Wishes, check};
+use serde_json::json;
+
+/// How long a payment may take to get to a step, and to its end after a kill.
+const SETTLED: Duration = Duration::from_mins(1);
+
+struct Shop {
+    _folder: tempfile::TempDir,
+    stack: Stack,
+    client: Arc<Client>,
+    merchant: Receiver,
+}
+
+async fn open_shop(defect: Option<&'static str>) -> Shop {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let wishes = Wishes {
+        wires: Wires::Counted,
+        defect,
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder.path(), wishes).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    let merchant = Receiver::start().await.unwrap();
+    merchant.know_secret(&client.add_webhook(&merchant.url).await.unwrap());
+    Shop {
+        _folder: folder,
+        stack,
+        client: Arc::new(client),
+        merchant,
+    }
+}
+
+fn order() -> String {
+    json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
+        .to_string()
+}
+
+impl Shop {
+    async fn settled(&self) -> Report {
+        let start = std::time::Instant::now();
+        loop {
+            let card = &self.stack.card;
+            let report = check(
+                &card.database_url,
+                &self.stack.books(),
+                &self.stack.history(),
+            )
+            .await
+            .unwrap();
+            if report.open.is_empty() || start.elapsed() > SETTLED {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The steps of one payment on a wire, when nothing goes wrong.
+    async fn steps(&self, wire: Wire, key: &str) -> Vec<String> {
+        let tap = self.stack.tap(wire);
+        tap.reset(None);
+        self.client.pay(key, &order(), 10).await.unwrap();
+        assert!(self.settled().await.open.is_empty());
+        // The end of the last answer may still be on the wire.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tap.steps()
+    }
+
+    /// Kills `member` when the step with this number of a new payment is on the wire.
+    async fn kill_at(&mut self, wire: Wire, number: usize, member: Member) -> String {
+        // Nothing of an earlier payment may be on the wire, or another step has this number.
+        let report = self.settled().await;
+        assert!(report.is_clean(), "{report}");
+        let tap = self.stack.tap(wire);
+        tap.reset(Some(number));
+        let (client, key) = (self.client.clone(), format!("{member:?}-{number}"));
+        let payer = tokio::spawn(async move { client.pay(&key, &order(), 5).await });
+        let step = tap.wait_until_sprung(SETTLED).unwrap();
+        self.stack.kill(member);
+        self.stack.tap(wire).reset(None);
+        self.stack.restart(member).unwrap();
+        payer.await.unwrap().unwrap();
+        step
+    }
+
+    async fn check_all(&self, payments: usize) {
+        let report = self.settled().await;
+        assert!(report.is_clean(), "{report}");
+        assert_eq!((report.payments, report.keys), (payments, payments));
+        assert_eq!(self.merchant.events(), payments, "events that came");
+        assert_eq!(self.merchant.forged(), 0);
+    }
+}
+
+fn check_steps(steps: &[String], expected: &Expect) {
+    expected.assert_eq(&(steps.join("\n") + "\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
+    let mut shop = open_shop(None).await;
+    let wire = Wire::ControllerToPostgres;
+    shop.client.pay("first", &order(), 10).await.unwrap();
+    shop.settled().await;
+    let steps = shop.steps(wire, "counted").await;
+    check_steps(
+        &steps,
+        &expect![[r#"
+        begin
+        select i.tenant_id, i.key, i.fingerp
+        select (extract(epoch from clock_tim
+        insert into payment (id, tenant_id, 
+        insert into idempotency (tenant_id, 
+        insert into attempt (id, payment_id,
+        insert into outbox (id, consumer, pa
+        commit
+        COMMIT is answered
+        begin
+        select l.consumer, l.partition, l.ep
+        select p.id, p.tenant_id, p.idempote
+        select b.account_id, b.posted, b.hel
+        select o.id, o.consumer, o.kind, o.p
+        select i.tenant_id, i.key, i.fingerp
+        select a.payment_id, a.id, a.number,
+        select t.id, t.fee_basis_points, arr
+        select (extract(epoch from clock_tim
+        update payment p set status = c.stat
+        update attempt a set status = c.stat
+        insert into posting (id, payment_id,
+        update balance b set posted = b.post
+        update idempotency i set answer_stat
+        insert into event (id, tenant_id, pa
+        insert into outbox (id, consumer, pa
+        insert into inbox (consumer, message
+        update outbox set done_at = to_times
+        commit
+        COMMIT is answered
+        begin
+        select l.consumer, l.partition, l.ep
+        select o.id, o.consumer, o.kind, o.p
+        select (extract(epoch from clock_tim
+        insert into inbox (consumer, message
+        update outbox set done_at = to_times
+        insert into webhook_delivery (messag
+        commit
+        COMMIT is answered
+    "#]],
+    );
+    for (number, expected) in steps.iter().enumerate() {
+        let step = shop.kill_at(wire, number, Member::Controller).await;
+        assert_eq!(step, *expected);
+        // Around a commit it matters who is killed: the one who asks or the one who does it.
+        if step.to_lowercase().starts_with("commit") {
+            shop.kill_at(wire, number, Member::Postgres).await;
+        }
+    }
+    let commits = steps
+        .iter()
+        .filter(|step| step.to_lowercase().starts_with("commit"));
+    shop.check_all(2 + steps.len() + commits.count()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_message_of_a_payment_loses_and_doubles_nothing() {
+    let mut shop = open_shop(None).await;
+    let wire = Wire::ProcessorToController;
+    shop.client.pay("first", &order(), 10).await.unwrap();
+    shop.settled().await;
+    let mut steps = shop.steps(wire, "counted").await;
+    // Two consumers share the wire, so that only the number of each is always the same.
+    steps.sort_unstable();
+    check_steps(
+        &steps,
+        &expect![[r#"
+        < data
+        < data
+        < data
+        < data
+        < headers
+        < headers
+        < headers
+        < headers
+        > data
+        > data
+        > headers
+        > headers
+    "#]],
+    );
+    for number in 0..steps.len() {
+        shop.kill_at(wire, number, Member::Processor).await;
+    }
+    shop.check_all(2 + steps.len()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_row_outside_the_transaction_is_found() {
+    let mut shop = open_shop(Some("key-apart")).await;
+    let wire = Wire::ControllerToPostgres;
+    shop.client.pay("first", &order(), 10).await.unwrap();
+    let tap = shop.stack.tap(wire);
+    let number = {
+        let steps = shop.steps(wire, "counted").await;
+        let is_key = |step: &String| step.starts_with("insert into idempotency");
+        steps.iter().position(is_key).unwrap()
+    };
+    tap.reset(Some(number));
+    let client = shop.client.clone();
+    let payer = tokio::spawn(async move { client.create("torn", &order(), 5).await });
+    tap.wait_until_sprung(SETTLED).unwrap();
+    shop.stack.kill(Member::Controller);
+    shop.stack.tap(wire).reset(None);
+    shop.stack.restart(Member::Controller).unwrap();
+    let _ = payer.await.unwrap();
+    let card = &shop.stack.card;
+    let report = check(
+        &card.database_url,
+        &shop.stack.books(),
+        &shop.stack.history(),
+    )
+    .await
+    .unwrap();
+    assert!(
+        report
+            .broken
+            .iter()
+            .any(|found| found.contains("has no idempotency row")),
+        "{report}"
+    );
+}

@@ -1,0 +1,23 @@
+//! The small form of `make payments-torture`: 2,000 payments, each kind of fault once.
+
+use paymesh_payments::torture::{Kind, Plan, run};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_payments_survive_each_kind_of_fault() {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let plan = Plan {
+        payments: 2_000,
+        faults: Kind::ALL.len(),
+        rate: 25.0,
+        seed: 1,
+        defect: None,
+    };
+    let verdict = run(folder.path(), plan).await.unwrap();
+    assert!(verdict.failures.is_empty(), "{:#?}", verdict.failures);
+    assert_eq!(verdict.faults.len(), Kind::ALL.len());
+    assert!(verdict.report.payments >= 2_000);
+}
