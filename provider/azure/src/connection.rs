@@ -177,8 +177,31 @@ impl Azure {
             .clear();
     }
 
-    /// Reads `path`; `None` if it does not exist.
+    /// Reads the object at `path`; `None` if it does not exist. An answer about anything else, an
+    /// empty one of a proxy say, would look like an object that differs in everything.
     pub(crate) async fn read(
+        &self,
+        path: &str,
+        version: &str,
+        api: &'static str,
+    ) -> Result<Option<Value>, Error> {
+        let Some(body) = self.facts(path, version, api).await? else {
+            return Ok(None);
+        };
+        let id = body.get("id").and_then(Value::as_str);
+        if id.is_some_and(|id| id.eq_ignore_ascii_case(path)) {
+            Ok(Some(body))
+        } else {
+            let text = format!(
+                "GET {path}: the answer is not about it, but about {}",
+                id.unwrap_or("nothing")
+            );
+            Err(Error::new(ErrorKind::Malformed, text))
+        }
+    }
+
+    /// Reads what is at `path`; `None` if there is nothing.
+    pub(crate) async fn facts(
         &self,
         path: &str,
         version: &str,

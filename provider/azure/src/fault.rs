@@ -83,7 +83,9 @@ fn kind(error: &Error) -> FaultKind {
     match error.status {
         Some(409) => FaultKind::Busy,
         Some(401 | 403) => FaultKind::Denied,
-        Some(404) if code.is_empty() || is(&MISSING) => FaultKind::Missing,
+        Some(404) if is(&MISSING) => FaultKind::Missing,
+        Some(404) if code.is_empty() => FaultKind::Unavailable,
+        Some(404) if !error.is_not_found() => FaultKind::Denied,
         Some(429 | 500..) => FaultKind::Unavailable,
         _ => FaultKind::Refused,
     }
@@ -91,6 +93,10 @@ fn kind(error: &Error) -> FaultKind {
 
 fn next(kind: FaultKind, error: &Error) -> Option<String> {
     let text = match kind {
+        FaultKind::Denied if error.status == Some(404) => {
+            "Check subscription_id, and that the identity that runs Terraform may still read the \
+             subscription."
+        }
         FaultKind::Denied if error.status == Some(401) => {
             "Sign in again (az login), or renew the credentials that the environment offers."
         }

@@ -122,7 +122,7 @@ impl Azure {
              {location}/kubernetesVersions"
         );
         let body = self
-            .read(&path, version::CLUSTERS, api::CLUSTERS)
+            .facts(&path, version::CLUSTERS, api::CLUSTERS)
             .await?
             .unwrap_or_default();
         let all = body.get("values").and_then(Value::as_array);

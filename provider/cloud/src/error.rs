@@ -37,6 +37,16 @@ pub struct ErrorDetail {
     pub may_have_been_received: bool,
 }
 
+/// Codes of a 404 that is about what the object lies in, not about the object: an identity that
+/// has lost its subscription is answered so.
+const SURROUNDINGS: [&str; 5] = [
+    "SubscriptionNotFound",
+    "MissingSubscription",
+    "TenantNotFound",
+    "InvalidResourceType",
+    "InvalidResourceNamespace",
+];
+
 /// Who failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -146,8 +156,24 @@ impl Error {
         self
     }
 
-    /// 404, or 410: what was asked for does not exist.
+    /// The cloud's own word that what was asked for does not exist. A 404 without the cloud's
+    /// error body comes from a proxy, and one about what everything lies in says nothing about
+    /// the object.
     pub fn is_not_found(&self) -> bool {
+        let is_about_the_object = |code: &str| {
+            !SURROUNDINGS
+                .iter()
+                .any(|other| code.eq_ignore_ascii_case(other))
+        };
+        match self.status {
+            Some(410) => true,
+            Some(404) => self.code.as_deref().is_some_and(is_about_the_object),
+            _ => false,
+        }
+    }
+
+    /// 404, or 410, from whomever: nothing answers at this address.
+    pub fn is_dead_address(&self) -> bool {
         matches!(self.status, Some(404 | 410))
     }
 

@@ -181,7 +181,7 @@ impl Client {
                     Some(status) => Ok(ended(status, &reply, status_is_good(status))),
                     None => self.poll_object(operation).await,
                 },
-                Err(error) if error.is_not_found() => self.poll_object(operation).await,
+                Err(error) if error.is_dead_address() => self.poll_object(operation).await,
                 Err(error) => Err(error),
             },
             Shape::Location { url } => match self.send(Request::get(url)).await {
@@ -192,7 +192,7 @@ impl Client {
                     Some(state) if !is_final(&state) => Ok(running(&state, &reply)),
                     _ => Ok(Progress::Succeeded(reply.body)),
                 },
-                Err(error) if error.is_not_found() => self.poll_object(operation).await,
+                Err(error) if error.is_dead_address() => self.poll_object(operation).await,
                 // The final answer of the request itself comes from this address.
                 Err(error)
                     if error.kind == ErrorKind::Answer
@@ -207,7 +207,7 @@ impl Client {
             },
             Shape::Google { url } => match self.send(Request::get(url)).await {
                 Ok(reply) => Ok(google(&reply)),
-                Err(error) if error.is_not_found() => self.poll_object(operation).await,
+                Err(error) if error.is_dead_address() => self.poll_object(operation).await,
                 Err(error) => Err(error),
             },
             Shape::Body => self.poll_object(operation).await,

@@ -9,6 +9,10 @@ use jiff::{Timestamp, fmt::rfc2822};
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// The longest wait that an answer can ask for. Whatever is longer outlasts every limit as well,
+/// and can be added to any moment.
+const ASKED_MAX: Duration = Duration::from_hours(24);
+
 /// How a failed try is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -45,6 +49,10 @@ pub(crate) fn backoff(tries: u32) -> Duration {
 /// The wait that the headers of an answer ask for: seconds, milliseconds or a date. A date is
 /// compared with the answer's own `Date`, so a wrong local clock does not matter.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    asked(headers).map(|wait| wait.min(ASKED_MAX))
+}
+
+fn asked(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     for name in ["x-ms-retry-after-ms", "retry-after-ms"] {
         if let Some(ms) = text(name).and_then(|it| it.parse().ok()) {
@@ -95,6 +103,9 @@ mod tests {
         );
         check_wait(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], Some(0));
         check_wait(&[("retry-after", "soon")], None);
+        let day = Some(86_400_000);
+        check_wait(&[("retry-after", "18446744073709551615")], day);
+        check_wait(&[("retry-after-ms", "18446744073709551615")], day);
         check_wait(&[], None);
     }
 

@@ -349,13 +349,13 @@ impl Run<'_> {
         }
     }
 
-    /// Memory knows a holder, and the cloud another. The principal speaks for all; while it does
-    /// not exist, a destroy leaves each object to whom it says, and an apply creates: it takes over
-    /// what a run left that was killed after deleting the principal and before making it anew. A
-    /// missing holder proves nothing. Of two runs that create the same thing at once, the one
-    /// whose principal it is goes on.
+    /// Memory knows a holder, and the cloud another. The principal speaks for all. Without one, an
+    /// apply creates, and takes over what a run left that was killed before making it anew; a
+    /// destroy takes what is left of a principal that it has deleted, and otherwise leaves each
+    /// object to whom it says. A missing holder proves nothing. Of two runs that create the same
+    /// thing at once, the one whose principal it is goes on.
     fn is_stale(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
-        if !self.destroying && Self::principal_is_absent(state) {
+        if Self::principal_is_absent(state) && (!self.destroying || state.led) {
             return false;
         }
         let principal = state
@@ -380,14 +380,25 @@ impl Run<'_> {
                 .is_some_and(|holder| *holder != self.holder && (held_now || Some(holder) != found))
     }
 
-    /// Another run's since this memory was saved, and not yet taken back by this run.
+    /// A part of ours that another run wrote its holder to: one that lost the race for the
+    /// principal, or one that was killed before making it anew. It is taken back.
     fn was_taken_over(&self, state: &State, id: &ObjectId, node: &Node, seen: &Seen) -> bool {
+        let Some(principal) = state.graph.principal_id().filter(|it| *it != id) else {
+            return false;
+        };
         let memory = self.job.memory.as_ref();
-        Self::principal_is_absent(state)
-            && memory.is_some_and(|memory| memory.objects.contains(id))
+        let may_take = match state.observations.observation(principal) {
+            Some(Observation::Present(seen)) => seen.holder.as_ref() == Some(&self.holder),
+            // Two that create at once would take it from each other for ever.
+            Some(Observation::Absent) => {
+                memory.is_some_and(|memory| memory.objects.contains(id)) && !state.held.contains(id)
+            }
+            _ => false,
+        };
+        may_take
+            && matches!(seen.ownership, Ownership::Ours)
             && seen.holder.is_some()
             && self.needs_hold(node, seen)
-            && !state.held.contains(id)
     }
 
     fn principal_is_absent(state: &State) -> bool {

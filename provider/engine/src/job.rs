@@ -48,9 +48,10 @@ pub struct Limits {
     pub settle: Duration,
     /// Pause between reads while waiting for rest or for a confirmed change to show.
     pub pause: Duration,
-    /// Good reads in a row before a new object counts as there, and reads in a row without it
-    /// before an object in memory counts as gone.
+    /// Good reads in a row before a new object counts as there.
     pub consecutive_reads: u32,
+    /// Reads in a row that do not show it before an object in memory counts as gone.
+    pub absent_reads: u32,
     /// Times a lost race or an uncertain answer is read again and decided again, per object.
     pub retries: u32,
     /// Objects written side by side.
@@ -97,6 +98,7 @@ impl Default for Limits {
             settle: Duration::from_mins(5),
             pause: Duration::from_secs(5),
             consecutive_reads: 2,
+            absent_reads: 3,
             retries: 8,
             width: 8,
             rounds: 6,

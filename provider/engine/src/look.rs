@@ -47,7 +47,13 @@ impl Run<'_> {
                 Err(fault) => return Err(fault.into()),
             }
         };
-        self.state().note(id, observation.clone());
+        let mut state = self.state();
+        let leads = state.graph.principal_id() == Some(id);
+        if let Some(seen) = observation.seen().filter(|_| leads) {
+            state.led |= seen.holder.as_ref() == Some(&self.holder);
+        }
+        state.note(id, observation.clone());
+        drop(state);
         Ok(observation)
     }
 
@@ -104,12 +110,15 @@ impl Run<'_> {
                     .observation(&id)
                     .is_none_or(|it| it.seen().is_some())
             });
-            wanted && remembered && parent_there && !self.destroying
+            let leaves = self.destroying
+                && state
+                    .graph
+                    .node(id)
+                    .is_some_and(|it| it.want == Want::Absent);
+            (wanted || leaves) && remembered && parent_there
         };
         let mut reads = 1;
-        while expected
-            && observation == Observation::Absent
-            && reads < self.job.limits.consecutive_reads
+        while expected && observation == Observation::Absent && reads < self.job.limits.absent_reads
         {
             self.pause(self.job.limits.pause).await?;
             observation = self.look(id).await?;

@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// Creations that the cloud accepted in this run. A read that does not show one yet proves
     /// nothing.
     pub(crate) accepted: HashSet<ObjectId>,
+    /// Whether this run has seen the principal with its own holder.
+    pub(crate) led: bool,
     /// Objects that bear our holder by a write of this run.
     pub(crate) held: HashSet<ObjectId>,
     /// Those of them of which the cloud has shown that the write came through.

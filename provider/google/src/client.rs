@@ -138,7 +138,8 @@ impl Google {
             .map_err(|error| fault(object.clone(), &error))
     }
 
-    /// Reads an object; `None` if it does not exist.
+    /// Reads an object; `None` if it does not exist. An answer about anything else, an empty one of
+    /// a proxy say, would look like an object that differs in everything.
     pub(crate) async fn read(
         &self,
         api: Api,
@@ -146,8 +147,13 @@ impl Google {
         path: &str,
     ) -> Result<Option<Value>, Fault> {
         let read = self.send(api, object, Request::get(api.address(path)));
+        let last = |text: &str| text.rsplit('/').next().map(str::to_owned);
         match read.await {
-            Ok(body) => Ok(Some(body)),
+            Ok(body) if body["name"].as_str().and_then(last) == last(path) => Ok(Some(body)),
+            Ok(body) => {
+                let text = format!("the answer is not about {path}, but about {}", body["name"]);
+                Err(Fault::new(object.clone(), FaultKind::Unavailable, text))
+            }
             Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
             Err(fault) => Err(fault),
         }

@@ -45,10 +45,10 @@ fn answer(error: &Error) -> FaultKind {
         Some(400) if error.has_code("resourceNotReady") => FaultKind::Busy,
         Some(403) if error.message.to_ascii_lowercase().contains("quota") => FaultKind::Exhausted,
         Some(401 | 403) => FaultKind::Denied,
-        Some(404 | 410) => FaultKind::Missing,
+        Some(404 | 410) if error.is_not_found() => FaultKind::Missing,
         Some(429) => FaultKind::Exhausted,
         Some(500..) if error.may_have_been_received => FaultKind::Uncertain,
-        Some(500..) => FaultKind::Unavailable,
+        Some(404 | 500..) => FaultKind::Unavailable,
         _ => FaultKind::Refused,
     }
 }

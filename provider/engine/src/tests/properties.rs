@@ -134,7 +134,16 @@ pub(super) async fn two_at_once(world: &World, delay: u64, bugs: SeededBugs) -> 
             return Err(format!("the loser cannot be forgotten: {end:#?}"));
         }
     }
-    check_stage(world, Stage::Made, &memory).await
+    check_stage(world, Stage::Made, &memory).await?;
+    // The winner owns every part, whoever made it.
+    let winner = job(world, Stage::Made, Some(memory));
+    let end = engine(world, bugs).destroy(&winner).await.end;
+    let left: Vec<_> = world.books().things.keys().cloned().collect();
+    if end == End::Finished && left.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the winner's destroy leaves {left:?}: {end:#?}"))
+    }
 }
 
 fn check_only_lost_to_the_other(faults: &[crate::Fault]) -> Result<(), String> {

@@ -233,6 +233,28 @@ fn a_stale_entrys_destroy_only_forgets() {
     });
 }
 
+#[test]
+fn a_destroy_does_not_believe_one_read_that_shows_nothing() {
+    paused(async {
+        let world = World::new(1);
+        let fields = [("size", 2), ("zone", 1)];
+        plant(&world, "cluster", &our_tags("mine"), &fields);
+        let soon = world.clock.now() + Duration::from_secs(1);
+        world
+            .books()
+            .things
+            .get_mut("cluster")
+            .expect("it was planted")
+            .visible_from = soon;
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        assert!(engine(&world, CALM).destroy(&job).await.is_finished());
+        assert!(world.books().things.is_empty());
+    });
+}
+
 /// The cluster is gone, and what was made beside it bears another's holder: a replacement was
 /// killed between its halves, or another state is about to create.
 fn beheaded(world: &World) -> Job {
