@@ -117,7 +117,7 @@ fn where_no_unix_socket_can_be_the_provider_serves_over_tcp() {
 /// gRPC libraries refuse more than 4 MiB unless they are told otherwise.
 #[test]
 fn a_value_of_many_megabytes_goes_through_in_bounded_memory() {
-    const MEGABYTES: u64 = 24;
+    const MEGABYTES: u64 = 8;
     let Some((workspace, started)) = attached("terraform-1.11") else {
         return;
     };
@@ -128,8 +128,9 @@ fn a_value_of_many_megabytes_goes_through_in_bounded_memory() {
     workspace.plans_nothing();
     let note = fs::read_to_string(workspace.dir.path().join("notes/one")).unwrap();
     assert!(note == text, "the note is another text");
-    // Of one call: the message, its decoding, the typed values, the answer and its encoding.
+    // A call carries the value up to three times (configuration, prior and planned state); each is
+    // there as message, as decoded value and as typed value, and the answer likewise.
     let peak = started.memory_peak();
-    assert!(peak < 16 * MEGABYTES, "the provider took {peak} MiB");
+    assert!(peak < 24 * MEGABYTES, "the provider took {peak} MiB");
     started.end();
 }

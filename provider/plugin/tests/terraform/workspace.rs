@@ -163,32 +163,25 @@ pub(crate) fn text(output: &Output) -> String {
     )
 }
 
-/// The sample provider. Cargo builds examples only for a whole test run, so this makes sure.
+/// The sample provider: the one in `PAYMESH_BIN_DIR`, else built now, since cargo builds examples
+/// only for a whole test run.
 pub(crate) fn sample() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let words = [
-            "build",
-            "--quiet",
-            "--package",
-            "paymesh-plugin",
-            "--example",
-            "sample",
-        ];
-        assert!(
-            Command::new(env!("CARGO"))
-                .args(words)
-                .status()
-                .unwrap()
-                .success()
-        );
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("PAYMESH_BIN_DIR") {
+            return folder.into();
+        }
+        let words = "build --quiet --package paymesh-plugin --example sample";
+        let built = Command::new(env!("CARGO"))
+            .args(words.split(' '))
+            .status()
+            .unwrap();
+        assert!(built.success());
+        // A test program lies in `<target>/<profile>/deps`.
+        let test = std::env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().to_owned()
     });
-    let test = std::env::current_exe().unwrap();
-    test.parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/sample")
+    folder.join("examples/sample")
 }
 
 pub(crate) fn note(address: &str, name: &str, more: &str) -> String {
