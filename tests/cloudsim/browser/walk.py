@@ -100,11 +100,11 @@ def main(card_file, chromium, pictures, module, terraform):
         page.goto(card["console"] + "/settings")
         page.get_by_label("Kind").select_option("operation-failed")
         page.get_by_label("Method").select_option("PUT")
-        for kind, field in (("delay", "Seconds of delay"), ("lose_zone", "Zone"), ("answer-html", "Status")):
+        for kind, field in (("delay", "seconds"), ("lose_zone", "zone"), ("answer-html", "status")):
             page.get_by_label("Kind").select_option(kind)
-            expect(page.get_by_label(field)).to_be_visible()
+            expect(page.locator(f".order [name={field}]")).to_be_visible()
         page.get_by_label("Kind").select_option("operation-failed")
-        expect(page.get_by_label("Retry-After")).to_be_hidden()
+        expect(page.locator(".order [name=retry_after]")).to_be_hidden()
         page.get_by_label("Path, * for anything").fill("*/managedClusters/*")
         page.get_by_role("button", name="Order").click()
         expect(page.get_by_role("cell", name="operation, end failed")).to_be_visible()
