@@ -201,9 +201,9 @@ Where to look
   simulator log   {PLACE}/simulator.log
 
 What to type next
-  . {PLACE}/env      # puts paymesh and terraform into PATH, finds the simulated cloud
+  . {PLACE}/env      # puts paymesh and {Path(demo.client).name} into PATH, finds the simulated cloud
   paymesh sim status    # what the simulated cloud holds
-  terraform -chdir={MODULE} plan    # after a change of main.tf
+  {Path(demo.client).name} -chdir={MODULE} plan    # after a change of main.tf
   make -C {TOP} demo-down    # destroys everything and stops the simulated cloud""")
 
 
