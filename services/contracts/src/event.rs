@@ -1,6 +1,7 @@
 //! What merchants are told by webhook.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     http::{Payment, PaymentStatus},
@@ -9,9 +10,10 @@ use crate::{
 
 /// Something that happened. `version` grows when a reader of the old shape could misunderstand
 /// the new one; new members alone do not change it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Its id: the same for every delivery of it.
+    #[schema(value_type = String, example = "evt_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: EventId,
     /// The version of this shape.
     pub version: u32,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    event::Event,
     id::{AttemptId, NotAnId, PaymentId},
     money::{Money, UnknownCurrency},
     persistence,
@@ -161,6 +162,52 @@ pub struct WebhookEndpoint {
     pub url: String,
     /// What the signatures are made with. It is shown this once.
     pub secret: String,
+}
+
+/// An address in use.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ListedEndpoint {
+    /// Its id.
+    pub id: String,
+    /// The address.
+    pub url: String,
+    /// Until then deliveries are signed with the earlier secret too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotating_until: Option<String>,
+}
+
+/// Every address in use, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EndpointList {
+    /// The addresses.
+    pub data: Vec<ListedEndpoint>,
+}
+
+/// How a secret is rotated.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    /// How long deliveries are signed with both secrets, at most a week; 0 ends the earlier one at
+    /// once, which is right when it leaked.
+    #[schema(minimum = 0, maximum = 604_800, example = 86_400)]
+    pub overlap_seconds: u32,
+}
+
+/// Some events, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EventPage {
+    /// The events, as they were sent.
+    pub data: Vec<Event>,
+    /// `?after=` this for the older ones, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// An event that is told again.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Replay {
+    /// To how many addresses.
+    pub endpoints: u32,
 }
 
 /// The accounts of a merchant and what moved between them.

@@ -12,7 +12,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Waiting, auth::Keys, error::Problem, ledger, payments, webhooks};
+use crate::{Waiting, auth::Keys, error::Problem, events, ledger, payments, webhooks};
 
 /// What every request needs.
 pub struct App {
@@ -70,7 +70,11 @@ fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(payments::create, payments::list))
         .routes(routes!(payments::read))
         .routes(routes!(ledger::read))
-        .routes(routes!(webhooks::create))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(events::list))
+        .routes(routes!(events::replay))
         .split_for_parts()
 }
 

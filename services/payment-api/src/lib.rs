@@ -11,6 +11,7 @@ pub mod config;
 
 mod auth;
 mod error;
+mod events;
 mod input;
 mod ledger;
 mod payments;

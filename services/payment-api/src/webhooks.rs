@@ -1,16 +1,34 @@
-//! `/v1/webhook_endpoints`.
+//! `/v1/webhook_endpoints`: where events are sent.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::HeaderMap, http::StatusCode};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
 use paymesh_contracts::{
     Code, EndpointId, ErrorBody,
-    http::{CreateWebhookEndpoint, WebhookEndpoint},
-    persistence::CreateWebhookEndpointRequest,
+    http::{
+        CreateWebhookEndpoint, EndpointList, ListedEndpoint, RotateSecret, WebhookEndpoint,
+        time_text,
+    },
+    persistence::{
+        CreateWebhookEndpointRequest, ListWebhookEndpointsRequest, RemoveWebhookEndpointRequest,
+        RotateWebhookSecretRequest,
+    },
 };
 use url::{Host, Url};
 
-use crate::{app::App, auth::authorize, error::Problem, input::Body};
+use crate::{
+    app::App,
+    auth::authorize,
+    error::Problem,
+    input::{Body, Clean},
+};
+
+/// The longest time that two secrets are in use.
+const OVERLAP_SECONDS_MAX: u32 = 7 * 24 * 3_600;
 
 /// Adds an address where events are sent.
 #[utoipa::path(
@@ -52,6 +70,117 @@ pub(crate) async fn create(
         secret: made.secret,
     };
     Ok((StatusCode::CREATED, Json(endpoint)))
+}
+
+/// Lists the addresses in use.
+#[utoipa::path(
+    get, path = "/v1/webhook_endpoints", tag = "webhooks",
+    responses(
+        (status = 200, body = EndpointList, description = "The addresses in use."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 422, body = ErrorBody, description = "Something looks like a card number."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Clean,
+) -> Result<Json<EndpointList>, Problem> {
+    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let request = ListWebhookEndpointsRequest {
+        tenant_id: tenant_id.bytes(),
+    };
+    let found = app.payments().list_webhook_endpoints(request).await?;
+    let endpoints = found.into_inner().endpoints.into_iter().map(|endpoint| {
+        let id = EndpointId::from_bytes(&endpoint.endpoint_id).map_err(|_| Code::Internal)?;
+        let until_ms = endpoint.rotating_until_ms;
+        Ok(ListedEndpoint {
+            id: id.to_string(),
+            url: endpoint.url,
+            rotating_until: (until_ms > 0).then(|| time_text(until_ms)),
+        })
+    });
+    Ok(Json(EndpointList {
+        data: endpoints.collect::<Result<_, Code>>()?,
+    }))
+}
+
+/// Gives an address a new secret.
+///
+/// Deliveries are signed with both until the overlap is over. Asked twice within it, the secret
+/// from before the first time goes on: a lost answer locks nobody out.
+#[utoipa::path(
+    post, path = "/v1/webhook_endpoints/{id}/rotate", tag = "webhooks", request_body = RotateSecret,
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, body = WebhookEndpoint, description = "The new secret."),
+        (status = 400, body = ErrorBody, description = "The request cannot be read."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 404, body = ErrorBody, description = "There is no such address."),
+        (status = 413, body = ErrorBody, description = "The body is too large."),
+        (status = 422, body = ErrorBody, description = "A value is not allowed."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn rotate(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Body(fields): Body<RotateSecret>,
+) -> Result<Json<WebhookEndpoint>, Problem> {
+    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let endpoint_id: EndpointId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
+    if fields.overlap_seconds > OVERLAP_SECONDS_MAX {
+        return Err(Problem::about(Code::FieldInvalid, "overlap_seconds")
+            .because("it is at most 604800, a week"));
+    }
+    let request = RotateWebhookSecretRequest {
+        tenant_id: tenant_id.bytes(),
+        endpoint_id: endpoint_id.bytes(),
+        overlap_seconds: fields.overlap_seconds,
+    };
+    let rotated = app.payments().rotate_webhook_secret(request).await?;
+    let rotated = rotated.into_inner();
+    Ok(Json(WebhookEndpoint {
+        id: endpoint_id.to_string(),
+        url: rotated.url,
+        secret: rotated.secret,
+    }))
+}
+
+/// Removes an address: nothing is sent there any more, also nothing that was to be tried again.
+#[utoipa::path(
+    delete, path = "/v1/webhook_endpoints/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 404, body = ErrorBody, description = "There is no such address in use."),
+        (status = 422, body = ErrorBody, description = "Something looks like a card number."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Clean,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let endpoint_id: EndpointId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
+    let request = RemoveWebhookEndpointRequest {
+        tenant_id: tenant_id.bytes(),
+        endpoint_id: endpoint_id.bytes(),
+    };
+    app.payments().remove_webhook_endpoint(request).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn is_allowed(text: &str) -> bool {

@@ -58,13 +58,23 @@ impl Webhooks {
 
     async fn deliver(&self, delivery: DeliverWebhook) -> Result<WebhookTried, Unreadable> {
         let event = EventId::from_bytes(&delivery.event_id).map_err(|_| Unreadable)?;
-        if !self.may_call(&delivery.url) {
-            return Ok(WebhookTried {
-                delivered: false,
-                status: 0,
-                error: "the address is not public".to_owned(),
-            });
+        let untried = |reason: &str| WebhookTried {
+            delivered: false,
+            status: 0,
+            error: reason.to_owned(),
+            is_removed: delivery.is_removed,
+        };
+        if delivery.is_removed {
+            return Ok(untried("the endpoint was removed"));
         }
+        if !self.may_call(&delivery.url) {
+            return Ok(untried("the address is not public"));
+        }
+        let secrets: Vec<&str> = [&delivery.secret, &delivery.previous_secret]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|secret| !secret.is_empty())
+            .collect();
         let now = jiff::Timestamp::now().as_second();
         let answer = self
             .client
@@ -73,9 +83,9 @@ impl Webhooks {
             .header("paymesh-event", event.to_string())
             .header(
                 signature::HEADER,
-                signature::sign(&[&delivery.secret], now, &delivery.body),
+                signature::sign(&secrets, now, &delivery.body),
             )
-            .body(delivery.body)
+            .body(delivery.body.clone())
             .send()
             .await;
         Ok(match answer {
@@ -83,6 +93,7 @@ impl Webhooks {
                 delivered: answer.status().is_success(),
                 status: u32::from(answer.status().as_u16()),
                 error: String::new(),
+                is_removed: false,
             },
             Err(error) => WebhookTried {
                 delivered: false,
@@ -93,6 +104,7 @@ impl Webhooks {
                     "no connection"
                 }
                 .to_owned(),
+                is_removed: false,
             },
         })
     }

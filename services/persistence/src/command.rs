@@ -123,6 +123,8 @@ pub enum Effect {
         status: Option<i32>,
         /// Why no answer came.
         error: Option<String>,
+        /// The endpoint is gone: nobody is told again.
+        is_removed: bool,
     },
 }
 

@@ -8,6 +8,8 @@ pub struct Defects {
     pub inbox_off: bool,
     /// Idempotency rows are written after the transaction instead of in it.
     pub key_apart: bool,
+    /// A merchant who refused a webhook is never told again.
+    pub webhook_dropped: bool,
 }
 
 impl Defects {
@@ -20,6 +22,7 @@ impl Defects {
         Self {
             inbox_off: named == "inbox-off",
             key_apart: named == "key-apart",
+            webhook_dropped: named == "webhook-dropped",
         }
     }
 }

@@ -26,6 +26,11 @@ const STEPS: &[Step] = &[
         name: "recovery",
         text: include_str!("../migrations/0002-recovery.sql"),
     },
+    Step {
+        number: 3,
+        name: "webhooks",
+        text: include_str!("../migrations/0003-webhooks.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

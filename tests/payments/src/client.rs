@@ -203,6 +203,35 @@ impl Client {
         }
     }
 
+    /// Does something with an address of the API; `path` is how the document calls it. An answer
+    /// without a body is null.
+    pub async fn act(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        address: &str,
+        body: Option<Value>,
+    ) -> io::Result<(u16, Value)> {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{address}", self.base))
+            .bearer_auth(&self.api_key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(io::Error::other)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(io::Error::other)?;
+        let method = method.as_str().to_lowercase();
+        if let Some(mistake) = document::mistake(&method, path, status, &body) {
+            return Err(io::Error::other(mistake));
+        }
+        if body.is_empty() {
+            return Ok((status, Value::Null));
+        }
+        Ok((status, serde_json::from_slice(&body)?))
+    }
+
     /// Says where events should go; gives the secret of their signatures.
     pub async fn add_webhook(&self, url: &str) -> io::Result<String> {
         let answer = self

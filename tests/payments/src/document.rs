@@ -17,6 +17,9 @@ pub fn mistake(method: &str, path: &str, status: u16, body: &[u8]) -> Option<Str
         return Some(format!("{method} {path} does not document status {status}"));
     }
     let schema = &answer["content"]["application/json"]["schema"];
+    if schema.is_null() {
+        return (!body.is_empty()).then(|| format!("status {status} has no body"));
+    }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(_) => return Some(format!("the body of status {status} is not JSON")),

@@ -100,20 +100,26 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
     StatusCode::NO_CONTENT
 }
 
-/// `t=<seconds>,v1=<hex>`: HMAC-SHA-256 of `<seconds>.<body>`.
+/// `t=<seconds>,v1=<hex>`: HMAC-SHA-256 of `<seconds>.<body>`; one `v1` for each secret in use.
 fn is_signed(secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
     let value = headers
         .get("paymesh-signature")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let part = |name: &str| value.split(',').find_map(|part| part.strip_prefix(name));
-    let (Some(at), Some(signature)) = (part("t="), part("v1=")) else {
+    let Some(at) = part("t=") else {
         return false;
     };
-    let tag: Vec<u8> = (0..signature.len() / 2)
-        .filter_map(|index| u8::from_str_radix(signature.get(2 * index..2 * index + 2)?, 16).ok())
-        .collect();
+    let tag = |signature: &str| -> Vec<u8> {
+        let pairs = (0..signature.len() / 2).filter_map(|index| {
+            u8::from_str_radix(signature.get(2 * index..2 * index + 2)?, 16).ok()
+        });
+        pairs.collect()
+    };
     let signed = [at.as_bytes(), b".", body].concat();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::verify(&key, &signed, &tag).is_ok()
+    value
+        .split(',')
+        .filter_map(|part| part.strip_prefix("v1="))
+        .any(|signature| hmac::verify(&key, &signed, &tag(signature)).is_ok())
 }

@@ -46,6 +46,18 @@ impl Shop {
         .unwrap()
     }
 
+    /// The report when nothing is on its way any more, a refused delivery included.
+    async fn settled(&self) -> Report {
+        let start = std::time::Instant::now();
+        loop {
+            let report = self.report().await;
+            if report.open.is_empty() || start.elapsed() > SETTLED {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn check_pays(&self, key: &str, token: &str, status: u16, state: &str) -> Value {
         let answer = self.client.pay(key, &order(1250, token), 2).await.unwrap();
         assert_eq!(
@@ -152,7 +164,7 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
             ("merchant_payable", 7284)
         ]
     );
-    let report = shop.report().await;
+    let report = shop.settled().await;
     assert!(report.is_clean(), "{report}");
 }
 
@@ -299,4 +311,83 @@ fn id_of(id: uuid::Uuid) -> String {
     let letter =
         |digit: char| char::from(b'a' + u8::try_from(digit.to_digit(16).unwrap()).unwrap());
     format!("att_{}", letters.chars().map(letter).collect::<String>())
+}
+
+/// Waits until an event about a payment came so often.
+async fn wait_for_deliveries(merchant: &Receiver, payment: &Value, times: u32) -> Value {
+    let id = payment["id"].as_str().unwrap();
+    for _ in 0..300 {
+        if let Some((event, count)) = merchant.event_of(id)
+            && count >= times
+        {
+            return event;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no {times} deliveries about {id} in 30 s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
+    let shop = open_shop();
+    let merchant = Receiver::start().await.unwrap();
+    let first_secret = shop.client.add_webhook(&merchant.url).await.unwrap();
+    merchant.know_secret(&first_secret);
+    let act = async |method: reqwest::Method, path: &str, id: &str, body: Option<Value>| {
+        let address = path.replace("{id}", id);
+        shop.client.act(method, path, &address, body).await.unwrap()
+    };
+    let endpoints = "/v1/webhook_endpoints";
+    let (_, list) = act(reqwest::Method::GET, endpoints, "", None).await;
+    assert_eq!(list["data"][0]["url"], *merchant.url);
+    assert!(list["data"][0]["secret"].is_null(), "{list}");
+    let id = list["data"][0]["id"].as_str().unwrap().to_owned();
+
+    // Rotated twice, as after a lost answer: the secret that the merchant knows still verifies.
+    let rotate = "/v1/webhook_endpoints/{id}/rotate";
+    let overlap = |seconds: u32| Some(json!({ "overlap_seconds": seconds }));
+    act(reqwest::Method::POST, rotate, &id, overlap(3_600)).await;
+    let (status, rotated) = act(reqwest::Method::POST, rotate, &id, overlap(3_600)).await;
+    let new_secret = rotated["secret"].as_str().unwrap().to_owned();
+    assert_eq!(status, 200);
+    assert_ne!(new_secret, first_secret);
+    let during = shop
+        .check_pays("during", "tok_approve", 201, "succeeded")
+        .await;
+    wait_for_deliveries(&merchant, &during, 1).await;
+    assert_eq!(merchant.forged(), 0);
+    // And so does the new one; told again, an event keeps its id.
+    merchant.know_secret(&new_secret);
+    let (_, events) = act(reqwest::Method::GET, "/v1/events", "", None).await;
+    let event = &events["data"][0];
+    assert_eq!(event["payment"], during);
+    let replay = "/v1/events/{id}/replay";
+    let event_id = event["id"].as_str().unwrap();
+    let (_, told) = act(reqwest::Method::POST, replay, event_id, None).await;
+    assert_eq!(told["endpoints"], 1);
+    assert_eq!(wait_for_deliveries(&merchant, &during, 2).await, *event);
+    assert_eq!(merchant.forged(), 0);
+    // Without an overlap the earlier secret ends at once.
+    act(reqwest::Method::POST, rotate, &id, overlap(0)).await;
+    act(reqwest::Method::POST, replay, event_id, None).await;
+    for _ in 0..300 {
+        if merchant.forged() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(merchant.forged() > 0, "the earlier secret still signs");
+
+    // What is to be told again goes nowhere once the endpoint is removed, and nothing stays open.
+    let one = "/v1/webhook_endpoints/{id}";
+    assert_eq!(act(reqwest::Method::DELETE, one, &id, None).await.0, 204);
+    assert_eq!(act(reqwest::Method::DELETE, one, &id, None).await.0, 404);
+    let (_, list) = act(reqwest::Method::GET, endpoints, "", None).await;
+    assert_eq!(list["data"], json!([]));
+    let too_long = act(reqwest::Method::POST, rotate, &id, overlap(604_801)).await;
+    assert_eq!(too_long.0, 422);
+    let gone = act(reqwest::Method::POST, rotate, &id, overlap(0)).await;
+    assert_eq!(gone.0, 404);
+    let report = shop.settled().await;
+    assert!(report.is_clean(), "{report}");
 }

@@ -51,6 +51,7 @@ impl Decider<'_> {
                     delivered,
                     status,
                     error,
+                    is_removed,
                 },
             ) => {
                 self.changes.deliveries.push(DeliveryRow {
@@ -59,7 +60,7 @@ impl Decider<'_> {
                     status: *status,
                     error: error.clone(),
                 });
-                if !delivered {
+                if !delivered && !is_removed && !self.defects.webhook_dropped {
                     self.deliver_again(&message);
                 }
                 Outcome::Applied

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
 use paymesh_contracts::{
-    Money, PaymentId, TenantId, digest,
+    EndpointId, EventId, Money, PaymentId, TenantId, digest,
     persistence::{self as wire, create_payment_reply, payments_server::Payments},
 };
 use paymesh_operations::Secret;
@@ -184,6 +184,77 @@ impl Payments for PaymentsService {
         let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
         let endpoint = self.reader.add_endpoint(tenant_id, &request.url).await;
         Ok(Response::new(endpoint.map_err(|failure| failed(&failure))?))
+    }
+
+    async fn list_webhook_endpoints(
+        &self,
+        request: Request<wire::ListWebhookEndpointsRequest>,
+    ) -> Result<Response<wire::WebhookEndpoints>, Status> {
+        let tenant_id = TenantId::from_bytes(&request.get_ref().tenant_id).map_err(unreadable)?;
+        let endpoints = self.reader.endpoints(tenant_id).await;
+        Ok(Response::new(
+            endpoints.map_err(|failure| failed(&failure))?,
+        ))
+    }
+
+    async fn rotate_webhook_secret(
+        &self,
+        request: Request<wire::RotateWebhookSecretRequest>,
+    ) -> Result<Response<wire::WebhookEndpoint>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let endpoint_id = EndpointId::from_bytes(&request.endpoint_id).map_err(unreadable)?;
+        let rotated = self
+            .reader
+            .rotate_secret(tenant_id, endpoint_id, request.overlap_seconds)
+            .await;
+        rotated
+            .map_err(|failure| failed(&failure))?
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("there is no such endpoint"))
+    }
+
+    async fn remove_webhook_endpoint(
+        &self,
+        request: Request<wire::RemoveWebhookEndpointRequest>,
+    ) -> Result<Response<wire::RemoveWebhookEndpointReply>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let endpoint_id = EndpointId::from_bytes(&request.endpoint_id).map_err(unreadable)?;
+        let removed = self.reader.remove_endpoint(tenant_id, endpoint_id).await;
+        if removed.map_err(|failure| failed(&failure))? {
+            Ok(Response::new(wire::RemoveWebhookEndpointReply {}))
+        } else {
+            Err(Status::not_found("there is no such endpoint"))
+        }
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<wire::ListEventsRequest>,
+    ) -> Result<Response<wire::EventPage>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let after = match request.after.as_slice() {
+            [] => None,
+            bytes => Some(EventId::from_bytes(bytes).map_err(unreadable)?),
+        };
+        let limit = request.limit.clamp(1, PAGE_MAX);
+        let page = self.reader.events(tenant_id, after, limit).await;
+        Ok(Response::new(page.map_err(|failure| failed(&failure))?))
+    }
+
+    async fn replay_event(
+        &self,
+        request: Request<wire::ReplayEventRequest>,
+    ) -> Result<Response<wire::ReplayEventReply>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let event_id = EventId::from_bytes(&request.event_id).map_err(unreadable)?;
+        let told = self.reader.replay_event(tenant_id, event_id).await;
+        told.map_err(|failure| failed(&failure))?
+            .map(|endpoints| Response::new(wire::ReplayEventReply { endpoints }))
+            .ok_or_else(|| Status::not_found("there is no such event"))
     }
 
     async fn changes(

@@ -62,6 +62,7 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
                 .ok()
                 .filter(|status| *status > 0),
             error: some(tried.error),
+            is_removed: tried.is_removed,
         },
     })
 }

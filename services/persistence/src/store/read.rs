@@ -3,7 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures::try_join;
-use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, digest, persistence as wire};
+use paymesh_contracts::{
+    AttemptId, EndpointId, EventId, MessageId, PaymentId, TenantId, digest, persistence as wire,
+};
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, Row, types::ToSql};
 use uuid::Uuid;
@@ -12,7 +14,10 @@ use super::{
     connection::{Connection, Failure},
     load, ms,
 };
-use crate::{command::Consumer, world::AttemptRow};
+use crate::{
+    command::Consumer,
+    world::{AttemptRow, partition_of},
+};
 
 macro_rules! payments {
     ($where:literal) => {
@@ -50,7 +55,9 @@ const POSTINGS: &str = concat!(
 /// While the ledger recovers nothing is sent to the acquirer.
 const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
         p.amount, p.currency, p.payment_method, o.event_id, o.endpoint_id, e.body, w.url, w.secret,
-        p.tenant_id, p.idempotency_key, k.fingerprint, p.reference
+        p.tenant_id, p.idempotency_key, k.fingerprint, p.reference,
+        case when w.previous_until > clock_timestamp() then w.previous_secret end,
+        w.disabled_at is not null
     from outbox o join payment p on p.id = o.payment_id
         join idempotency k on k.tenant_id = p.tenant_id and k.key = p.idempotency_key
         left join event e on e.id = o.event_id
@@ -74,6 +81,35 @@ const TAKE_LEASES: &str = "with free as (
         expires_at = clock_timestamp() + $3::int8 * interval '1 millisecond'
     from free where l.consumer = $1 and l.partition = free.partition
     returning l.partition, l.epoch";
+
+const ENDPOINTS: &str = concat!(
+    "select id, url, case when previous_until > clock_timestamp() then ",
+    ms!("previous_until"),
+    " end from webhook_endpoint
+    where tenant_id = $1 and disabled_at is null order by id desc"
+);
+
+/// A merchant who rotates twice, because the first answer was lost, still knows the secret from
+/// before the first time: that one goes on, and nobody ever saw the one in between.
+const ROTATE_SECRET: &str = concat!(
+    "update webhook_endpoint set
+        previous_secret = case when $4::int8 = 0 then null
+            when previous_until > clock_timestamp() then previous_secret else secret end,
+        previous_until = case when $4::int8 = 0 then null
+            else clock_timestamp() + $4::int8 * interval '1 second' end,
+        secret = $3
+    where tenant_id = $1 and id = $2 and disabled_at is null
+    returning url, ",
+    ms!("previous_until")
+);
+
+const REPLAY_EVENT: &str =
+    "insert into outbox (id, consumer, partition, kind, payment_id, event_id,
+        endpoint_id, available_at)
+    select gen_random_uuid(), 'webhooks', $4::int2, 'deliver_webhook', $3::uuid, $2::uuid, id,
+        clock_timestamp()
+    from webhook_endpoint where tenant_id = $1 and disabled_at is null
+    returning id";
 
 /// By then a charge that was on its way to the acquirer has arrived, or never will.
 const ARRIVED_MS: i64 = 60_000;
@@ -281,7 +317,113 @@ impl Reader {
             endpoint_id: id.as_bytes().to_vec(),
             url: url.to_owned(),
             secret,
+            rotating_until_ms: 0,
         })
+    }
+
+    /// The addresses in use, newest first, without their secrets.
+    pub async fn endpoints(&self, tenant_id: TenantId) -> Result<wire::WebhookEndpoints, Failure> {
+        let rows = self.query(ENDPOINTS, &[&tenant_id.0]).await?;
+        let endpoint = |row: &Row| wire::WebhookEndpoint {
+            endpoint_id: row.get::<_, Uuid>(0).as_bytes().to_vec(),
+            url: row.get(1),
+            secret: String::new(),
+            rotating_until_ms: row.get::<_, Option<i64>>(2).unwrap_or_default(),
+        };
+        Ok(wire::WebhookEndpoints {
+            endpoints: rows.iter().map(endpoint).collect(),
+        })
+    }
+
+    /// Gives an endpoint a new secret; the one before goes on for `overlap_seconds`.
+    pub async fn rotate_secret(
+        &self,
+        tenant_id: TenantId,
+        endpoint_id: EndpointId,
+        overlap_seconds: u32,
+    ) -> Result<Option<wire::WebhookEndpoint>, Failure> {
+        let secret = format!("whsec_{}", random_hex());
+        let rows = self
+            .query(
+                ROTATE_SECRET,
+                &[
+                    &tenant_id.0,
+                    &endpoint_id.0,
+                    &secret,
+                    &i64::from(overlap_seconds),
+                ],
+            )
+            .await?;
+        Ok(rows.first().map(|row| wire::WebhookEndpoint {
+            endpoint_id: endpoint_id.bytes(),
+            url: row.get(0),
+            secret: secret.clone(),
+            rotating_until_ms: row.get::<_, Option<i64>>(1).unwrap_or_default(),
+        }))
+    }
+
+    /// Sends nothing to an endpoint any more; says whether it was in use.
+    pub async fn remove_endpoint(
+        &self,
+        tenant_id: TenantId,
+        endpoint_id: EndpointId,
+    ) -> Result<bool, Failure> {
+        let rows = self
+            .query(
+                "update webhook_endpoint set disabled_at = clock_timestamp()
+                 where tenant_id = $1 and id = $2 and disabled_at is null returning 1",
+                &[&tenant_id.0, &endpoint_id.0],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// At most `limit` events of a tenant, older than another one, newest first.
+    pub async fn events(
+        &self,
+        tenant_id: TenantId,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<wire::EventPage, Failure> {
+        let (after, rows_max) = (after.map(|id| id.0), i64::from(limit) + 1);
+        let rows = self
+            .query(
+                "select body from event where tenant_id = $1 and ($2::uuid is null or id < $2)
+                 order by id desc limit $3",
+                &[&tenant_id.0, &after, &rows_max],
+            )
+            .await?;
+        let kept = rows.iter().take(limit as usize);
+        Ok(wire::EventPage {
+            bodies: kept.map(|row| row.get(0)).collect(),
+            older: rows.len() > limit as usize,
+        })
+    }
+
+    /// Tells of an event again; gives the number of endpoints, `None` if there is no such event.
+    pub async fn replay_event(
+        &self,
+        tenant_id: TenantId,
+        event_id: EventId,
+    ) -> Result<Option<u32>, Failure> {
+        let known = self
+            .query(
+                "select payment_id from event where tenant_id = $1 and id = $2",
+                &[&tenant_id.0, &event_id.0],
+            )
+            .await?;
+        let Some(row) = known.first() else {
+            return Ok(None);
+        };
+        let payment = PaymentId(row.get(0));
+        let values: [&(dyn ToSql + Sync); 4] = [
+            &tenant_id.0,
+            &event_id.0,
+            &payment.0,
+            &partition_of(payment),
+        ];
+        let told = self.query(REPLAY_EVENT, &values).await?;
+        Ok(u32::try_from(told.len()).ok())
     }
 
     /// Messages of some partitions that may be worked on now, but those being worked on.
@@ -474,6 +616,8 @@ fn message(
             url: row.get::<_, Option<String>>(12)?,
             secret: row.get::<_, Option<String>>(13)?,
             r#try: number,
+            previous_secret: row.get::<_, Option<String>>(18).unwrap_or_default(),
+            is_removed: row.get::<_, Option<bool>>(19)?,
         }),
         _ => return None,
     };

@@ -119,6 +119,12 @@ pub struct Message {
     pub payment: Uuid,
     /// Whether it took effect.
     pub is_done: bool,
+    /// Of a webhook: event and endpoint, and the number of the try.
+    pub webhook: Option<(Uuid, Uuid)>,
+    /// First is 1.
+    pub try_number: i32,
+    /// Of a webhook that was tried: whether nobody will be told again.
+    pub is_last: Option<bool>,
 }
 
 impl Database {
@@ -194,12 +200,19 @@ impl Database {
             payment: row.get(1),
             answer: row.get::<_, Option<i16>>(2).zip(row.get(3)),
         });
-        let messages = rows("select id, kind, payment_id, done_at is not null from outbox");
+        let messages = rows(
+            "select o.id, o.kind, o.payment_id, o.done_at is not null, o.event_id, o.endpoint_id,
+                o.try, d.delivered or o.try >= 16 or d.error = 'the endpoint was removed'
+             from outbox o left join webhook_delivery d on d.message_id = o.id",
+        );
         let messages = messages.await?.into_iter().map(|row| Message {
             id: row.get(0),
             kind: row.get(1),
             payment: row.get(2),
             is_done: row.get(3),
+            webhook: row.get::<_, Option<Uuid>>(4).zip(row.get(5)),
+            try_number: row.get(6),
+            is_last: row.get(7),
         });
         let mut database = Self {
             payments: payments.collect(),

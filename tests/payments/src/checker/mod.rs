@@ -90,5 +90,6 @@ pub async fn check(database_url: &str, books: &Path, history: &Path) -> io::Resu
     rules::ledger(&database, &mut report);
     rules::states(&database, &mut report);
     rules::queue(&database, &mut report);
+    rules::webhooks(&database, &mut report);
     Ok(report)
 }

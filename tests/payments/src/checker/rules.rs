@@ -301,3 +301,31 @@ pub(super) fn queue(database: &Database, report: &mut Report) {
         }
     }
 }
+
+/// Whoever could not be told is told again, and nobody else is.
+pub(super) fn webhooks(database: &Database, report: &mut Report) {
+    let mut again: HashMap<(Uuid, Uuid, i32), i32> = HashMap::new();
+    for message in &database.messages {
+        let Some((event, endpoint)) = message.webhook else {
+            continue;
+        };
+        if message.try_number > 1 {
+            *again
+                .entry((event, endpoint, message.try_number))
+                .or_default() -= 1;
+        }
+        // Without a row of what was tried, a message counts as not told.
+        if message.is_done && message.is_last != Some(true) {
+            *again
+                .entry((event, endpoint, message.try_number + 1))
+                .or_default() += 1;
+        }
+    }
+    for ((event, endpoint, number), missing) in again {
+        if missing != 0 {
+            report.broken.push(format!(
+                "try {number} to tell {endpoint} of {event}: {missing} missing"
+            ));
+        }
+    }
+}

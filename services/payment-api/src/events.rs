@@ -1,0 +1,111 @@
+//! `/v1/events`: what happened, for merchants who missed it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+};
+use paymesh_contracts::{
+    Code, ErrorBody, EventId,
+    http::{EventPage, Replay},
+    persistence::{ListEventsRequest, ReplayEventRequest},
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{app::App, auth::authorize, error::Problem, input::Clean};
+
+/// Which events a page shows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// How many, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// Older than this event.
+    after: Option<String>,
+}
+
+/// Lists events, newest first.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "webhooks", params(Page),
+    responses(
+        (status = 200, body = EventPage, description = "Some events."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 422, body = ErrorBody, description = "A value is not allowed."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Clean,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<EventPage>, Problem> {
+    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let Query(page) = page.map_err(|_| Problem::about(Code::FieldInvalid, "limit"))?;
+    let limit = page.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::about(Code::FieldInvalid, "limit").because("it is between 1 and 100"));
+    }
+    let after = match page.after {
+        None => Vec::new(),
+        Some(text) => text
+            .parse()
+            .map(EventId::bytes)
+            .map_err(|_| Problem::about(Code::FieldInvalid, "after"))?,
+    };
+    let request = ListEventsRequest {
+        tenant_id: tenant_id.bytes(),
+        limit,
+        after,
+    };
+    let found = app.payments().list_events(request).await?.into_inner();
+    let data = found
+        .bodies
+        .iter()
+        .map(|body| serde_json::from_slice(body))
+        .collect::<Result<Vec<paymesh_contracts::event::Event>, _>>()
+        .map_err(|_| Code::Internal)?;
+    let last = data.last().map(|event| event.id.to_string());
+    Ok(Json(EventPage {
+        next: found.older.then_some(last).flatten(),
+        data,
+    }))
+}
+
+/// Tells of an event again, to every address in use. It keeps its id.
+#[utoipa::path(
+    post, path = "/v1/events/{id}/replay", tag = "webhooks",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, body = Replay, description = "It is on its way."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 404, body = ErrorBody, description = "There is no such event."),
+        (status = 422, body = ErrorBody, description = "Something looks like a card number."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn replay(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Clean,
+    Path(id): Path<String>,
+) -> Result<Json<Replay>, Problem> {
+    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let event_id: EventId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
+    let request = ReplayEventRequest {
+        tenant_id: tenant_id.bytes(),
+        event_id: event_id.bytes(),
+    };
+    let told = app.payments().replay_event(request).await?.into_inner();
+    Ok(Json(Replay {
+        endpoints: told.endpoints,
+    }))
+}
