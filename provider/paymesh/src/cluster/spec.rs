@@ -10,6 +10,9 @@ use super::{ClusterStatus, pool::PoolSpec};
 ///
 /// The version is a minimum and node counts are ranges, so what the cloud's own upgrades and
 /// autoscaler do is never a difference. No credential is ever in state.
+///
+/// Importing a cluster writes nothing, whoever made it. The first apply that changes something puts
+/// this owner's mark on it, and takes it over from any other state.
 #[derive(Clone, Debug, PartialEq, Spec)]
 #[spec(name = "paymesh_cluster", version = 1, status = ClusterStatus, rule = super::checks::check)]
 pub struct ClusterSpec {
