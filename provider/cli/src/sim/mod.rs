@@ -7,8 +7,10 @@ mod process;
 mod up;
 
 use std::{
-    fmt,
+    fmt, fs,
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
@@ -29,6 +31,16 @@ pub(crate) enum Command {
     Down,
     /// Forget everything it holds, also the journal.
     Reset,
+    /// Write everything it holds into a file: objects, operations, states of Terraform.
+    Export {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Put what was exported in the place of everything it holds.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
     /// Where it is and what it holds.
     Status {
         /// Print the inventory as JSON.
@@ -90,11 +102,40 @@ pub(crate) fn run(command: Command) -> Result<()> {
                 say("The simulated cloud is empty.");
                 Ok(())
             }
+            Command::Export { file } => export(&place, &file).await,
+            Command::Import { file } => import(&place, &file).await,
             Command::Status { json } => status(&place, json).await,
             Command::Clock(options) => clock(&place, &options).await,
             Command::Faults(faults) => change_faults(&place, &faults).await,
         }
     })
+}
+
+async fn export(place: &Place, file: &Path) -> Result<()> {
+    let exported = running(place).await?.read("export").await?;
+    let about = |error: std::io::Error| format!("{}: {error}", file.display());
+    // States of Terraform may hold secrets.
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(about)?;
+    file.write_all(exported.to_string().as_bytes())
+        .map_err(about)?;
+    println!("Exported. Bring it back with: paymesh sim import FILE");
+    Ok(())
+}
+
+async fn import(place: &Place, file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let exported: Value = serde_json::from_str(&text)
+        .map_err(|error| format!("{} is no export: {error}", file.display()))?;
+    running(place).await?.post("import", &exported).await?;
+    println!("Imported. Look at it with: paymesh sim status");
+    Ok(())
 }
 
 /// The control API of the simulator that runs, or an error that says how to start one.

@@ -120,6 +120,10 @@ pub(super) fn answer(arm: &mut Arm<'_>) -> Outcome {
         });
     }
     if arm.target.tail.as_deref() == Some("agentpools") {
+        let keys = of_cluster(arm.world, &cluster_id).map(|(id, _)| id.clone());
+        for pool in keys.collect::<Vec<String>>() {
+            arm.world.poll_target("azure", &pool);
+        }
         let pools: Vec<Value> = of_cluster(arm.world, &cluster_id)
             .map(|(_, pool)| resource::bare(pool))
             .collect();

@@ -30,6 +30,13 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Answer {
             world.commit();
             Answer::json(200, &json!({ "operations": world.operations() }))
         }
+        ("POST", ["operations", id, "release"]) => {
+            if server.world().release_operation(id) {
+                Answer::json(200, &json!({ "released": id }))
+            } else {
+                nothing(&format!("no operation {id:?} hangs"))
+            }
+        }
         ("GET", ["journal"]) => {
             let since = call
                 .query("since")
@@ -87,6 +94,11 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Answer {
                 nothing(&format!("no fault {id:?}"))
             }
         }
+        ("GET", ["export"]) => Answer::json(200, &server.export()),
+        ("POST", ["import"]) => match server.import(&body) {
+            Ok(()) => Answer::json(200, &json!({ "status": "imported" })),
+            Err(error) => wrong(&error),
+        },
         ("POST", ["reset"]) => match server.reset() {
             Ok(()) => Answer::json(200, &json!({ "status": "reset" })),
             Err(error) => Answer::json(500, &json!({ "error": error })),

@@ -188,6 +188,20 @@ impl World {
         }
     }
 
+    /// Lets an operation that hangs on order end as it would have; false if it does not hang.
+    pub(crate) fn release_operation(&mut self, id: &str) -> bool {
+        match self.operation(id) {
+            Some(mut operation)
+                if operation.running() && operation.ending == Some(Ending::Hang) =>
+            {
+                operation.ending = None;
+                self.keep_operation(&operation);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Cancels a running operation; false if it does not run.
     pub(crate) fn cancel_operation(&mut self, id: &str) -> bool {
         match self.operation(id) {

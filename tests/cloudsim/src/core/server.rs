@@ -26,6 +26,9 @@ use super::{Api, Clock, Faults, Place, Store, Throttle, World, journal::Journal,
 use crate::Options;
 use outgoing::Severed;
 
+/// The version of what [`Server::export`] writes.
+const EXPORT: u32 = 1;
+
 /// Everything a request needs.
 pub(super) struct Server {
     world: Mutex<World>,
@@ -286,6 +289,43 @@ impl Server {
         if let Err(error) = layout::write_privately(&self.simulator_file, text.as_bytes()) {
             tracing::error!(%error, file = %self.simulator_file.display(), "the simulator file cannot be written");
         }
+    }
+
+    /// Everything the clouds hold, as one document: objects, operations, states of Terraform. The
+    /// journal and the faults are no part of it.
+    pub(super) fn export(&self) -> Value {
+        let mut world = self.world();
+        world.settle(&self.apis);
+        world.commit();
+        json!({ "version": EXPORT, "at": world.clock.now(), "tables": world.store.export() })
+    }
+
+    /// Puts an exported document in the place of everything the clouds hold. Faults end, budgets
+    /// are full again, the journal goes on, and time never goes back.
+    pub(super) fn import(&self, exported: &Value) -> Result<(), String> {
+        if exported["version"] != EXPORT {
+            return Err(format!(
+                "this is no export of version {EXPORT}; `paymesh sim export` writes one"
+            ));
+        }
+        let mut world = self.world();
+        world.store.import(&exported["tables"])?;
+        world.faults.remove(None);
+        world.throttle.clear();
+        world.expired_before = None;
+        let ahead = exported["at"].as_i64().unwrap_or(0) - world.clock.now();
+        if let Ok(milliseconds @ 1..) = u32::try_from(ahead) {
+            let seconds = f64::from(milliseconds) / 1000.0;
+            world.clock.obey(&json!({ "step_seconds": seconds }))?;
+        }
+        let now = world.clock.now();
+        world
+            .store
+            .compact(now)
+            .map_err(|error| error.to_string())?;
+        drop(world);
+        // The credentials are this simulator's own, also when the export is another's.
+        self.seed()
     }
 
     /// Forgets everything but the certificate authority and the credentials.

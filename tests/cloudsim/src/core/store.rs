@@ -165,6 +165,18 @@ impl Store {
         Ok(())
     }
 
+    /// All documents, as JSON.
+    pub(crate) fn export(&self) -> Value {
+        serde_json::to_value(&self.tables).unwrap_or_default()
+    }
+
+    /// Puts what [`Store::export`] gave in the place of everything.
+    pub(crate) fn import(&mut self, tables: &Value) -> Result<(), String> {
+        self.tables = Tables::deserialize(tables).map_err(|error| error.to_string())?;
+        self.written.clear();
+        Ok(())
+    }
+
     /// A copy of all documents that can be stale.
     pub(crate) fn past(&self) -> Past {
         let stale = self.tables.iter().filter(|(name, _)| can_be_stale(name));
