@@ -1,9 +1,11 @@
 //! The command paymesh.
 //!
-//! Today it has one subject, `sim`: the simulated cloud. It starts the simulator as a process and
-//! speaks to it over its control API; it shares no code with it.
+//! `sim` is the simulated cloud: it starts the simulator as a process and speaks to it over its
+//! control API; it shares no code with it. `watch` shows what a running apply does, from the
+//! progress file that the provider writes.
 
 mod sim;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -22,11 +24,16 @@ enum Subject {
     /// The simulated cloud on this machine.
     #[command(subcommand)]
     Sim(sim::Command),
+    /// Show step by step what a running apply or destroy does.
+    Watch(watch::Options),
 }
 
 fn main() -> ExitCode {
-    let Subject::Sim(command) = Options::parse().subject;
-    match sim::run(command) {
+    let outcome = match Options::parse().subject {
+        Subject::Sim(command) => sim::run(command),
+        Subject::Watch(options) => watch::run(&options),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("paymesh: {error}");

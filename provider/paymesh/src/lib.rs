@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod codes;
 pub mod converge;
+mod progress;
 pub mod provider;
 pub mod session;
 pub mod settings;

@@ -16,6 +16,7 @@ use crate::{
     cluster::{Cluster, credentials::Credentials, lookup::Lookup},
     codes,
     converge::Resource,
+    progress,
     session::Session,
     settings::Settings,
     simulator::Simulator,
@@ -32,7 +33,8 @@ impl Paymesh {
     /// Begins a walk: earlier claims end, and a second, different configuration is refused.
     fn engine(&self, clock: Clock, fingerprint: &str) -> Result<Engine, String> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let engine = engine.get_or_insert_with(|| Engine::new(clock));
+        let engine = engine
+            .get_or_insert_with(|| Engine::new(clock).reporting_to(progress::of_this_process()));
         engine.claims().configure(fingerprint)?;
         Ok(engine.clone())
     }

@@ -1,0 +1,134 @@
+//! The progress file: what the engine does, one line of JSON for each event, for `paymesh watch`.
+//!
+//! A run is a process; its file is made at its first event, named by the moment and the process,
+//! readable by its user only. It holds names and the clouds' words, never a secret. What cannot be
+//! written is not written: no run fails for want of a reader.
+
+use std::{
+    env, fs,
+    fs::{File, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use paymesh_engine::{Event, Happening, Progress};
+use serde_json::{Value, json};
+
+/// The most files that are kept.
+const RUNS_MAX: usize = 20;
+
+/// Where a process reports to.
+pub(crate) fn of_this_process() -> Progress {
+    let file: Mutex<Option<Option<File>>> = Mutex::default();
+    Arc::new(move |event: &Event| {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = file.get_or_insert_with(|| open(&folder()?)) {
+            let mut line = line(event, Timestamp::now()).to_string();
+            line.push('\n');
+            let _ = file.write_all(line.as_bytes());
+        }
+    })
+}
+
+/// `PAYMESH_PROGRESS`, or the usual folder of states.
+fn folder() -> Option<PathBuf> {
+    let set = |name| env::var_os(name).filter(|path| !path.is_empty());
+    if let Some(folder) = set("PAYMESH_PROGRESS") {
+        return Some(folder.into());
+    }
+    let states = match set("XDG_STATE_HOME") {
+        Some(states) => PathBuf::from(states),
+        None => PathBuf::from(set("HOME")?).join(".local/state"),
+    };
+    Some(states.join("paymesh/runs"))
+}
+
+fn open(folder: &Path) -> Option<File> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .ok()?;
+    forget_old(folder);
+    let name = format!(
+        "{}-{}.jsonl",
+        Timestamp::now().as_millisecond(),
+        process::id()
+    );
+    OpenOptions::new()
+        .create_new(true)
+        .append(true)
+        .mode(0o600)
+        .open(folder.join(name))
+        .ok()
+}
+
+fn forget_old(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut runs: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .collect();
+    runs.sort();
+    let old = runs.len().saturating_sub(RUNS_MAX - 1);
+    for path in &runs[..old] {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn line(event: &Event, now: Timestamp) -> Value {
+    let (what, text) = match &event.happening {
+        Happening::Started => ("started", ""),
+        Happening::Polled(status) => ("polled", status.as_str()),
+        Happening::Finished => ("finished", ""),
+        Happening::Failed(why) => ("failed", why.as_str()),
+    };
+    json!({
+        "version": 1,
+        "at": now.to_string(),
+        "process": process::id(),
+        "object": event.object.to_string(),
+        "step": event.step,
+        "what": what,
+        "text": text,
+        "seconds": event.elapsed.as_secs(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use paymesh_engine::ObjectId;
+
+    use super::*;
+
+    #[test]
+    fn a_line_names_the_object_the_step_and_the_clouds_word() {
+        let event = Event {
+            object: ObjectId::new("cluster", "pay"),
+            step: "create".to_owned(),
+            happening: Happening::Polled("Creating".to_owned()),
+            elapsed: Duration::from_secs(90),
+        };
+        let line = line(&event, Timestamp::UNIX_EPOCH);
+        assert_eq!(line["what"], "polled");
+        assert_eq!(line["text"], "Creating");
+        assert_eq!(line["seconds"], 90);
+        assert!(line["object"].as_str().unwrap().contains("pay"));
+    }
+
+    #[test]
+    fn old_runs_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..RUNS_MAX + 5 {
+            fs::write(folder.path().join(format!("1{number:03}-1.jsonl")), "").unwrap();
+        }
+        assert!(open(folder.path()).is_some());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), RUNS_MAX);
+    }
+}
