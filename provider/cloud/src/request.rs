@@ -113,6 +113,10 @@ impl Request {
     /// Writes only if nothing of that name exists.
     #[must_use]
     pub fn if_absent(self) -> Self {
+        #[cfg(feature = "seeded-bugs")]
+        if std::env::var("PAYMESH_SEEDED_BUG").is_ok_and(|bug| bug == "no_conditional_create") {
+            return self;
+        }
         self.header("if-none-match", "*")
     }
 

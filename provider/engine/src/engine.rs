@@ -26,7 +26,7 @@ impl Engine {
             clock,
             locks: Arc::default(),
             progress: None,
-            protections: Protections::default(),
+            protections: Protections::of_this_program(),
             claims: Arc::default(),
         }
     }
