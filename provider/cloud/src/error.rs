@@ -141,7 +141,7 @@ impl Error {
             }
             details = next.get("details");
         }
-        self.0.message = message;
+        self.0.message = plain(&message);
     }
 
     /// The parts, to be filled in where more is known.
@@ -198,6 +198,22 @@ impl Error {
             .as_deref()
             .is_some_and(|it| it.eq_ignore_ascii_case(code))
     }
+}
+
+/// The longest message of a cloud that is shown, in characters.
+const MESSAGE_MAX: usize = 2000;
+
+/// A message that can do nothing to the terminal it is shown on.
+fn plain(message: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    for letter in message.chars().take(MESSAGE_MAX) {
+        match letter {
+            '\n' | '\r' | '\t' => text.push(' '),
+            _ if letter.is_control() => text.extend(letter.escape_unicode()),
+            _ => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The name of a `google.rpc.Code`, which operations carry as a number only.
@@ -278,6 +294,40 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let error = Error::answer(status, &HeaderMap::new(), body.to_string().as_bytes());
         expected.assert_eq(&format!("{error} target={:?}", error.target));
+    }
+
+    #[test]
+    fn only_the_clouds_own_word_about_the_object_is_an_absence() {
+        let cases: [(u16, &[u8], bool); 6] = [
+            (404, br#"{"error": {"code": "ResourceNotFound"}}"#, true),
+            (
+                404,
+                br#"{"error": {"code": 404, "status": "NOT_FOUND"}}"#,
+                true,
+            ),
+            (410, b"", true),
+            (
+                404,
+                br#"{"error": {"code": "SubscriptionNotFound"}}"#,
+                false,
+            ),
+            (404, b"<html>no such page</html>", false),
+            (404, b"", false),
+        ];
+        for (status, body, expected) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = Error::answer(status, &HeaderMap::new(), body);
+            assert_eq!(error.is_not_found(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_message_can_do_nothing_to_a_terminal() {
+        check_error(
+            403,
+            &json!({"error": {"code": "No", "message": "a\u{1b}[2J\nApply complete!"}}),
+            &expect![r"403 No: a\u{1b}[2J Apply complete! target=None"],
+        );
     }
 
     #[test]

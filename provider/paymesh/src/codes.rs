@@ -322,6 +322,8 @@ codes! {
         "Set `cluster_id` alone; or `name`, `region`, and one of `azure` and `google`.";
     CLUSTER_HAS_NO_ADDRESS = 184, "The cluster has no address",
         "Start it, or wait until it is ready.";
+    NOT_AN_OWNER = 190, "Not an owner",
+        "Write plain words in the provider's `owner`, such as `payments/prod`.";
     AZURE_NO_SUCH_REGION = 200, "No such region",
         "Use one of the regions that the message names.";
     AZURE_CANNOT_BE_ASKED = 201, "Azure cannot be asked while planning",

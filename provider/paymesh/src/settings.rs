@@ -7,8 +7,9 @@ use paymesh_plugin::{
     path::Path,
     spec::{Attributes, Choice, Field, Spec},
 };
+use url::Url;
 
-use crate::codes;
+use crate::{cluster::checks, codes, simulator::is_here};
 
 /// Payments platforms on AKS and GKE, in the cloud or on the simulated cloud.
 #[derive(Clone, Debug, PartialEq, Spec)]
@@ -68,6 +69,7 @@ pub struct GoogleSettings {
 }
 
 fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
+    words(draft, path, found);
     let simulated = draft.simulator.is(true);
     if let Some(azure) = draft.azure.known()
         && let Field::Known(file) = &azure.ca_file
@@ -122,13 +124,78 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
 }
 
 fn is_plain_http_elsewhere(endpoint: &str) -> bool {
-    let loopback = |host: &str| {
-        ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| {
-            host.strip_prefix(local)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        })
-    };
-    endpoint
-        .strip_prefix("http://")
-        .is_some_and(|host| !loopback(host))
+    Url::parse(endpoint).is_ok_and(|url| url.scheme() == "http" && !is_here(&url))
+}
+
+/// What goes into addresses and marks as it is written.
+fn words(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
+    if let Field::Known(owner) = &draft.owner
+        && (owner.trim() != owner || owner.contains(char::is_control))
+    {
+        found
+            .error(path.attribute("owner"), "Not an owner")
+            .code(codes::NOT_AN_OWNER)
+            .detail(format!(
+                "{owner:?} begins or ends with a space, or holds control characters"
+            ))
+            .hint("write plain words, such as \"payments/prod\"");
+    }
+    let azure = draft.azure.known();
+    if let Some(id) = azure.and_then(|azure| azure.subscription_id.known()) {
+        checks::subscription(
+            path.attribute("azure").attribute("subscription_id"),
+            id,
+            found,
+        );
+    }
+    let google = draft.google.known();
+    if let Some(id) = google.and_then(|google| google.project.known()) {
+        checks::project(path.attribute("google").attribute("project"), id, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::checks::tests::value;
+
+    #[track_caller]
+    fn check_refused(settings: &serde_json::Value, code: &str, at: &str) {
+        let mut found = Findings::new();
+        Settings::read(&value(settings), &mut found);
+        let text = found.to_string();
+        assert!(text.contains(code) && text.contains(at), "{text}");
+    }
+
+    #[test]
+    fn what_goes_into_addresses_and_marks_is_checked_first() {
+        for owner in [" ", "payments/prod ", "a\nb\u{1b}[2J"] {
+            check_refused(&json!({ "owner": owner }), "PM190", "owner");
+        }
+        for id in [
+            "",
+            "../../x",
+            "5ab1d6f0-3c64-4c1e-8f59-0a1b2c3d4e51/resourceGroups/a?x=",
+        ] {
+            let settings = json!({ "owner": "a", "azure": { "subscription_id": id } });
+            check_refused(&settings, "PM045", "azure.subscription_id");
+        }
+        let settings = json!({ "owner": "a", "google": { "project": "../../x" } });
+        check_refused(&settings, "PM052", "google.project");
+    }
+
+    #[test]
+    fn credentials_do_not_travel_in_clear() {
+        let elsewhere = [
+            "http://evil.invalid",
+            "HTTP://evil.invalid",
+            "http://127.0.0.1:80@evil.invalid",
+        ];
+        for endpoint in elsewhere {
+            let settings = json!({ "owner": "a", "azure": { "endpoint": endpoint } });
+            check_refused(&settings, "PM111", "azure.endpoint");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use url::{Host, Url};
 
 /// The version of the file this provider reads.
 const FORMAT: u32 = 1;
@@ -23,9 +24,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 pub struct Simulator {
     version: u32,
     /// Base of the Azure endpoints.
-    pub azure: url::Url,
+    pub azure: Url,
     /// Base of the Google endpoints.
-    pub google: url::Url,
+    pub google: Url,
     /// The certificate authority that signed the simulator's certificate.
     pub ca: PathBuf,
     /// How many times as fast as the machine's clock the simulator's runs.
@@ -107,7 +108,23 @@ impl Simulator {
                 found.version
             )));
         }
+        // It decides where the secrets of the files it names are sent.
+        for url in [&found.azure, &found.google] {
+            if !is_here(url) {
+                return Err(unreadable(format!("{url} is not on this machine")));
+            }
+        }
         Ok(found)
+    }
+}
+
+/// Whether the host of `url` is this machine.
+pub(crate) fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -184,6 +201,15 @@ mod tests {
             "client_secret_file":"/s","subscription_ids":[],"google_projects":[],
             "google_credentials_file":"/g"}"#;
         check_refused(Some(content), "it has version 2");
+    }
+
+    #[test]
+    fn a_simulator_elsewhere_is_refused() {
+        let content = r#"{"version":1,"azure":"https://203.0.113.7","google":"http://127.0.0.1:2",
+            "ca":"/ca.pem","clock_rate":600.0,"tenant_id":"t","client_id":"c",
+            "client_secret_file":"/s","subscription_ids":[],"google_projects":[],
+            "google_credentials_file":"/g"}"#;
+        check_refused(Some(content), "is not on this machine");
     }
 
     #[test]

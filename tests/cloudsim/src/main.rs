@@ -36,6 +36,10 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .init();
     match core::run(
         &Options::parse(),
         vec![Box::new(azure::Azure), Box::new(google::Google)],

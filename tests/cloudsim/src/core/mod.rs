@@ -191,11 +191,14 @@ impl World {
         }
     }
 
-    /// Makes this step's writes durable.
+    /// Makes this step's writes durable. A simulator that cannot write, because the disk is full
+    /// say, ends here: nobody is answered what the next start would not know.
     fn commit(&mut self) {
         let now = self.clock.now();
         if let Err(error) = self.store.commit(now) {
-            tracing::error!(%error, "the state cannot be written; what happens now is lost at the next start");
+            let place = self.place.state_dir.display();
+            eprintln!("paymesh-cloudsim: the state in {place} cannot be written: {error}");
+            std::process::exit(1);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Memory that survives a restart and a `kill -9`: tables of JSON documents over an append-only log.
 //!
 //! Every request's writes are one line of the log, written before the request is answered, so a
-//! request is remembered wholly or not at all. A torn last line is dropped; the log is rewritten
-//! at every start.
+//! request is remembered wholly or not at all. A torn last line is dropped, since nobody was
+//! answered; any other damage is refused. The log is rewritten at every start.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,19 +45,14 @@ impl Store {
         let path = dir.join("state.jsonl");
         let mut tables = Tables::new();
         let mut last_at = 0;
-        if let Ok(text) = fs::read_to_string(&path) {
-            for line in text.lines() {
-                let Ok(line) = serde_json::from_str::<Line>(line) else {
-                    break;
+        for line in Self::lines(&path)? {
+            last_at = line.at;
+            for (table, key, value) in line.set {
+                let table = tables.entry(table).or_default();
+                match value {
+                    Some(value) => table.insert(key, value),
+                    None => table.remove(&key),
                 };
-                last_at = line.at;
-                for (table, key, value) in line.set {
-                    let table = tables.entry(table).or_default();
-                    match value {
-                        Some(value) => table.insert(key, value),
-                        None => table.remove(&key),
-                    };
-                }
             }
         }
         let log = Self::rewrite(&path, &tables, last_at)?;
@@ -68,6 +63,31 @@ impl Store {
             path,
             last_at,
         })
+    }
+
+    /// The whole lines of the log; none if there is no log yet.
+    fn lines(path: &Path) -> io::Result<Vec<Line>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let lines = bytes[..whole].split(|byte| *byte == b'\n').enumerate();
+        lines
+            .filter(|(_, line)| !line.is_empty())
+            .map(|(number, line)| {
+                serde_json::from_slice(line).map_err(|error| {
+                    let number = number + 1;
+                    let why = format!(
+                        "line {number} of {} is damaged: {error}. Bring the file back, or move it \
+                         away to begin with an empty cloud",
+                        path.display()
+                    );
+                    io::Error::new(io::ErrorKind::InvalidData, why)
+                })
+            })
+            .collect()
     }
 
     fn rewrite(path: &Path, tables: &Tables, at: Millis) -> io::Result<File> {
@@ -230,12 +250,24 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         store.put("t", "a", json!(1));
         store.commit(5).unwrap();
+        // Torn inside a letter of two bytes.
         store
             .log
-            .write_all(b"{\"at\":6,\"set\":[[\"t\",\"b\"")
+            .write_all(b"{\"at\":6,\"set\":[[\"t\",\"caf\xc3")
             .unwrap();
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(store.keys("t", ""), ["a"]);
         assert_eq!(store.last_at, 5);
+    }
+
+    #[test]
+    fn a_damaged_line_is_refused_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.jsonl");
+        let damaged = "{\"at\":5,\"set\":[]}\nnonsense\n{\"at\":6,\"set\":[]}\n";
+        fs::write(&path, damaged).unwrap();
+        let error = Store::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("line 2 of "), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     }
 }

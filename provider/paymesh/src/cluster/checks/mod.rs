@@ -9,10 +9,11 @@ mod calendar;
 mod network;
 mod pools;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod whole;
 mod words;
 
+pub(crate) use network::{project, subscription};
 use paymesh_plugin::{
     findings::{Code, Findings},
     path::Path,

@@ -119,19 +119,8 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
 
 fn identity_of_scope(azure: &crate::cluster::spec::AzureClusterDraft, found: &mut Findings) {
     let path = |name: &str| at("azure").attribute(name);
-    if let Some(id) = azure.subscription_id.known()
-        && !words::is_uuid(id)
-    {
-        refuse(
-            found,
-            path("subscription_id"),
-            codes::NOT_A_SUBSCRIPTION_ID,
-            [
-                "Not a subscription id",
-                &format!("{id:?} is not a UUID"),
-                "print it with: az account show --query id",
-            ],
-        );
+    if let Some(id) = azure.subscription_id.known() {
+        subscription(path("subscription_id"), id, found);
     }
     if let Some(name) = azure.resource_group.known()
         && !words::is_resource_group(name)
@@ -230,19 +219,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         return;
     };
     let path = |name: &str| at("google").attribute(name);
-    if let Some(project) = google.project.known()
-        && !words::is_project(project)
-    {
-        refuse(
-            found,
-            path("project"),
-            codes::NOT_A_PROJECT_ID,
-            [
-                "Not a project id",
-                &format!("{project:?}: 6 to 30 lower-case letters, digits and hyphens"),
-                "write the project's id, not its name or number",
-            ],
-        );
+    if let Some(id) = google.project.known() {
+        project(path("project"), id, found);
     }
     if let Some(range) = range(
         &google.control_plane_cidr,
@@ -293,5 +271,37 @@ fn range(field: &Field<String>, path: Path, found: &mut Findings) -> Option<Rang
             None
         }
         Ok(range) => Some(range),
+    }
+}
+
+/// A subscription is a UUID.
+pub(crate) fn subscription(path: Path, id: &str, found: &mut Findings) {
+    if !words::is_uuid(id) {
+        refuse(
+            found,
+            path,
+            codes::NOT_A_SUBSCRIPTION_ID,
+            [
+                "Not a subscription id",
+                &format!("{id:?} is not a UUID"),
+                "print it with: az account show --query id",
+            ],
+        );
+    }
+}
+
+/// A project is named by its id.
+pub(crate) fn project(path: Path, id: &str, found: &mut Findings) {
+    if !words::is_project(id) {
+        refuse(
+            found,
+            path,
+            codes::NOT_A_PROJECT_ID,
+            [
+                "Not a project id",
+                &format!("{id:?}: 6 to 30 lower-case letters, digits and hyphens"),
+                "write the project's id, not its name or number",
+            ],
+        );
     }
 }

@@ -28,7 +28,7 @@ fn gke() -> serde_json::Value {
     })
 }
 
-fn value(json: &serde_json::Value) -> Value {
+pub(crate) fn value(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(bool) => (*bool).into(),

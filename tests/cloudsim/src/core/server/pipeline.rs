@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -290,8 +290,11 @@ impl Server {
     }
 }
 
+/// The longest body of a request, in bytes. The clouds take less.
+const BODY_MAX: usize = 16 << 20;
+
 async fn read(body: Incoming) -> Result<Bytes, Severed> {
-    match body.collect().await {
+    match Limited::new(body, BODY_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) => {
             tracing::debug!(%error, "a request ended early");
