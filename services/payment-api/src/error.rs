@@ -38,9 +38,11 @@ impl Problem {
         match status.code() {
             tonic::Code::NotFound => Code::NotFound.into(),
             tonic::Code::ResourceExhausted => Code::Overloaded.into(),
-            tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
-                Code::OutcomeUnknown.into()
-            }
+            // Unknown: the connection broke before an answer came.
+            tonic::Code::Unavailable
+            | tonic::Code::DeadlineExceeded
+            | tonic::Code::Cancelled
+            | tonic::Code::Unknown => Code::OutcomeUnknown.into(),
             other => {
                 tracing::error!(code = ?other, message = status.message(), "db-controller refuses");
                 Code::Internal.into()

@@ -135,7 +135,12 @@ async fn submit(
         tries += 1;
         match app.payments().create_payment(request.clone()).await {
             Ok(reply) => return Ok(reply.into_inner()),
-            Err(status) if status.code() == tonic::Code::Unavailable && tries < TRIES_MAX => {
+            Err(status)
+                if matches!(
+                    status.code(),
+                    tonic::Code::Unavailable | tonic::Code::Unknown
+                ) && tries < TRIES_MAX =>
+            {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             Err(status) => return Err(status.into()),

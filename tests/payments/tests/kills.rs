@@ -103,6 +103,10 @@ async fn a_kill_of_any_process_in_flight_loses_and_doubles_nothing() {
         let report = settled(&stack).await;
         assert!(report.is_clean(), "after a kill of {member:?}:\n{report}");
         assert_eq!((report.payments, report.keys), (asked, asked));
+        // A process that is gone is no mistake of ours.
+        let lines = read_history(&stack.history()).unwrap();
+        let mistake = lines.iter().find(|line| line.status == Some(500));
+        assert!(mistake.is_none(), "{mistake:?}");
         if member == Member::Api {
             assert!(unknowns(&stack) > felt_before, "no client felt the kill");
         }
