@@ -41,14 +41,22 @@ impl Diagnostics {
         }
     }
 
+    /// The engine's name of the setting of `cluster`.
+    pub fn id_of(cluster: &ArmId) -> ObjectId {
+        ObjectId::new("diagnostic setting", path_of(cluster).to_ascii_lowercase())
+    }
+
     fn path(&self) -> String {
-        let cluster = &self.cluster;
-        format!("{cluster}/providers/Microsoft.Insights/diagnosticSettings/paymesh")
+        path_of(&self.cluster)
     }
 
     fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
         fault(self.id(), error)
     }
+}
+
+fn path_of(cluster: &ArmId) -> String {
+    format!("{cluster}/providers/Microsoft.Insights/diagnosticSettings/paymesh")
 }
 
 fn sends(body: &Value, category: &str) -> bool {
@@ -61,7 +69,11 @@ fn sends(body: &Value, category: &str) -> bool {
 #[async_trait]
 impl Object for Diagnostics {
     fn id(&self) -> ObjectId {
-        ObjectId::new("diagnostic setting", self.path().to_ascii_lowercase())
+        Self::id_of(&self.cluster)
+    }
+
+    fn attribute(&self) -> Option<String> {
+        Some("logs".to_owned())
     }
 
     fn parent(&self) -> Option<ObjectId> {

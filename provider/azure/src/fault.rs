@@ -86,7 +86,8 @@ fn kind(error: &Error) -> FaultKind {
         Some(404) if is(&MISSING) => FaultKind::Missing,
         Some(404) if code.is_empty() => FaultKind::Unavailable,
         Some(404) if !error.is_not_found() => FaultKind::Denied,
-        Some(429 | 500..) => FaultKind::Unavailable,
+        Some(429) => FaultKind::Throttled,
+        Some(500..) => FaultKind::Unavailable,
         _ => FaultKind::Refused,
     }
 }

@@ -8,7 +8,7 @@ use paymesh_engine::{
 use serde_json::{Value, json};
 
 use crate::{
-    ArmId, Azure, cluster_object_id,
+    ArmId, Azure, WindowSeen, cluster_object_id,
     connection::{api, version},
     fault::fault,
     part,
@@ -48,6 +48,12 @@ impl Maintenance {
         }
     }
 
+    /// The engine's name of the configuration `name` of `cluster`.
+    pub fn id_of(cluster: &ArmId, name: &str) -> ObjectId {
+        let id = cluster.child("maintenanceConfigurations", name);
+        ObjectId::new("maintenance configuration", id.folded())
+    }
+
     fn arm_id(&self) -> ArmId {
         self.want
             .cluster
@@ -81,19 +87,23 @@ impl Azure {
         &self,
         cluster: &ArmId,
         name: &str,
-    ) -> Result<Option<Value>, Error> {
+    ) -> Result<Option<WindowSeen>, Error> {
         let id = cluster.child("maintenanceConfigurations", name);
         let body = self
             .read(id.as_str(), version::CLUSTERS, api::CLUSTERS)
             .await?;
-        Ok(body.and_then(|body| body.pointer("/properties/maintenanceWindow").cloned()))
+        Ok(body.as_ref().and_then(WindowSeen::read))
     }
 }
 
 #[async_trait]
 impl Object for Maintenance {
     fn id(&self) -> ObjectId {
-        ObjectId::new("maintenance configuration", self.arm_id().folded())
+        Self::id_of(&self.want.cluster, &self.want.name)
+    }
+
+    fn attribute(&self) -> Option<String> {
+        Some("maintenance".to_owned())
     }
 
     fn parent(&self) -> Option<ObjectId> {
@@ -125,12 +135,11 @@ impl Object for Maintenance {
     }
 
     fn differ(&self, _: &Context, seen: &Seen) -> Difference {
-        let paths = part::differing(&self.part(), &seen.body);
-        if paths.is_empty() {
-            return Difference::Same;
+        if part::differing(&self.part(), &seen.body).is_empty() {
+            Difference::Same
+        } else {
+            Difference::change(self.attribute().into_iter().collect())
         }
-        let short = |path: String| path.trim_start_matches("properties.").to_owned();
-        Difference::change(paths.into_iter().map(short).collect())
     }
 
     async fn apply(&self, _: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {

@@ -12,6 +12,11 @@ use serde_json::{Map, Value};
 pub struct Attributes(pub BTreeMap<&'static str, String>);
 
 impl Attributes {
+    /// The attribute behind the body as a whole.
+    pub fn whole(&self) -> Option<String> {
+        self.0.get("").cloned()
+    }
+
     /// The attribute behind `path` (`properties.networkProfile.podCidr`), or the path itself.
     pub fn of(&self, path: &str) -> String {
         let mut known = self.0.iter().filter(|(prefix, _)| within(path, prefix));

@@ -73,7 +73,7 @@ pub(crate) const READ_ONLY_PROFILE: [&str; 6] = [
 ];
 
 /// Labels and taints below this are the cloud's own.
-const SYSTEM: &str = "kubernetes.azure.com/";
+pub(crate) const SYSTEM: &str = "kubernetes.azure.com/";
 
 /// A pool as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub struct PoolWant {
     pub gone_labels: Vec<String>,
     /// Taints of the nodes, as `key=value:NoSchedule`.
     pub taints: Vec<String>,
+    /// Taints that were wanted before, as `key:NoSchedule`; [`Object::dropping`] fills them in.
+    pub gone_taints: Vec<String>,
     /// Tags of the user.
     pub tags: BTreeMap<String, String>,
     /// Tags that were wanted before; [`Object::dropping`] fills them in.
@@ -153,6 +155,16 @@ pub enum Scale {
 /// How the engine remembers the label `key` of a pool's nodes.
 const LABEL: &str = "label ";
 
+/// The same for a taint.
+const TAINT: &str = "taint ";
+
+/// What tells a taint from others on the same node: its key and its effect.
+fn taint_key(taint: &str) -> String {
+    let (pair, effect) = taint.rsplit_once(':').unwrap_or((taint, ""));
+    let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+    format!("{key}:{effect}")
+}
+
 /// An agent pool.
 #[derive(Clone)]
 pub struct Pool {
@@ -184,6 +196,7 @@ impl PoolWant {
             labels: BTreeMap::new(),
             gone_labels: Vec::new(),
             taints: Vec::new(),
+            gone_taints: Vec::new(),
             tags: BTreeMap::new(),
             gone_tags: Vec::new(),
             spot: false,
@@ -283,20 +296,22 @@ impl PoolWant {
         json!({"properties": properties})
     }
 
-    /// The managed part, given what is there: the cloud's own taints stay.
+    /// The managed part, given what is there: taints of the cloud and of others stay.
     fn part_over(&self, seen: &Seen) -> Value {
         let mut part = self.part();
         let there = seen
             .body
             .pointer("/properties/nodeTaints")
             .and_then(Value::as_array);
-        let systems = there.into_iter().flatten().filter(|taint| {
-            taint.as_str().is_some_and(|it| {
-                it.starts_with(SYSTEM) && !self.taints.iter().any(|own| own == it)
-            })
+        let ours: BTreeSet<String> = self.taints.iter().map(|taint| taint_key(taint)).collect();
+        let others = there.into_iter().flatten().filter(|taint| {
+            taint
+                .as_str()
+                .map(taint_key)
+                .is_some_and(|key| !ours.contains(&key) && !self.gone_taints.contains(&key))
         });
         if let Some(taints) = part["properties"]["nodeTaints"].as_array_mut() {
-            taints.extend(systems.cloned());
+            taints.extend(others.cloned());
         }
         // AKS refuses bounds that the present count does not keep; within them it is the
         // autoscaler's.
@@ -446,6 +461,11 @@ impl Object for Pool {
         pool_object_id(&self.cluster, &self.name)
     }
 
+    fn attribute(&self) -> Option<String> {
+        let want = self.want.as_ref()?;
+        want.attributes.whole()
+    }
+
     fn parent(&self) -> Option<ObjectId> {
         Some(cluster_object_id(&self.cluster))
     }
@@ -459,7 +479,10 @@ impl Object for Pool {
             return BTreeSet::new();
         };
         let labels = want.labels.keys().map(|key| format!("{LABEL}{key}"));
-        tags::keys(&want.tags).into_iter().chain(labels).collect()
+        let taints = want.taints.iter();
+        let taints = taints.map(|taint| format!("{TAINT}{}", taint_key(taint)));
+        let tags = tags::keys(&want.tags).into_iter();
+        tags.chain(labels).chain(taints).collect()
     }
 
     fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
@@ -468,6 +491,8 @@ impl Object for Pool {
         want.gone_tags = tags::among(keys);
         let labels = keys.iter().filter_map(|key| key.strip_prefix(LABEL));
         want.gone_labels = labels.map(str::to_owned).collect();
+        let taints = keys.iter().filter_map(|key| key.strip_prefix(TAINT));
+        want.gone_taints = taints.map(str::to_owned).collect();
         Some(Arc::new(object))
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Azure, Identity,
+    AssignmentSeen, Azure, Identity,
     cluster::text,
     connection::{api, version},
     fault::fault,
@@ -68,6 +68,8 @@ pub struct RoleWant {
     pub role: String,
     /// Who gets it.
     pub principal: Principal,
+    /// The user's attribute that asks for it, if one does.
+    pub attribute: Option<String>,
     /// Objects that must exist first, besides the principal: the scope, if it is of the graph.
     pub needs: Vec<ObjectId>,
 }
@@ -210,8 +212,8 @@ impl Role {
 }
 
 impl Azure {
-    /// Who has the role `role` at exactly `scope`: the assignments' bodies.
-    pub async fn assignments(&self, scope: &str, role: &str) -> Result<Vec<Value>, Error> {
+    /// Who has the role `role` at exactly `scope`.
+    pub async fn assignments(&self, scope: &str, role: &str) -> Result<Vec<AssignmentSeen>, Error> {
         let query = [("api-version", version::ROLES), ("$filter", "atScope()")];
         let listed = self
             .list(&format!("{scope}/{ASSIGNMENTS}"), &query, api::ARM)
@@ -226,6 +228,7 @@ impl Azure {
                 let definition = text(body, "/properties/roleDefinitionId");
                 definition.is_some_and(|it| it.ends_with(role))
             })
+            .filter_map(|body| AssignmentSeen::read(&body))
             .collect())
     }
 }
@@ -234,6 +237,10 @@ impl Azure {
 impl Object for Role {
     fn id(&self) -> ObjectId {
         ObjectId::new("role assignment", self.path().to_ascii_lowercase())
+    }
+
+    fn attribute(&self) -> Option<String> {
+        self.want.attribute.clone()
     }
 
     fn needs(&self) -> Vec<ObjectId> {

@@ -19,6 +19,9 @@ pub(crate) fn marked(
     Value::Object(tags)
 }
 
+/// How our own tags begin: mark, holder, role.
+pub(crate) const OWN: &str = "paymesh-";
+
 /// How the engine remembers the tag `key`.
 const TAG: &str = "tag ";
 

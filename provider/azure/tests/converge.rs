@@ -99,6 +99,7 @@ impl Bed {
                 scope: "/subscriptions/s/resourceGroups/net".to_owned(),
                 role: well_known_roles::NETWORK_CONTRIBUTOR.to_owned(),
                 principal: Principal::Identity(identity_object_id(&identity)),
+                attribute: None,
                 needs: Vec::new(),
             },
         );
@@ -145,6 +146,7 @@ impl Bed {
                 scope: id.to_string(),
                 role: well_known_roles::CLUSTER_ADMIN.to_owned(),
                 principal: principal.clone(),
+                attribute: Some("admins".into()),
                 needs: vec![cluster_object_id(&id)],
             };
             Role::new(&self.azure, "team/prod", want)

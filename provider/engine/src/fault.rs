@@ -47,6 +47,8 @@ pub enum FaultKind {
     Unavailable,
     /// No token could be had: nothing was asked.
     SignIn,
+    /// It took no more requests for now: a limit on their rate, not on what exists.
+    Throttled,
     /// The cloud says no: not authorised.
     Denied,
     /// No quota or no capacity.

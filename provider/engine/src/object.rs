@@ -117,6 +117,11 @@ pub trait Object: Send + Sync + 'static {
         None
     }
 
+    /// The attribute of the user that asks for this object, to be named when it is missing.
+    fn attribute(&self) -> Option<String> {
+        None
+    }
+
     /// The objects whose observation [`observe`](Self::observe) looks at. Those are read first,
     /// all others side by side. The parent need not be repeated here.
     fn observed_after(&self) -> Vec<ObjectId> {

@@ -67,6 +67,8 @@ pub struct Reading {
     pub steps: Vec<PlannedStep>,
     /// What converging would refuse to do, and therefore do nothing at all.
     pub refusals: Vec<Fault>,
+    /// The attributes in which what exists is not as wanted, as the user knows them.
+    pub differing: Vec<String>,
 }
 
 /// How a state entry stands to the cloud.

@@ -10,8 +10,9 @@ use indexmap::{IndexMap, IndexSet};
 use paymesh_clock::Moment;
 
 use crate::{
-    Context, End, Engine, Fault, FaultKind, Graph, Holder, Imported, Job, Keys, Memory, Note,
-    ObjectId, Observations, Outcome, Reading, Remark, Standing, StopCause, Unfinished, Want,
+    Context, Difference, End, Engine, Fault, FaultKind, Graph, Holder, Imported, Job, Keys, Memory,
+    Note, ObjectId, Observation, Observations, Outcome, Reading, Remark, Standing, StopCause,
+    Unfinished, Want,
     act::Halt,
     decide::{Act, Decision},
 };
@@ -144,10 +145,10 @@ impl<'a> Run<'a> {
             Halt::Faults(faults) => faults.into_iter().map(unread).collect(),
             Halt::Stopped => vec![self.stopped_reading()],
         })?;
-        let (steps, refusals) = if self.is_import() {
-            (Vec::new(), Vec::new())
+        let (steps, refusals, differing) = if self.is_import() {
+            (Vec::new(), Vec::new(), Vec::new())
         } else {
-            (self.planned_steps(), self.refusals())
+            (self.planned_steps(), self.refusals(), self.differing())
         };
         let standing = self.standing();
         let state = self.state();
@@ -175,6 +176,7 @@ impl<'a> Run<'a> {
             notes: state.notes.clone(),
             steps,
             refusals,
+            differing,
         })
     }
 
@@ -291,6 +293,30 @@ impl<'a> Run<'a> {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The attributes in which what exists is not as wanted. While something runs on the principal
+    /// or on an object, what is seen of it is not its last word.
+    fn differing(&self) -> Vec<String> {
+        let state = self.state();
+        let principal = state.graph.principal_id();
+        if principal.is_some_and(|id| !is_at_rest(&state, id)) {
+            return Vec::new();
+        }
+        let context = self.context(state.observations.clone());
+        let wanted = state.graph.nodes();
+        let wanted = wanted.filter(|(_, node)| node.want == Want::Present);
+        let attributes = wanted.flat_map(|(id, node)| match state.observations.observation(id) {
+            Some(Observation::Present(seen)) if seen.busy.is_none() && self.is_ours(&state, id) => {
+                match node.object.differ(&context, seen) {
+                    Difference::Change(change) => change.paths,
+                    Difference::Same | Difference::Replace(_) => Vec::new(),
+                }
+            }
+            Some(Observation::Absent) => node.object.attribute().into_iter().collect(),
+            _ => Vec::new(),
+        });
+        attributes.collect()
     }
 
     /// Notes every refusal that can be known before the first write.
@@ -504,10 +530,19 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether `id` exists and nothing runs on it.
+fn is_at_rest(state: &State, id: &ObjectId) -> bool {
+    let seen = state.observations.seen(id);
+    seen.is_some_and(|it| it.busy.is_none())
+}
+
 /// A fault of reading, with the way out where the cloud does not answer.
 fn unread(fault: Fault) -> Fault {
     match fault.kind {
-        FaultKind::Unavailable | FaultKind::TimedOut | FaultKind::Uncertain => fault.next(
+        FaultKind::Unavailable
+        | FaultKind::Throttled
+        | FaultKind::TimedOut
+        | FaultKind::Uncertain => fault.next(
             "Nothing was changed. Wait until the cloud answers again (its status page says more); \
              meanwhile `terraform plan -refresh=false` works from the state, and `terraform \
              destroy -refresh=false` destroys without reading first.",

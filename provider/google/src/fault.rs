@@ -43,10 +43,17 @@ fn answer(error: &Error) -> FaultKind {
         Some(409) if error.has_code("operationInProgress") => FaultKind::Busy,
         Some(409 | 412) => FaultKind::LostRace,
         Some(400) if error.has_code("resourceNotReady") => FaultKind::Busy,
+        Some(403)
+            if ["rateLimitExceeded", "userRateLimitExceeded"]
+                .iter()
+                .any(|it| error.has_code(it)) =>
+        {
+            FaultKind::Throttled
+        }
         Some(403) if error.message.to_ascii_lowercase().contains("quota") => FaultKind::Exhausted,
         Some(401 | 403) => FaultKind::Denied,
         Some(404 | 410) if error.is_not_found() => FaultKind::Missing,
-        Some(429) => FaultKind::Exhausted,
+        Some(429) => FaultKind::Throttled,
         Some(500..) if error.may_have_been_received => FaultKind::Uncertain,
         Some(404 | 500..) => FaultKind::Unavailable,
         _ => FaultKind::Refused,

@@ -9,6 +9,7 @@
 //! - A cluster takes one operation at a time: everything inside it shares the cluster's lock.
 
 pub mod access;
+mod attributes;
 mod client;
 pub mod cluster;
 mod credentials;
@@ -18,10 +19,13 @@ mod name;
 mod operation;
 pub mod pool;
 pub mod preflight;
+mod seen;
 mod update;
 mod version;
 
+pub use attributes::Attributes;
 pub use client::{Endpoints, Google};
 pub use credentials::Credentials;
 pub use name::{ClusterName, Location, NodePoolName, NotACluster};
+pub use seen::{ClusterSeen, PoolSeen};
 pub use version::{Floor, Minor, POOL_LAG_MAX};

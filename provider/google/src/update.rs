@@ -4,12 +4,14 @@ use http::Method;
 use paymesh_engine::{Change, Difference, ObjectId, Step};
 use serde_json::Value;
 
+use crate::Attributes;
+
 /// One write and what it is for.
 pub(crate) struct Update {
-    /// The attribute that differs.
-    pub(crate) attribute: String,
-    /// The step as a plan prints it.
-    pub(crate) step: Step,
+    /// What differs, in Google's words.
+    pub(crate) word: &'static str,
+    /// The step as a plan prints it; what it updates if not set.
+    pub(crate) step: Option<Step>,
     /// The request's verb.
     pub(crate) method: Method,
     /// The custom verb after the object's path: `:setSize`, or empty.
@@ -21,31 +23,46 @@ pub(crate) struct Update {
 impl Update {
     /// A write that nobody notices.
     pub(crate) fn quiet(
-        attribute: impl Into<String>,
+        word: &'static str,
         method: Method,
         verb: &'static str,
         body: Value,
     ) -> Self {
-        let attribute = attribute.into();
-        let step = Step::quiet(format!("update {attribute}"));
         Self {
-            attribute,
-            step,
+            word,
+            step: None,
             method,
             verb,
             body,
         }
     }
+
+    /// The same write, which disturbs what runs.
+    pub(crate) fn disturbing(self, title: String) -> Self {
+        let step = Some(Step::disruptive(title));
+        Self { step, ..self }
+    }
 }
 
-/// The difference that `updates` remove; `after` are objects to settle before the first of them.
-pub(crate) fn difference(updates: Vec<Update>, after: Vec<ObjectId>) -> Difference {
+/// The difference that `updates` of the object called `name` remove; `after` are objects to settle
+/// before the first of them.
+pub(crate) fn difference(
+    updates: Vec<Update>,
+    attributes: &Attributes,
+    name: &str,
+    after: Vec<ObjectId>,
+) -> Difference {
     if updates.is_empty() {
         return Difference::Same;
     }
     let (paths, steps) = updates
         .into_iter()
-        .map(|update| (update.attribute, update.step))
+        .map(|update| {
+            let attribute = attributes.of(update.word);
+            let quiet = || Step::quiet(format!("update {name}: {attribute}"));
+            let step = update.step.unwrap_or_else(quiet);
+            (attribute, step)
+        })
         .unzip();
     Difference::Change(Change {
         paths,

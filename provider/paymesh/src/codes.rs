@@ -308,12 +308,16 @@ codes! {
         "Name a group that has this member, or assign the role where the identity is made.";
     NO_TOKEN = 165, "No token could be had from the cloud",
         "Check the credentials, and that the token's issuer can be reached; the provider's page says what is tried, in which order.";
+    THROTTLED = 166, "The cloud limits the rate of requests",
+        "Wait a minute and run the command again; other programs of the same identity or project share the limit.";
     GKE_CANNOT_KEEP_DEPLOYER_OUT = 170, "GKE cannot keep the deployer out",
         "Remove deployer_admin, and limit the deployer's role in the project's IAM policy.";
     GKE_UPGRADES_EVERY_CLUSTER = 171, "GKE upgrades every cluster",
         "Use `stable`, and hold upgrades off with maintenance.exclusions.";
     WINDOW_TOO_SHORT = 172, "A window that is too short",
         "set hours to at least ";
+    VERSION_TOO_OLD = 173, "No cloud offers such an old version",
+        "Write the version in quotes: as a number, 1.30 is 1.3.";
     CHANGED_OUTSIDE = 180, "An object was changed outside Terraform",
         "Apply to undo it, or write what was changed into the configuration.";
     CANNOT_BE_MOVED_HERE = 181, "A resource of another provider cannot be moved here",

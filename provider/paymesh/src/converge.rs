@@ -12,6 +12,7 @@
 //!   plans without asking (tainted objects);
 //! - private data is the engine's memory, and never empty.
 
+mod drift;
 mod faults;
 mod life;
 mod planning;
@@ -88,15 +89,19 @@ pub trait Converged: Send + Sync + 'static {
         graph: &Graph,
     ) -> Self::Status;
 
-    /// The configuration that describes what was seen, in the user's spelling where it means the
-    /// same.
-    fn spec(
+    /// The configuration that describes what was seen, near the user's spelling; `None` if the
+    /// object itself was not seen.
+    fn described(
         session: &Session,
         spelling: &Self::Spec,
         prior: &Self::Status,
         seen: &Observations,
-        graph: &Graph,
-    ) -> Self::Spec;
+    ) -> Option<Self::Spec>;
+
+    /// The attributes that are taken from what was seen when the one at `path` is.
+    fn together(path: Path) -> Vec<Path> {
+        vec![path]
+    }
 
     /// The value of the attribute `status`.
     fn set_standing(status: &mut Self::Status, standing: &str);

@@ -62,13 +62,18 @@ impl Session {
         Mark::new(owner, name)
     }
 
-    /// `labels` over the provider's default labels.
+    /// The labels of everything that this configuration makes.
+    pub fn default_labels(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        let settings = self.settings.as_ref();
+        settings
+            .and_then(|settings| settings.default_labels.as_ref())
+            .unwrap_or(&NONE)
+    }
+
+    /// `labels` over the default labels.
     pub fn labels(&self, labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let defaults = self
-            .settings
-            .as_ref()
-            .and_then(|settings| settings.default_labels.as_ref());
-        let mut all = defaults.cloned().unwrap_or_default();
+        let mut all = self.default_labels().clone();
         all.extend(
             labels
                 .iter()

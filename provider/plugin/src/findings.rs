@@ -181,13 +181,20 @@ impl Finding {
     }
 }
 
-/// The text with a capital letter and a full stop, unless it ends in a mark or a line of code.
+/// The text with a capital letter and a full stop, unless it begins with the name of something or
+/// ends in a mark or a line of code.
 fn sentence(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    let is_name = word.contains(['_', '.', '=', '[', '/', '-']);
     let mut letters = text.chars();
-    let text: String = letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default();
+    let text: String = if is_name {
+        text.to_owned()
+    } else {
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect())
+            .unwrap_or_default()
+    };
     let ends = text.ends_with(['.', ':', '!', '?', '}']) || text.contains('\n');
     if ends { text } else { text + "." }
 }

@@ -88,6 +88,7 @@ fn what_azure_and_others_add_is_no_difference_and_survives_an_update() {
     let pool = bed.pool(&azure.get(&bed.path), "work");
     azure.change(&pool, |body| {
         body["properties"]["nodeLabels"]["theirs"] = "yes".into();
+        body["properties"]["nodeTaints"] = json!(["theirs=yes:PreferNoSchedule"]);
         body["properties"]["alsoNew"] = true.into();
     });
     // An extension ten minutes after birth, then an upgrade by the channel.
@@ -97,7 +98,7 @@ fn what_azure_and_others_add_is_no_difference_and_survives_an_update() {
     azure.change(&pool, |body| body["properties"]["count"] = 3.into());
     bed.workspace.plans_nothing();
 
-    bed.update(r#"labels = { team = "payments" }; node_pools.work.labels = { team = "payments" }"#);
+    bed.update(r#"labels = { team = "payments" }; node_pools.work.labels = { team = "payments" }; node_pools.work.taints = [{ key = "ours" }]"#);
     bed.workspace.plans_nothing();
     let (cluster, pool) = (azure.get(&bed.path), azure.get(&pool));
     check_value(&cluster, "/tags/cost-center", &json!("42"));
@@ -115,6 +116,8 @@ fn what_azure_and_others_add_is_no_difference_and_survives_an_update() {
     );
     check_value(&pool, "/properties/nodeLabels/theirs", &json!("yes"));
     check_value(&pool, "/properties/nodeLabels/team", &json!("payments"));
+    let taints = json!(["theirs=yes:PreferNoSchedule", "ours=:NoSchedule"]);
+    check_list(&pool, "/properties/nodeTaints", &taints);
     check_value(&pool, "/properties/alsoNew", &json!(true));
     check_value(&pool, "/properties/count", &json!(3));
 }
@@ -140,6 +143,9 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
     let pool = bed.pool(&body, "work");
     let theirs = json!({ "labels": { "labels": { "theirs": "yes" } } });
     google.act(&Method::PUT, &pool, Some(&theirs));
+    let taint = json!({ "key": "theirs", "value": "yes", "effect": "PREFER_NO_SCHEDULE" });
+    let theirs = json!({ "taints": { "taints": [taint] } });
+    google.act(&Method::PUT, &pool, Some(&theirs));
     bed.wait(15 * DAY_SECONDS);
     google.act(
         &Method::POST,
@@ -148,7 +154,7 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
     );
     bed.workspace.plans_nothing();
 
-    bed.update(r#"labels = { team = "payments" }; node_pools.work.labels = { team = "payments" }"#);
+    bed.update(r#"labels = { team = "payments" }; node_pools.work.labels = { team = "payments" }; node_pools.work.taints = [{ key = "ours" }]"#);
     bed.workspace.plans_nothing();
     let (cluster, pool) = (google.get(&bed.path), google.get(&pool));
     check_value(&cluster, "/resourceLabels/cost-center", &json!("42"));
@@ -161,6 +167,9 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
     check_value(&cluster, "/currentNodeCount", &json!(9));
     check_value(&pool, "/config/labels/theirs", &json!("yes"));
     check_value(&pool, "/config/labels/team", &json!("payments"));
+    let keys = pool["config"]["taints"].as_array().into_iter().flatten();
+    let keys: Vec<&Value> = keys.map(|taint| &taint["key"]).collect();
+    assert_eq!(keys, ["ours", "theirs"], "{pool:#}");
 }
 
 #[test]
@@ -213,52 +222,142 @@ fn a_pool_deleted_by_others_is_planned_and_comes_back() {
     }
 }
 
+/// The plan must show each of these attributes (JSON pointers) as a change, and what the apply makes
+/// of it must plan nothing.
+#[track_caller]
+fn check_shown_and_repaired<'a>(
+    workspace: &Workspace<'_>,
+    attributes: impl IntoIterator<Item = &'a str>,
+) {
+    let plan = workspace.planned(&[]);
+    let change = &plan["resource_changes"][0]["change"];
+    assert_eq!(change["actions"], json!(["update"]), "{change:#}");
+    for attribute in attributes {
+        let [before, after] = ["before", "after"].map(|it| change[it].pointer(attribute).cloned());
+        assert_ne!(before, after, "{attribute} in {change:#}");
+    }
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+}
+
 #[test]
-fn what_others_changed_on_aks_is_repaired() {
+fn what_others_changed_on_aks_is_shown_and_repaired() {
+    const WINDOW: &str = "/maintenanceConfigurations/aksManagedAutoUpgradeSchedule";
     #[rustfmt::skip]
-    let changes: &[(&str, &str, Value)] = &[
-        ("", "/tags/team", json!("theirs")),
-        ("", "/properties/apiServerAccessProfile/authorizedIPRanges", json!(["198.51.100.0/24"])),
-        ("", "/properties/autoUpgradeProfile/upgradeChannel", json!("none")),
-        ("", "/properties/autoUpgradeProfile/nodeOSUpgradeChannel", json!("None")),
-        ("", "/properties/workloadAutoScalerProfile/verticalPodAutoscaler/enabled", json!(false)),
-        ("work", "/properties/maxCount", json!(9)),
-        ("work", "/properties/nodeLabels/team", json!("theirs")),
-        ("work", "/properties/nodeTaints", json!([])),
-        ("work", "/properties/upgradeSettings/maxSurge", json!("1")),
+    let changes: &[(&str, &str, Value, &str)] = &[
+        ("", "/tags/team", json!("theirs"), "/labels/team"),
+        ("", "/tags/paymesh-role", json!("hub"), "/role"),
+        ("", "/sku/tier", json!("Standard"), "/profile"),
+        ("", "/properties/apiServerAccessProfile/authorizedIPRanges", json!(["198.51.100.0/24"]), "/api_access/authorized_cidrs"),
+        ("", "/properties/autoUpgradeProfile/upgradeChannel", json!("none"), "/upgrade_channel"),
+        ("", "/properties/autoUpgradeProfile/nodeOSUpgradeChannel", json!("None"), "/node_image_channel"),
+        ("", "/properties/workloadAutoScalerProfile/verticalPodAutoscaler/enabled", json!(false), "/features/vertical_pod_autoscaling"),
+        ("", "/properties/aadProfile/adminGroupObjectIDs", json!(["00000000-0000-0000-0000-000000000009"]), "/admins"),
+        (WINDOW, "/properties/maintenanceWindow/durationHours", json!(9), "/maintenance/window/hours"),
+        ("work", "/properties/maxCount", json!(9), "/node_pools/work/max_nodes"),
+        ("work", "/properties/nodeLabels/team", json!("theirs"), "/node_pools/work/labels/team"),
+        ("work", "/properties/nodeTaints", json!([]), "/node_pools/work/taints"),
+        ("work", "/properties/upgradeSettings/maxSurge", json!("1"), "/node_pools/work/surge"),
     ];
     let cloud = Cloud::start();
     let bed = Bed::new(
         &cloud,
         Provider::Aks,
-        r#"labels = { team = "ours" }; api_access = { authorized_cidrs = ["203.0.113.0/24"] }; features = { vertical_pod_autoscaling = true }; node_pools.work.labels = { team = "ours" }; node_pools.work.taints = [{ key = "batch" }]; node_pools.work.surge = 3"#,
+        r#"labels = { team = "ours" }; admins = [{ entra_object_id = "00000000-0000-0000-0000-000000000001" }]; api_access = { authorized_cidrs = ["203.0.113.0/24"] }; features = { vertical_pod_autoscaling = true }; maintenance = { window = { day = "sunday", start = "22:30", hours = 6 } }; node_pools.work.labels = { team = "ours" }; node_pools.work.taints = [{ key = "batch" }]; node_pools.work.surge = 3"#,
     );
     let azure = cloud.azure();
     let pool = bed.pool(&azure.get(&bed.path), "work");
-    let place = |key: &str| if key.is_empty() { &bed.path } else { &pool };
+    let place = |key: &str| match key {
+        "work" => pool.clone(),
+        below => format!("{}{below}", bed.path),
+    };
     let mut ours = Vec::new();
-    for (key, at, theirs) in changes {
+    for (key, at, theirs, _) in changes {
         let before = azure
-            .get(place(key))
+            .get(&place(key))
             .pointer(at)
             .cloned()
             .unwrap_or_default();
         assert_ne!(before, *theirs, "{at} must be changed");
-        azure.change(place(key), |body| {
+        azure.change(&place(key), |body| {
             *body.pointer_mut(at).expect("it is there") = theirs.clone();
         });
         ours.push(before);
     }
-    bed.workspace.plans_something();
-    bed.workspace.apply().succeeds();
-    for ((key, at, _), ours) in changes.iter().zip(&ours) {
-        check_value(&azure.get(place(key)), at, ours);
+    check_shown_and_repaired(&bed.workspace, changes.iter().map(|(.., shown)| *shown));
+    for ((key, at, ..), ours) in changes.iter().zip(&ours) {
+        check_value(&azure.get(&place(key)), at, ours);
     }
-    bed.workspace.plans_nothing();
+}
+
+#[test]
+fn what_others_changed_on_gke_is_shown_and_repaired() {
+    let update = |field: &str, value: Value| json!({ "update": { field: value } });
+    let theirs = json!({ "team": "theirs" });
+    #[rustfmt::skip]
+    let changes: &[(&str, &str, Value, &str)] = &[
+        ("", "", update("desiredReleaseChannel", json!({ "channel": "RAPID" })), "/upgrade_channel"),
+        ("", "", update("desiredClusterAutoscaling", json!({ "autoscalingProfile": "BALANCED" })), "/profile"),
+        ("", "", update("desiredControlPlaneEndpointsConfig", json!({ "ipEndpointsConfig": { "authorizedNetworksConfig": { "enabled": true, "cidrBlocks": [{ "cidrBlock": "198.51.100.0/24" }] } } })), "/api_access/authorized_cidrs"),
+        ("", "", update("desiredVerticalPodAutoscaling", json!({ "enabled": false })), "/features/vertical_pod_autoscaling"),
+        ("", "", update("desiredCostManagementConfig", json!({ "enabled": false })), "/features/cost_allocation"),
+        ("", "", update("desiredAddonsConfig", json!({ "dnsCacheConfig": { "enabled": false } })), "/features/dns_cache"),
+        ("", ":setMaintenancePolicy", json!({ "maintenancePolicy": { "window": {} } }), "/maintenance"),
+        ("work", ":setAutoscaling", json!({ "autoscaling": { "enabled": true, "totalMinNodeCount": 3, "totalMaxNodeCount": 9 } }), "/node_pools/work/max_nodes"),
+        ("work", "", json!({ "labels": { "labels": theirs } }), "/node_pools/work/labels/team"),
+        ("work", "", json!({ "taints": { "taints": [] } }), "/node_pools/work/taints"),
+        ("work", "", json!({ "upgradeSettings": { "strategy": "SURGE", "maxSurge": 1 } }), "/node_pools/work/surge"),
+    ];
+    let cloud = Cloud::start();
+    let bed = Bed::new(
+        &cloud,
+        Provider::Gke,
+        r#"labels = { team = "ours" }; api_access = { authorized_cidrs = ["203.0.113.0/24"] }; features = { vertical_pod_autoscaling = true }; maintenance = { window = { day = "sunday", start = "22:30", hours = 12 } }; node_pools.work.labels = { team = "ours" }; node_pools.work.taints = [{ key = "batch" }]; node_pools.work.surge = 3"#,
+    );
+    let google = cloud.google();
+    let body = google.get(&bed.path);
+    let pool = bed.pool(&body, "work");
+    let mut labels = body["resourceLabels"].clone();
+    labels["team"] = "theirs".into();
+    labels["paymesh-role"] = "hub".into();
+    let labels = json!({ "resourceLabels": labels, "labelFingerprint": body["labelFingerprint"] });
+    let at = format!("{}:setResourceLabels", bed.path);
+    google.act(&Method::POST, &at, Some(&labels));
+    for (key, verb, change, _) in changes {
+        let place = if key.is_empty() { &bed.path } else { &pool };
+        let (method, mut change) = match *verb {
+            "" => (Method::PUT, change.clone()),
+            _ => (Method::POST, change.clone()),
+        };
+        if *verb == ":setMaintenancePolicy" {
+            let version = google.get(&bed.path)["maintenancePolicy"]["resourceVersion"].clone();
+            change["maintenancePolicy"]["resourceVersion"] = version;
+        }
+        google.act(&method, &format!("{place}{verb}"), Some(&change));
+    }
+    let shown = changes.iter().map(|(.., shown)| *shown);
+    check_shown_and_repaired(&bed.workspace, shown.chain(["/labels/team", "/role"]));
 }
 
 #[track_caller]
 fn check_value(body: &Value, at: &str, expected: &Value) {
     let found = body.pointer(at).cloned().unwrap_or_default();
     assert_eq!(found, *expected, "{at} in {body:#}");
+}
+
+/// A list must hold these, in any order.
+#[track_caller]
+fn check_list(body: &Value, at: &str, expected: &Value) {
+    let sorted = |list: &Value| {
+        let mut all: Vec<String> = list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
+        all.sort();
+        all
+    };
+    let found = body.pointer(at).cloned().unwrap_or_default();
+    assert_eq!(sorted(&found), sorted(expected), "{at} in {body:#}");
 }

@@ -73,6 +73,29 @@ fn create_before_destroy_of_the_same_cluster_deletes_nothing() {
 }
 
 #[test]
+fn create_before_destroy_of_another_cluster_with_the_same_name_is_refused() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &created_first());
+    let (since, before) = (cloud.last_request(), incarnations(&workspace));
+    workspace.configure(
+        &created_first()
+            .replace(
+                "azure               = {}",
+                r#"azure = { pods_cidr = "10.245.0.0/16" }"#,
+            )
+            .replace(
+                "google              = {}",
+                r#"google = { control_plane_cidr = "172.16.9.0/28" }"#,
+            ),
+    );
+    workspace.apply().fails_with("create_before_destroy");
+    assert_eq!(cloud.deleted(since), Vec::<String>::new());
+    workspace.configure(&created_first());
+    check_one_of_each(&cloud, &workspace);
+    assert_eq!(incarnations(&workspace), before);
+}
+
+#[test]
 fn a_replacement_and_a_taint_replace_each_cluster_once() {
     let cloud = Cloud::start();
     let workspace = applied(&cloud, &both());

@@ -181,7 +181,8 @@ impl Cluster {
                 None => all.paths.push(want.attributes.of(&path)),
             }
         }
-        all.paths.dedup();
+        let mut known = BTreeSet::new();
+        all.paths.retain(|path| known.insert(path.clone()));
         let stopped = text(body, "/properties/powerState/code") == Some("Stopped");
         if stopped && want.power == Some(Power::Running) {
             all.acts.push(Act::Start);

@@ -127,13 +127,17 @@ impl Google {
         let scope = Scope::Project(cluster.place.project.clone());
         let object = ObjectId::new("IAM policy", scope.to_string());
         let policy = self.send(scope.api(), &object, scope.read()).await?;
-        let sign = Sign::new(mark, &cluster.to_string(), None);
-        let ours = policy::ours(&policy, &sign).into_iter();
-        Ok(ours
-            .filter(|grant| grant.role == roles::CLUSTER_ADMIN)
-            .map(|grant| grant.member)
-            .collect())
+        Ok(admins_in(&policy, cluster, mark))
     }
+}
+
+/// Who administers `cluster` by the grants in `policy` that bear `mark`.
+pub fn admins_in(policy: &Value, cluster: &ClusterName, mark: &Mark) -> Vec<String> {
+    let sign = Sign::new(mark, &cluster.to_string(), None);
+    let ours = policy::ours(policy, &sign).into_iter();
+    ours.filter(|grant| grant.role == roles::CLUSTER_ADMIN)
+        .map(|grant| grant.member)
+        .collect()
 }
 
 impl Grants {
@@ -218,6 +222,13 @@ impl Grants {
 impl Object for Grants {
     fn id(&self) -> ObjectId {
         self.want.object_id()
+    }
+
+    fn attribute(&self) -> Option<String> {
+        match &self.want.scope {
+            Scope::Repository(_) => Some("registries".to_owned()),
+            Scope::Project(_) => (!self.want.admins.is_empty()).then(|| "admins".to_owned()),
+        }
     }
 
     fn needs(&self) -> Vec<ObjectId> {

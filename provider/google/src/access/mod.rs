@@ -8,7 +8,7 @@ mod policy;
 mod tests;
 
 pub use account::{AccountWant, ServiceAccount};
-pub use grants::{Grants, GrantsWant, Scope};
+pub use grants::{Grants, GrantsWant, Scope, admins_in};
 use paymesh_engine::{Fault, FaultKind};
 
 /// Roles that clusters need.

@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 pub use object::Cluster;
 use paymesh_engine::ObjectId;
 
-use serde_json::Value;
-
-use crate::{ClusterName, Floor, pool::PoolWant};
+use crate::{Attributes, ClusterName, Floor, pool::PoolWant};
 
 /// The wanted shape of a cluster, in Google's words.
 #[derive(Clone, Debug)]
@@ -47,6 +45,8 @@ pub struct ClusterWant {
     pub pools: Vec<PoolWant>,
     /// Objects that must exist first: the account of its nodes and that account's roles.
     pub needs: Vec<ObjectId>,
+    /// How the user knows what differs.
+    pub attributes: Attributes,
 }
 
 /// A release channel.
@@ -150,16 +150,10 @@ pub struct Exclusion {
     pub scope: String,
 }
 
-/// Whether the cluster is stopped: GKE has no word for it, so every pool is at zero nodes and stays
-/// there.
-pub fn is_stopped(cluster: &Value) -> bool {
-    let pools = || cluster["nodePools"].as_array().into_iter().flatten();
-    cluster["currentNodeCount"].as_u64().unwrap_or(0) == 0
-        && pools().next().is_some()
-        && pools().all(|pool| pool["autoscaling"]["enabled"] != true)
-}
-
 impl Channel {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Rapid, Self::Regular, Self::Stable, Self::Extended];
+
     /// Google's word.
     pub fn as_str(self) -> &'static str {
         match self {

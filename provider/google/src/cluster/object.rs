@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Method;
 use paymesh_engine::{
     Busy, Child, Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId,
-    Observation, Operation, OperationId, Seen, Sent, Step, async_trait,
+    Observation, Operation, OperationId, Seen, Sent, async_trait,
 };
 use serde_json::{Map, Value, json};
 
@@ -132,12 +132,10 @@ impl Cluster {
             return Vec::new();
         };
         // A minor is an alias of its newest patch that the channel offers.
-        let upgrade = |from: &str, to: Minor| Update {
-            attribute: VERSION.into(),
-            step: Step::disruptive(format!("control plane {from} -> {to}")),
-            method: Method::PUT,
-            verb: "",
-            body: json!({ "update": { "desiredMasterVersion": to.to_string() } }),
+        let upgrade = |from: &str, to: Minor| {
+            let body = json!({ "update": { "desiredMasterVersion": to.to_string() } });
+            Update::quiet(VERSION, Method::PUT, "", body)
+                .disturbing(format!("control plane {from} -> {to}"))
         };
         let mut upgrades = Vec::new();
         while minor < want.minor {
@@ -153,7 +151,7 @@ impl Cluster {
 
     /// The pools that have to change before `updates`.
     fn pools_before(&self, cluster: &Value, updates: &[Update]) -> Vec<ObjectId> {
-        let has = |attribute: &str| updates.iter().any(|update| update.attribute == attribute);
+        let has = |attribute: &str| updates.iter().any(|update| update.word == attribute);
         let mut before = Vec::new();
         if has(VERSION) {
             before.extend(self.pools_too_old(cluster));
@@ -193,7 +191,9 @@ impl Cluster {
                 .unwrap_or("the cloud gave no reason");
             reasons.push(format!("status: the cluster failed for good: {why}"));
         }
-        let mut fixed = |attribute: &str, pointer: &str, want: &str| {
+        let attributes = &self.want.attributes;
+        let mut fixed = |word: &str, pointer: &str, want: &str| {
+            let attribute = attributes.of(word);
             let seen = cluster
                 .pointer(pointer)
                 .and_then(Value::as_str)
@@ -330,7 +330,8 @@ impl Object for Cluster {
         }
         let updates = self.updates(&seen.body);
         let after = self.pools_before(&seen.body, &updates);
-        difference(updates, after)
+        let name = format!("cluster {}", self.want.name.cluster);
+        difference(updates, &self.want.attributes, &name, after)
     }
 
     fn foresee(&self, _: &Context, seen: &Seen) -> Option<Seen> {

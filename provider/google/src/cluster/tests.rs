@@ -15,7 +15,7 @@ use super::{
     NetworkWant, body,
 };
 use crate::{
-    ClusterName, Endpoints, Floor, Google,
+    Attributes, ClusterName, Endpoints, Floor, Google,
     pool::{Disk, NodePool, PoolWant, Size},
 };
 
@@ -74,6 +74,7 @@ fn pool() -> PoolWant {
         unavailable_max: 0,
         auto_upgrade: true,
         service_account: None,
+        attributes: Attributes::default(),
     }
 }
 
@@ -106,6 +107,7 @@ fn want() -> ClusterWant {
         maintenance: None,
         pools: vec![pool()],
         needs: Vec::new(),
+        attributes: Attributes::default(),
     }
 }
 
@@ -163,10 +165,10 @@ fn each_changed_setting_is_one_request() {
         changed,
         &made(),
         &expect![[r#"
-            update labels
-            update release channel
-            update gateway api
-            update api access"#]],
+            update cluster main: labels
+            update cluster main: release channel
+            update cluster main: gateway api
+            update cluster main: api access"#]],
     );
 }
 
@@ -215,7 +217,7 @@ fn labels_that_others_set_stay_and_those_no_longer_wanted_go() {
         .dropping(&["team".to_owned()].into())
         .unwrap();
     let differs = dropping.differ(&context(&made), &Seen::new(made.clone()));
-    expect!["update labels"].assert_eq(&text(&differs));
+    expect!["update cluster main: labels"].assert_eq(&text(&differs));
 }
 
 #[test]
@@ -247,7 +249,7 @@ fn an_exclusion_that_names_no_scope_holds_off_every_upgrade() {
     check_difference(
         wanted.clone(),
         &cluster,
-        &expect!["update maintenance window"],
+        &expect!["update cluster main: maintenance window"],
     );
     cluster["maintenancePolicy"]["window"]["maintenanceExclusions"]["xmas"] = json!({
         "startTime": "2026-12-20T00:00:00Z",
@@ -256,7 +258,11 @@ fn an_exclusion_that_names_no_scope_holds_off_every_upgrade() {
     });
     check_difference(wanted.clone(), &cluster, &expect!["same"]);
     wanted.maintenance = Some(Maintenance::default());
-    check_difference(wanted, &cluster, &expect!["update maintenance window"]);
+    check_difference(
+        wanted,
+        &cluster,
+        &expect!["update cluster main: maintenance window"],
+    );
 }
 
 #[test]
@@ -278,7 +284,7 @@ fn nodes_leave_workload_identity_before_the_cluster_does() {
         wanted,
         &made(),
         &expect![[r#"
-            update workload identity
+            update cluster main: workload identity
             after GKE node pool projects/pay/locations/europe-west1/clusters/main/nodePools/system-1a2"#]],
     );
 }
@@ -302,8 +308,8 @@ fn a_pool_wakes_with_its_nodes_before_its_autoscaler() {
         pool(),
         stopped,
         &expect![[r#"
-            update nodes
-            update autoscaling"#]],
+            update node pool system-1a2: nodes
+            update node pool system-1a2: autoscaling"#]],
     );
     let mut sleeps = pool();
     sleeps.may_sleep = true;
@@ -314,7 +320,7 @@ fn a_pool_wakes_with_its_nodes_before_its_autoscaler() {
         off,
         |pool| pool["instanceGroupSizes"] = json!([1, 1, 1]),
         &expect![[r#"
-            update autoscaling
+            update node pool system-1a2: autoscaling
             node pool system-1a2 to no nodes"#]],
     );
 }

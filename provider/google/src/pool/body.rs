@@ -3,7 +3,7 @@
 use paymesh_engine::Mark;
 use serde_json::{Map, Value, json};
 
-use super::{PoolWant, Size};
+use super::{PoolWant, Size, Taint};
 
 /// A new pool, alone or inside a new cluster.
 pub(crate) fn create(want: &PoolWant, mark: &Mark) -> Value {
@@ -14,7 +14,7 @@ pub(crate) fn create(want: &PoolWant, mark: &Mark) -> Value {
         "imageType": "COS_CONTAINERD",
         "spot": want.spot,
         "labels": want.labels,
-        "taints": taints(want),
+        "taints": taints(&want.taints),
         "resourceLabels": mark_labels(mark),
         "shieldedInstanceConfig": { "enableSecureBoot": true, "enableIntegrityMonitoring": true },
         "workloadMetadataConfig": metadata(want),
@@ -87,8 +87,8 @@ pub(super) fn upgrade_settings(want: &PoolWant) -> Value {
 }
 
 /// The taints in Google's words.
-pub(super) fn taints(want: &PoolWant) -> Value {
-    want.taints
+pub(super) fn taints(taints: &[Taint]) -> Value {
+    taints
         .iter()
         .map(|taint| {
             json!({ "key": taint.key, "value": taint.value, "effect": taint.effect.as_str() })

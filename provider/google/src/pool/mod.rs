@@ -6,9 +6,10 @@ mod object;
 
 use std::collections::BTreeMap;
 
+pub(crate) use object::GROUP_SIZES;
 pub use object::NodePool;
 
-use crate::{Floor, NodePoolName};
+use crate::{Attributes, Floor, NodePoolName};
 
 /// The wanted shape of a node pool, in Google's words.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,8 @@ pub struct PoolWant {
     /// The service account of its nodes; `None` is the project's default. A pool keeps the one it
     /// was made with.
     pub service_account: Option<String>,
+    /// How the user knows what differs.
+    pub attributes: Attributes,
 }
 
 /// A boot disk.
@@ -103,6 +106,9 @@ pub enum TaintEffect {
 }
 
 impl TaintEffect {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::NoSchedule, Self::PreferNoSchedule, Self::NoExecute];
+
     /// Google's word.
     pub fn as_str(self) -> &'static str {
         match self {

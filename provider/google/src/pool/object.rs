@@ -9,11 +9,11 @@ use paymesh_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{PoolWant, Size, body};
+use super::{PoolWant, Size, Taint, body};
 use crate::{
-    Google, Minor, NodePoolName, access,
+    ClusterSeen, Google, Minor, NodePoolName, PoolSeen, access,
     client::Api,
-    cluster::{Cluster, is_stopped},
+    cluster::Cluster,
     json::agrees,
     operation::ContainerOperation,
     update::{Update, difference},
@@ -22,7 +22,7 @@ use crate::{
 
 /// Where [`NodePool::observe`] adds the target sizes of the pool's instance groups, which the
 /// pool's own body does not tell.
-const GROUP_SIZES: &str = "instanceGroupSizes";
+pub(crate) const GROUP_SIZES: &str = "instanceGroupSizes";
 
 /// A node pool as an object of the engine.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub struct NodePool {
     name: NodePoolName,
     /// `None` for a pool that was only found: it can be observed and deleted.
     want: Option<PoolWant>,
-    /// Labels that were wanted before. Others are left alone.
+    /// Labels and taints that were wanted before. Others are left alone.
     gone: BTreeSet<String>,
 }
 
@@ -100,7 +100,7 @@ impl NodePool {
     /// autoscaler starts nothing until a pod waits: nodes come first.
     fn size_updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
         let cluster = cx.seen(&Cluster::id_of(&self.name.cluster));
-        if want.may_sleep && cluster.is_some_and(|seen| is_stopped(&seen.body)) {
+        if want.may_sleep && cluster.is_some_and(|seen| ClusterSeen::new(&seen.body).is_stopped()) {
             return Vec::new();
         }
         let mut updates = Vec::new();
@@ -121,8 +121,7 @@ impl NodePool {
             if per_zone > 0 {
                 return update;
             }
-            let step = Step::disruptive(format!("node pool {} to no nodes", self.name.pool));
-            Update { step, ..update }
+            update.disturbing(format!("node pool {} to no nodes", self.name.pool))
         };
         match want.size {
             Size::Fixed { per_zone } if sizes().any(|size| *size != json!(per_zone)) => {
@@ -143,13 +142,13 @@ impl NodePool {
 
     fn updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
         let mut updates = self.size_updates(want, cx, pool);
-        let mut set = |attribute: &str, verb: &'static str, body: Value| {
+        let mut set = |word: &'static str, verb: &'static str, body: Value| {
             let method = if verb.is_empty() {
                 Method::PUT
             } else {
                 Method::POST
             };
-            updates.push(Update::quiet(attribute, method, verb, body));
+            updates.push(Update::quiet(word, method, verb, body));
         };
         let management = body::management(want);
         if !agrees(&management, pool.get("management")) {
@@ -179,8 +178,11 @@ impl NodePool {
         if labels != seen {
             set("labels", "", json!({ "labels": { "labels": labels } }));
         }
-        let taints = body::taints(want);
-        if !agrees(&taints, pool.pointer("/config/taints").or(Some(&json!([])))) {
+        let seen = PoolSeen::new(pool).taints();
+        let taints = self.taints(want, &seen);
+        let is_same = taints.len() == seen.len() && seen.iter().all(|it| taints.contains(it));
+        if !is_same {
+            let taints = body::taints(&taints);
             set("taints", "", json!({ "taints": { "taints": taints } }));
         }
         if !want.zones.is_empty() && !agrees(&json!(want.zones), pool.get("locations")) {
@@ -190,11 +192,21 @@ impl NodePool {
         if !agrees(&metadata, pool.pointer("/config/workloadMetadataConfig")) {
             let body = json!({ "workloadMetadataConfig": metadata });
             let update = Update::quiet("workload identity", Method::PUT, "", body);
-            let step = Step::disruptive(format!("new nodes for node pool {}", self.name.pool));
-            updates.push(Update { step, ..update });
+            let title = format!("new nodes for node pool {}", self.name.pool);
+            updates.push(update.disturbing(title));
         }
         updates.extend(self.upgrade(want, cx, pool));
         updates
+    }
+
+    /// The wanted taints and those of others.
+    fn taints(&self, want: &PoolWant, seen: &[Taint]) -> Vec<Taint> {
+        let is_ours = |taint: &Taint| {
+            let key = taint_key(taint);
+            self.gone.contains(&key) || want.taints.iter().any(|it| taint_key(it) == key)
+        };
+        let others = seen.iter().filter(|taint| !is_ours(taint));
+        want.taints.iter().chain(others).cloned().collect()
     }
 
     /// The upgrade of the nodes to the control plane's version, if they are too old for what is
@@ -210,12 +222,10 @@ impl NodePool {
         } else {
             (runs.to_owned(), target.to_owned())
         };
-        (is_behind && !want.version?.is_met_by(runs)).then(|| Update {
-            attribute: "version".into(),
-            step: Step::disruptive(format!("node pool {} {from} -> {to}", self.name.pool)),
-            method: Method::PUT,
-            verb: "",
-            body: json!({ "nodeVersion": target }),
+        (is_behind && !want.version?.is_met_by(runs)).then(|| {
+            let body = json!({ "nodeVersion": target });
+            let title = format!("node pool {} {from} -> {to}", self.name.pool);
+            Update::quiet("version", Method::PUT, "", body).disturbing(title)
         })
     }
 
@@ -241,14 +251,21 @@ impl Object for NodePool {
     }
 
     fn keys(&self) -> BTreeSet<String> {
-        let labels = self.want.iter().flat_map(|want| want.labels.keys());
-        labels.cloned().collect()
+        let Some(want) = &self.want else {
+            return BTreeSet::new();
+        };
+        let taints = want.taints.iter().map(taint_key);
+        want.labels.keys().cloned().chain(taints).collect()
     }
 
     fn dropping(&self, keys: &BTreeSet<String>) -> Option<Arc<dyn Object>> {
         let mut object = self.clone();
         object.gone.clone_from(keys);
         Some(Arc::new(object))
+    }
+
+    fn attribute(&self) -> Option<String> {
+        self.want.as_ref()?.attributes.whole()
     }
 
     fn parent(&self) -> Option<ObjectId> {
@@ -288,7 +305,9 @@ impl Object for NodePool {
         };
         let reasons = reasons_to_replace(want, &seen.body);
         if reasons.is_empty() {
-            difference(self.updates(want, cx, &seen.body), Vec::new())
+            let name = format!("node pool {}", self.name.pool);
+            let updates = self.updates(want, cx, &seen.body);
+            difference(updates, &want.attributes, &name, Vec::new())
         } else {
             Difference::Replace(reasons)
         }
@@ -342,10 +361,17 @@ impl Object for NodePool {
     }
 }
 
+/// How the engine remembers a taint: by what tells it from others on the same node. No label's key
+/// has a space.
+fn taint_key(taint: &Taint) -> String {
+    format!("taint {}:{}", taint.key, taint.effect.as_str())
+}
+
 /// What only a new pool can have.
 fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<String> {
     let mut reasons = Vec::new();
-    let mut fixed = |attribute: &str, key: &str, value: Value| {
+    let mut fixed = |word: &str, key: &str, value: Value| {
+        let attribute = want.attributes.of(word);
         let seen = &pool["config"][key];
         if !agrees(&value, Some(seen)) {
             reasons.push(format!(
@@ -360,7 +386,8 @@ fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<String> {
     let pods_max = pool.pointer("/maxPodsConstraint/maxPodsPerNode");
     if pods_max.is_some() && !agrees(&json!(want.pods_max), pods_max) {
         reasons.push(format!(
-            "pods of a node: GKE changes it only with new nodes (wanted is {})",
+            "{}: GKE changes it only with new nodes (wanted is {})",
+            want.attributes.of("pods of a node"),
             want.pods_max
         ));
     }

@@ -4,11 +4,13 @@ mod body;
 #[cfg(test)]
 mod controls;
 mod grants;
+mod near;
 pub(super) mod preflight;
 mod want;
 
+pub(super) use near::described;
 use paymesh_azure::{
-    ArmId, Azure, Cluster, Diagnostics, Group, GroupWant, Identity, Maintenance, Pool,
+    ArmId, Azure, Cluster, ClusterSeen, Diagnostics, Group, GroupWant, Identity, Maintenance, Pool,
     group_object_id, identity_object_id, well_known_roles,
 };
 use paymesh_cloud::Token;
@@ -19,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Prior, choice, intent,
-    lookup::{chosen, no_token},
+    lookup::{chosen, no_token, standing},
     spec::{AzureCluster, ClusterSpec},
     status::ClusterStatus,
 };
@@ -156,10 +158,7 @@ pub(super) fn graph(
         graph.present(Pool::new(&azure, &id, want));
     }
     // The windows in which AKS upgrades by itself, one for versions and one for node images.
-    for name in [
-        "aksManagedAutoUpgradeSchedule",
-        "aksManagedNodeOSUpgradeSchedule",
-    ] {
+    for name in want::SCHEDULES {
         if let Some(want) = want::maintenance(spec, &id, name) {
             graph.present(Maintenance::new(&azure, want));
         }
@@ -194,7 +193,7 @@ pub(super) fn status(
     let body = graph
         .principal_id()
         .and_then(|id| seen.seen(id))
-        .map(|seen| &seen.body);
+        .map(|seen| ClusterSeen::new(&seen.body));
     let mut status = body.map(body::status).unwrap_or_default();
     status.pools = intent::pools(&choice::choose(spec, prior));
     // The cloud answers with other letters than those the id was made of.
@@ -209,25 +208,6 @@ pub(super) fn status(
     status
 }
 
-/// The configuration as it is in the cloud, in the user's spelling where it means the same.
-pub(super) fn drifted(
-    session: &Session,
-    spelling: &ClusterSpec,
-    prior: &ClusterStatus,
-    seen: &Observations,
-    graph: &Graph,
-) -> ClusterSpec {
-    let _ = session;
-    let Some(body) = graph
-        .principal_id()
-        .and_then(|id| seen.seen(id))
-        .map(|seen| &seen.body)
-    else {
-        return spelling.clone();
-    };
-    body::drifted(spelling, prior, body)
-}
-
 /// The configuration that describes the existing cluster `id`.
 pub(super) async fn find(
     session: &Session,
@@ -235,7 +215,7 @@ pub(super) async fn find(
     found: &mut Findings,
 ) -> Option<ClusterSpec> {
     let body = body_of(session, id, found).await?;
-    let mut spec = body::described(id, &body);
+    let mut spec = body::described(id, ClusterSeen::new(&body));
     describe_beside(&connect(session, found)?, session, id, &mut spec).await;
     // What the provider block says needs no saying.
     if let Some(azure) = &mut spec.azure
@@ -253,8 +233,10 @@ pub(super) async fn report(
     found: &mut Findings,
 ) -> Option<ClusterStatus> {
     let body = body_of(session, id, found).await?;
-    let mut status = body::status(&body);
-    status.pools = chosen(&body::described(id, &body));
+    let cluster = ClusterSeen::new(&body);
+    let mut status = body::status(cluster);
+    status.status = Some(standing(cluster.is_sound()));
+    status.pools = chosen(&body::described(id, ClusterSeen::new(&body)));
     complete(session, None, &mut status).await;
     Some(status)
 }
@@ -299,27 +281,21 @@ async fn describe_beside(azure: &Azure, session: &Session, id: &ArmId, spec: &mu
         .name();
     if assigned
         .iter()
-        .any(|body| body["name"] == deployer.as_str())
+        .any(|assignment| assignment.name == deployer)
     {
         spec.deployer_admin = None;
     }
-    for body in assigned
-        .iter()
-        .filter(|body| body["name"] != deployer.as_str())
-    {
-        spec.admins.extend(body::admin(body).filter(|admin| {
-            !spec
-                .admins
-                .iter()
-                .any(|it| it.entra_object_id == admin.entra_object_id)
-        }));
+    for assignment in assigned.iter().filter(|it| it.name != deployer) {
+        let admin = body::admin(assignment);
+        let mut known = spec.admins.iter();
+        if !known.any(|it| it.entra_object_id == admin.entra_object_id) {
+            spec.admins.push(admin);
+        }
     }
     if want::existing_identity(spec).is_some() {
         spec.deployer_admin = None;
     }
-    let window = azure
-        .maintenance_window(id, "aksManagedAutoUpgradeSchedule")
-        .await;
+    let window = azure.maintenance_window(id, want::SCHEDULES[0]).await;
     if let Ok(Some(window)) = window {
         spec.maintenance = body::maintenance(&window);
     }

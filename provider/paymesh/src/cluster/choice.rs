@@ -59,11 +59,14 @@ pub fn choose(spec: &ClusterSpec, prior: Option<&Prior>) -> BTreeMap<String, Poo
                 prior.map(|(before, _, status)| (before, status.running_machine_type.as_deref())),
             );
             let zones = zones(spec, pool);
-            let immutable = immutable(pool, &machine_type, &zones);
+            let immutable = immutable(spec, pool, &machine_type, &zones);
             let kept = prior.and_then(|(before, whole, status)| {
                 let zones = self::zones(whole, before);
                 let machine = status.running_machine_type.clone()?;
-                let unchanged = same(&self::immutable(before, &machine, &zones), &immutable);
+                let unchanged = same(
+                    &self::immutable(whole, before, &machine, &zones),
+                    &immutable,
+                );
                 status.cloud_name.clone().filter(|_| unchanged)
             });
             let rule = if spec.on_azure() {
@@ -129,14 +132,21 @@ fn zones(spec: &ClusterSpec, pool: &PoolSpec) -> Vec<String> {
     }
 }
 
-fn immutable<'a>(pool: &PoolSpec, machine_type: &'a str, zones: &'a [String]) -> Immutable<'a> {
+/// What takes a new pool. GKE moves a pool to other zones in place, and AKS has one kind of network
+/// disk.
+fn immutable<'a>(
+    spec: &ClusterSpec,
+    pool: &PoolSpec,
+    machine_type: &'a str,
+    zones: &'a [String],
+) -> Immutable<'a> {
     Immutable {
         machine_type,
-        zones,
+        zones: if spec.on_azure() { zones } else { &[] },
         disk_gb: pool.disk_gb,
         disk_type: match pool.disk_type {
-            DiskType::Balanced => "balanced",
-            DiskType::Ssd => "ssd",
+            DiskType::Ssd if !spec.on_azure() => "ssd",
+            DiskType::Balanced | DiskType::Ssd => "balanced",
             DiskType::Ephemeral => "ephemeral",
         },
         spot: pool.spot,

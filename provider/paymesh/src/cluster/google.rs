@@ -2,20 +2,24 @@
 
 mod access;
 mod body;
+mod near;
 pub(super) mod preflight;
 mod want;
 
 use std::sync::Arc;
 
+pub(super) use near::described;
 use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
-use paymesh_google::{ClusterName, Google, Location, cluster::Cluster, pool::NodePool};
+use paymesh_google::{
+    ClusterName, ClusterSeen, Google, Location, cluster::Cluster, pool::NodePool,
+};
 use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
 
 use super::{
     Prior, choice, intent,
-    lookup::{chosen, no_token},
+    lookup::{chosen, no_token, standing},
     spec::{ClusterSpec, GoogleCluster},
     status::ClusterStatus,
 };
@@ -142,24 +146,10 @@ pub(super) fn status(
         .principal_id()
         .and_then(|id| Some((id, seen.seen(id)?)));
     let mut status = cluster
-        .map(|(id, seen)| body::status(&id.name, &seen.body))
+        .map(|(id, seen)| body::status(&id.name, ClusterSeen::new(&seen.body)))
         .unwrap_or_default();
     status.pools = intent::pools(&choice::choose(spec, prior));
     status
-}
-
-/// The configuration as it is in the cloud, in the user's spelling where it means the same.
-pub(super) fn drifted(
-    spelling: &ClusterSpec,
-    prior: &ClusterStatus,
-    seen: &Observations,
-    graph: &Graph,
-) -> ClusterSpec {
-    let cluster = graph.principal_id().and_then(|id| seen.seen(id));
-    cluster.map_or_else(
-        || spelling.clone(),
-        |seen| body::drifted(spelling, prior, &seen.body),
-    )
 }
 
 /// The configuration that describes the existing cluster `name`.
@@ -170,7 +160,7 @@ pub(super) async fn find(
 ) -> Option<ClusterSpec> {
     let body = body_of(session, name, found).await?;
     let own = access::own_account(session, None, name).email();
-    let mut spec = body::described(name, &body, &own);
+    let mut spec = body::described(name, ClusterSeen::new(&body), &own);
     let google = connect(session, found)?;
     spec.admins = access::administrators(session, &google, name).await;
     // What the provider block says needs no saying.
@@ -190,8 +180,10 @@ pub(super) async fn report(
 ) -> Option<ClusterStatus> {
     let body = body_of(session, name, found).await?;
     let own = access::own_account(session, None, name).email();
-    let mut status = body::status(&name.to_string(), &body);
-    status.pools = chosen(&body::described(name, &body, &own));
+    let cluster = ClusterSeen::new(&body);
+    let mut status = body::status(&name.to_string(), cluster);
+    status.status = Some(standing(cluster.is_sound()));
+    status.pools = chosen(&body::described(name, ClusterSeen::new(&body), &own));
     Some(status)
 }
 

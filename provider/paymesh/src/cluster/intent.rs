@@ -31,8 +31,20 @@ pub(super) fn intend(
         return;
     }
     plan.status = Field::Known(READY.to_owned());
-    plan.running_kubernetes_version = Field::Unknown;
-    plan.running_power = Field::Unknown;
+    let was_ready = prior.is_some_and(|prior| prior.status.status.as_deref() == Some(READY));
+    let upgrades = prior.zip(spec).is_none_or(|(prior, spec)| {
+        prior.spec.kubernetes_version != spec.kubernetes_version
+            || prior.spec.upgrade_channel != spec.upgrade_channel
+    });
+    if upgrades || !was_ready {
+        plan.running_kubernetes_version = Field::Unknown;
+    }
+    let starts_or_stops = prior
+        .zip(spec)
+        .is_none_or(|(prior, spec)| prior.spec.power != spec.power);
+    if starts_or_stops || !was_ready {
+        plan.running_power = Field::Unknown;
+    }
     let moves = prior.zip(spec).is_none_or(|(prior, spec)| {
         prior.spec.api_access != spec.api_access || prior.spec.power != spec.power
     });

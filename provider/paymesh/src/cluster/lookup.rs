@@ -17,7 +17,11 @@ use super::{
     ClusterSpec, ClusterStatus, PoolStatus, azure, choice, google, intent,
     spec::{AzureCluster, GoogleCluster},
 };
-use crate::{codes, converge::READY, session::Session};
+use crate::{
+    codes,
+    converge::{INCOMPLETE, READY},
+    session::Session,
+};
 
 /// An existing cluster, whoever made it: by its id, or by name, region and cloud.
 ///
@@ -88,7 +92,7 @@ pub(super) async fn look_up(
             .hint("apply what the provider block depends on first");
         return None;
     }
-    let mut status = if let Ok(name) = ClusterName::parse(id) {
+    let status = if let Ok(name) = ClusterName::parse(id) {
         google::report(session, &name, found).await?
     } else if let Ok(id) = ArmId::parse(id) {
         azure::report(session, &id, found).await?
@@ -96,8 +100,12 @@ pub(super) async fn look_up(
         not_an_id(id, Path::root().attribute("cluster_id"), found);
         return None;
     };
-    status.status = Some(READY.to_owned());
     Some(status)
+}
+
+/// The word for a cluster that is there and sound, or not.
+pub(super) fn standing(is_sound: bool) -> String {
+    if is_sound { READY } else { INCOMPLETE }.to_owned()
 }
 
 /// The pools as they are, under the names they have.

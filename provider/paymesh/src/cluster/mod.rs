@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod machines;
 mod moved;
 pub mod naming;
+mod near;
 mod neighbours;
 pub mod pool;
 mod preflight;
@@ -33,7 +34,7 @@ use paymesh_engine::{Graph, Holder, Observations};
 use paymesh_google::ClusterName;
 use paymesh_plugin::{
     findings::Findings,
-    path::Path,
+    path::{Path, Step},
     resource::{ForeignState, Replacement},
     spec::{Draft, DurationText, Field},
     value::Value,
@@ -120,18 +121,37 @@ impl Converged for Cluster {
         }
     }
 
-    fn spec(
+    fn described(
         session: &Session,
         spelling: &ClusterSpec,
         prior: &ClusterStatus,
         seen: &Observations,
-        graph: &Graph,
-    ) -> ClusterSpec {
+    ) -> Option<ClusterSpec> {
         if spelling.on_azure() {
-            azure::drifted(session, spelling, prior, seen, graph)
+            azure::described(session, spelling, prior, seen)
         } else {
-            google::drifted(spelling, prior, seen, graph)
+            google::described(session, spelling, prior, seen)
         }
+    }
+
+    fn together(path: Path) -> Vec<Path> {
+        let names = match path.steps() {
+            [Step::Attribute(name)] if name == "labels" => {
+                return vec![path.clone(), Path::root().attribute("role")];
+            }
+            [Step::Attribute(pools), Step::Key(_), Step::Attribute(name)]
+                if pools == "node_pools" =>
+            {
+                ["min_nodes", "max_nodes"].map(|it| (it, it == name))
+            }
+            _ => return vec![path],
+        };
+        if !names.iter().any(|(_, is_this)| *is_this) {
+            return vec![path];
+        }
+        let pool = path.steps()[..2].iter().cloned();
+        let pool = pool.fold(Path::root(), |path, step| path.step(step));
+        names.map(|(name, _)| pool.attribute(name)).to_vec()
     }
 
     fn set_standing(status: &mut ClusterStatus, standing: &str) {

@@ -4,7 +4,7 @@ use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{
     Prior,
-    checks::{at, refuse},
+    checks::{at, default_labels, refuse},
     choice, neighbours,
     spec::{ClusterSpec, Power},
     versions::Version,
@@ -17,6 +17,7 @@ pub(super) fn review(
     prior: Option<&Prior>,
     found: &mut Findings,
 ) {
+    default_labels(session.default_labels(), !spec.on_azure(), found);
     names(spec, prior, found);
     identities(spec, found);
     neighbours::check(session, spec, found);
@@ -80,7 +81,7 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
         return;
     };
     let before = prior.spec.kubernetes_version.parse::<Version>();
-    let lowered = before.is_ok_and(|before| floor.meets(&before).then_some(()).is_none());
+    let lowered = before.is_ok_and(|before| !floor.meets(&before));
     if lowered && !floor.meets(&runs.minor()) {
         found
             .warning(at("kubernetes_version"), format!("{} is not downgraded", spec.name))

@@ -188,10 +188,10 @@ pub struct AzureCluster {
     pub resource_group: Option<String>,
     /// Addresses of pods. AKS gives each node 256 of them, so that a /16 ends at 256 nodes, nodes of
     /// upgrades and rotations included; a larger range takes a new cluster.
-    #[attr(replace, default = String::from("10.244.0.0/16"))]
+    #[attr(replace, default = Self::default_pods())]
     pub pods_cidr: String,
     /// Addresses of services.
-    #[attr(replace, default = String::from("10.0.0.0/16"))]
+    #[attr(replace, default = Self::default_services())]
     pub services_cidr: String,
     /// Id of an existing identity of the control plane. With it, no role is assigned.
     pub control_plane_identity_id: Option<String>,
@@ -199,6 +199,16 @@ pub struct AzureCluster {
     /// it. With it, no role is assigned. A change replaces every node; taking it away replaces the
     /// cluster.
     pub kubelet_identity_id: Option<String>,
+}
+
+impl AzureCluster {
+    pub(super) fn default_pods() -> String {
+        "10.244.0.0/16".to_owned()
+    }
+
+    pub(super) fn default_services() -> String {
+        "10.0.0.0/16".to_owned()
+    }
 }
 
 /// What only GKE has.

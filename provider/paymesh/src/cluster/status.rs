@@ -14,6 +14,8 @@ pub struct ClusterStatus {
     pub uid: Option<String>,
     /// `Ready` when nothing is left to do, `Incomplete` when the next apply resumes, `Drifted` when
     /// it undoes what was changed outside Terraform, `Stale` when another state owns the cluster.
+    /// The data source says `Ready` of a cluster that serves, and `Incomplete` while it is being
+    /// made or deleted, or when the cloud failed to change it.
     pub status: Option<String>,
     /// Random word that says which state entry owns the cluster; written beside the owner mark.
     pub holder: Option<String>,

@@ -23,6 +23,16 @@ pub struct Version {
 pub struct BadVersion(String);
 
 impl Version {
+    /// `1.` and the minor.
+    pub(super) const fn of_minor(minor: u32) -> Self {
+        Self {
+            major: 1,
+            minor,
+            patch: None,
+            build: None,
+        }
+    }
+
     /// The version without its patch: `1.34`.
     #[must_use]
     pub fn minor(&self) -> Self {
@@ -78,6 +88,13 @@ impl Version {
         path.push(floor.clone());
         path
     }
+}
+
+/// The minimum that a cluster meets whose control plane and pools run these versions.
+pub(super) fn floor_of<'a>(running: impl Iterator<Item = &'a str>) -> String {
+    let versions = running.filter_map(|text| text.parse::<Version>().ok());
+    let oldest = versions.map(|version| version.minor()).min();
+    oldest.map_or_else(String::new, |version| version.to_string())
 }
 
 impl FromStr for Version {

@@ -86,6 +86,11 @@ const fn entry(kind: FaultKind) -> (Code, &'static str, &'static str) {
             "No token could be had from the cloud",
             "check the credentials and the way to the token's issuer; the documentation says what is tried, in which order",
         ),
+        FaultKind::Throttled => (
+            codes::THROTTLED,
+            "The cloud limits the rate of requests to",
+            "wait a minute, then run the command again; other programs of the same identity or project share the limit",
+        ),
         FaultKind::Denied => (
             codes::NOT_ALLOWED,
             "Not allowed to work on",
@@ -147,7 +152,7 @@ const fn entry(kind: FaultKind) -> (Code, &'static str, &'static str) {
 }
 
 /// The path that the user wrote as `azure.pods_cidr` or `node_pools["a"].labels`.
-fn path(text: &str) -> Path {
+pub(super) fn path(text: &str) -> Path {
     let mut path = Path::root();
     let mut rest = text;
     loop {

@@ -7,12 +7,12 @@ use paymesh_plugin::{
     findings::{Findings, Severity},
     path::Path,
     resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
-    spec::{Attribute, Attributes, Spec},
+    spec::{Attribute, Attributes, Draft, Spec},
 };
 
 use super::{
-    Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, faults, graph_before, job,
-    whole,
+    Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, drift, faults,
+    graph_before, job, whole,
 };
 use crate::codes;
 
@@ -55,7 +55,7 @@ pub(super) async fn apply<C: Converged>(
     if outcome.is_finished() {
         C::complete(session, prior.as_ref(), &request.spec, &mut status).await;
         C::set_standing(&mut status, READY);
-        return Applied::done(request.spec, status)
+        return Applied::done(request.spec, as_planned::<C>(status, &request.planned))
             .with_private(private)
             .with_found(found);
     }
@@ -81,6 +81,18 @@ pub(super) async fn apply<C: Converged>(
                 .with_found(found)
         }
     }
+}
+
+/// The Status with what the plan promised: what the cloud changed meanwhile by itself (a patch that
+/// its channel installed) is for the next read to tell.
+fn as_planned<C: Converged>(status: C::Status, planned: &Draft<C::Status>) -> C::Status {
+    let (mut value, planned) = (status.encode(), C::Status::draft_value(planned));
+    for (name, promised) in planned.as_map().into_iter().flatten() {
+        if promised.is_wholly_known() {
+            value.set(name.clone(), promised.clone());
+        }
+    }
+    C::Status::recall(&value, &mut Findings::new()).unwrap_or(status)
 }
 
 fn failed<C: Converged>(
@@ -289,13 +301,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         Standing::Current => {}
     }
     let mut status = C::status(&prior.0, Some(&prior), &reading.observations, &job.graph);
-    let spec = C::spec(
-        session,
-        &prior.0,
-        &prior.1,
-        &reading.observations,
-        &job.graph,
-    );
+    let spec = drift::spec::<C>(session, &prior, &reading);
     C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
     let is_headless = reading.standing == Standing::Remains;

@@ -69,6 +69,10 @@ pub(super) async fn plan<C: Converged>(
     if !session.engine().claims().is_applying() {
         C::preflight(session, &spec, prior.as_ref(), &mut plan.found).await;
     }
+    if plan.found.has_errors() {
+        // Steps that cannot be are no news.
+        return;
+    }
     if let Some(prior) = prior.as_ref().filter(|_| !plan.is_replacement()) {
         if C::standing(&prior.1) == Some(INCOMPLETE) {
             plan.found

@@ -24,8 +24,20 @@ fn one(finding: &Finding) -> Diagnostic {
         severity: severity.into(),
         summary: finding.title.clone(),
         detail: finding.text(),
-        attribute: (!finding.path.is_root()).then(|| path(&finding.path)),
+        attribute: (!finding.path.is_root()).then(|| path(&pointed(&finding.path))),
     }
+}
+
+/// As much of the path as Terraform can point at: it shows the line of a map's element, and for
+/// whatever lies deeper the line of the root attribute. The text holds the whole path.
+fn pointed(path: &Path) -> Path {
+    let is_key = |step: &Step| matches!(step, Step::Key(_));
+    let end = path.steps().iter().position(is_key);
+    let steps = path
+        .steps()
+        .iter()
+        .take(end.map_or(usize::MAX, |at| at + 1));
+    steps.fold(Path::root(), |path, step| path.step(step.clone()))
 }
 
 /// The path as the protocol writes it.

@@ -28,9 +28,32 @@ impl Grant {
             scope: self.scope.clone(),
             role: self.role.to_owned(),
             principal: self.principal.clone(),
+            attribute: self.attribute().map(str::to_owned),
             needs: inside.iter().map(cluster_object_id).collect(),
         };
         Role::new(azure, owner, want)
+    }
+
+    /// The attribute that asks for it.
+    fn attribute(&self) -> Option<&'static str> {
+        match &self.principal {
+            Principal::Deployer => Some("deployer_admin"),
+            Principal::Known { .. } => Some("admins"),
+            Principal::KubeletOf(_) => Some("registries"),
+            Principal::Identity(_) => None,
+        }
+    }
+
+    /// Takes out of `spec` what this grant, which is not there, would give.
+    pub(super) fn take_from(&self, spec: &mut ClusterSpec) {
+        match &self.principal {
+            Principal::Deployer => spec.deployer_admin = Some(false),
+            Principal::Known { id, .. } => spec
+                .admins
+                .retain(|admin| admin.entra_object_id.as_ref() != Some(id)),
+            Principal::KubeletOf(_) => spec.registries.retain(|it| *it != self.scope),
+            Principal::Identity(_) => {}
+        }
     }
 }
 

@@ -20,6 +20,12 @@ use crate::{
     session::Session,
 };
 
+/// The windows in which AKS upgrades by itself, one for versions and one for node images.
+pub(super) const SCHEDULES: [&str; 2] = [
+    "aksManagedAutoUpgradeSchedule",
+    "aksManagedNodeOSUpgradeSchedule",
+];
+
 /// The cluster.
 pub(super) fn cluster(
     session: &Session,
@@ -249,7 +255,7 @@ pub(super) fn pool(
     want.drain_timeout_minutes = (!pool.spot).then_some(spec.profile.terms().drain_minutes);
     want.dns_cache = spec.features.dns_cache;
     want.kubernetes_version.clone_from(&spec.kubernetes_version);
-    want.attributes = pool_attributes(key);
+    want.attributes = pool_attributes(spec, key);
     want
 }
 
@@ -262,14 +268,25 @@ fn taint(taint: &pool::Taint) -> String {
     format!("{}={}:{effect}", taint.key, taint.value)
 }
 
-fn pool_attributes(key: &str) -> Attributes {
+fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
+    let pool = format!("node_pools[\"{key}\"]");
+    let is_waiting = spec.standby && spec.node_pools[key].mode == PoolMode::User;
+    let count = |name: &str| {
+        if is_waiting {
+            "standby".to_owned()
+        } else {
+            format!("{pool}.{name}")
+        }
+    };
+    let counts = [
+        ("properties.count", count("min_nodes")),
+        ("properties.minCount", count("min_nodes")),
+        ("properties.maxCount", count("max_nodes")),
+        ("properties.enableAutoScaling", count("max_nodes")),
+    ];
     let known = [
         ("properties.mode", "mode"),
         ("properties.vmSize", "machine_type"),
-        ("properties.count", "min_nodes"),
-        ("properties.minCount", "min_nodes"),
-        ("properties.maxCount", "max_nodes"),
-        ("properties.enableAutoScaling", "max_nodes"),
         ("properties.availabilityZones", "zones"),
         ("properties.osDiskSizeGB", "disk_gb"),
         ("properties.osDiskType", "disk_type"),
@@ -281,7 +298,7 @@ fn pool_attributes(key: &str) -> Attributes {
     ];
     let own = known
         .into_iter()
-        .map(|(path, attribute)| (path, format!("node_pools[\"{key}\"].{attribute}")));
+        .map(|(path, attribute)| (path, format!("{pool}.{attribute}")));
     let of_the_cluster = [
         ("properties.tags", "labels"),
         ("properties.vnetSubnetID", "network.subnet_id"),
@@ -293,7 +310,8 @@ fn pool_attributes(key: &str) -> Attributes {
         ("properties.orchestratorVersion", "kubernetes_version"),
     ]
     .map(|(path, attribute)| (path, attribute.to_owned()));
-    Attributes(own.chain(of_the_cluster).collect())
+    let all = own.chain(counts).chain(of_the_cluster);
+    Attributes(all.chain([("", pool.clone())]).collect())
 }
 
 /// The weekly window called `name`, if there is one.

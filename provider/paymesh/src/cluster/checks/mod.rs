@@ -45,6 +45,8 @@ pub fn check(draft: &ClusterSpecDraft, _: &Path, found: &mut Findings) {
     calendar::check(draft, cloud, found);
 }
 
+pub(super) use whole::default_labels;
+
 /// One error, in the order in which it is read.
 pub(crate) fn refuse(found: &mut Findings, path: Path, code: Code, text: [&str; 3]) {
     let [title, detail, next] = text;

@@ -1,6 +1,8 @@
 //! Rules over the cluster as a whole: its version, role, power, channels, features and labels.
 
-use paymesh_plugin::findings::Findings;
+use std::collections::BTreeMap;
+
+use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{Cloud, at, refuse, words};
 use crate::cluster::{
@@ -8,6 +10,9 @@ use crate::cluster::{
     versions::Version,
 };
 use crate::codes;
+
+/// Older minors than this are offered by neither cloud.
+const OLDEST: Version = Version::of_minor(25);
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     region(draft, found);
@@ -51,6 +56,18 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
                 "Not a Kubernetes version",
                 &bad.to_string(),
                 "write the least version the cluster may run, best without a patch: \"1.34\"",
+            ],
+        ),
+        Ok(version) if version < OLDEST => refuse(
+            found,
+            at("kubernetes_version"),
+            codes::VERSION_TOO_OLD,
+            [
+                "No cloud offers such an old version",
+                &format!(
+                    "{text:?} is older than {OLDEST}: a number loses its last zero, so 1.30 without quotes is 1.3"
+                ),
+                "write it in quotes: \"1.34\"",
             ],
         ),
         Ok(_) if text.contains('-') && cloud == Some(Cloud::Azure) => {
@@ -219,65 +236,99 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
         );
     }
     for (key, value) in labels {
-        let path = at("labels").key(key);
-        if key.starts_with("paymesh-") {
-            refuse(
-                found,
-                path.clone(),
-                codes::PROVIDERS_OWN_LABEL,
-                [
-                    "A label of the provider's own",
-                    &format!(
-                        "{key:?} begins with \"paymesh-\", with which the provider marks what it owns"
-                    ),
-                    "choose another key",
-                ],
-            );
-        }
-        let Some(value) = value.known() else { continue };
-        let google_word = |text: &str| {
-            text.len() <= 63
-                && text.bytes().all(|byte| {
-                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
-                })
-        };
-        if cloud == Some(Cloud::Google)
-            && !(google_word(key)
-                && google_word(value)
-                && key.starts_with(|first: char| first.is_ascii_lowercase()))
-        {
-            refuse(
-                found,
-                path.clone(),
-                codes::NOT_A_GOOGLE_LABEL,
-                [
-                    "Not a Google label",
-                    &format!(
-                        "{key:?} = {value:?}: at most 63 lower-case letters, digits, hyphens and underscores, and keys begin with a letter"
-                    ),
-                    "write it in lower case, with hyphens for other characters",
-                ],
-            );
-        }
-        if cloud == Some(Cloud::Azure)
-            && (key.is_empty()
-                || key.len() > 512
-                || value.len() > 256
-                || key.contains(['<', '>', '%', '&', '\\', '?', '/']))
-        {
-            refuse(
-                found,
-                path,
-                codes::NOT_AN_AZURE_TAG,
-                [
-                    "Not an Azure tag",
-                    &format!(
-                        "{key:?}: a key has at most 512 characters without < > % & \\ ? /, a value at most 256"
-                    ),
-                    "shorten it, or write it without those characters",
-                ],
-            );
-        }
+        label(
+            key,
+            value.known().map_or("", String::as_str),
+            cloud,
+            "",
+            &at("labels").key(key),
+            found,
+        );
+    }
+}
+
+/// The labels that the provider block adds to those of a cluster.
+pub(in crate::cluster) fn default_labels(
+    labels: &BTreeMap<String, String>,
+    is_google: bool,
+    found: &mut Findings,
+) {
+    let cloud = if is_google {
+        Cloud::Google
+    } else {
+        Cloud::Azure
+    };
+    for (key, value) in labels {
+        let whose = format!("in the provider block, default_labels[{key:?}]: ");
+        label(key, value, Some(cloud), &whose, &Path::root(), found);
+    }
+}
+
+/// Whether a cloud takes a label.
+fn label(
+    key: &str,
+    value: &str,
+    cloud: Option<Cloud>,
+    whose: &str,
+    path: &Path,
+    found: &mut Findings,
+) {
+    if key.starts_with("paymesh-") {
+        refuse(
+            found,
+            path.clone(),
+            codes::PROVIDERS_OWN_LABEL,
+            [
+                "A label of the provider's own",
+                &format!(
+                    "{whose}{key:?} begins with \"paymesh-\", with which the provider marks what it owns"
+                ),
+                "choose another key",
+            ],
+        );
+    }
+    let google_word = |text: &str| {
+        text.len() <= 63
+            && text.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+            })
+    };
+    if cloud == Some(Cloud::Google)
+        && !(google_word(key)
+            && google_word(value)
+            && key.starts_with(|first: char| first.is_ascii_lowercase()))
+    {
+        refuse(
+            found,
+            path.clone(),
+            codes::NOT_A_GOOGLE_LABEL,
+            [
+                "Not a Google label",
+                &format!(
+                    "{whose}{key:?} = {value:?}: at most 63 lower-case letters, digits, hyphens and underscores, and keys begin with a letter"
+                ),
+                "write it in lower case, with hyphens for other characters",
+            ],
+        );
+    }
+    if cloud == Some(Cloud::Azure)
+        && (key.is_empty()
+            || key.len() > 512
+            || value.len() > 256
+            || key.contains(['<', '>', '%', '&', '\\', '?', '/']))
+    {
+        refuse(
+            found,
+            path.clone(),
+            codes::NOT_AN_AZURE_TAG,
+            [
+                "Not an Azure tag",
+                &format!(
+                    "{whose}{key:?}: a key has at most 512 characters without < > % & \\ ? /, a value at most 256"
+                ),
+                "shorten it, or write it without those characters",
+            ],
+        );
     }
 }
 

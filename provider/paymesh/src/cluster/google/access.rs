@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use paymesh_engine::{Graph, ObjectId};
+use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_google::{
     ClusterName, Google,
-    access::{AccountWant, Grants, GrantsWant, Scope, ServiceAccount},
+    access::{AccountWant, Grants, GrantsWant, Scope, ServiceAccount, admins_in},
 };
 
 use crate::{
@@ -88,6 +88,37 @@ pub(super) fn add(
 /// A repository by its path, without the service in front of it.
 fn repository(id: &str) -> Scope {
     Scope::Repository(id[id.find("projects/").unwrap_or(0)..].to_owned())
+}
+
+/// Takes out of `spec` who lost a role that `spelling` asks for.
+pub(super) fn people(
+    session: &Session,
+    spelling: &ClusterSpec,
+    spec: &mut ClusterSpec,
+    name: &ClusterName,
+    seen: &Observations,
+) {
+    let grants = |scope: Scope| {
+        let want = GrantsWant {
+            cluster: name.clone(),
+            scope,
+            account: None,
+            admins: Vec::new(),
+        };
+        want.object_id()
+    };
+    let policy = seen.seen(&grants(Scope::Project(name.place.project.clone())));
+    let mark = session.mark(&format!("cluster/{}", name.cluster));
+    let members = policy.map_or_else(Vec::new, |it| admins_in(&it.body, name, &mark));
+    spec.admins.clone_from(&spelling.admins);
+    spec.admins.retain(|admin| {
+        let member = self::members(std::slice::from_ref(admin));
+        member.iter().all(|member| members.contains(member))
+    });
+    spec.registries.clone_from(&spelling.registries);
+    spec.registries
+        .retain(|registry| seen.seen(&grants(repository(registry))).is_some());
+    spec.deployer_admin = spelling.deployer_admin;
 }
 
 /// The administrators of an existing cluster, as far as this owner made them.

@@ -1,11 +1,13 @@
-//! What a GKE cluster's body says, in the words of the resource.
+//! A GKE cluster as it was seen, in the words of the resource.
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
-use paymesh_google::{ClusterName, cluster::is_stopped};
-use serde_json::Value;
+use paymesh_google::{
+    ClusterName, ClusterSeen, PoolSeen,
+    cluster::{self, Access, Channel},
+    pool::{self as gke, TaintEffect as GkeEffect},
+};
 
 use crate::cluster::{
     pool::{self, DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
@@ -15,205 +17,126 @@ use crate::cluster::{
         Weekday,
     },
     status::ClusterStatus,
-    versions::Version,
+    versions,
 };
 
-fn text(body: &Value, at: &str) -> Option<String> {
-    body.pointer(at)?
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-}
-
-fn flag(body: &Value, at: &str) -> bool {
-    body.pointer(at).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// A number, or a 64-bit number in quotes.
-fn number(body: &Value, at: &str) -> Option<u32> {
-    let number = body.pointer(at)?;
-    number
-        .as_u64()
-        .and_then(|number| number.try_into().ok())
-        .or_else(|| number.as_str()?.parse().ok())
-}
-
-fn pools(body: &Value) -> impl Iterator<Item = &Value> {
-    body["nodePools"].as_array().into_iter().flatten()
-}
-
 /// What the cluster called `id` reports.
-pub(super) fn status(id: &str, body: &Value) -> ClusterStatus {
-    let host = text(
-        body,
-        "/controlPlaneEndpointsConfig/dnsEndpointConfig/endpoint",
-    )
-    .or_else(|| text(body, "/endpoint"));
-    let certificate = text(body, "/masterAuth/clusterCaCertificate")
-        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
-        .and_then(|pem| String::from_utf8(pem).ok());
-    let stopped = is_stopped(body);
+pub(super) fn status(id: &str, cluster: ClusterSeen<'_>) -> ClusterStatus {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let power = if cluster.is_stopped() {
+        "Stopped"
+    } else {
+        "Running"
+    };
     ClusterStatus {
         id: Some(id.to_owned()),
-        uid: text(body, "/id"),
+        uid: text(cluster.uid()),
         status: None,
         holder: None,
-        endpoint: host.map(|host| format!("https://{host}")),
-        ca_certificate: certificate,
-        running_kubernetes_version: text(body, "/currentMasterVersion"),
-        running_power: Some(if stopped { "Stopped" } else { "Running" }.to_owned()),
-        workload_identity_issuer: text(body, "/workloadIdentityConfig/workloadPool")
+        endpoint: cluster.endpoint(),
+        ca_certificate: cluster.certificate_authority(),
+        running_kubernetes_version: text(cluster.version()),
+        running_power: Some(power.to_owned()),
+        workload_identity_issuer: cluster
+            .workload_pool()
             .map(|_| format!("https://container.googleapis.com/v1/{id}")),
         control_plane_identity: None,
-        node_identity: text(body, "/nodePools/0/config/serviceAccount"),
+        node_identity: text(cluster.node_account()),
         node_scope: id.split('/').nth(1).map(str::to_owned),
         pools: BTreeMap::new(),
     }
 }
 
-/// `spelling` without the pools that are no longer there, and with the version of a control plane
-/// that was put back. Every other difference is found by comparing the objects themselves.
-pub(super) fn drifted(spelling: &ClusterSpec, prior: &ClusterStatus, body: &Value) -> ClusterSpec {
-    let mut spec = spelling.clone();
-    let names: Vec<String> = pools(body).filter_map(|pool| text(pool, "/name")).collect();
-    spec.node_pools.retain(|key, _| {
-        let name = prior
-            .pools
-            .get(key)
-            .and_then(|pool| pool.cloud_name.as_ref());
-        name.is_none_or(|name| names.contains(name))
-    });
-    let running = text(body, "/currentMasterVersion").and_then(|text| text.parse::<Version>().ok());
-    if let (Some(runs), Ok(floor)) = (running, spec.kubernetes_version.parse::<Version>())
-        && !runs.meets(&floor)
-    {
-        spec.kubernetes_version = runs.minor().to_string();
-    }
-    spec
-}
-
-/// The configuration that describes the cluster; `own` is the account that it would have of its
-/// own.
-pub(super) fn described(name: &ClusterName, body: &Value, own: &str) -> ClusterSpec {
-    let runs = text(body, "/currentMasterVersion").unwrap_or_default();
-    let labels = body["resourceLabels"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
-    let role = labels
-        .get("paymesh-role")
-        .and_then(Value::as_str)
-        .unwrap_or("main");
-    let mut node_pools: BTreeMap<String, PoolSpec> = pools(body)
-        .filter_map(|pool| Some((text(pool, "/name")?, self::pool(pool))))
+/// The configuration that describes the cluster, with its pools under the names they have; `own` is
+/// the account that it would have of its own.
+pub(super) fn described(name: &ClusterName, cluster: ClusterSeen<'_>, own: &str) -> ClusterSpec {
+    let mut node_pools: BTreeMap<String, PoolSpec> = cluster
+        .pools()
+        .filter_map(|pool| Some((pool.name()?.to_owned(), self::pool(pool))))
         .collect();
     carries_components(&mut node_pools);
     let standby = pool::stands_by(&mut node_pools);
-    let networks = "/controlPlaneEndpointsConfig/ipEndpointsConfig/authorizedNetworksConfig";
-    let authorized: Vec<String> = body
-        .pointer(&format!("{networks}/cidrBlocks"))
-        .and_then(Value::as_array)
+    let features = cluster.features();
+    let running = [cluster.version()]
         .into_iter()
-        .flatten()
-        .filter_map(|block| text(block, "/cidrBlock"))
-        .collect();
-    let public = flag(
-        body,
-        "/controlPlaneEndpointsConfig/ipEndpointsConfig/enablePublicEndpoint",
-    );
+        .chain(cluster.pools().map(PoolSeen::version))
+        .flatten();
+    let text = |text: Option<&str>| text.map(str::to_owned);
     ClusterSpec {
         name: name.cluster.clone(),
         region: name.place.location.clone(),
-        role: role.parse().unwrap_or(Role::Main),
-        kubernetes_version: runs
-            .parse::<Version>()
-            .map_or(runs, |version| version.minor().to_string()),
-        profile: match text(body, "/autoscaling/autoscalingProfile").as_deref() {
+        role: cluster
+            .labels()
+            .get("paymesh-role")
+            .and_then(|role| role.parse().ok())
+            .unwrap_or(Role::Main),
+        kubernetes_version: versions::floor_of(running),
+        profile: match cluster.autoscaling_profile() {
             Some("OPTIMIZE_UTILIZATION") => Profile::CostOptimized,
             _ => Profile::HighAvailability,
         },
-        network: text(body, "/networkConfig/subnetwork").map(|subnet_id| Network {
-            subnet_id,
-            pods_range: text(body, "/ipAllocationPolicy/clusterSecondaryRangeName"),
-            services_range: text(body, "/ipAllocationPolicy/servicesSecondaryRangeName"),
+        network: cluster.subnetwork().map(|subnet| Network {
+            subnet_id: subnet.to_owned(),
+            pods_range: text(cluster.pods_range()),
+            services_range: text(cluster.services_range()),
         }),
         azure: None,
         google: Some(GoogleCluster {
             project: Some(name.place.project.clone()),
-            node_service_account: text(body, "/nodePools/0/config/serviceAccount")
-                .filter(|account| account != own),
-            control_plane_cidr: text(body, "/privateClusterConfig/masterIpv4CidrBlock"),
+            node_service_account: text(cluster.node_account().filter(|account| *account != own)),
+            control_plane_cidr: text(cluster.control_plane_cidr()),
         }),
         admins: Vec::new(),
         deployer_admin: None,
         registries: Vec::new(),
-        api_access: (public && !authorized.is_empty()).then_some(ApiAccess {
-            authorized_cidrs: authorized,
-        }),
+        api_access: match cluster.access() {
+            Access::Private => None,
+            Access::AuthorizedCidrs(authorized_cidrs) => Some(ApiAccess { authorized_cidrs }),
+        },
         node_pools,
         standby,
         power: Power::Unmanaged,
-        upgrade_channel: match text(body, "/releaseChannel/channel").as_deref() {
-            Some("RAPID") => UpgradeChannel::Rapid,
-            Some("REGULAR") => UpgradeChannel::Regular,
+        upgrade_channel: match cluster.channel() {
+            Some(Channel::Rapid) => UpgradeChannel::Rapid,
+            Some(Channel::Regular) => UpgradeChannel::Regular,
             _ => UpgradeChannel::Stable,
         },
         node_image_channel: NodeImageChannel::NodeImage,
-        maintenance: maintenance(body),
+        maintenance: maintenance(&cluster.maintenance()),
         logs: None,
-        kms_key_id: text(body, "/databaseEncryption/keyName"),
+        kms_key_id: text(cluster.encryption_key()),
         features: Features {
-            workload_identity: text(body, "/workloadIdentityConfig/workloadPool").is_some(),
-            cilium: text(body, "/networkConfig/datapathProvider").as_deref()
-                == Some("ADVANCED_DATAPATH"),
-            dataplane_metrics: flag(
-                body,
-                "/monitoringConfig/advancedDatapathObservabilityConfig/enableMetrics",
-            ),
-            dns_cache: flag(body, "/addonsConfig/dnsCacheConfig/enabled"),
-            cost_allocation: flag(body, "/costManagementConfig/enabled"),
-            vertical_pod_autoscaling: flag(body, "/verticalPodAutoscaling/enabled"),
-            gateway_api: text(body, "/networkConfig/gatewayApiConfig/channel").as_deref()
-                == Some("CHANNEL_STANDARD"),
+            workload_identity: features.workload_identity,
+            cilium: features.dataplane_v2,
+            dataplane_metrics: features.dataplane_metrics,
+            dns_cache: features.dns_cache,
+            cost_allocation: features.cost_allocation,
+            vertical_pod_autoscaling: features.vertical_pod_autoscaling,
+            gateway_api: features.gateway_api,
         },
-        labels: labels
-            .iter()
-            .filter(|(key, _)| !key.starts_with("paymesh-") && !key.starts_with("goog-"))
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .collect(),
+        labels: cluster.user_labels(),
         deletion_protection: true,
         timeouts: None,
     }
 }
 
 /// The weekly window and the exclusions, as far as the resource has words for them.
-fn maintenance(body: &Value) -> Option<Maintenance> {
-    let policy = body.pointer("/maintenancePolicy/window")?;
-    let exclusions: BTreeMap<String, MaintenanceExclusion> = policy["maintenanceExclusions"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, exclusion)| {
-            let day = |at: &str, time: &str| {
-                let moment = text(exclusion, at)?;
-                moment.strip_suffix(time).map(str::to_owned)
-            };
-            let exclusion = MaintenanceExclusion {
-                first_day: day("/startTime", "T00:00:00Z")?,
-                last_day: day("/endTime", "T23:59:59Z")?,
-            };
-            Some((name.clone(), exclusion))
-        })
-        .collect();
-    let window = policy.get("recurringWindow").and_then(window);
+pub(super) fn maintenance(seen: &cluster::Maintenance) -> Option<Maintenance> {
+    let exclusions = seen.exclusions.iter().filter_map(|(name, exclusion)| {
+        let day = |moment: &str, time| moment.strip_suffix(time).map(str::to_owned);
+        let exclusion = MaintenanceExclusion {
+            first_day: day(&exclusion.start, "T00:00:00Z")?,
+            last_day: day(&exclusion.end, "T23:59:59Z")?,
+        };
+        Some((name.clone(), exclusion))
+    });
+    let exclusions: BTreeMap<String, MaintenanceExclusion> = exclusions.collect();
+    let window = seen.window.as_ref().and_then(window);
     (window.is_some() || !exclusions.is_empty()).then_some(Maintenance { window, exclusions })
 }
 
-fn window(recurring: &Value) -> Option<MaintenanceWindow> {
-    let day = match recurring["recurrence"]
-        .as_str()?
-        .strip_prefix("FREQ=WEEKLY;BYDAY=")?
-    {
+fn window(window: &cluster::Window) -> Option<MaintenanceWindow> {
+    let day = match window.recurrence.strip_prefix("FREQ=WEEKLY;BYDAY=")? {
         "MO" => Weekday::Monday,
         "TU" => Weekday::Tuesday,
         "WE" => Weekday::Wednesday,
@@ -223,8 +146,8 @@ fn window(recurring: &Value) -> Option<MaintenanceWindow> {
         "SU" => Weekday::Sunday,
         _ => return None,
     };
-    let moment = |at: &str| text(recurring, at)?.parse::<Timestamp>().ok();
-    let (start, end) = (moment("/window/startTime")?, moment("/window/endTime")?);
+    let start: Timestamp = window.start.parse().ok()?;
+    let end: Timestamp = window.end.parse().ok()?;
     Some(MaintenanceWindow {
         day,
         start: start.strftime("%H:%M").to_string(),
@@ -241,58 +164,39 @@ fn carries_components(pools: &mut BTreeMap<String, PoolSpec>) {
     }
 }
 
-fn pool(pool: &Value) -> PoolSpec {
-    let minimum = number(pool, "/autoscaling/totalMinNodeCount").unwrap_or(0);
-    let zones: Vec<String> = pool["locations"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|zone| zone.as_str().map(str::to_owned))
-        .collect();
-    let fixed = number(pool, "/initialNodeCount").unwrap_or(0)
-        * u32::try_from(zones.len()).unwrap_or(1).max(1);
-    let autoscaled = flag(pool, "/autoscaling/enabled");
-    let labels = pool.pointer("/config/labels").and_then(Value::as_object);
-    let taints = pool.pointer("/config/taints").and_then(Value::as_array);
+/// The configuration that describes a pool.
+pub(super) fn pool(pool: PoolSeen<'_>) -> PoolSpec {
+    let (min_nodes, max_nodes) = pool.bounds().unwrap_or((pool.nodes(), pool.nodes()));
+    let disk = pool.disk();
     PoolSpec {
         mode: PoolMode::User,
         vcpu: None,
         memory_gb: None,
-        machine_type: text(pool, "/config/machineType"),
-        min_nodes: if autoscaled { minimum } else { fixed },
-        max_nodes: if autoscaled {
-            number(pool, "/autoscaling/totalMaxNodeCount").unwrap_or(minimum)
-        } else {
-            fixed
-        },
-        zones: Some(zones).filter(|zones| !zones.is_empty()),
-        disk_gb: number(pool, "/config/diskSizeGb").unwrap_or(100),
-        disk_type: match text(pool, "/config/diskType").as_deref() {
+        machine_type: pool.machine_type().map(str::to_owned),
+        min_nodes,
+        max_nodes,
+        zones: Some(pool.zones()).filter(|zones| !zones.is_empty()),
+        disk_gb: disk.as_ref().map_or(100, |disk| disk.size_gb),
+        disk_type: match disk.as_ref().map(|disk| disk.kind.as_str()) {
             Some("pd-ssd") => DiskType::Ssd,
             _ => DiskType::Balanced,
         },
-        max_pods: number(pool, "/maxPodsConstraint/maxPodsPerNode").unwrap_or(110),
-        labels: labels
-            .into_iter()
-            .flatten()
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .collect(),
-        taints: taints.into_iter().flatten().filter_map(taint).collect(),
-        spot: flag(pool, "/config/spot"),
-        surge: number(pool, "/upgradeSettings/maxSurge").filter(|surge| *surge > 0),
+        max_pods: pool.pods_max().unwrap_or(110),
+        labels: pool.labels(),
+        taints: pool.taints().into_iter().map(taint).collect(),
+        spot: pool.is_spot(),
+        surge: pool.surge_max().filter(|surge| *surge > 0),
     }
 }
 
-fn taint(taint: &Value) -> Option<Taint> {
-    let effect = match taint["effect"].as_str()? {
-        "NO_SCHEDULE" => TaintEffect::NoSchedule,
-        "PREFER_NO_SCHEDULE" => TaintEffect::PreferNoSchedule,
-        "NO_EXECUTE" => TaintEffect::NoExecute,
-        _ => return None,
-    };
-    Some(Taint {
-        key: text(taint, "/key")?,
-        value: text(taint, "/value").unwrap_or_default(),
-        effect,
-    })
+fn taint(taint: gke::Taint) -> Taint {
+    Taint {
+        key: taint.key,
+        value: taint.value,
+        effect: match taint.effect {
+            GkeEffect::NoSchedule => TaintEffect::NoSchedule,
+            GkeEffect::PreferNoSchedule => TaintEffect::PreferNoSchedule,
+            GkeEffect::NoExecute => TaintEffect::NoExecute,
+        },
+    }
 }

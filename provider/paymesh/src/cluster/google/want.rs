@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paymesh_google::{
-    ClusterName, Floor, NodePoolName,
+    Attributes, ClusterName, Floor, NodePoolName,
     cluster::{
         Access, Channel, ClusterWant, Encryption, Exclusion, Features, Maintenance, NetworkWant,
         Window,
@@ -72,6 +72,7 @@ pub(super) fn cluster(
         },
         pools,
         needs: Vec::new(),
+        attributes: attributes(),
     }
 }
 
@@ -186,7 +187,68 @@ pub(super) fn pool(
         unavailable_max: 0,
         auto_upgrade: true,
         service_account,
+        attributes: pool_attributes(spec, key),
     }
+}
+
+/// How the user knows what Google's words say of a cluster.
+fn attributes() -> Attributes {
+    let known = [
+        ("labels", "labels"),
+        ("release channel", "upgrade_channel"),
+        ("autoscaling profile", "profile"),
+        ("dns cache", "features.dns_cache"),
+        ("cost allocation", "features.cost_allocation"),
+        (
+            "vertical pod autoscaling",
+            "features.vertical_pod_autoscaling",
+        ),
+        ("gateway api", "features.gateway_api"),
+        ("dataplane metrics", "features.dataplane_metrics"),
+        ("dataplane", "features.cilium"),
+        ("workload identity", "features.workload_identity"),
+        ("api access", "api_access"),
+        ("kms key", "kms_key_id"),
+        ("maintenance window", "maintenance"),
+        ("version", "kubernetes_version"),
+        ("subnetwork", "network.subnet_id"),
+        ("pods range", "network.pods_range"),
+        ("services range", "network.services_range"),
+        ("control plane addresses", "google.control_plane_cidr"),
+    ];
+    let known = known.into_iter();
+    Attributes(known.map(|(word, it)| (word, it.to_owned())).collect())
+}
+
+/// The same of a pool.
+fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
+    let pool = format!("node_pools[\"{key}\"]");
+    let is_waiting = spec.standby && spec.node_pools[key].mode == PoolMode::User;
+    let count = |name: &str| match (spec.power, is_waiting) {
+        (Power::Off, _) => "power".to_owned(),
+        (_, true) => "standby".to_owned(),
+        _ => format!("{pool}.{name}"),
+    };
+    let own = [
+        ("surge", "surge"),
+        ("labels", "labels"),
+        ("taints", "taints"),
+        ("zones", "zones"),
+        ("machine type", "machine_type"),
+        ("disk type", "disk_type"),
+        ("disk size", "disk_gb"),
+        ("spot", "spot"),
+        ("pods of a node", "max_pods"),
+    ];
+    let own = own.map(|(word, name)| (word, format!("{pool}.{name}")));
+    let others = [
+        ("", pool.clone()),
+        ("autoscaling", count("max_nodes")),
+        ("nodes", count("min_nodes")),
+        ("version", "kubernetes_version".to_owned()),
+        ("workload identity", "features.workload_identity".to_owned()),
+    ];
+    Attributes(own.into_iter().chain(others).collect())
 }
 
 /// How many nodes: none while the cluster is off, and none for workloads while it stands by.

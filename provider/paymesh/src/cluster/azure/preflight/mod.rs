@@ -7,7 +7,7 @@ mod quota;
 mod references;
 mod version;
 
-use paymesh_azure::{ArmId, Azure};
+use paymesh_azure::{ArmId, Azure, ClusterSeen};
 use paymesh_engine::Mark;
 use paymesh_plugin::findings::Findings;
 
@@ -115,9 +115,8 @@ async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut 
     let Ok(Some(body)) = azure.cluster(&id).await else {
         return;
     };
-    let tag = |key: &str| body.get("tags")?.get(key)?.as_str();
     let mark = session.mark(&format!("cluster/{}", spec.name));
-    if tag(Mark::OWNER_KEY) != Some(mark.owner.as_str()) {
+    if ClusterSeen::new(&body).tag(Mark::OWNER_KEY) != Some(mark.owner.as_str()) {
         refuse(
             found,
             at("name"),

@@ -9,7 +9,7 @@ mod references;
 mod version;
 
 use paymesh_engine::Mark;
-use paymesh_google::{ClusterName, Google, preflight::Region};
+use paymesh_google::{ClusterName, ClusterSeen, Google, preflight::Region};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
@@ -96,8 +96,7 @@ async fn is_free(
         return;
     };
     let mark = session.mark(&format!("cluster/{}", spec.name));
-    let [(owner_key, owner), _] = mark.digests();
-    if body["resourceLabels"][owner_key] != owner {
+    if !ClusterSeen::new(&body).is_of(&mark) {
         refuse_live(
             found,
             at("name"),

@@ -38,6 +38,7 @@ pub(super) async fn check(
     if offered.is_empty() {
         return;
     }
+    let written = floor.clone();
     let path = match &runs {
         None => vec![floor],
         Some(runs) => runs.path_to(&floor),
@@ -55,15 +56,16 @@ pub(super) async fn check(
     minors.dedup();
     let minors: Vec<String> = minors.iter().map(ToString::to_string).collect();
     let detail = format!(
-        "the channel {} offers {} in {}{}, not {missing}",
+        "kubernetes_version is {written}; the channel {} offers {} in {}{}",
         channel.as_str(),
         minors.join(", "),
         place.location,
-        runs.map_or(String::new(), |runs| format!(
-            " and the cluster runs {runs}, from which it goes up one minor at a time"
-        ))
+        runs.filter(|_| *missing != written)
+            .map_or(String::new(), |runs| format!(
+                ", and from {runs}, which runs, the way leads over {missing}"
+            ))
     );
-    let next = match elsewhere(google, place, missing).await {
+    let next = match elsewhere(google, place, &written).await {
         Some(word) => format!("set upgrade_channel = \"{word}\", or use a version that is offered"),
         None => "use a version that is offered".to_owned(),
     };
