@@ -8,6 +8,7 @@ A stage that cannot run here is listed as NOT RUN with the reason; with CI=true 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +89,49 @@ def judges() -> str:
                PAYMESH_BIN_DIR=binaries())
 
 
+def crash() -> str:
+    """Runs are cut at every request and an ordinary run ends them: without Terraform, then with it."""
+    programs = {"PAYMESH_CLIENT": get(CATALOGUE[CLIENTS[0]]).path, "PAYMESH_BIN_DIR": binaries()}
+    if os.environ.get("BUGS") == "1":
+        return crash_bugs(programs)
+    program = f"{binaries()}/paymesh-crash"
+    results = [run(program, tier, **programs) for tier in ("inside", "real")]
+    # What a slip of the user may never do; it is refused before there is anything to cut.
+    results.append(run("cargo", "test", "--workspace", "--locked", "--test", "acceptance_guards", **programs))
+    return FAILED if FAILED in results else PASSED
+
+
+# Each protection that is switched off, and the scenarios that must turn red then.
+BUGS = {
+    "no_adoption": "create on",
+    "no_guard": "create_before_destroy",
+    "no_conditional_create": "create on azure",
+    "no_resume": "upgrade",
+}
+
+
+def crash_bugs(programs) -> str:
+    """A provider with bugs put in on purpose: the matrix must be red on each of them."""
+    build = ("cargo", "build", "--workspace", "--bins", "--locked")
+    if run(*build, "--features", "paymesh/seeded-bugs") == FAILED:
+        return FAILED
+    there = Path(programs["PAYMESH_BIN_DIR"])
+    here = there / "seeded-bugs"
+    here.mkdir(exist_ok=True)
+    for name in ("terraform-provider-paymesh", "paymesh-cloudsim", "paymesh", "paymesh-crash"):
+        shutil.copy2(there / name, here / name)
+    # The program with bugs must not stay where the others are.
+    if run(*build) == FAILED:
+        return FAILED
+    missed = []
+    for bug, only in BUGS.items():
+        caught = run(str(here / "paymesh-crash"), "inside", PAYMESH_CLIENT=programs["PAYMESH_CLIENT"],
+                     PAYMESH_BIN_DIR=str(here), PAYMESH_SEEDED_BUG=bug, ONLY=only, STOPS="1", PAIRS="0") == FAILED
+        print(f"{bug}: {'caught' if caught else 'NOT CAUGHT'}", flush=True)
+        missed += [] if caught else [bug]
+    return FAILED if missed else PASSED
+
+
 def console() -> str:
     """The console in a real browser; by hand, since a browser is not everywhere."""
     return run(sys.executable, "tests/tools/console.py", PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path,
@@ -111,7 +155,7 @@ STAGES = {
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "judges": judges,
 }
-BY_HAND = {"console": console}
+BY_HAND = {"console": console, "crash": crash}
 
 
 def main(names) -> int:

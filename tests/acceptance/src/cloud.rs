@@ -53,6 +53,11 @@ pub struct Fault<'a> {
 impl Cloud {
     /// Starts one. Operations end at their second poll, so that the number of requests is stable.
     pub fn start() -> Self {
+        Self::start_at(CLOCK_RATE)
+    }
+
+    /// The same, with another rate of the clock.
+    pub fn start_at(rate: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let log = fs::File::create(folder.path().join("log")).expect("a log file can be made");
         let mut process = Command::new(&programs().cloudsim)
@@ -60,7 +65,7 @@ impl Cloud {
             .arg(folder.path().join("state"))
             .arg("--simulator-file")
             .arg(folder.path().join("simulator.json"))
-            .args(["--operation-polls", "2", "--clock-rate", CLOCK_RATE])
+            .args(["--operation-polls", "2", "--clock-rate", rate])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be copied"))
             .stderr(log)
@@ -144,7 +149,31 @@ impl Cloud {
         answer
     }
 
+    /// Asks the control API, where a fault may be on the way; nothing, if it is not found.
+    pub fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
+        match self.try_call(method, path, body)? {
+            (404, _) => Ok(Value::Null),
+            (status, answer) if status < 300 => Ok(answer),
+            (status, answer) => Err(format!("{path} answers {status}: {answer}")),
+        }
+    }
+
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.try_call(method, path, body)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), String> {
         let address = format!(
             "{}/{path}",
             self.card["control"].as_str().unwrap_or_default()
@@ -155,10 +184,10 @@ impl Cloud {
         }
         let answer = request
             .send()
-            .unwrap_or_else(|error| panic!("{address}: {error}"));
+            .map_err(|error| format!("{address}: {error}"))?;
         let status = answer.status().as_u16();
         let text = answer.text().unwrap_or_default();
-        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
     /// The id of the lock on the state called `name`.
@@ -210,6 +239,26 @@ impl Cloud {
                 of == kind || of.ends_with(&format!("/{kind}"))
             })
             .filter_map(|object| object["id"].as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// Everything it holds, states of Terraform included.
+    pub fn export(&self) -> Value {
+        self.ask(Method::GET, "export", None)
+    }
+
+    /// Brings back what was exported, in the place of everything.
+    pub fn import(&self, exported: &Value) {
+        self.ask(Method::POST, "import", Some(exported));
+    }
+
+    /// What was deleted after entry `since`, as paths.
+    pub fn deleted(&self, since: u64) -> Vec<String> {
+        self.journal(since)
+            .iter()
+            .filter(|entry| entry["method"] == "DELETE" && entry["api"] != "terraform")
+            .filter_map(|entry| entry["path"].as_str())
+            .map(str::to_lowercase)
             .collect()
     }
 
@@ -279,8 +328,9 @@ impl Cloud {
         self.ask(Method::POST, "faults", Some(rule));
     }
 
-    /// Holds the n-th request with this verb and path pattern, after its effect or before it.
+    /// Holds the n-th request with this verb (or any, if it is empty) and path pattern, at `site`.
     pub fn hold(&self, method: &str, path: &str, nth: u32, site: &str) -> Fault<'_> {
+        let method = (!method.is_empty()).then_some(method);
         let rule = json!({
             "method": method, "path": path, "nth": nth, "site": site, "action": { "kind": "hold" },
         });
@@ -291,7 +341,7 @@ impl Cloud {
 }
 
 /// Whether an entry of the journal changes something in a cloud.
-pub(crate) fn is_write(entry: &Value) -> bool {
+pub fn is_write(entry: &Value) -> bool {
     let path = entry["path"].as_str().unwrap_or_default();
     entry["api"] != "terraform"
         && entry["method"] != "GET"
@@ -301,7 +351,12 @@ pub(crate) fn is_write(entry: &Value) -> bool {
 impl Fault<'_> {
     /// Waits until a request is held; its number, or nothing if none came within the limit.
     pub fn held(&self) -> Option<u64> {
-        let path = format!("faults/{}/held?wait={HELD_SECONDS_MAX}", self.id);
+        self.held_within(HELD_SECONDS_MAX)
+    }
+
+    /// Waits for so many seconds until a request is held; its number, or nothing if none came.
+    pub fn held_within(&self, seconds: u64) -> Option<u64> {
+        let path = format!("faults/{}/held?wait={seconds}", self.id);
         let (status, rule) = self.cloud.call(Method::GET, &path, None);
         (status == 200).then(|| rule["held"][0].as_u64()).flatten()
     }

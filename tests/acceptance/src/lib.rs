@@ -12,7 +12,7 @@ mod findings;
 pub mod hcl;
 mod kill;
 mod point;
-mod programs;
+pub mod programs;
 pub mod rpcs;
 mod run;
 pub mod samples;
@@ -20,7 +20,7 @@ mod somebody;
 mod workspace;
 
 pub use client::Client;
-pub use cloud::{Cloud, Fault};
+pub use cloud::{Cloud, Fault, is_write};
 pub use findings::Finding;
 pub use kill::Matrix;
 pub use point::Point;

@@ -50,16 +50,6 @@ impl Cloud {
     pub fn hold_at(&self, point: &Point, site: &str) -> Fault<'_> {
         self.hold(&point.method, &point.path, point.nth, site)
     }
-
-    /// What was deleted after entry `since`, as paths.
-    pub fn deleted(&self, since: u64) -> Vec<String> {
-        self.journal(since)
-            .iter()
-            .filter(|entry| entry["method"] == "DELETE" && entry["api"] != "terraform")
-            .filter_map(|entry| entry["path"].as_str())
-            .map(str::to_lowercase)
-            .collect()
-    }
 }
 
 /// Without what every path has in common.

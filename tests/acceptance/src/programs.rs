@@ -60,6 +60,11 @@ pub fn programs_folder() -> &'static Path {
     folder.expect("a program lies in a folder")
 }
 
+/// Where the provider's program is.
+pub fn provider() -> &'static Path {
+    &programs().provider
+}
+
 /// Fills `folder` as a filesystem mirror, for both registries' names of the provider.
 pub(crate) fn mirror(folder: &Path) -> io::Result<()> {
     offer(folder, "paymesh/paymesh")

@@ -61,6 +61,23 @@ impl Running {
         }
     }
 
+    /// Whether it prints `words` within `limit`.
+    pub fn says_within(&self, words: &str, limit: Duration) -> bool {
+        let limit = Instant::now() + limit;
+        while !self.printed().contains(words) {
+            if Instant::now() > limit {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// SIGKILL to the client and to everything it started.
     pub fn kill(self) -> Run {
         let _ = kill_process_group(self.pid(), Signal::KILL);

@@ -59,6 +59,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-cloud -> paymesh-clock
         paymesh-cloudsim -> nothing
         paymesh-contracts -> nothing
+        paymesh-crash -> paymesh-acceptance
         paymesh-engine -> paymesh-clock
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine
         paymesh-operations -> nothing

@@ -1,0 +1,97 @@
+//! The simulator's books: the only judge. What the provider believes is asked nowhere.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use paymesh_acceptance::Cloud;
+use serde_json::Value;
+
+use crate::{Point, Procedure};
+
+/// The longest that a request may take once it is no longer held.
+const EFFECT_SECONDS_MAX: u64 = 20;
+
+/// One fault-free run of a procedure.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// What the cloud and the state held when it began.
+    pub start: Value,
+    /// Its requests.
+    pub points: Vec<Point>,
+    /// What it deleted.
+    pub deleted: Vec<String>,
+    /// What existed after it.
+    pub inventory: Vec<String>,
+}
+
+impl Recording {
+    /// Records what `run` does from the present state of `cloud`.
+    pub fn of(cloud: &Cloud, run: impl FnOnce()) -> Self {
+        let start = cloud.export();
+        // The same start as every later run has: full budgets, no faults.
+        cloud.import(&start);
+        let since = cloud.last_request();
+        run();
+        Self {
+            start,
+            points: Point::of(&cloud.journal(since)),
+            deleted: cloud.deleted(since),
+            inventory: cloud.inventory(),
+        }
+    }
+
+    /// What is wrong with the fault-free run itself, if it should have deleted nothing.
+    pub fn harm(&self, procedure: Procedure) -> Vec<String> {
+        use Procedure::{Create, CreateFirst, Delete, Replace, Rotation, Scale, Taint, Upgrade};
+        match procedure {
+            Create | Scale | Upgrade | CreateFirst => self
+                .deleted
+                .iter()
+                .map(|path| format!("deleted without need and without a fault: {path}"))
+                .collect(),
+            Delete | Replace | Rotation | Taint => Vec::new(),
+        }
+    }
+
+    /// What is wrong after a run was cut and ended since entry `since`; nothing, if all is well.
+    pub fn objections(&self, cloud: &Cloud, since: u64) -> Vec<String> {
+        let there = cloud.inventory();
+        let missing = |a: &[String], b: &[String], what: &str| {
+            a.iter()
+                .filter(|id| !b.contains(id))
+                .map(|id| format!("{what}: {id}"))
+                .collect::<Vec<_>>()
+        };
+        let mut found = missing(&there, &self.inventory, "an orphan or a duplicate");
+        found.extend(missing(&self.inventory, &there, "missing"));
+        found.extend(missing(
+            &cloud.deleted(since),
+            &self.deleted,
+            "deleted without need",
+        ));
+        found
+    }
+}
+
+/// What a destroy left, which should be nothing.
+pub fn left(cloud: &Cloud) -> Vec<String> {
+    let left = cloud.inventory().into_iter();
+    left.map(|id| format!("left by destroy: {id}")).collect()
+}
+
+/// Waits until request `number` went through to its end.
+pub fn wait_until_over(cloud: &Cloud, number: u64) {
+    let limit = Instant::now() + Duration::from_secs(EFFECT_SECONDS_MAX);
+    let is_over = || {
+        cloud
+            .journal(number - 1)
+            .first()
+            .is_some_and(|entry| entry["duration_ms"] != Value::Null)
+    };
+    while !is_over() {
+        assert!(Instant::now() < limit, "request {number} does not end");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,442 @@
+//! The tier without Terraform: the core of this crate drives the provider's process, and every
+//! point is cut at every site; then pairs, where the recovery is cut too, by seed.
+//!
+//! The clock that the provider waits on runs so fast that waits cost little time.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use paymesh_acceptance::{Cloud, Fault};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    Api, Draw, Point, Procedure, Scenario, Site,
+    books::{self, Recording},
+    core::{Core, End, Life},
+    table::{self, Recovered, Score},
+};
+
+/// Seconds of the provider's clock in a second: as many as let a token outlive a run.
+pub const PROVIDER_RATE: f64 = 600.0;
+
+/// Seconds of the simulator's clock in a second: budgets fill up again.
+const CLOUD_RATE: &str = "60";
+
+/// The most applies after a kill.
+const APPLIES_MAX: u32 = 2;
+
+/// The longest that a run may take to reach a point, or to end.
+const RUN: Duration = Duration::from_mins(2);
+
+/// What an entry is told that another has overtaken.
+const STALE: &str = "terraform state rm";
+
+/// The golden: how many points each scenario has.
+const POINTS: &str = include_str!("../points.txt");
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Which draws.
+    pub seed: u64,
+    /// So many pairs for each cloud.
+    pub pairs: u32,
+    /// No case at all: only the fault-free runs, for the golden.
+    pub records: bool,
+    /// Every point at every site.
+    pub full: bool,
+    /// Only scenarios whose name contains this.
+    pub only: String,
+    /// Whether to stop at the first failure, as it is wanted of a provider with bugs, whose
+    /// number of points nobody judges.
+    pub stops: bool,
+}
+
+/// Runs the tier; what went wrong.
+pub fn run(order: &Order) -> Vec<String> {
+    let results = thread::scope(|scope| {
+        let workers = Api::ALL.map(|api| scope.spawn(move || work(api, order)));
+        workers.map(|worker| worker.join().expect("a worker reports its failures"))
+    });
+    let mut score = Score::default();
+    let mut points = String::new();
+    for (one, text) in results {
+        score.add(one);
+        points += &text;
+    }
+    print!("{points}");
+    if !order.stops && order.only.is_empty() {
+        score.failures.extend(check_golden(&points));
+    }
+    print!("{}", score.summary("in process"));
+    score.failures
+}
+
+/// The numbers of points must be those of the golden; `UPDATE_EXPECT=1` rewrites it.
+fn check_golden(points: &str) -> Option<String> {
+    if points == POINTS {
+        return None;
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/points.txt");
+        fs::write(path, points).expect("the golden can be written");
+        return None;
+    }
+    Some(format!(
+        "the number of points left its golden (UPDATE_EXPECT=1 rewrites it). It was\n{POINTS}and is\n{points}"
+    ))
+}
+
+fn work(api: Api, order: &Order) -> (Score, String) {
+    let cloud = Cloud::start_at(CLOUD_RATE);
+    let bed = Bed::new(&cloud, api, order);
+    let recorded = bed.recordings.iter();
+    let points =
+        table::points(recorded.map(|(scenario, recording)| (*scenario, &recording.points[..])));
+    if order.records {
+        return (Score::default(), points);
+    }
+    let started = Instant::now();
+    let mut score = Score::default();
+    score.failures.extend(bed.harm.iter().cloned());
+    for (number, case) in bed.cases(order.full).into_iter().enumerate() {
+        if number % 100 == 0 {
+            let seconds = started.elapsed().as_secs();
+            println!("{api}: case {number} after {seconds} s: {}", case.text());
+        }
+        score.count(&case.row(), &case.text(), bed.try_case(&case));
+        if order.stops && !score.failures.is_empty() {
+            return (score, points);
+        }
+    }
+    let mut draw = Draw::of(order.seed);
+    for _ in 0..order.pairs {
+        let case = bed.pair(&mut draw);
+        score.count(&case.row(), &case.text(), bed.try_case(&case));
+    }
+    (score, points)
+}
+
+/// One case.
+#[derive(Clone, Debug)]
+struct Case {
+    scenario: Scenario,
+    point: Point,
+    site: Site,
+    /// The provider alone is killed, not the core.
+    spares_core: bool,
+    /// The recovery is cut too: at its n-th request, and there.
+    second: Option<(u32, Site)>,
+    /// The held request takes effect only after the recovery.
+    is_late: bool,
+}
+
+impl Case {
+    fn row(&self) -> String {
+        let pairs = if self.second.is_some() { ", pairs" } else { "" };
+        format!("{}{pairs}", self.scenario)
+    }
+
+    fn text(&self) -> String {
+        let what = if self.spares_core { "provider" } else { "all" };
+        let then = self.second.map_or(String::new(), |(nth, site)| {
+            format!(", and again {site} of request {nth} of the recovery")
+        });
+        let late = if self.is_late {
+            ", which takes effect after the recovery"
+        } else {
+            ""
+        };
+        format!(
+            "{}, {what} killed {} of {}{late}{then}",
+            self.scenario, self.site, self.point
+        )
+    }
+}
+
+struct Bed<'a> {
+    cloud: &'a Cloud,
+    core: Core<'a>,
+    recordings: Vec<(Scenario, Recording)>,
+    /// What is wrong without any fault.
+    harm: Vec<String>,
+    _folder: TempDir,
+}
+
+impl<'a> Bed<'a> {
+    fn new(cloud: &'a Cloud, api: Api, order: &Order) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let core = Core::new(cloud, file_with_rate(cloud, folder.path(), PROVIDER_RATE));
+        let mut harm = Vec::new();
+        let mut bed = Self {
+            cloud,
+            core,
+            recordings: Vec::new(),
+            harm: Vec::new(),
+            _folder: folder,
+        };
+        let mut made = None;
+        for procedure in Procedure::ALL {
+            let scenario = Scenario { procedure, api };
+            let is_wanted = scenario.to_string().contains(&order.only);
+            if made.is_some() && !is_wanted {
+                continue;
+            }
+            if let Some(made) = &made {
+                cloud.import(made);
+            }
+            let recording = Recording::of(cloud, || {
+                if let Err(end) = bed.begin(&Life::default(), scenario) {
+                    panic!("{scenario} fails without a fault: {end:?}");
+                }
+            });
+            harm.extend(recording.harm(procedure));
+            made.get_or_insert_with(|| cloud.export());
+            if is_wanted {
+                bed.recordings.push((scenario, recording));
+            }
+        }
+        bed.harm = harm;
+        bed
+    }
+
+    /// Every point; what can change something at every site, and in a full run all of them. Who is
+    /// killed alternates.
+    fn cases(&self, full: bool) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (scenario, recording) in &self.recordings {
+            for (number, point) in recording.points.iter().enumerate() {
+                for (row, site) in Site::ALL.into_iter().enumerate() {
+                    // A read leaves the same books wherever it is cut.
+                    if !full && !point.is_write() && row != number % Site::ALL.len() {
+                        continue;
+                    }
+                    cases.push(Case {
+                        scenario: *scenario,
+                        point: point.clone(),
+                        site,
+                        spares_core: (number + row) % 2 == 1,
+                        second: None,
+                        is_late: false,
+                    });
+                }
+            }
+        }
+        // The late ones first: they are few, and find what nothing else finds.
+        cases.splice(0..0, self.late_cases());
+        cases
+    }
+
+    /// A request of a dead run that reaches the cloud after another run has made everything: what
+    /// conditional creation is for.
+    fn late_cases(&self) -> Vec<Case> {
+        let created = self
+            .recordings
+            .iter()
+            .filter(|(scenario, _)| scenario.procedure == Procedure::Create);
+        let mut cases = Vec::new();
+        for (scenario, recording) in created {
+            for point in recording.points.iter().filter(|point| point.is_write()) {
+                cases.push(Case {
+                    scenario: *scenario,
+                    point: point.clone(),
+                    site: Site::BeforeEffect,
+                    spares_core: false,
+                    second: None,
+                    is_late: true,
+                });
+            }
+        }
+        cases
+    }
+
+    fn pair(&self, draw: &mut Draw) -> Case {
+        let (scenario, recording) = draw.one(&self.recordings);
+        let count = u32::try_from(recording.points.len()).unwrap_or(u32::MAX);
+        let numbers: Vec<u32> = (1..=count).collect();
+        Case {
+            scenario: *scenario,
+            point: draw.one(&recording.points).clone(),
+            site: *draw.one(&Site::ALL),
+            spares_core: draw.once_in(2),
+            second: Some((*draw.one(&numbers), *draw.one(&Site::ALL))),
+            is_late: false,
+        }
+    }
+
+    /// What a user types first.
+    fn begin(&self, life: &Life, scenario: Scenario) -> Result<bool, End> {
+        let config = wanted(scenario);
+        match scenario.procedure {
+            Procedure::Replace => self.core.replace(life, &config, false),
+            Procedure::CreateFirst => self.core.replace(life, &config, true),
+            Procedure::Taint => {
+                self.core.taint();
+                self.recover(life, scenario)
+            }
+            _ => self.recover(life, scenario),
+        }
+    }
+
+    /// What a user types to end it.
+    fn recover(&self, life: &Life, scenario: Scenario) -> Result<bool, End> {
+        let config = wanted(scenario);
+        if scenario.after().is_some() {
+            self.core.apply(life, &config)
+        } else {
+            self.core.destroy(life, &config)
+        }
+    }
+
+    fn try_case(&self, case: &Case) -> Result<Recovered, String> {
+        catch_unwind(AssertUnwindSafe(|| self.run(case))).unwrap_or_else(|panic| {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(words.unwrap_or("a panic without words").to_owned())
+        })
+    }
+
+    fn run(&self, case: &Case) -> Result<Recovered, String> {
+        let found = self.recordings.iter().find(|(it, _)| *it == case.scenario);
+        let recording = &found.expect("every scenario was recorded").1;
+        self.cloud.import(&recording.start);
+        let since = self.cloud.last_request();
+        let fault = case.point.hold(self.cloud, case.site.name());
+        let begin = |life: &Life| self.begin(life, case.scenario);
+        let mut late = None;
+        let let_go = |fault| {
+            if case.is_late {
+                late = Some(fault);
+            } else {
+                case.site.let_go(fault);
+            }
+        };
+        let struck = strike(fault, case.spares_core, let_go, begin);
+        let (killed, number) = struck.ok_or("the point was not reached")?;
+        if late.is_none() {
+            books::wait_until_over(self.cloud, number);
+        }
+        self.core.unlock();
+        if let Some((nth, site)) = case.second {
+            let fault = self.cloud.hold("", "*", nth, site.name());
+            let let_go = |fault| site.let_go(fault);
+            let again = |life: &Life| self.recover(life, case.scenario);
+            if let Some((_, number)) = strike(fault, !case.spares_core, let_go, again) {
+                books::wait_until_over(self.cloud, number);
+            }
+            self.core.unlock();
+        }
+        let mut applies = 1;
+        let mut recovery = self.recover(&Life::default(), case.scenario);
+        while let Err(end) = &recovery
+            && applies < APPLIES_MAX
+        {
+            if matches!(end, End::Failed(why) if why.contains(STALE)) {
+                self.core.forget();
+            }
+            applies += 1;
+            recovery = self.recover(&Life::default(), case.scenario);
+        }
+        if let Err(end) = recovery {
+            return Err(format!(
+                "not recovered after {applies} applies: {end:?}\nafter {killed:?}"
+            ));
+        }
+        let requests = self.cloud.journal(since).len();
+        if let Some(fault) = late {
+            fault.release();
+            books::wait_until_over(self.cloud, number);
+        }
+        let objections = recording.objections(self.cloud, since);
+        if !objections.is_empty() {
+            return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
+        }
+        let config = wanted(case.scenario);
+        if case.scenario.after().is_some() {
+            match self.core.plan(&Life::default(), &config) {
+                Ok(false) => {}
+                other => {
+                    return Err(format!(
+                        "the plan is not empty: {other:?}\nafter {killed:?}"
+                    ));
+                }
+            }
+        }
+        self.core
+            .destroy(&Life::default(), &config)
+            .map_err(|end| format!("not destroyed: {end:?}\nafter {killed:?}"))?;
+        let left = books::left(self.cloud);
+        if !left.is_empty() || !self.core.is_empty() {
+            return Err(format!(
+                "{}\nleft in state: {}\nafter {killed:?}",
+                left.join("\n"),
+                !self.core.is_empty()
+            ));
+        }
+        Ok(Recovered {
+            applies,
+            factor: ratio(requests, recording.points.len()),
+        })
+    }
+}
+
+/// Runs `work` until the fault holds a request, kills, and lets the request go; how the run ended
+/// and the number of the request, or nothing if none was held.
+fn strike<'f>(
+    fault: Fault<'f>,
+    spares_core: bool,
+    let_go: impl FnOnce(Fault<'f>),
+    work: impl FnOnce(&Life) -> Result<bool, End> + Send,
+) -> Option<(Result<bool, End>, u64)> {
+    let life = Life::default();
+    let limit = Instant::now() + RUN;
+    thread::scope(|scope| {
+        let run = scope.spawn(|| work(&life));
+        let held = loop {
+            let is_over = run.is_finished();
+            match fault.held_within(0) {
+                Some(number) => break Some(number),
+                None if is_over => break None,
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+            if Instant::now() > limit {
+                life.end();
+                break None;
+            }
+        };
+        if held.is_some() && !(spares_core && life.end_provider()) {
+            life.end();
+        }
+        let_go(fault);
+        let ended = run.join().expect("a core does not panic");
+        Some((ended, held?))
+    })
+}
+
+/// The configuration during the procedure.
+fn wanted(scenario: Scenario) -> Value {
+    scenario.after().unwrap_or_else(|| scenario.api.made())
+}
+
+/// A copy of the simulator's file in `folder`, from which a provider takes another rate of its
+/// clock.
+pub fn file_with_rate(cloud: &Cloud, folder: &Path, rate: f64) -> PathBuf {
+    let mut card = cloud.card().clone();
+    card["clock_rate"] = json!(rate);
+    let path = folder.join(format!("simulator-{rate}.json"));
+    fs::write(&path, card.to_string()).expect("a temporary file can be written");
+    path
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a run has few requests")]
+fn ratio(requests: usize, fault_free: usize) -> f64 {
+    requests as f64 / fault_free as f64
+}

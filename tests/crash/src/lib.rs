@@ -1,0 +1,28 @@
+//! The crash matrix: runs are cut at every request, and an ordinary run must end them.
+//!
+//! A fault-free run numbers the requests of a procedure, Terraform's own state traffic included:
+//! each is one [`Point`]. Then the procedure is run again until a point is held at one [`Site`] on
+//! its way, and one [`Kill`] strikes. What follows is what a user does: `force-unlock` where the
+//! kill left a lock, and the same command again. The judge is the simulator's own [`books`]: what
+//! exists, what was deleted, how many requests it took.
+//!
+//! Two tiers share all of this. [`inside`] drives the provider's process over Terraform's protocol,
+//! as a small core that replays the golden table of what clients call: exhaustive over points and
+//! sites. [`real`] drives a real Terraform: a draw of (point, site, kill) by seed.
+
+pub mod books;
+pub mod calls;
+pub mod core;
+mod draw;
+pub mod inside;
+mod plugin;
+mod point;
+pub mod real;
+mod scenario;
+mod strike;
+mod table;
+
+pub use draw::Draw;
+pub use point::Point;
+pub use scenario::{Api, Procedure, Scenario};
+pub use strike::{Kill, Site};

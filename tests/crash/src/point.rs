@@ -1,0 +1,93 @@
+//! Points of a run: its requests, numbered, so that a later run can be cut at each of them.
+
+use std::{collections::BTreeMap, fmt};
+
+use paymesh_acceptance::{Cloud, Fault, is_write};
+use serde_json::Value;
+
+/// One request: the n-th with its verb and path since the run began. So the number of a point does
+/// not depend on what went on beside it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    /// Which cloud it goes to: `azure`, `google`, or `terraform` for the state.
+    pub api: String,
+    method: String,
+    path: String,
+    nth: u32,
+    writes: bool,
+}
+
+impl Point {
+    /// The points of these entries of the journal, in an order of their own.
+    pub fn of(entries: &[Value]) -> Vec<Self> {
+        let mut counts = BTreeMap::new();
+        let mut points: Vec<Self> = entries
+            .iter()
+            .map(|entry| {
+                let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+                let (api, method, path) = (word("api"), word("method"), pattern(&word("path")));
+                let count = counts.entry((method.clone(), path.clone())).or_insert(0);
+                *count += 1;
+                Self {
+                    api,
+                    method,
+                    path,
+                    nth: *count,
+                    writes: is_write(entry),
+                }
+            })
+            .collect();
+        points.sort();
+        points
+    }
+
+    /// Holds the next run here.
+    pub fn hold<'a>(&self, cloud: &'a Cloud, site: &str) -> Fault<'a> {
+        cloud.hold(&self.method, &self.path, self.nth, site)
+    }
+
+    /// Whether it can change something in a cloud.
+    pub fn is_write(&self) -> bool {
+        self.writes
+    }
+
+    /// What it is, for a table: `azure GET`, `google token`.
+    pub fn kind(&self) -> String {
+        let what = if self.path.contains("token") {
+            "token"
+        } else {
+            &self.method
+        };
+        format!("{} {what}", self.api)
+    }
+}
+
+/// The path with a star for the id of an operation, which is another in each run.
+fn pattern(path: &str) -> String {
+    let mut below = false;
+    let segments = path.split('/').map(|segment| {
+        let is_id = std::mem::replace(&mut below, segment.to_lowercase().starts_with("operation"));
+        if is_id { "*" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Without what every path has in common.
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = match self.path.rsplit_once("/providers/") {
+            Some((_, typed)) => typed.split_once('/').map_or(typed, |(_, path)| path),
+            None => self
+                .path
+                .find("/resourceGroups/")
+                .map_or(self.path.trim_start_matches("/v1/projects/"), |from| {
+                    &self.path[from + 1..]
+                }),
+        };
+        write!(f, "{} {} {path}", self.api, self.method)?;
+        if self.nth > 1 {
+            write!(f, " ({}.)", self.nth)?;
+        }
+        Ok(())
+    }
+}

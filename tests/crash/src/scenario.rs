@@ -1,0 +1,177 @@
+//! The procedures that are cut: create, scale, upgrade, rotation, delete and three ways to replace
+//! one cluster.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::{Value, json};
+
+/// A cloud, as the simulator's journal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Api {
+    /// Azure.
+    Azure,
+    /// Google Cloud.
+    Google,
+}
+
+/// What is done to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Procedure {
+    /// From nothing.
+    Create,
+    /// A pool's limits change in place.
+    Scale,
+    /// Control plane and pools go up by a minor version.
+    Upgrade,
+    /// A pool is replaced by one of another machine type.
+    Rotation,
+    /// To nothing.
+    Delete,
+    /// `-replace`: to nothing, and from nothing.
+    Replace,
+    /// The same because the entry in the state is tainted.
+    Taint,
+    /// `-replace` with `create_before_destroy`: the new entry adopts, the old one only forgets.
+    CreateFirst,
+}
+
+/// A procedure on a cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scenario {
+    /// What is done.
+    pub procedure: Procedure,
+    /// Where.
+    pub api: Api,
+}
+
+impl Api {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Azure, Self::Google];
+
+    /// The attributes of a cluster that was made and not touched since.
+    pub fn made(self) -> Value {
+        let pools = json!({
+            "system": { "mode": "system", "vcpu": 4, "memory_gb": 16, "min_nodes": 3, "max_nodes": 6 },
+            "work": { "vcpu": 4, "memory_gb": 16, "min_nodes": 3, "max_nodes": 6 },
+        });
+        let mut cluster = json!({
+            "name": "pay-crash",
+            "region": "westeurope",
+            "kubernetes_version": "1.33",
+            "deletion_protection": false,
+            "node_pools": pools,
+        });
+        match self {
+            Self::Azure => cluster["azure"] = json!({}),
+            Self::Google => {
+                cluster["region"] = "europe-west1".into();
+                cluster["google"] = json!({});
+                cluster["network"] = json!({
+                    "subnet_id": "projects/paymesh-hub/regions/europe-west1/subnetworks/default",
+                    "pods_range": "pods",
+                    "services_range": "services",
+                });
+            }
+        }
+        cluster
+    }
+}
+
+impl Procedure {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Create,
+        Self::Scale,
+        Self::Upgrade,
+        Self::Rotation,
+        Self::Delete,
+        Self::Replace,
+        Self::Taint,
+        Self::CreateFirst,
+    ];
+}
+
+impl Scenario {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Procedure::ALL
+            .into_iter()
+            .flat_map(|procedure| Api::ALL.map(|api| Self { procedure, api }))
+    }
+
+    /// What exists before: nothing, or the attributes of a cluster.
+    pub fn before(self) -> Option<Value> {
+        (self.procedure != Procedure::Create).then(|| self.api.made())
+    }
+
+    /// What is wanted after.
+    pub fn after(self) -> Option<Value> {
+        let mut cluster = self.api.made();
+        match self.procedure {
+            Procedure::Create | Procedure::Replace | Procedure::Taint | Procedure::CreateFirst => {}
+            Procedure::Scale => cluster["node_pools"]["work"]["max_nodes"] = 9.into(),
+            Procedure::Upgrade => cluster["kubernetes_version"] = "1.34".into(),
+            Procedure::Rotation => {
+                cluster["node_pools"]["work"]["vcpu"] = 8.into();
+                cluster["node_pools"]["work"]["memory_gb"] = 32.into();
+            }
+            Procedure::Delete => return None,
+        }
+        Some(cluster)
+    }
+}
+
+/// Attributes as a resource in Terraform's language, with the condition that the documentation
+/// recommends. Each value is JSON, which that language understands.
+pub(crate) fn configuration(cluster: &Value, procedure: Procedure) -> String {
+    let creates_first = procedure == Procedure::CreateFirst;
+    let mut attributes = String::new();
+    for (name, value) in cluster.as_object().into_iter().flatten() {
+        let _ = writeln!(attributes, "  {name} = {value}");
+    }
+    format!(
+        r#"terraform {{
+  backend "http" {{}}
+}}
+resource "paymesh_cluster" "one" {{
+{attributes}  lifecycle {{
+    create_before_destroy = {creates_first}
+    postcondition {{
+      condition     = self.status == "Ready"
+      error_message = "The cluster is not ready yet."
+    }}
+  }}
+}}
+"#
+    )
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Azure => "azure",
+            Self::Google => "google",
+        })
+    }
+}
+
+impl fmt::Display for Procedure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Scale => "scale",
+            Self::Upgrade => "upgrade",
+            Self::Rotation => "rotation",
+            Self::Delete => "delete",
+            Self::Replace => "replace",
+            Self::Taint => "taint",
+            Self::CreateFirst => "create_before_destroy",
+        })
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.procedure, self.api)
+    }
+}

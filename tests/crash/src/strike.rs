@@ -1,0 +1,95 @@
+//! Where on a request's way a run is cut, and what is killed then.
+
+use std::fmt;
+
+use paymesh_acceptance::Fault;
+
+/// A point on a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// It never arrives.
+    BeforeReceipt,
+    /// It has arrived, and takes effect after the kill.
+    BeforeEffect,
+    /// It has taken effect; its answer is lost.
+    AfterEffect,
+    /// Its answer is out.
+    AfterAnswer,
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kill {
+    /// SIGKILL to the provider.
+    Provider,
+    /// SIGKILL to Terraform.
+    Client,
+    /// SIGKILL to both.
+    Both,
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-C, and again as soon as the first was heard.
+    InterruptTwice,
+}
+
+impl Site {
+    /// All of them, in the order in which a request passes them.
+    pub const ALL: [Self; 4] = [
+        Self::BeforeReceipt,
+        Self::BeforeEffect,
+        Self::AfterEffect,
+        Self::AfterAnswer,
+    ];
+
+    /// The simulator's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeReceipt => "before_receipt",
+            Self::BeforeEffect => "before_effect",
+            Self::AfterEffect => "after_effect",
+            Self::AfterAnswer => "after_answer",
+        }
+    }
+
+    /// What becomes of the held request once the kill has struck.
+    pub fn let_go(self, fault: Fault<'_>) {
+        match self {
+            Self::BeforeReceipt | Self::AfterEffect => fault.cut(),
+            Self::BeforeEffect | Self::AfterAnswer => fault.release(),
+        }
+    }
+}
+
+impl Kill {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Provider,
+        Self::Client,
+        Self::Both,
+        Self::Interrupt,
+        Self::InterruptTwice,
+    ];
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BeforeReceipt => "before receipt",
+            Self::BeforeEffect => "before effect",
+            Self::AfterEffect => "after effect",
+            Self::AfterAnswer => "after the answer",
+        })
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Provider => "SIGKILL provider",
+            Self::Client => "SIGKILL terraform",
+            Self::Both => "SIGKILL both",
+            Self::Interrupt => "SIGINT",
+            Self::InterruptTwice => "SIGINT twice",
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! What was tried, in one table.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use crate::{Point, Scenario};
+
+/// How many points each scenario has, by cloud and verb: the golden of a tier.
+pub(crate) fn points<'a>(scenarios: impl IntoIterator<Item = (Scenario, &'a [Point])>) -> String {
+    let mut text = String::new();
+    for (scenario, points) in scenarios {
+        let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+        for point in points {
+            *kinds.entry(point.kind()).or_default() += 1;
+        }
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let _ = writeln!(text, "{scenario}: {} = {}", points.len(), kinds.join(" + "));
+    }
+    text
+}
+
+/// The figures of a tier.
+#[derive(Debug, Default)]
+pub(crate) struct Score {
+    tried: u32,
+    applies: u32,
+    factor: (f64, String),
+    by_row: BTreeMap<String, u32>,
+    /// What went wrong, case by case.
+    pub(crate) failures: Vec<String>,
+}
+
+/// How one case ended well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recovered {
+    /// Applies (or destroys) until it was done.
+    pub(crate) applies: u32,
+    /// Requests from the first to the last of them, by those of the fault-free run.
+    pub(crate) factor: f64,
+}
+
+impl Score {
+    /// Counts a case, and says how it ended.
+    pub(crate) fn count(&mut self, row: &str, case: &str, outcome: Result<Recovered, String>) {
+        self.tried += 1;
+        *self.by_row.entry(row.to_owned()).or_default() += 1;
+        match outcome {
+            Ok(recovered) => {
+                self.applies = self.applies.max(recovered.applies);
+                if recovered.factor > self.factor.0 {
+                    self.factor = (recovered.factor, case.to_owned());
+                }
+            }
+            Err(why) => {
+                println!("FAILED  {case}\n{why}\n");
+                self.failures.push(format!("{case}\n{why}"));
+            }
+        }
+    }
+
+    /// The other's cases too.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tried += other.tried;
+        self.applies = self.applies.max(other.applies);
+        if other.factor.0 > self.factor.0 {
+            self.factor = other.factor;
+        }
+        for (row, count) in other.by_row {
+            *self.by_row.entry(row).or_default() += count;
+        }
+        self.failures.extend(other.failures);
+    }
+
+    /// The rows that have a case.
+    pub(crate) fn has(&self, row: &str) -> bool {
+        self.by_row.contains_key(row)
+    }
+
+    /// The closing lines.
+    pub(crate) fn summary(&self, tier: &str) -> String {
+        let mut text = String::new();
+        for (row, count) in &self.by_row {
+            let _ = writeln!(text, "  {row:<40} {count:>5}");
+        }
+        let _ = writeln!(
+            text,
+            "{tier}: {} cases tried, {} failed; at most {} applies; worst request factor {:.2} ({})",
+            self.tried,
+            self.failures.len(),
+            self.applies,
+            self.factor.0,
+            if self.factor.1.is_empty() {
+                "-"
+            } else {
+                &self.factor.1
+            },
+        );
+        text
+    }
+}
