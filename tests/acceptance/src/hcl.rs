@@ -1,6 +1,9 @@
 //! Configurations of clusters: a plain one for each cloud, and one line for each change to it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A plain AKS cluster with a pool for the system and one for workloads.
 const AKS: &str = r#"
@@ -90,6 +93,20 @@ impl ClusterBlock {
         holds(&self.root, &steps)
     }
 
+    /// What can be left out: attributes and objects whose path is among those that are optional
+    /// (`node_pools.*.spot`).
+    pub fn removable(&self, optional: &BTreeSet<String>) -> Vec<String> {
+        let mut all = Vec::new();
+        collect(&self.root, "", "", optional, &mut all);
+        all
+    }
+
+    /// The cluster without what is at `path`.
+    #[must_use]
+    pub fn without(self, path: &str) -> Self {
+        self.with(&format!("{path} = absent"))
+    }
+
     /// The address of the resource.
     pub fn address(&self) -> String {
         format!("paymesh_cluster.{}", self.label)
@@ -155,6 +172,31 @@ fn set(object: &mut BTreeMap<String, Expression>, path: &[&str], value: Option<E
     }
     if let Expression::Object(inner) = entry {
         set(inner, rest, value);
+    }
+}
+
+/// Adds the paths in `object` that can be left out. `general` is the path with `*` for keys.
+fn collect(
+    object: &BTreeMap<String, Expression>,
+    path: &str,
+    general: &str,
+    optional: &BTreeSet<String>,
+    all: &mut Vec<String>,
+) {
+    for (name, value) in object {
+        let path = format!("{path}{name}");
+        let (named, keyed) = (format!("{general}{name}"), format!("{general}*"));
+        let is_key = optional
+            .iter()
+            .any(|it| it == &keyed || it.starts_with(&format!("{keyed}.")));
+        let general = if is_key { keyed } else { named };
+        if let Expression::Object(inner) = value {
+            let (path, general) = (format!("{path}."), format!("{general}."));
+            collect(inner, &path, &general, optional, all);
+        }
+        if !is_key && optional.contains(&general) {
+            all.push(path);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod attributes;
 
+use std::collections::BTreeSet;
+
 use paymesh_acceptance::{
     Cloud,
     hcl::{ClusterBlock, Provider},
@@ -21,14 +23,42 @@ pub(crate) fn clusters(
 }
 
 /// The paths of all attributes that a user can set, `*` for a key or index.
+#[allow(dead_code, reason = "one of the two tests that share this asks for it")]
 pub(crate) fn settable(schema: &Value) -> Vec<String> {
-    let block = &schema["provider_schemas"]
-        .as_object()
-        .and_then(|providers| providers.values().next())
-        .expect("the provider has a schema")["resource_schemas"]["paymesh_cluster"]["block"];
     let mut all = Vec::new();
-    descend(&block["attributes"], "", &mut all);
+    descend(attributes_of(schema), "", &mut all);
     all
+}
+
+/// The paths of all attributes and objects that a user can leave out.
+#[allow(dead_code, reason = "one of the two tests that share this asks for it")]
+pub(crate) fn optional(schema: &Value) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    descend_optional(attributes_of(schema), "", &mut all);
+    all
+}
+
+fn attributes_of(schema: &Value) -> &Value {
+    let providers = schema["provider_schemas"].as_object();
+    let provider = providers.and_then(|providers| providers.values().next());
+    let provider = provider.expect("the provider has a schema");
+    &provider["resource_schemas"]["paymesh_cluster"]["block"]["attributes"]
+}
+
+fn descend_optional(attributes: &Value, below: &str, all: &mut BTreeSet<String>) {
+    for (name, attribute) in attributes.as_object().into_iter().flatten() {
+        let path = format!("{below}{name}");
+        if attribute["optional"] == true {
+            all.insert(path.clone());
+        }
+        let nested = &attribute["nested_type"];
+        let inside = match nested["nesting_mode"].as_str() {
+            Some("single") => format!("{path}."),
+            Some(_) => format!("{path}.*."),
+            None => continue,
+        };
+        descend_optional(&nested["attributes"], &inside, all);
+    }
 }
 
 fn descend(attributes: &Value, below: &str, all: &mut Vec<String>) {
