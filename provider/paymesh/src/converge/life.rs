@@ -199,12 +199,14 @@ pub(super) async fn delete<C: Converged>(
             )
             .code(codes::TAINTED_OBJECT_IS_PROTECTED)
             .detail(format!(
-                "{} {} is tainted, so Terraform wants to destroy and create it; it is protected",
+                "{} {} is tainted, or its replacement was planned together with the end of its \
+                 protection: Terraform wants to destroy it, and it is protected until then",
                 C::Spec::NAME,
                 C::title(&prior.0)
             ))
             .hint(format!(
-                "keep it with: terraform untaint {}.NAME",
+                "keep it with: terraform untaint {}.NAME; or set deletion_protection = false, \
+                 apply that alone, and plan again",
                 C::Spec::NAME
             ));
         return Deleted::failed(found);

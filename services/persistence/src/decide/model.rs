@@ -432,7 +432,8 @@ proptest! {
         bench.world.epochs.insert((consumer, 0), EPOCH);
         let work = Work::DeliverWebhook(EventId(Uuid::from_u128(1)), EndpointId(Uuid::from_u128(2)));
         let first = MessageRow { consumer, payment_id, work, try_number: 1, available_at_ms: 0 };
-        let (mut id, mut next) = (MessageId(Uuid::from_u128(3)), Some(first));
+        // Above those that are counted out to the tries that follow.
+        let (mut id, mut next) = (MessageId(Uuid::from_u128(1 << 64)), Some(first));
         // 5 s, doubled each time, 6 hours at most.
         let (mut tries, mut delay_ms) = (0, 5_000);
         for told in all {
