@@ -16,6 +16,7 @@ mod drift;
 mod faults;
 mod life;
 mod planning;
+mod protection;
 
 use std::time::Duration;
 

@@ -310,7 +310,21 @@ fn a_protected_cluster_is_neither_destroyed_nor_replaced_and_the_plan_says_so() 
         &["plan"],
         "Deletion protection forbids the destruction",
     );
-    workspace.configure(&protected());
+    workspace.configure(&both());
+    check_refused(
+        &cloud,
+        &workspace,
+        &["plan", &replace[0], &replace[1]],
+        "-replace would destroy it and create another",
+    );
+    workspace.apply().succeeds();
+    workspace.configure(
+        &protected()
+            .replace("pay-aks", "pay-aks-2")
+            .replace("pay-gke", "pay-gke-2"),
+    );
+    check_refused(&cloud, &workspace, &["plan"], "because of name");
+    workspace.configure(&both());
     check_one_of_each(&cloud, &workspace);
 }
 

@@ -96,7 +96,9 @@ pub struct ClusterSpec {
     /// Labels, added to the provider's `default_labels`.
     #[attr(default = BTreeMap::new())]
     pub labels: BTreeMap<String, String>,
-    /// Refuses, while planning, to destroy or replace the cluster.
+    /// Refuses, while planning, to destroy or replace the cluster, also by a change that ends the
+    /// protection. A tainted cluster is Terraform's own decision, of which no plan is told: there
+    /// apply refuses, before anything is deleted.
     #[attr(default = true)]
     pub deletion_protection: bool,
     /// How long operations may take. Left out, two hours to create, update or delete, twenty

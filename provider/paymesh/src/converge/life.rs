@@ -199,8 +199,7 @@ pub(super) async fn delete<C: Converged>(
             )
             .code(codes::TAINTED_OBJECT_IS_PROTECTED)
             .detail(format!(
-                "{} {} is tainted, or its replacement was planned together with the end of its \
-                 protection: Terraform wants to destroy it, and it is protected until then",
+                "{} {} is tainted, so Terraform wants to destroy it, which no plan was asked about",
                 C::Spec::NAME,
                 C::title(&prior.0)
             ))

@@ -11,7 +11,7 @@ use paymesh_plugin::{
 
 use super::{
     Act, Converged, INCOMPLETE, Place, READY, Resource, STALE, Whole, faults, graph_before, job,
-    whole,
+    protection, whole,
 };
 use crate::codes;
 
@@ -135,19 +135,27 @@ fn unknown_where_null<C: Converged>(
     C::Status::read_state(&value, &mut Findings::new())
 }
 
+/// Refuses a replacement of what is protected, now or as it is planned. What only `-replace` asks for
+/// shows in the second call alone, which sees no prior state: the first one leaves word for it.
 fn protect<C: Converged>(
     request: &PlanRequest<Resource<C>>,
     plan: &mut Plan<Resource<C>>,
     prior: Option<&Whole<C>>,
     spec: Option<&C::Spec>,
 ) {
-    let replaced = request.reason == PlanReason::Update && plan.is_replacement();
-    let forced = request.reason == PlanReason::Replacement;
-    let guarded = match prior {
-        Some((before, _)) => replaced && C::is_protected(before),
-        None => forced && spec.is_some_and(C::is_protected),
+    let was_protected = prior.is_some_and(|(before, _)| C::is_protected(before));
+    let is_replaced = match request.reason {
+        PlanReason::Create => false,
+        PlanReason::Update => plan.is_replacement(),
+        PlanReason::Replacement => true,
     };
-    if !guarded {
+    if was_protected {
+        plan.private = protection::note(&plan.private);
+    }
+    let is_protected = was_protected
+        || protection::is_noted(&request.private)
+        || spec.is_some_and(C::is_protected);
+    if !is_replaced || !is_protected {
         return;
     }
     let because: Vec<String> = plan
