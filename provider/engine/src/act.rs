@@ -38,7 +38,10 @@ impl Run<'_> {
         if self.engine.protections.looks_before_writing() {
             self.look(id).await?;
         }
-        let decision = self.decide(&self.state(), id);
+        let mut decision = self.decide(&self.state(), id);
+        if let Decision::Act(Act::Hold) = decision {
+            decision = self.decide_by_principal(id).await?;
+        }
         let Decision::Act(act) = decision else {
             return Ok(());
         };
@@ -51,6 +54,17 @@ impl Run<'_> {
         };
         drop(held);
         result
+    }
+
+    /// What was decided by whom the principal belongs to, by a look at it that is younger than the
+    /// one at `id`: whoever took the principal over since has written to `id` before that look, or
+    /// writes after it and makes ours fail.
+    async fn decide_by_principal(&self, id: &ObjectId) -> Result<Decision, Halt> {
+        let principal = self.state().graph.principal_id().cloned();
+        if let Some(principal) = principal.filter(|it| it != id) {
+            self.look(&principal).await?;
+        }
+        Ok(self.decide(&self.state(), id))
     }
 
     async fn write(&self, id: &ObjectId, object: &Arc<dyn Object>, act: Act) -> Result<(), Halt> {

@@ -146,6 +146,21 @@ pub(super) async fn two_at_once(world: &World, delay: u64, bugs: SeededBugs) -> 
     }
 }
 
+/// The first run has made everything and takes a pool back when the second has just taken the
+/// cluster over.
+#[test]
+fn a_part_is_not_taken_back_from_a_run_that_has_the_principal() {
+    let reached = paused(async {
+        two_at_once(
+            &World::new(10_117_095_034_871_894_710),
+            372,
+            SeededBugs::default(),
+        )
+        .await
+    });
+    assert_eq!(reached, Ok(()));
+}
+
 fn check_only_lost_to_the_other(faults: &[crate::Fault]) -> Result<(), String> {
     let lost = |fault: &crate::Fault| matches!(fault.kind, FaultKind::LostRace | FaultKind::Stale);
     if faults.iter().all(|it| lost(it) && it.next.is_some()) {
