@@ -5,8 +5,8 @@
 //! are moved on by hand, one disruptive step at a time.
 
 use crate::{
-    Change, Difference, ObjectId, Observation, PlannedStep, Seen, Step, Want,
-    decide::{Act, Decision, in_order},
+    Change, Difference, Node, ObjectId, Observation, PlannedStep, Seen, Step, Want,
+    decide::{Act, Decision},
     run::{Run, State},
 };
 
@@ -115,6 +115,57 @@ impl Run<'_> {
         };
         (left < change.disruptive_steps()).then_some(next)
     }
+
+    /// The steps that are left on `id` alone.
+    fn steps_of(&self, state: &State, id: &ObjectId) -> Vec<Step> {
+        let Some(node) = state.graph.node(id) else {
+            return Vec::new();
+        };
+        match self.decide(state, id) {
+            Decision::Act(Act::Create | Act::Procedure | Act::AwaitName(_)) => {
+                let steps = node.object.create_steps();
+                if steps.is_empty() {
+                    vec![Step::quiet(format!("create {}", id.brief()))]
+                } else {
+                    steps
+                }
+            }
+            Decision::Act(Act::Change(change)) | Decision::After(change) => change.steps,
+            Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {}", id.brief()))],
+            Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {}", id.brief()))],
+            // The cloud's own work on the object is no step of ours.
+            Decision::Act(act @ Act::Rest(_)) => self.steps_beneath(state, id, node, &act),
+            Decision::Act(Act::Look | Act::Doubt)
+            | Decision::Settled
+            | Decision::Keep(_)
+            | Decision::Refuse(_) => Vec::new(),
+        }
+    }
+
+    /// What is left on an object that is busy. Somebody else's operation is no difference; what
+    /// an earlier run of ours left unfinished is.
+    fn steps_beneath(&self, state: &State, id: &ObjectId, node: &Node, rest: &Act) -> Vec<Step> {
+        let ours = state.operations.contains_key(id);
+        match (node.want, state.observations.seen(id)) {
+            (Want::Absent, Some(_)) => vec![Step::disruptive(format!("delete {}", id.brief()))],
+            (Want::Present, Some(seen)) if !ours => {
+                let context = self.context(state.observations.clone());
+                match node.object.differ(&context, seen) {
+                    Difference::Change(change) => change.steps,
+                    Difference::Same | Difference::Replace(_) => Vec::new(),
+                }
+            }
+            _ => vec![Step::quiet(format!("{} on {}", rest.title(), id.brief()))],
+        }
+    }
+}
+
+/// The ids of the graph, each after what it waits for.
+fn in_order(state: &State) -> Vec<ObjectId> {
+    let levels = state
+        .graph
+        .levels(|id| state.graph.before(id).into_iter().collect());
+    levels.into_iter().flatten().collect()
 }
 
 fn planned(id: &ObjectId, Step { title, disruptive }: Step) -> PlannedStep {

@@ -211,6 +211,31 @@ impl Graph {
         before.retain(|other| other != id && self.nodes.contains_key(other));
         before
     }
+
+    /// The ids in groups, each group after all that its members wait for. Ids that wait for each
+    /// other come last.
+    pub(crate) fn levels(
+        &self,
+        waits_for: impl Fn(&ObjectId) -> Vec<ObjectId>,
+    ) -> Vec<Vec<ObjectId>> {
+        let mut left: IndexSet<ObjectId> = self.nodes.keys().cloned().collect();
+        let mut levels = Vec::new();
+        while !left.is_empty() {
+            let (now, later): (IndexSet<_>, IndexSet<_>) = left.iter().cloned().partition(|id| {
+                let others = waits_for(id);
+                !others
+                    .iter()
+                    .any(|other| other != id && left.contains(other))
+            });
+            if now.is_empty() {
+                levels.push(later.into_iter().collect());
+                break;
+            }
+            levels.push(now.into_iter().collect());
+            left = later;
+        }
+        levels
+    }
 }
 
 /// What `object` needs, its parent included.

@@ -33,12 +33,14 @@ mod observation;
 mod operation;
 mod outcome;
 mod progress;
+mod refusals;
 mod run;
 mod seeded;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod whose;
 
 pub use async_trait::async_trait;
 

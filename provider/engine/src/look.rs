@@ -1,6 +1,6 @@
 //! Observing: one object, all objects in order of need, and the children of parents.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
@@ -230,22 +230,5 @@ fn read_levels(state: &State) -> Vec<Vec<ObjectId>> {
         });
         Some([object.observed_after(), parent.into_iter().collect()].concat())
     };
-    let mut left: Vec<ObjectId> = state.graph.nodes().map(|(id, _)| id.clone()).collect();
-    let mut levels = Vec::new();
-    while !left.is_empty() {
-        let waiting: HashSet<&ObjectId> = left.iter().collect();
-        let (now, later): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|id| {
-            let others = waits_for(id).unwrap_or_default();
-            !others
-                .iter()
-                .any(|other| other != id && waiting.contains(other))
-        });
-        if now.is_empty() {
-            levels.push(later);
-            break;
-        }
-        levels.push(now);
-        left = later;
-    }
-    levels
+    state.graph.levels(|id| waits_for(id).unwrap_or_default())
 }

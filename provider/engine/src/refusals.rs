@@ -1,0 +1,77 @@
+//! What a run refuses to do: what happened, and what the user does next.
+
+use crate::{Fault, FaultKind, ObjectId, run::Run};
+
+impl Run<'_> {
+    pub(crate) fn stale_fault(&self, id: &ObjectId) -> Fault {
+        let mark = &self.job.mark;
+        Fault::new(
+            id.clone(),
+            FaultKind::Stale,
+            format!(
+                "another state entry has taken this object over; this entry ({mark}) is out of \
+                 date and changes nothing."
+            ),
+        )
+        .next(
+            "Remove this entry with `terraform state rm`, or give one of the two states another \
+             `owner`.",
+        )
+    }
+
+    pub(crate) fn lost_race_fault(id: &ObjectId) -> Fault {
+        let message = "another run with the same owner and name created it at the same moment, \
+                       and owns it; nothing of it belongs to this one.";
+        Fault::new(id.clone(), FaultKind::LostRace, message).next(
+            "If another resource or another state manages it, give one of the two another name or \
+             another `owner`. If it was another apply of this one, wait until that has ended, \
+             then apply again.",
+        )
+    }
+
+    pub(crate) fn foreign_fault(&self, id: &ObjectId, whose: &str) -> Fault {
+        let fault = Fault::new(
+            id.clone(),
+            FaultKind::Foreign,
+            format!("it exists already and is not ours: {whose}. It was not touched."),
+        );
+        match &self.job.import_advice {
+            Some(advice) => fault.next(advice.clone()),
+            None => fault.next("Choose another name, or import it."),
+        }
+    }
+
+    pub(crate) fn replace_fault(&self, id: &ObjectId, adopting: bool, reasons: &[String]) -> Fault {
+        let why = reasons.join("; ");
+        let fault = if adopting {
+            let message = format!(
+                "it exists already and bears our mark, but differs in what can never change: {why}. \
+                 It was not adopted."
+            );
+            let next = "Make the configuration match it, give the new one another name (or remove \
+                        create_before_destroy), or delete it.";
+            let fault = Fault::new(id.clone(), FaultKind::MustReplace, message);
+            match &self.job.import_advice {
+                Some(advice) => fault.next(format!("{next} {advice}")),
+                None => fault.next(next),
+            }
+        } else {
+            Fault::new(
+                id.clone(),
+                FaultKind::MustReplace,
+                format!("it differs in what can never change: {why}."),
+            )
+            .next(
+                "Undo the change; or let Terraform destroy it and create it anew: terraform apply \
+                 -replace=ADDRESS. To destroy it as it is: terraform destroy -refresh=false.",
+            )
+        };
+        match reasons
+            .first()
+            .and_then(|reason| reason.split([':', ' ']).next())
+        {
+            Some(attribute) if !attribute.is_empty() => fault.at(attribute),
+            _ => fault,
+        }
+    }
+}
