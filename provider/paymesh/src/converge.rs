@@ -55,7 +55,7 @@ pub type Whole<C> = (<C as Converged>::Spec, <C as Converged>::Status);
 #[async_trait]
 pub trait Converged: Send + Sync + 'static {
     /// What the user sets.
-    type Spec: Spec<Status = Self::Status> + Send + Sync;
+    type Spec: Spec<Status = Self::Status> + PartialEq + Send + Sync;
     /// What the cloud reports. Every field may be null: not known yet.
     type Status: paymesh_plugin::spec::Status + Default + Send + Sync;
 
@@ -74,7 +74,18 @@ pub trait Converged: Send + Sync + 'static {
     /// The id that `import` takes, if it can be told from the configuration.
     fn import_id(session: &Session, spec: &Self::Spec) -> Option<String>;
 
-    /// The remote objects. What was chosen before is in `prior`.
+    /// `spec` with what the provider block adds to it.
+    fn wanted(session: &Session, spec: &Self::Spec) -> Self::Spec;
+
+    /// The Spec in state with what the provider block added to it when it was applied. A provider
+    /// block that adds something else since is a change of the user's, and nobody's drift.
+    fn applied(session: &Session, prior: &Whole<Self>) -> Self::Spec;
+
+    /// Plans what the provider block adds; `None` while it is not known.
+    fn plan_additions(plan: &mut Draft<Self::Status>, wanted: Option<&Self::Spec>);
+
+    /// The remote objects of a Spec as it is [`wanted`](Self::wanted) or was
+    /// [`applied`](Self::applied). What was chosen before is in `prior`.
     fn graph(
         session: &Session,
         spec: &Self::Spec,
@@ -287,7 +298,8 @@ fn whole<C: Converged>(state: &State<C::Spec>) -> Option<Whole<C>> {
 
 /// What the state wants, so that the engine can tell what is wanted no more.
 fn graph_before<C: Converged>(session: &Session, prior: &Whole<C>) -> Option<Graph> {
-    C::graph(session, &prior.0, Some(prior), &mut Findings::new())
+    let applied = C::applied(session, prior);
+    C::graph(session, &applied, Some(prior), &mut Findings::new())
 }
 
 /// The job for `graph`, stopped when Terraform asks for it.

@@ -4,6 +4,7 @@
 use paymesh_acceptance::{
     Cloud, Run, Workspace,
     hcl::{ClusterBlock, Provider},
+    samples::{AKS, BOTH, GKE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -337,6 +338,55 @@ fn what_others_changed_on_gke_is_shown_and_repaired() {
     }
     let shown = changes.iter().map(|(.., shown)| *shown);
     check_shown_and_repaired(&bed.workspace, shown.chain(["/labels/team", "/role"]));
+}
+
+#[test]
+fn other_default_labels_are_a_change_of_the_users_own() {
+    let with = |labels: &str| {
+        format!(
+            "provider \"paymesh\" {{\n  owner = \"acceptance/one\"\n  simulator = true\n  default_labels = {labels}\n}}\n{AKS}{GKE}"
+        )
+    };
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &with(r#"{ team = "payments", tier = "one" }"#));
+    workspace.apply().succeeds();
+    workspace.configure(&with(r#"{ team = "ledger" }"#));
+    let plan = workspace.plans_something();
+    assert!(!plan.output.contains("Warning"), "{plan}");
+    check_only_labels_change(&workspace, &json!({ "team": "payments", "tier": "one" }));
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    let body = |address: &str| {
+        let id = workspace.attributes(address)["id"].clone();
+        let id = id.as_str().expect("the cluster has an id").to_owned();
+        match id.strip_prefix("projects/") {
+            Some(_) => cloud.google().get(&format!("/v1/{id}"))["resourceLabels"].clone(),
+            None => cloud.azure().get(&id)["tags"].clone(),
+        }
+    };
+    for address in BOTH {
+        let labels = body(address);
+        check_value(&labels, "/team", &json!("ledger"));
+        check_value(&labels, "/tier", &Value::Null);
+    }
+}
+
+/// A plan must change the labels of every cluster from these, and nothing else.
+#[track_caller]
+fn check_only_labels_change(workspace: &Workspace<'_>, before: &Value) {
+    let plan = workspace.planned(&[]);
+    for address in BOTH {
+        let mut planned = plan["resource_changes"].as_array().into_iter().flatten();
+        let cluster = planned.find(|it| it["address"] == *address);
+        let change = &cluster.expect("the cluster is planned")["change"];
+        let after = change["after"].as_object().into_iter().flatten();
+        let changed: Vec<&String> = after
+            .filter(|(name, after)| change["before"][*name] != **after)
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(changed, ["effective_labels"], "{change:#}");
+        assert_eq!(change["before"]["effective_labels"], *before);
+    }
 }
 
 #[track_caller]

@@ -122,11 +122,10 @@ pub(super) fn graph(
         .as_ref()
         .is_some_and(|azure| azure.resource_group.is_some());
     let mut graph = Graph::new();
-    let labels = session.labels(&spec.labels);
     let group_want = GroupWant {
         id: group.clone(),
         location: spec.region.clone(),
-        tags: labels.clone(),
+        tags: spec.labels.clone(),
     };
     if named {
         graph.given(Group::new(&azure, group_want));
@@ -135,12 +134,12 @@ pub(super) fn graph(
     }
     let owner = session.mark("").owner;
     let choices = choice::choose(spec, prior);
-    let mut cluster = want::cluster(session, spec, &group, &choices);
+    let mut cluster = want::cluster(spec, &group, &choices);
     let id = cluster.id.clone();
     cluster.needs = vec![group_object_id(&group)];
     cluster.identity = want::existing_identity(spec);
     if cluster.identity.is_none() {
-        let own = want::own_identity(session, spec, &group);
+        let own = want::own_identity(spec, &group);
         cluster.needs.push(identity_object_id(&own.id));
         cluster.identity = Some(own.id.clone());
         graph.present(Identity::new(&azure, own));
@@ -154,7 +153,7 @@ pub(super) fn graph(
     graph.principal(Cluster::new(&azure, cluster));
     let system = want::system_pools(spec, &choices, &id);
     for key in spec.node_pools.keys() {
-        let want = want::pool(session, spec, key, &choices[key], system.clone());
+        let want = want::pool(spec, key, &choices[key], system.clone());
         graph.present(Pool::new(&azure, &id, want));
     }
     // The windows in which AKS upgrades by itself, one for versions and one for node images.

@@ -111,7 +111,7 @@ pub(super) fn graph(
             )
         })
         .collect();
-    let mut want = want::cluster(session, spec, prior, name.clone(), pools.clone());
+    let mut want = want::cluster(spec, prior, name.clone(), pools.clone());
     want.needs = needs;
     graph.principal(Cluster::new(google.clone(), want));
     // GKE cordons and drains the nodes of a pool that it deletes, within disruption budgets, so

@@ -36,7 +36,7 @@ use paymesh_plugin::{
     findings::Findings,
     path::{Path, Step},
     resource::{ForeignState, Replacement},
-    spec::{Draft, DurationText, Field},
+    spec::{Attribute, Draft, DurationText, Field},
     value::Value,
 };
 
@@ -93,6 +93,28 @@ impl Converged for Cluster {
             .map(|id| id.to_string())
     }
 
+    fn wanted(session: &Session, spec: &ClusterSpec) -> ClusterSpec {
+        ClusterSpec {
+            labels: session.labels(&spec.labels),
+            ..spec.clone()
+        }
+    }
+
+    fn applied(session: &Session, (spec, status): &Whole<Self>) -> ClusterSpec {
+        match &status.effective_labels {
+            Some(labels) => ClusterSpec {
+                labels: labels.clone(),
+                ..spec.clone()
+            },
+            None => Self::wanted(session, spec),
+        }
+    }
+
+    fn plan_additions(plan: &mut Draft<ClusterStatus>, wanted: Option<&ClusterSpec>) {
+        plan.effective_labels =
+            wanted.map_or(Field::Unknown, |wanted| wanted.labels.clone().into_draft());
+    }
+
     fn graph(
         session: &Session,
         spec: &ClusterSpec,
@@ -114,11 +136,16 @@ impl Converged for Cluster {
         graph: &Graph,
     ) -> ClusterStatus {
         let prior = prior.map(Prior::from);
-        if spec.on_azure() {
+        let mut status = if spec.on_azure() {
             azure::status(spec, prior.as_ref(), seen, graph)
         } else {
             google::status(spec, prior.as_ref(), seen, graph)
-        }
+        };
+        // Labels of others are nobody's business here.
+        status.effective_labels = status
+            .effective_labels
+            .map(|seen| near::labels(&spec.labels, seen));
+        status
     }
 
     fn described(

@@ -23,7 +23,7 @@ pub(super) fn review(
     neighbours::check(session, spec, found);
     if let Some(prior) = prior {
         version(spec, prior, found);
-        stopped(spec, prior, found);
+        stopped(session, spec, prior, found);
     }
 }
 
@@ -95,7 +95,7 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
 }
 
 /// A cluster that is stopped accepts no change but its start.
-fn stopped(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
+fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
     let is_stopped = prior.status.running_power.as_deref() == Some("Stopped");
     if !is_stopped || spec.power == Power::On {
         return;
@@ -104,7 +104,10 @@ fn stopped(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
     same.power = spec.power;
     same.deletion_protection = spec.deletion_protection;
     same.timeouts.clone_from(&spec.timeouts);
-    if same != *spec {
+    let labels = prior.status.effective_labels.as_ref();
+    let is_relabelled =
+        session.is_known() && labels.is_some_and(|it| *it != session.labels(&spec.labels));
+    if same != *spec || is_relabelled {
         refuse(
             found,
             Path::root(),

@@ -19,6 +19,9 @@ pub struct ClusterStatus {
     pub status: Option<String>,
     /// Random word that says which state entry owns the cluster; written beside the owner mark.
     pub holder: Option<String>,
+    /// Labels of the cluster: the provider's `default_labels`, and its own `labels` over them. The
+    /// data source tells those of others too.
+    pub effective_labels: Option<BTreeMap<String, String>>,
     /// Address of the API server.
     pub endpoint: Option<String>,
     /// Certificate authority of the API server, in PEM.

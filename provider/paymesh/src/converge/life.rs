@@ -30,7 +30,8 @@ pub(super) async fn apply<C: Converged>(
             None => return failed::<C>(request.prior, request.private, found),
         },
     };
-    let Some(graph) = C::graph(session, &request.spec, prior.as_ref(), &mut found) else {
+    let wanted = C::wanted(session, &request.spec);
+    let Some(graph) = C::graph(session, &wanted, prior.as_ref(), &mut found) else {
         return failed::<C>(request.prior, request.private, found);
     };
     let act = if prior.is_some() {
@@ -45,12 +46,7 @@ pub(super) async fn apply<C: Converged>(
     let outcome = session.engine().converge(&job).await;
     faults::notes(&mut found, &outcome.notes);
     let private = outcome.memory.to_bytes();
-    let mut status = C::status(
-        &request.spec,
-        prior.as_ref(),
-        &outcome.observations,
-        &job.graph,
-    );
+    let mut status = C::status(&wanted, prior.as_ref(), &outcome.observations, &job.graph);
     C::set_holder(&mut status, outcome.memory.borne_holder());
     if outcome.is_finished() {
         C::complete(session, prior.as_ref(), &request.spec, &mut status).await;
@@ -258,7 +254,8 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let Some(memory) = memory(&request.private, &mut found) else {
         return keep(found, request.private);
     };
-    let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
+    let applied = C::applied(session, &prior);
+    let Some(graph) = C::graph(session, &applied, Some(&prior), &mut found) else {
         return keep(found, request.private);
     };
     let is_import = memory == Memory::default();
@@ -301,7 +298,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         Standing::Remains => remains::<C>(&prior, &mut found),
         Standing::Current => {}
     }
-    let mut status = C::status(&prior.0, Some(&prior), &reading.observations, &job.graph);
+    let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
     let spec = drift::spec::<C>(session, &prior, &reading);
     C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);

@@ -19,6 +19,7 @@ pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
     plan: &mut Plan<Resource<C>>,
 ) {
+    let session = request.call.session();
     let prior = request.prior.as_ref().and_then(whole::<C>);
     let spec = {
         let value = C::Spec::draft_value(&plan.spec);
@@ -37,12 +38,20 @@ pub(super) async fn plan<C: Converged>(
         plan.replace.extend(C::replacements(spec, prior));
     }
     if let (Some(prior), Some(spec)) = (&prior, &spec) {
-        relocate::<C>(request.call.session(), plan, spec, prior);
+        relocate::<C>(session, plan, spec, prior);
     }
-    let is_changed = !request.changes.is_empty() || !is_ready || plan.is_replacement();
+    let adds_otherwise = session.is_known()
+        && prior
+            .as_ref()
+            .is_some_and(|prior| C::wanted(session, &prior.0) != C::applied(session, prior));
+    let is_changed =
+        !request.changes.is_empty() || adds_otherwise || !is_ready || plan.is_replacement();
     if is_changed {
         plan.status = unknown_where_null::<C>(&plan.status);
         C::intend(&mut plan.status, spec.as_ref(), prior.as_ref());
+        let wanted = spec.as_ref().filter(|_| session.is_known());
+        let wanted = wanted.map(|spec| C::wanted(session, spec));
+        C::plan_additions(&mut plan.status, wanted.as_ref());
         // What was imported is taken over by the first write.
         let memory = Memory::from_bytes(&request.private).unwrap_or_default();
         if memory.imported.is_some() {
@@ -58,7 +67,6 @@ pub(super) async fn plan<C: Converged>(
     }
     protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
     let Some(spec) = spec else { return };
-    let session = request.call.session();
     let stays = prior.as_ref().filter(|_| !plan.is_replacement());
     claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
@@ -224,7 +232,8 @@ async fn announce<C: Converged>(
     spec: &C::Spec,
     prior: &Whole<C>,
 ) {
-    let Some(graph) = C::graph(&request.call, spec, Some(prior), &mut plan.found) else {
+    let wanted = C::wanted(&request.call, spec);
+    let Some(graph) = C::graph(&request.call, &wanted, Some(prior), &mut plan.found) else {
         return;
     };
     let memory = Memory::from_bytes(&request.private).unwrap_or_default();

@@ -26,6 +26,7 @@ pub(super) fn status(cluster: ClusterSeen<'_>) -> ClusterStatus {
         uid: text(cluster.uid().or(cluster.id())),
         status: None,
         holder: None,
+        effective_labels: Some(cluster.user_tags()),
         endpoint: cluster.endpoint(),
         // Not in the body: read beside it.
         ca_certificate: None,

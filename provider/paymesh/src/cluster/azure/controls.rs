@@ -202,9 +202,9 @@ fn bodies(config: &Json) -> (Json, Json) {
     let session = Session::new(settings, None, Engine::new(Clock::real()));
     let group = super::group_id(&session, &spec).unwrap();
     let choices = choice::choose(&spec, None);
-    let mut cluster = want::cluster(&session, &spec, &group, &choices);
+    let mut cluster = want::cluster(&spec, &group, &choices);
     cluster.identity = Some(want::own_identity_id(&spec, &group));
-    let pool = want::pool(&session, &spec, "system", &choices["system"], Vec::new());
+    let pool = want::pool(&spec, "system", &choices["system"], Vec::new());
     (cluster.part(), pool.part())
 }
 

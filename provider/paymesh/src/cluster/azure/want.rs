@@ -9,15 +9,12 @@ use paymesh_azure::{
 
 use paymesh_engine::ObjectId;
 
-use crate::{
-    cluster::{
-        address::Range,
-        choice::PoolChoice,
-        pool::{self, DiskType, PoolMode, TaintEffect},
-        profiles,
-        spec::{self, ClusterSpec, NodeImageChannel, UpgradeChannel},
-    },
-    session::Session,
+use crate::cluster::{
+    address::Range,
+    choice::PoolChoice,
+    pool::{self, DiskType, PoolMode, TaintEffect},
+    profiles,
+    spec::{self, ClusterSpec, NodeImageChannel, UpgradeChannel},
 };
 
 /// The windows in which AKS upgrades by itself, one for versions and one for node images.
@@ -28,7 +25,6 @@ pub(super) const SCHEDULES: [&str; 2] = [
 
 /// The cluster.
 pub(super) fn cluster(
-    session: &Session,
     spec: &ClusterSpec,
     group: &ArmId,
     choices: &BTreeMap<String, PoolChoice>,
@@ -37,7 +33,7 @@ pub(super) fn cluster(
     let terms = spec.profile.terms();
     let own = spec.azure.clone().unwrap_or_default();
     let mut want = ClusterWant::new(id.clone(), &spec.region, &spec.kubernetes_version);
-    want.tags = tags(session, spec);
+    want.tags = tags(spec);
     terms.aks_tier.clone_into(&mut want.tier);
     want.dns_prefix = Some(spec.name.clone());
     want.kubelet_identity = own
@@ -113,7 +109,7 @@ pub(super) fn cluster(
         .node_pools
         .iter()
         .filter(|(_, pool)| pool.mode == PoolMode::System)
-        .map(|(key, _)| pool(session, spec, key, &choices[key], Vec::new()))
+        .map(|(key, _)| pool(spec, key, &choices[key], Vec::new()))
         .collect();
     want.attributes = attributes();
     want
@@ -131,16 +127,16 @@ pub(super) fn own_identity_id(spec: &ClusterSpec, group: &ArmId) -> ArmId {
     group.resource("Microsoft.ManagedIdentity/userAssignedIdentities", &name)
 }
 
-pub(super) fn own_identity(session: &Session, spec: &ClusterSpec, group: &ArmId) -> IdentityWant {
+pub(super) fn own_identity(spec: &ClusterSpec, group: &ArmId) -> IdentityWant {
     IdentityWant {
         id: own_identity_id(spec, group),
         location: spec.region.clone(),
-        tags: session.labels(&spec.labels),
+        tags: spec.labels.clone(),
     }
 }
 
-fn tags(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
-    let mut tags = session.labels(&spec.labels);
+fn tags(spec: &ClusterSpec) -> BTreeMap<String, String> {
+    let mut tags = spec.labels.clone();
     tags.insert("paymesh-role".to_owned(), spec.role.to_string());
     tags
 }
@@ -204,7 +200,6 @@ fn attributes() -> Attributes {
 
 /// A pool.
 pub(super) fn pool(
-    session: &Session,
     spec: &ClusterSpec,
     key: &str,
     choice: &PoolChoice,
@@ -242,7 +237,7 @@ pub(super) fn pool(
     want.max_pods = Some(pool.max_pods);
     want.labels.clone_from(&pool.labels);
     want.taints = pool.taints.iter().map(taint).collect();
-    want.tags = tags(session, spec);
+    want.tags = tags(spec);
     want.system_pools = system_pools;
     want.spot = pool.spot;
     // A spot pool is never upgraded with more nodes than it has.

@@ -33,6 +33,7 @@ pub(super) fn status(id: &str, cluster: ClusterSeen<'_>) -> ClusterStatus {
         uid: text(cluster.uid()),
         status: None,
         holder: None,
+        effective_labels: Some(cluster.user_labels()),
         endpoint: cluster.endpoint(),
         ca_certificate: cluster.certificate_authority(),
         running_kubernetes_version: text(cluster.version()),

@@ -11,15 +11,12 @@ use paymesh_google::{
     pool::{Disk, PoolWant, Size, Taint, TaintEffect},
 };
 
-use crate::{
-    cluster::{
-        Prior,
-        choice::PoolChoice,
-        pool::{self, DiskType, PoolMode, PoolSpec},
-        spec::{self, ClusterSpec, Power, UpgradeChannel, Weekday},
-        totals,
-    },
-    session::Session,
+use crate::cluster::{
+    Prior,
+    choice::PoolChoice,
+    pool::{self, DiskType, PoolMode, PoolSpec},
+    spec::{self, ClusterSpec, Power, UpgradeChannel, Weekday},
+    totals,
 };
 
 /// The zones over which GKE spreads the nodes of a regional cluster that names none.
@@ -28,13 +25,12 @@ const ZONES_OF_REGION: u32 = 3;
 
 /// The cluster, with the pools that are made together with it.
 pub(super) fn cluster(
-    session: &Session,
     spec: &ClusterSpec,
     prior: Option<&Prior>,
     name: ClusterName,
     pools: Vec<PoolWant>,
 ) -> ClusterWant {
-    let labels = labels(session, spec);
+    let labels = labels(spec);
     let own = spec.google.clone().unwrap_or_default();
     let had = |what: fn(&ClusterSpec) -> bool| prior.is_some_and(|prior| what(&prior.spec));
     ClusterWant {
@@ -106,8 +102,8 @@ pub(super) fn network(spec: &ClusterSpec) -> NetworkWant {
     }
 }
 
-fn labels(session: &Session, spec: &ClusterSpec) -> BTreeMap<String, String> {
-    let mut labels = session.labels(&spec.labels);
+fn labels(spec: &ClusterSpec) -> BTreeMap<String, String> {
+    let mut labels = spec.labels.clone();
     labels.insert("paymesh-role".to_owned(), spec.role.to_string());
     labels
 }
