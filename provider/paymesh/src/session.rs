@@ -16,6 +16,14 @@ use crate::{
     simulator::Simulator,
 };
 
+/// Where Terraform's own Google provider looks for the project, in its order.
+const PROJECTS: [&str; 4] = [
+    "GOOGLE_PROJECT",
+    "GOOGLE_CLOUD_PROJECT",
+    "GCLOUD_PROJECT",
+    "CLOUDSDK_CORE_PROJECT",
+];
+
 /// The session of one provider block.
 pub struct Session {
     settings: Option<Settings>,
@@ -87,15 +95,14 @@ impl Session {
         let set = self.azure_settings().subscription_id;
         let simulated = || self.simulator.as_ref()?.subscription_ids.first().cloned();
         set.or_else(simulated)
-            .or_else(|| std::env::var("AZURE_SUBSCRIPTION_ID").ok())
+            .or_else(|| first_set(&["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"]))
     }
 
     /// The project of resources that name none.
     pub fn project(&self) -> Option<String> {
         let set = self.google_settings().project;
         let simulated = || self.simulator.as_ref()?.google_projects.first().cloned();
-        set.or_else(simulated)
-            .or_else(|| std::env::var("GOOGLE_CLOUD_PROJECT").ok())
+        set.or_else(simulated).or_else(|| first_set(&PROJECTS))
     }
 
     /// The connection to Azure, made at its first use.
@@ -178,11 +185,7 @@ impl Session {
             }
         } else {
             paymesh_azure::AzureSettings {
-                sovereign: match set.environment {
-                    None | Some(AzureEnvironment::Public) => Sovereign::Public,
-                    Some(AzureEnvironment::UsGovernment) => Sovereign::UsGovernment,
-                    Some(AzureEnvironment::China) => Sovereign::China,
-                },
+                sovereign: sovereign(set.environment, first_set(&["ARM_ENVIRONMENT"]).as_deref())?,
                 endpoint: set.endpoint,
                 authority: None,
                 extra_ca: set.ca_file.map(|path| read(path.as_ref())).transpose()?,
@@ -205,12 +208,52 @@ impl Session {
                     .as_deref()
                     .map(Endpoints::at)
                     .unwrap_or_default(),
-                Credentials::ApplicationDefault,
+                Credentials::usual(),
             ),
         };
         let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
         Google::new(&endpoints, self.engine.clock(), &tokens, None)
             .map(Arc::new)
             .map_err(|error| error.to_string())
+    }
+}
+
+/// The first of these variables that is set to something.
+fn first_set(names: &[&str]) -> Option<String> {
+    let values = names.iter().filter_map(|name| std::env::var(name).ok());
+    values.into_iter().find(|value| !value.is_empty())
+}
+
+/// The Azure cloud that the provider block means, else the variable.
+fn sovereign(set: Option<AzureEnvironment>, variable: Option<&str>) -> Result<Sovereign, String> {
+    Ok(match (set, variable) {
+        (Some(AzureEnvironment::UsGovernment), _) | (None, Some("usgovernment")) => {
+            Sovereign::UsGovernment
+        }
+        (Some(AzureEnvironment::China), _) | (None, Some("china")) => Sovereign::China,
+        (Some(AzureEnvironment::Public), _) | (None, None | Some("public")) => Sovereign::Public,
+        (None, Some(other)) => {
+            return Err(format!(
+                "ARM_ENVIRONMENT is {other:?}: write public, usgovernment or china, or set \
+                 azure.environment"
+            ));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_block_says_which_azure_it_is_before_the_environment_does() {
+        let china = Some(AzureEnvironment::China);
+        assert_eq!(sovereign(china, Some("usgovernment")), Ok(Sovereign::China));
+        assert_eq!(
+            sovereign(None, Some("usgovernment")),
+            Ok(Sovereign::UsGovernment)
+        );
+        assert_eq!(sovereign(None, None), Ok(Sovereign::Public));
+        assert!(sovereign(None, Some("german")).is_err());
     }
 }

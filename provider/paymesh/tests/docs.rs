@@ -122,8 +122,9 @@ fn the_pages_are_up_to_date() {
 }
 
 #[test]
-fn the_first_page_names_every_variable_that_signing_in_to_azure_reads_and_no_other() {
+fn the_first_page_names_every_variable_that_signing_in_reads_and_no_other() {
     let source = concat!(
+        include_str!("../../google/src/credentials.rs"),
         include_str!("../../azure/src/credentials/mod.rs"),
         include_str!("../../azure/src/credentials/assertion.rs"),
         include_str!("../src/session.rs"),
@@ -135,9 +136,16 @@ fn the_first_page_names_every_variable_that_signing_in_to_azure_reads_and_no_oth
 fn variables(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| letter != '_' && !letter.is_ascii_uppercase())
         .filter(|word| {
-            ["ARM_", "AZURE_", "ACTIONS_", "GOOGLE_CLOUD_"]
-                .iter()
-                .any(|prefix| word.len() > prefix.len() && word.starts_with(prefix))
+            [
+                "ARM_",
+                "AZURE_",
+                "ACTIONS_",
+                "GOOGLE_",
+                "GCLOUD_",
+                "CLOUDSDK_",
+            ]
+            .iter()
+            .any(|prefix| word.len() > prefix.len() && word.starts_with(prefix))
         })
         .collect()
 }

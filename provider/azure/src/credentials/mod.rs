@@ -54,8 +54,9 @@ pub enum Identity {
 }
 
 impl Credential {
-    /// The usual chain, from the usual variables: `ARM_*` before `AZURE_*`, then workload
-    /// identity, managed identity (when `ARM_USE_MSI` says so), and the command line.
+    /// The usual chain, from the usual variables: `ARM_*` before `AZURE_*`; a secret, an assertion,
+    /// managed identity (when `ARM_USE_MSI` says so), and the command line. `ARM_USE_OIDC` and
+    /// `ARM_USE_CLI` can say no.
     pub fn usual(tenant_id: Option<&str>) -> Self {
         Self::usual_from(tenant_id, |name| {
             env::var(name).ok().filter(|it| !it.is_empty())
@@ -68,6 +69,8 @@ impl Credential {
             .map(str::to_owned)
             .or_else(|| first(["ARM_TENANT_ID", "AZURE_TENANT_ID"]));
         let client = first(["ARM_CLIENT_ID", "AZURE_CLIENT_ID"]);
+        let says =
+            |name: &str, word: &str| variable(name).is_some_and(|it| it.eq_ignore_ascii_case(word));
         let mut chain = Vec::new();
         if let (Some(tenant_id), Some(client_id)) = (&tenant, &client) {
             let (tenant_id, client_id) = (tenant_id.clone(), client_id.clone());
@@ -78,7 +81,9 @@ impl Credential {
                     secret: secret.into(),
                 });
             }
-            if let Some(assertion) = Assertion::usual_from(&variable) {
+            if let Some(assertion) = Assertion::usual_from(&variable)
+                && !says("ARM_USE_OIDC", "false")
+            {
                 chain.push(Self::Federated {
                     tenant_id,
                     client_id,
@@ -86,12 +91,14 @@ impl Credential {
                 });
             }
         }
-        if variable("ARM_USE_MSI").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+        if says("ARM_USE_MSI", "true") {
             chain.push(Self::ManagedIdentity(
                 client.map_or(Identity::System, Identity::Client),
             ));
         }
-        chain.push(Self::Cli { tenant_id: tenant });
+        if !says("ARM_USE_CLI", "false") {
+            chain.push(Self::Cli { tenant_id: tenant });
+        }
         Self::Chain(chain)
     }
 
@@ -165,6 +172,17 @@ mod tests {
         check_usual(
             &[("ARM_USE_MSI", "true"), ("AZURE_CLIENT_ID", "app")],
             &expect!["[managed identity app, Azure command line (az login)]"],
+        );
+        check_usual(
+            &[
+                ("ARM_TENANT_ID", "t"),
+                ("ARM_CLIENT_ID", "app"),
+                ("ARM_CLIENT_SECRET", "canary"),
+                ("ARM_OIDC_TOKEN", "canary"),
+                ("ARM_USE_OIDC", "false"),
+                ("ARM_USE_CLI", "False"),
+            ],
+            &expect!["[client secret of app]"],
         );
     }
 }
