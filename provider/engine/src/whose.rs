@@ -90,9 +90,6 @@ impl Run<'_> {
             Ownership::Ours => Verdict::Adoptable,
             Ownership::Unmarked => Verdict::Foreign("it bears no owner mark".into()),
             Ownership::Foreign(whose) => Verdict::Foreign(format!("it bears the mark of {whose}")),
-            Ownership::FollowsParent if state.listed.contains(id) => {
-                Verdict::Foreign("nothing says who made it".into())
-            }
             Ownership::FollowsParent => self.verdict_of_parent(state, node),
         }
     }

@@ -2,6 +2,7 @@
 //! every cut a request number, and the books are the cloud's own.
 
 mod bugs;
+mod guards;
 mod imports;
 mod kept;
 mod object;

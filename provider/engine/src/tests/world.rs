@@ -74,6 +74,12 @@ pub(super) struct Books {
     pub(super) conditional: bool,
     /// Fields that accept writes and keep their value.
     pub(super) stubborn: Vec<&'static str>,
+    /// Deletions end well and delete nothing.
+    pub(super) undying: bool,
+    /// Nobody answers polls.
+    pub(super) silent: bool,
+    /// The objects that were written, in order.
+    pub(super) written: Vec<String>,
     /// How long a new object may stay invisible to reads.
     pub(super) lag: Duration,
     random: u64,
@@ -290,6 +296,9 @@ impl World {
         operation: &str,
     ) -> Result<Option<Result<(), Fault>>, Fault> {
         self.request(id, |books, now, _| {
+            if books.silent {
+                return Err(Fault::new(id.clone(), FaultKind::Unavailable, "no answer"));
+            }
             let Some(running) = books.running.get(operation) else {
                 return Err(Fault::new(
                     id.clone(),
@@ -354,6 +363,7 @@ impl Books {
         let operation = format!("op-{}", self.counter);
         let ends = now + Duration::from_secs(30 + self.random() % 300);
         let target = id.name.clone();
+        self.written.push(target.clone());
         if let Some(thing) = self.things.get_mut(&target) {
             thing.operation = Some(operation.clone());
         }
@@ -387,7 +397,7 @@ impl Books {
             let (target, deletes, fails) = (running.target.clone(), running.deletes, running.fails);
             let before = running.before.clone();
             match (fails, before) {
-                (false, _) if deletes => self.remove(&target),
+                (false, _) if deletes && !self.undying => self.remove(&target),
                 (false, _) => {
                     if let Some(thing) = self.things.get_mut(&target) {
                         thing.operation = None;
