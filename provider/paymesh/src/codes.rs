@@ -75,7 +75,7 @@ codes! {
     NOT_A_GOOGLE_SUBNET = 48, "Not the id of a Google subnet",
         "Copy the subnet's resource name.";
     SUBNET_IN_ANOTHER_REGION = 49, "A subnet in another region",
-        "Use a subnet in the cluster's region.";
+        "Correct `region`, or use a subnet in it.";
     GKE_NEEDS_SECONDARY_RANGES = 50, "GKE needs the subnet's secondary ranges",
         "Name the secondary range of the subnet.";
     PODS_AND_SERVICES_SHARE_RANGE = 51, "Pods and services share a range",
@@ -410,6 +410,12 @@ codes! {
         "Set `zones` to those that offer it, or name another `machine_type`.";
     GOOGLE_NOT_ENOUGH_QUOTA = 256, "Not enough quota",
         "Ask for more quota (IAM & Admin, Quotas), or lower `min_nodes`.";
+}
+
+/// What `code` means, and what to do.
+pub(crate) fn row(code: Code) -> (&'static str, &'static str) {
+    let found = ROWS.iter().find(|(it, ..)| *it == code);
+    found.map_or(("", ""), |(_, meaning, next)| (meaning, next))
 }
 
 #[cfg(test)]

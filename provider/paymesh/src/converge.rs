@@ -65,6 +65,9 @@ pub trait Converged: Send + Sync + 'static {
     /// The words with which a finding speaks of the object: its name.
     fn title(spec: &Self::Spec) -> String;
 
+    /// The cloud that the object is in.
+    fn cloud(spec: &Self::Spec) -> &'static str;
+
     /// Whether the object must not be destroyed.
     fn is_protected(spec: &Self::Spec) -> bool;
 

@@ -1,7 +1,7 @@
 //! What the provider block makes: the connections, the engine and the owner, shared by all calls.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -10,6 +10,7 @@ use paymesh_azure::{Azure, Credential, Sovereign};
 use paymesh_cloud::TokenSource;
 use paymesh_engine::{Engine, Mark};
 use paymesh_google::{Credentials, Endpoints, Google};
+use paymesh_plugin::findings::Severity;
 
 use crate::{
     settings::{AzureEnvironment, AzureSettings, GoogleSettings, Settings},
@@ -33,6 +34,8 @@ pub struct Session {
     google: OnceLock<Result<Arc<Google>, String>>,
     /// What the plans of this run have taken for themselves, so that two clusters cannot.
     pub(crate) neighbours: Mutex<BTreeMap<String, Vec<crate::cluster::Neighbour>>>,
+    /// The clouds of which was told that they do not sign us in, and how loudly.
+    refused: Mutex<BTreeSet<(&'static str, Severity)>>,
     /// Quota that the plans of this run need, by its name and by cluster.
     reserved: Mutex<BTreeMap<String, BTreeMap<String, u64>>>,
 }
@@ -47,6 +50,7 @@ impl Session {
             azure: OnceLock::new(),
             google: OnceLock::new(),
             neighbours: Mutex::default(),
+            refused: Mutex::default(),
             reserved: Mutex::default(),
         }
     }
@@ -134,6 +138,13 @@ impl Session {
         there.retain(|other| other.name != neighbour.name);
         there.push(neighbour);
         others
+    }
+
+    /// Whether nobody has told yet that `cloud` does not sign us in: one error ends the run, and the
+    /// same one for every resource would bury it.
+    pub(crate) fn is_first_refusal(&self, cloud: &'static str, severity: Severity) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert((cloud, severity))
     }
 
     /// Notes that the plan of `cluster` needs `amount` of the quota `name`, and returns what the

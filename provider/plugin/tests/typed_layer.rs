@@ -178,17 +178,17 @@ fn all_problems_are_reported_at_once_with_their_paths() {
         ]),
         expect![[r#"
             error PM005 at name: Value breaks the rule of its attribute
-              "Alba!" is not 1 to 10 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+              It is "Alba!".
               Use 1 to 10 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
             error PM004 at style: Value is not allowed
               "square" is not one of the allowed values.
               Use one of `round_tower` and `ruin`.
             error PM008 at towers["Keep"]: Key breaks the rule of its map
-              "Keep" is not 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
+              It is "Keep".
               Rename the key: use 1 to 6 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last.
             error at towers["low"].windows: More windows than metres
             error PM005 at towers["tall"].height: Value breaks the rule of its attribute
-              101 is not from 1 to 100.
+              It is 101.
               Use a number from 1 to 100.
             error PM003 at moat.depth: Number does not fit its attribute
               300 is not a whole number from 0 to 255.

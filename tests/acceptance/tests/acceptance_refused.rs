@@ -6,11 +6,12 @@
 
 mod refused;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use paymesh_acceptance::{
-    Cloud, Workspace,
+    Cloud, Finding, Workspace,
     hcl::{ClusterBlock, configuration},
+    samples::{AKS, GKE},
 };
 use refused::{Case, Kind, alone, check_refused, existing, live, together};
 use reqwest::Method;
@@ -49,6 +50,42 @@ fn what_an_existing_cluster_cannot_become_is_reported_while_planning() {
     let workspace = Workspace::new(&cloud, &configuration(&made));
     workspace.apply().succeeds();
     check_refused(&cloud, &workspace, existing::MADE, &existing::CASES);
+}
+
+#[test]
+fn a_login_that_is_refused_is_told_once_for_each_cloud() {
+    let cloud = Cloud::start();
+    let made = format!("{AKS}{GKE}");
+    let workspace = Workspace::new(&cloud, &made);
+    workspace.apply().succeeds();
+    let more = made
+        .replace("\"aks\" {", "\"more_aks\" {")
+        .replace("\"gke\" {", "\"more_gke\" {")
+        .replace("pay-", "more-")
+        .replace("europe-west1", "us-east1")
+        .replace(
+            "azure               = {}",
+            r#"azure = { pods_cidr = "10.245.0.0/16" }"#,
+        );
+    workspace.configure(&format!("{made}{more}"));
+    for (file, rotten) in [
+        ("client_secret_file", json!("an older secret")),
+        (
+            "google_credentials_file",
+            json!({ "type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c" }),
+        ),
+    ] {
+        let file = cloud.card()[file].as_str().expect("it is in a file");
+        let text = rotten
+            .as_str()
+            .map_or_else(|| rotten.to_string(), str::to_owned);
+        fs::write(file, text).expect("the file can be written");
+    }
+    let mut errors = workspace.plan_json().findings();
+    errors.retain(|finding| finding.is_error);
+    let codes: Vec<_> = errors.iter().map(Finding::code).collect();
+    let said: String = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(codes, [Some("PM165"); 2], "{said}");
 }
 
 #[test]

@@ -67,6 +67,10 @@ impl Converged for Cluster {
         spec.name.clone()
     }
 
+    fn cloud(spec: &ClusterSpec) -> &'static str {
+        spec.cloud()
+    }
+
     fn is_protected(spec: &ClusterSpec) -> bool {
         spec.deletion_protection
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use paymesh_cloud::{Error, ErrorKind};
 use paymesh_plugin::{
-    findings::{Code, Findings},
+    findings::{Code, Findings, Severity},
     path::Path,
 };
 
@@ -13,7 +14,7 @@ use super::{
     choice::PoolChoice,
     spec::{ClusterSpec, Power},
 };
-use crate::{cluster::pool::PoolMode, session::Session};
+use crate::{cluster::pool::PoolMode, codes, session::Session};
 
 /// How to go on when a live check stands in the way of a destroy, which plans first.
 pub(super) const WAY_OUT: &str = "terraform destroy -refresh=false asks none of this";
@@ -27,6 +28,26 @@ pub(super) fn refuse_live(found: &mut Findings, path: Path, code: Code, text: [&
         code,
         [title, detail, &format!("{next}; {WAY_OUT}")],
     );
+}
+
+/// The cloud does not answer what `spec` depends on: an error at `path`. That it does not sign us in
+/// is told once for all resources.
+pub(super) fn refuse_unanswered(
+    session: &Session,
+    spec: &ClusterSpec,
+    found: &mut Findings,
+    (path, code): (Path, Code),
+    (error, next): (&Error, &str),
+) {
+    let cloud = spec.cloud();
+    if error.kind != ErrorKind::Token {
+        let title = format!("{cloud} cannot be asked");
+        refuse_live(found, path, code, [&title, &error.to_string(), next]);
+    } else if session.is_first_refusal(cloud, Severity::Error) {
+        let (title, next) = codes::row(codes::NO_TOKEN);
+        let text = [title, &error.to_string(), next];
+        refuse_live(found, Path::root(), codes::NO_TOKEN, text);
+    }
 }
 
 /// A pool that needs machines which the cluster does not have yet.

@@ -365,4 +365,13 @@ impl ClusterSpec {
     pub fn on_azure(&self) -> bool {
         self.azure.is_some()
     }
+
+    /// The cloud that the cluster is in.
+    pub fn cloud(&self) -> &'static str {
+        if self.on_azure() {
+            "Azure"
+        } else {
+            "Google Cloud"
+        }
+    }
 }

@@ -6,7 +6,7 @@ use paymesh_plugin::{
     path::Path,
 };
 
-use crate::codes;
+use crate::{codes, session::Session};
 
 /// Adds `fault` as an error, or as a warning where an error would taint what exists.
 pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
@@ -37,6 +37,22 @@ pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {
     finding.code(code).detail(detail);
     finding.hint(fault.next.as_deref().unwrap_or(next));
     found.add(finding);
+}
+
+/// Adds `faults`, of those of signing in to `cloud` the first of the run only. Not for an apply:
+/// one that did nothing has to say why.
+pub(super) fn report_new(
+    found: &mut Findings,
+    faults: &[Fault],
+    session: &Session,
+    cloud: &'static str,
+    severity: Severity,
+) {
+    let is_new =
+        |it: &&Fault| it.kind != FaultKind::SignIn || session.is_first_refusal(cloud, severity);
+    for fault in faults.iter().filter(is_new) {
+        report(found, fault, severity);
+    }
 }
 
 /// Adds the engine's notes as warnings.

@@ -264,9 +264,8 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let reading = match reading {
         Ok(reading) => reading,
         Err(list) => {
-            for fault in &list {
-                faults::report(&mut found, fault, Severity::Error);
-            }
+            let cloud = C::cloud(&prior.0);
+            faults::report_new(&mut found, &list, session, cloud, Severity::Error);
             if let Some(last) = list.last() {
                 tracing::warn!(fault = %last, "the object cannot be read");
             }

@@ -242,9 +242,8 @@ async fn announce<C: Converged>(
     let reading = match request.call.engine().observe(&job).await {
         Ok(reading) => reading,
         Err(list) => {
-            for fault in &list {
-                faults::report(&mut plan.found, fault, Severity::Warning);
-            }
+            let (found, cloud) = (&mut plan.found, C::cloud(spec));
+            faults::report_new(found, &list, &request.call, cloud, Severity::Warning);
             return;
         }
     };

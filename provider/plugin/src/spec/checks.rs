@@ -16,7 +16,7 @@ pub trait Check<T> {
     /// What the value must be.
     fn describe(&self) -> String;
 
-    /// Nothing, or why this value is refused.
+    /// Nothing, or what this value is instead. What it must be is said beside it.
     fn test(&self, value: &T) -> Result<(), String>;
 }
 
@@ -35,7 +35,7 @@ impl<F: Fn(&str) -> bool> Check<String> for Rule<F> {
         if (self.allows)(value) {
             return Ok(());
         }
-        Err(format!("{value:?} is not {}", self.description))
+        Err(format!("it is {value:?}"))
     }
 }
 
@@ -227,7 +227,7 @@ impl Elements {
         if self.0.contains(&len) {
             return Ok(());
         }
-        Err(format!("there are {len} elements, not {}", self.demand()))
+        Err(format!("there are {len} elements"))
     }
 }
 
@@ -327,11 +327,7 @@ impl<T: PartialOrd + Display> Check<T> for Range<T> {
         if self.0.contains(value) {
             return Ok(());
         }
-        Err(format!(
-            "{value} is not from {} to {}",
-            self.0.start(),
-            self.0.end()
-        ))
+        Err(format!("it is {value}"))
     }
 }
 
@@ -352,7 +348,7 @@ impl<T: Copy + Display + Into<i64>> Check<T> for MultipleOf {
         if (*value).into() % i64::from(self.0) == 0 {
             return Ok(());
         }
-        Err(format!("{value} is not a multiple of {}", self.0))
+        Err(format!("it is {value}"))
     }
 }
 
@@ -378,10 +374,7 @@ impl Check<DurationText> for Lasting {
         if range.contains(&value.duration()) {
             return Ok(());
         }
-        Err(format!(
-            "{value} is not from {} to {}",
-            self.shortest, self.longest
-        ))
+        Err(format!("it is {value}"))
     }
 }
 

@@ -175,7 +175,7 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                         [
                             "A subnet in another region",
                             &format!("the subnet is in {there} and region is {here:?}"),
-                            "use a subnet in the cluster's region",
+                            "correct region, or use a subnet in it",
                         ],
                     );
                 }

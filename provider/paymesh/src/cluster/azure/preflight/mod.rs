@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::{at, refuse},
-        preflight::refuse_live,
+        preflight::refuse_unanswered,
         spec::ClusterSpec,
     },
     codes,
@@ -38,7 +38,7 @@ pub(in crate::cluster) async fn check(
         return;
     };
     if prior.is_none() {
-        if !region(&azure, subscription, spec, found).await {
+        if !region(session, &azure, subscription, spec, found).await {
             return;
         }
         place(&azure, &group, spec, found).await;
@@ -51,6 +51,7 @@ pub(in crate::cluster) async fn check(
 }
 
 async fn region(
+    session: &Session,
     azure: &Azure,
     subscription: &str,
     spec: &ClusterSpec,
@@ -72,16 +73,9 @@ async fn region(
         }
         Ok(_) => true,
         Err(error) => {
-            refuse_live(
-                found,
-                at("azure"),
-                codes::AZURE_CANNOT_BE_ASKED,
-                [
-                    "Azure cannot be asked",
-                    &error.to_string(),
-                    "check subscription_id and the credentials",
-                ],
-            );
+            let place = (at("azure"), codes::AZURE_CANNOT_BE_ASKED);
+            let next = "check subscription_id and the credentials";
+            refuse_unanswered(session, spec, found, place, (&error, next));
             false
         }
     }

@@ -13,7 +13,12 @@ use paymesh_google::{ClusterName, ClusterSeen, Google, preflight::Region};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
-    cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec},
+    cluster::{
+        Prior,
+        checks::at,
+        preflight::{refuse_live, refuse_unanswered},
+        spec::ClusterSpec,
+    },
     codes,
     session::Session,
 };
@@ -28,7 +33,7 @@ pub(in crate::cluster) async fn check(
     let (Ok(google), Ok(name)) = (session.google(), super::cluster_name(session, spec)) else {
         return;
     };
-    let Some(region) = region(&google, &name, found).await else {
+    let Some(region) = region(session, &google, spec, &name, found).await else {
         return;
     };
     if prior.is_none() {
@@ -40,7 +45,13 @@ pub(in crate::cluster) async fn check(
     machines::check(session, &google, &name, &region, spec, prior, found).await;
 }
 
-async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Option<Region> {
+async fn region(
+    session: &Session,
+    google: &Google,
+    spec: &ClusterSpec,
+    name: &ClusterName,
+    found: &mut Findings,
+) -> Option<Region> {
     let project = &name.place.project;
     match google.regions(project).await {
         Ok(known) => {
@@ -69,16 +80,9 @@ async fn region(google: &Google, name: &ClusterName, found: &mut Findings) -> Op
             None
         }
         Err(error) => {
-            refuse_live(
-                found,
-                at("google"),
-                codes::GOOGLE_CANNOT_BE_ASKED,
-                [
-                    "Google Cloud cannot be asked",
-                    &error.to_string(),
-                    "check the project and the credentials, and that the identity may read the project (roles/compute.viewer)",
-                ],
-            );
+            let place = (at("google"), codes::GOOGLE_CANNOT_BE_ASKED);
+            let next = "check the project and the credentials, and that the identity may read the project (roles/compute.viewer)";
+            refuse_unanswered(session, spec, found, place, (&error, next));
             None
         }
     }
