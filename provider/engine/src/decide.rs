@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want,
-    run::{Run, State},
-    whose::Verdict,
+    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want, run::Run,
+    state::State, whose::Verdict,
 };
 
 /// What comes next for a node.

@@ -7,7 +7,8 @@
 use crate::{
     Change, Difference, Node, ObjectId, Observation, PlannedStep, Seen, Step, Want,
     decide::{Act, Decision},
-    run::{Run, State},
+    run::Run,
+    state::State,
 };
 
 /// Rounds through the graph. A version path has far fewer steps; a plan has to end.

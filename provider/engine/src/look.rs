@@ -1,13 +1,10 @@
 //! Observing: one object, all objects in order of need, and the children of parents.
 
-use std::sync::Arc;
-
 use futures::{StreamExt, stream};
 
 use crate::{
-    Child, Fault, FaultKind, Note, ObjectId, Observation, Ownership, Want,
-    act::Halt,
-    run::{Run, State},
+    Child, Fault, FaultKind, Note, ObjectId, Observation, Ownership, Want, act::Halt, run::Run,
+    state::State,
 };
 
 impl Run<'_> {
@@ -206,16 +203,6 @@ impl Run<'_> {
                 state.notes.push(note);
             }
         }
-    }
-}
-
-impl State {
-    /// Notes the newest observation of `id`.
-    pub(crate) fn note(&mut self, id: &ObjectId, observation: Observation) {
-        if observation == Observation::Absent {
-            self.absent_before.insert(id.clone());
-        }
-        Arc::make_mut(&mut self.observations).insert(id.clone(), observation);
     }
 }
 

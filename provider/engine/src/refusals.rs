@@ -1,8 +1,20 @@
 //! What a run refuses to do: what happened, and what the user does next.
 
-use crate::{Fault, FaultKind, ObjectId, run::Run};
+use crate::{Fault, FaultKind, ObjectId, decide::Decision, run::Run};
 
 impl Run<'_> {
+    /// Every refusal that can be known before the first write, in graph order.
+    pub(crate) fn refusals(&self) -> Vec<Fault> {
+        let state = self.state();
+        let decisions = state.graph.nodes().map(|(id, _)| self.decide(&state, id));
+        decisions
+            .filter_map(|decision| match decision {
+                Decision::Refuse(fault) => Some(*fault),
+                _ => None,
+            })
+            .collect()
+    }
+
     pub(crate) fn stale_fault(&self, id: &ObjectId) -> Fault {
         let mark = &self.job.mark;
         Fault::new(

@@ -1,9 +1,6 @@
 //! Whose an object is: by memory, by its mark and holder, and by whom the principal belongs to.
 
-use crate::{
-    Node, ObjectId, Observation, Ownership, Seen, Standing, Want,
-    run::{Run, State},
-};
+use crate::{Node, ObjectId, Observation, Ownership, Seen, Standing, Want, run::Run, state::State};
 
 /// Whose an existing object is, everything considered.
 pub(crate) enum Verdict {

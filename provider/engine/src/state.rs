@@ -1,0 +1,121 @@
+//! What a run knows so far: what was seen, what is ours, what runs and what failed.
+
+use std::{collections::HashSet, sync::Arc};
+
+use indexmap::{IndexMap, IndexSet};
+use paymesh_clock::Moment;
+
+use crate::{
+    Fault, Graph, Memory, Note, ObjectId, Observation, Observations, Remark, Unfinished, Want,
+};
+
+/// What a run knows so far.
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    pub(crate) graph: Graph,
+    pub(crate) observations: Arc<Observations>,
+    /// Nodes that a parent's listing added.
+    pub(crate) listed: HashSet<ObjectId>,
+    /// What we own: memory's objects, and whatever a write of this run made or took over.
+    pub(crate) owned: IndexSet<ObjectId>,
+    /// Objects that this run has seen absent: what is there later and bears another holder was
+    /// made by a run that lives.
+    pub(crate) absent_before: HashSet<ObjectId>,
+    /// Creations that the cloud confirmed in this run.
+    pub(crate) made: HashSet<ObjectId>,
+    /// Creations that the cloud accepted in this run. A read that does not show one yet proves
+    /// nothing.
+    pub(crate) accepted: HashSet<ObjectId>,
+    /// Whether this run has seen the principal with its own holder.
+    pub(crate) led: bool,
+    /// Objects that bear our holder by a write of this run.
+    pub(crate) held: HashSet<ObjectId>,
+    /// Those of them of which the cloud has shown that the write came through.
+    pub(crate) shown: HashSet<ObjectId>,
+    /// Unwanted objects that stay, and why.
+    pub(crate) kept: IndexMap<ObjectId, String>,
+    /// Operations that run for us, from memory or from this run.
+    pub(crate) operations: IndexMap<ObjectId, Unfinished>,
+    pub(crate) failed: IndexMap<ObjectId, Fault>,
+    pub(crate) notes: Vec<Note>,
+    /// Faults the engine handles itself, per object, so that handling them ends.
+    pub(crate) retries: IndexMap<ObjectId, u32>,
+    pub(crate) busy_since: IndexMap<ObjectId, Moment>,
+    pub(crate) propagating_since: IndexMap<ObjectId, Moment>,
+    /// Whether anything was written since everything was last observed.
+    pub(crate) wrote: bool,
+    /// What a plan takes as done, while it foresees the steps.
+    pub(crate) assumed: HashSet<ObjectId>,
+    /// Objects whose quiet steps a plan takes as done.
+    pub(crate) quieted: HashSet<ObjectId>,
+    /// An imported entry takes over what it owns before it writes anything else. It is no step of
+    /// a plan: an import has nothing to do.
+    pub(crate) takes_over: bool,
+}
+
+impl State {
+    /// Notes the newest observation of `id`.
+    pub(crate) fn note(&mut self, id: &ObjectId, observation: Observation) {
+        if observation == Observation::Absent {
+            self.absent_before.insert(id.clone());
+        }
+        Arc::make_mut(&mut self.observations).insert(id.clone(), observation);
+    }
+
+    /// Another has the principal, and all that goes with it: also what this run made for it.
+    pub(crate) fn disown_all(&mut self) {
+        self.owned.clear();
+        self.operations.clear();
+    }
+
+    /// Whether every object was observed at least once.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.graph
+            .nodes()
+            .all(|(id, _)| self.observations.observation(id).is_some())
+    }
+
+    /// What the objects of the graph want to have remembered: what they said last, or, of those
+    /// that were not seen to say anything, what is remembered already.
+    pub(crate) fn remarks(&self, prior: &Memory) -> Vec<Remark> {
+        self.graph
+            .nodes()
+            .filter_map(|(object, _)| {
+                let seen = self.observations.seen(object);
+                let said = seen.and_then(|it| it.remark.clone());
+                let known = || prior.remarks.iter().find(|it| it.object == *object);
+                let text = said.or_else(|| known().map(|it| it.text.clone()))?;
+                Some(Remark {
+                    object: object.clone(),
+                    text,
+                })
+            })
+            .collect()
+    }
+
+    /// Notes once that `id` stays.
+    pub(crate) fn keep(&mut self, id: ObjectId, why: String) {
+        self.owned.shift_remove(&id);
+        if self.kept.insert(id.clone(), why.clone()).is_none() {
+            self.notes.push(Note {
+                object: id,
+                message: why,
+            });
+        }
+    }
+
+    /// What an import takes over: everything of the graph that exists, children included, and
+    /// nothing that was merely given.
+    pub(crate) fn importable(&self) -> IndexSet<ObjectId> {
+        self.observations
+            .present()
+            .map(|(id, _)| id)
+            .filter(|id| {
+                self.graph
+                    .node(id)
+                    .is_none_or(|node| matches!(node.want, Want::Present | Want::Absent))
+            })
+            .cloned()
+            .collect()
+    }
+}
