@@ -117,6 +117,15 @@ impl Cloud {
         &self.card
     }
 
+    /// The certificate of the authority that signs for it.
+    pub fn authority(&self) -> &Path {
+        Path::new(
+            self.card["ca"]
+                .as_str()
+                .expect("the card names the authority"),
+        )
+    }
+
     /// The first subscription.
     pub fn subscription(&self) -> String {
         let id = self.card["subscription_ids"][0].as_str();
@@ -219,7 +228,8 @@ impl Cloud {
         ids
     }
 
-    /// Changes how time passes: `rate`, and `operation_polls` (null: operations end by the clock).
+    /// Changes how time passes: `rate`, `operation_polls` (null: operations end by the clock), and
+    /// `drift` (false: nothing happens unasked).
     pub fn clock(&self, order: &Value) {
         self.ask(Method::POST, "clock", Some(order));
     }
@@ -305,10 +315,8 @@ impl Cloud {
 
     /// The number of the last request.
     pub fn last_request(&self) -> u64 {
-        self.journal(0)
-            .last()
-            .and_then(|entry| entry["number"].as_u64())
-            .unwrap_or(0)
+        let state = self.ask(Method::GET, "state", None);
+        state["requests"].as_u64().expect("the state counts them")
     }
 
     /// The requests after `since` that change something in a cloud, as `VERB path`.

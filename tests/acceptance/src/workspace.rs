@@ -119,6 +119,10 @@ impl<'a> Workspace<'a> {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_CLI_ARGS", "-no-color")
             .env("PAYMESH_SIMULATOR", self.cloud.file())
+            // The provider reads every authority that it is told of, which takes longer than
+            // everything else it does here.
+            .env("SSL_CERT_FILE", self.cloud.authority())
+            .env_remove("SSL_CERT_DIR")
             .envs(self.remote_state())
             // What a test says stands over what every test has.
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

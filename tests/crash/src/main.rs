@@ -1,4 +1,5 @@
-//! Runs the crash matrix: `paymesh-crash inside`, `paymesh-crash real`; `points` records only.
+//! Runs the crash matrix: `paymesh-crash inside`, `paymesh-crash real`; `points` records only, and
+//! lists the points of the scenarios that `ONLY` names.
 //!
 //! `SEED` chooses the draws; `BUDGET` the minutes of the real tier (8); `FULL=1` asks for all of
 //! it; `PAIRS` for so many pairs of cuts on each cloud; `ONLY` for scenarios of that name; `STOPS=1`

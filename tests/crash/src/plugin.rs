@@ -119,10 +119,14 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
 impl Provider {
     /// Starts the process and waits for its handshake.
     pub(crate) fn start(simulator: &Path) -> Self {
+        // Reading all the authorities that the machine trusts takes longer than the whole run.
+        let authority = simulator.with_extension("pem");
         let mut process = Command::new(programs::provider())
             .env(COOKIE.0, COOKIE.1)
             .env("PLUGIN_PROTOCOL_VERSIONS", "6")
             .env("PAYMESH_SIMULATOR", simulator)
+            .env("SSL_CERT_FILE", authority)
+            .env_remove("SSL_CERT_DIR")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

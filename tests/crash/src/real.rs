@@ -106,6 +106,7 @@ pub fn run(order: &Order) -> Vec<String> {
 /// All cases of one cloud until the budget is used up; the score, and the share that was reached.
 fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     let cloud = Cloud::start();
+    cloud.clock(&json!({ "drift": false }));
     let bed = Bed::new(&cloud, api);
     let recorded = bed.recordings.iter();
     print!(
@@ -201,6 +202,9 @@ impl<'a> Bed<'a> {
                 cloud.import(made);
             }
             bed.configure(scenario);
+            if procedure == Procedure::Taint {
+                bed.workspace.run(&["taint", ADDRESS]).succeeds();
+            }
             let recording = Recording::of(cloud, || {
                 bed.start(scenario).end().succeeds();
             });
@@ -303,10 +307,6 @@ impl<'a> Bed<'a> {
             Procedure::Replace | Procedure::CreateFirst => {
                 let replace = format!("-replace={ADDRESS}");
                 self.workspace.start(&["apply", "-auto-approve", &replace])
-            }
-            Procedure::Taint => {
-                self.workspace.run(&["taint", ADDRESS]).succeeds();
-                self.recover(scenario)
             }
             _ => self.recover(scenario),
         }

@@ -180,6 +180,8 @@ pub(super) const ROLES: [Role; 21] = [
     ),
 ];
 
+/// How long a new assignment has no effect, in milliseconds.
+const EFFECT: i64 = 60_000;
 /// The type of role assignments.
 pub(super) const ASSIGNMENT: &str = "Microsoft.Authorization/roleAssignments";
 /// The type of role definitions.
@@ -279,7 +281,6 @@ fn role_covers(world: &World, definition: &str, action: &str) -> bool {
 /// Whether the principal `object` may do `action` at `scope` now.
 pub(super) fn may(world: &World, object: &str, action: &str, scope: &str) -> bool {
     let scope = key(scope);
-    let now = world.clock.now();
     resource::of_type(world, ASSIGNMENT).any(|(_, assignment)| {
         let properties = &assignment["properties"];
         let at = key(properties["scope"].as_str().unwrap_or("/"));
@@ -288,9 +289,9 @@ pub(super) fn may(world: &World, object: &str, action: &str, scope: &str) -> boo
             && properties["principalId"]
                 .as_str()
                 .is_some_and(|id| id.eq_ignore_ascii_case(object))
-            && resource::kept(assignment, "effective")
+            && resource::kept(assignment, "assigned")
                 .as_i64()
-                .is_none_or(|from| from <= now)
+                .is_none_or(|at| world.has_settled(at, EFFECT))
             && role_covers(
                 world,
                 properties["roleDefinitionId"].as_str().unwrap_or_default(),

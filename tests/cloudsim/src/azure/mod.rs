@@ -452,7 +452,9 @@ impl Api for Azure {
 
     fn tick(&self, world: &mut World) {
         entra::sweep(world);
-        cluster::tick(world);
+        if world.drifts {
+            cluster::tick(world);
+        }
     }
 
     fn inventory(&self, world: &World) -> Vec<Value> {

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::core::{Answer, World};
 
+/// How long the directory does not know a new identity, in milliseconds.
 const REPLICATION: i64 = 30_000;
-const EFFECT: i64 = 60_000;
 
 fn scope_of(arm: &Arm<'_>) -> String {
     arm.target.scope.clone().unwrap_or_default()
@@ -176,7 +176,6 @@ fn look_up(world: &World, principal: &str) -> Known {
     {
         return Known::Yes("ServicePrincipal");
     }
-    let now = world.clock.now();
     let identity = resource::all(world).find(|(_, body)| {
         body["properties"]["principalId"] == principal && body["type"] != ASSIGNMENT
             || body["identity"]["principalId"] == principal
@@ -184,10 +183,10 @@ fn look_up(world: &World, principal: &str) -> Known {
     match identity {
         Some((_, body)) => {
             let born = resource::kept(body, "born").as_i64().unwrap_or(0);
-            if world.operation_polls.is_none() && now - born < REPLICATION {
-                Known::NotYet
-            } else {
+            if world.has_settled(born, REPLICATION) {
                 Known::Yes("ServicePrincipal")
+            } else {
+                Known::NotYet
             }
         }
         None => Known::No,
@@ -335,8 +334,6 @@ fn put(
             "description": description,
         },
     });
-    if world.operation_polls.is_none() {
-        resource::keep(&mut body, "effective", json!(world.clock.now() + EFFECT));
-    }
+    resource::keep(&mut body, "assigned", json!(world.clock.now()));
     resource::put(world, id, body);
 }

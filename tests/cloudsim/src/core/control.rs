@@ -56,6 +56,9 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Answer {
                 server.world().operation_polls =
                     polls.as_u64().and_then(|polls| u32::try_from(polls).ok());
             }
+            if let Some(drifts) = body["drift"].as_bool() {
+                server.world().drifts = drifts;
+            }
             server.publish();
             clock(server)
         }
@@ -142,6 +145,7 @@ fn clock(server: &Server) -> Answer {
     let world = server.world();
     let mut shown = world.clock.show();
     shown["operation_polls"] = json!(world.operation_polls);
+    shown["drift"] = json!(world.drifts);
     Answer::json(200, &shown)
 }
 
@@ -169,6 +173,7 @@ fn state(server: &Server) -> Answer {
             "simulator": server.card(&world),
             "clock": world.clock.show(),
             "operation_polls": world.operation_polls,
+            "drift": world.drifts,
             "operations_running": running,
             "requests": world.journal.since(0).len(),
             "faults": world.faults.show(),

@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(crate) place: Place,
     /// Every new operation ends at this many polls, instead of by the clock.
     pub(crate) operation_polls: Option<u32>,
+    /// Whether the clouds do things unasked: upgrades, add-ons, autoscaling.
+    pub(crate) drifts: bool,
     /// How a fault wants the next operation to end.
     pub(crate) ending: Option<operation::Ending>,
     /// The operation that the current request started or polled, for the journal.
@@ -189,6 +191,12 @@ impl World {
         for api in apis {
             api.tick(self);
         }
+    }
+
+    /// Whether `wait` has passed since `since`: what one part of a cloud does is known to the others
+    /// only then. Not in the mode for stable request counts, where nothing goes by the clock.
+    pub(crate) fn has_settled(&self, since: Millis, wait: Millis) -> bool {
+        self.operation_polls.is_some() || self.clock.now() - since >= wait
     }
 
     /// Makes this step's writes durable. A simulator that cannot write, because the disk is full

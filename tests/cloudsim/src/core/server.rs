@@ -89,6 +89,7 @@ async fn serve(options: &Options, apis: Vec<Box<dyn Api>>) -> Result<(), String>
             state_dir: state_dir.clone(),
         },
         operation_polls: options.operation_polls,
+        drifts: true,
         ending: None,
         last_operation: None,
         principal: None,

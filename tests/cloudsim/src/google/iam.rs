@@ -47,7 +47,7 @@ pub(crate) fn known(world: &World, email: &str) -> bool {
 
 fn is_younger(world: &World, account: &Value, age: Millis) -> bool {
     let made = account["made"].as_i64();
-    made.is_some_and(|made| world.clock.now() - made < age)
+    made.is_some_and(|made| !world.has_settled(made, age))
 }
 
 /// An account without what only the simulator knows.

@@ -78,7 +78,9 @@ impl Api for Google {
     }
 
     fn tick(&self, world: &mut World) {
-        container::drift::tick(world);
+        if world.drifts {
+            container::drift::tick(world);
+        }
     }
 
     fn inventory(&self, world: &World) -> Vec<Value> {

@@ -99,7 +99,7 @@ pub(crate) fn effective(world: &World, resource: &str) -> Value {
     };
     let fresh = stored["since"]
         .as_i64()
-        .is_some_and(|since| world.clock.now() - since < PROPAGATION);
+        .is_some_and(|since| !world.has_settled(since, PROPAGATION));
     stored[if fresh { "before" } else { "bindings" }].clone()
 }
 
