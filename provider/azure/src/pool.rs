@@ -12,11 +12,12 @@ use paymesh_engine::{
     Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
     OperationId, Ownership, Seen, Sent, Step,
 };
+use paymesh_kubernetes::Version;
 use serde_json::{Map, Value, json};
 
 use crate::{
     ArmId, Attributes, Azure, DrainPool, ScaleToNothing,
-    cluster::{Version, etag, text, version_path},
+    cluster::{etag, text},
     cluster_object_id,
     connection::{api, version},
     fault::fault,
@@ -403,22 +404,18 @@ impl Pool {
 
     /// The version to go to next: the control plane's, one minor at a time.
     fn upgrade(&self, cx: &Context, seen: &Seen) -> Option<(String, String)> {
-        let current = running_version(&seen.body)?;
+        let current: Version = running_version(&seen.body)?.parse().ok()?;
         let cluster = cx.seen(&cluster_object_id(&self.cluster))?;
         let leader = text(&cluster.body, "/properties/currentKubernetesVersion")
             .or_else(|| text(&cluster.body, "/properties/kubernetesVersion"))?;
-        let minor = |it: &str| Version::read(it).map(|it| it.minor);
+        let leader: Version = leader.parse().ok()?;
         // Above the floor, versions are the upgrade channel's business.
         let floor = self.want.as_ref()?.kubernetes_version.as_str();
-        let enough = match Version::read(floor) {
-            Some(floor) => Version::read(current)? >= floor,
-            None => minor(current)? >= minor(leader)?,
-        };
-        if enough {
+        if current.meets(floor.parse().unwrap_or(leader.minor())) {
             return None;
         }
-        let next = version_path(current, leader).into_iter().next()?;
-        Some((current.to_owned(), next))
+        let next = *current.path_to(leader).first()?;
+        Some((current.to_string(), next.to_string()))
     }
 }
 

@@ -21,11 +21,9 @@ pub mod pool;
 pub mod preflight;
 mod seen;
 mod update;
-mod version;
 
 pub use attributes::Attributes;
 pub use client::{Endpoints, Google};
 pub use credentials::Credentials;
 pub use name::{ClusterName, Location, NodePoolName, NotACluster};
 pub use seen::{ClusterSeen, PoolSeen};
-pub use version::{Floor, Minor, POOL_LAG_MAX};

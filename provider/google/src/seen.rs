@@ -8,7 +8,6 @@ use paymesh_engine::Mark;
 use serde_json::Value;
 
 use crate::{
-    Minor,
     cluster::{Access, Channel, Exclusion, Features, Maintenance, Window},
     pool::{Disk, GROUP_SIZES, Taint, TaintEffect},
 };
@@ -236,13 +235,6 @@ impl<'a> ClusterSeen<'a> {
     /// Its pools.
     pub fn pools(self) -> impl Iterator<Item = PoolSeen<'a>> {
         list(self.0, "/nodePools").map(PoolSeen)
-    }
-
-    /// The oldest minor version that runs anywhere in it.
-    pub fn oldest_minor(self) -> Option<Minor> {
-        let versions = self.version().into_iter();
-        let versions = versions.chain(self.pools().filter_map(PoolSeen::version));
-        versions.filter_map(Minor::parse).min()
     }
 }
 

@@ -49,10 +49,10 @@ fn rooms_use_only_the_rooms_they_may() {
         .unwrap();
     }
     expect![[r#"
-        paymesh -> paymesh-azure, paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-google, paymesh-plugin
+        paymesh -> paymesh-azure, paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-google, paymesh-kubernetes, paymesh-plugin
         paymesh-acceptance -> nothing
         paymesh-acquirer -> nothing
-        paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine
+        paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-beds -> nothing
         paymesh-cli -> nothing
         paymesh-clock -> nothing
@@ -61,7 +61,8 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-contracts -> nothing
         paymesh-crash -> paymesh-acceptance
         paymesh-engine -> paymesh-clock
-        paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine
+        paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
+        paymesh-kubernetes -> nothing
         paymesh-operations -> nothing
         paymesh-payment-api -> paymesh-contracts, paymesh-operations
         paymesh-payment-processor -> paymesh-contracts, paymesh-operations

@@ -4,7 +4,6 @@
 //! go up one minor at a time, each time waiting for the pools. Which changes need a new cluster
 //! is the table [`IMMUTABLE`].
 
-mod version;
 mod want;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -15,9 +14,9 @@ use paymesh_engine::{
     Change, Child, Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Operation,
     OperationId, Seen, Sent, Step,
 };
+use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
 
-pub(crate) use version::{Version, path as version_path};
 pub use want::{Access, ClusterWant, Features, Kms, Logs, NetworkWant, Power};
 
 use crate::{
@@ -204,18 +203,20 @@ impl Cluster {
         if repair {
             all.paths.push("provisioningState".to_owned());
         }
-        let upgrades = version_path(running_version(body), &want.kubernetes_version);
-        let mut from = running_version(body);
-        for to in &upgrades {
+        let runs = running_version(body).parse::<Version>().ok();
+        let wanted = want.kubernetes_version.parse().ok();
+        let path = runs.zip(wanted).map(|(runs, to)| runs.path_to(to));
+        let upgrades = path.unwrap_or_default();
+        for (from, to) in runs.iter().chain(&upgrades).zip(&upgrades) {
             all.steps
                 .push(Step::disruptive(format!("control plane {from} -> {to}")));
-            from = to;
         }
         if !upgrades.is_empty() {
             all.paths
                 .push(want.attributes.of("properties.kubernetesVersion"));
         }
-        all.acts.extend(upgrades.iter().cloned().map(Act::Upgrade));
+        let upgrades = upgrades.iter().map(ToString::to_string);
+        all.acts.extend(upgrades.map(Act::Upgrade));
         if !stopped && want.power == Some(Power::Stopped) {
             all.acts.push(Act::Stop);
             all.steps
@@ -234,11 +235,12 @@ impl Cluster {
         let pools = body
             .pointer("/properties/agentPoolProfiles")
             .and_then(Value::as_array);
-        let control_plane = Version::read(running_version(body)).map(|it| it.minor);
+        let minor = |text: &str| text.parse::<Version>().ok().map(Version::minor);
+        let control_plane = minor(running_version(body));
         let behind = |profile: &Value| {
             let version = text(profile, "/currentOrchestratorVersion")
                 .or_else(|| text(profile, "/orchestratorVersion"));
-            version.and_then(Version::read).map(|it| it.minor) < control_plane
+            version.and_then(minor) < control_plane
         };
         let names = pools.into_iter().flatten().filter(|profile| match act {
             Act::Upgrade(_) => behind(profile),

@@ -29,7 +29,7 @@ pub(super) fn create(want: &ClusterWant, network: &str, mark: &Mark, holder: &Ho
         put(
             &mut cluster,
             "/initialClusterVersion",
-            json!(version.minor.to_string()),
+            json!(version.minor().to_string()),
         );
     }
     if let Some(cidr) = &want.control_plane_cidr {

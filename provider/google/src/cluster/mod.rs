@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 pub use object::Cluster;
 use paymesh_engine::ObjectId;
+use paymesh_kubernetes::Version;
 
-use crate::{Attributes, ClusterName, Floor, pool::PoolWant};
+use crate::{Attributes, ClusterName, pool::PoolWant};
 
 /// The wanted shape of a cluster, in Google's words.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct ClusterWant {
     /// Its name and place.
     pub name: ClusterName,
     /// The least version of the control plane; the channel may be ahead of it.
-    pub version: Option<Floor>,
+    pub version: Option<Version>,
     /// How the cloud upgrades it.
     pub channel: Channel,
     /// Where it is attached. Only a new cluster can be attached elsewhere.

@@ -7,6 +7,7 @@ use paymesh_engine::{
     Busy, Child, Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId,
     Observation, Operation, OperationId, Seen, Sent, async_trait,
 };
+use paymesh_kubernetes::Version;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     settings::{WORKLOAD_IDENTITY, settings},
 };
 use crate::{
-    ClusterName, Google, Minor, POOL_LAG_MAX, access,
+    ClusterName, Google, access,
     client::Api,
     json::agrees,
     operation::ContainerOperation,
@@ -24,6 +25,10 @@ use crate::{
 
 /// The attribute of an upgrade.
 const VERSION: &str = "version";
+
+/// A node pool may lag its control plane by this many minors.
+/// Source: GKE version skew policy, read 2026-11.
+const POOL_LAG_MAX: u32 = 2;
 
 /// A GKE cluster as an object of the engine.
 #[derive(Clone)]
@@ -127,24 +132,23 @@ impl Cluster {
     /// One control-plane upgrade for each minor up to the wanted one, or one to the newest patch of
     /// its own minor.
     fn upgrades(&self, cluster: &Value) -> Vec<Update> {
-        let runs = cluster["currentMasterVersion"].as_str().unwrap_or_default();
-        let Some((mut minor, want)) = minor_of(cluster).zip(self.want.version) else {
+        let Some((runs, want)) = runs(cluster).zip(self.want.version) else {
             return Vec::new();
         };
         // A minor is an alias of its newest patch that the channel offers.
-        let upgrade = |from: &str, to: Minor| {
+        let upgrade = |from: Version, to: Version| {
             let body = json!({ "update": { "desiredMasterVersion": to.to_string() } });
             Update::quiet(VERSION, Method::PUT, "", body)
                 .disturbing(format!("control plane {from} -> {to}"))
         };
+        let mut from = runs.minor();
         let mut upgrades = Vec::new();
-        while minor < want.minor {
-            let next = minor.following();
-            upgrades.push(upgrade(&minor.to_string(), next));
-            minor = next;
+        for to in from.path_to(want.minor()) {
+            upgrades.push(upgrade(from, to));
+            from = to;
         }
-        if upgrades.is_empty() && !want.is_met_by(runs) {
-            upgrades.push(upgrade(runs, minor));
+        if upgrades.is_empty() && !runs.meets(want) {
+            upgrades.push(upgrade(runs, runs.minor()));
         }
         upgrades
     }
@@ -167,17 +171,17 @@ impl Cluster {
 
     /// The pools that would lag too far behind if the control plane took its next step.
     fn pools_too_old(&self, cluster: &Value) -> Vec<ObjectId> {
-        let Some(next) = minor_of(cluster).map(Minor::following) else {
+        let Some(next) = runs(cluster).map(Version::following) else {
             return Vec::new();
         };
         pools(cluster)
             .filter_map(|pool| {
                 Some((
                     pool["name"].as_str()?,
-                    Minor::parse(pool["version"].as_str()?)?,
+                    pool["version"].as_str()?.parse::<Version>().ok()?,
                 ))
             })
-            .filter(|(_, minor)| minor.behind(next) > POOL_LAG_MAX)
+            .filter(|(_, version)| version.minors_behind(next) > POOL_LAG_MAX)
             .map(|(name, _)| NodePool::id_of(&self.want.name.pool(name)))
             .collect()
     }
@@ -432,8 +436,9 @@ fn with_scopes(window: &Value) -> Value {
     window
 }
 
-fn minor_of(cluster: &Value) -> Option<Minor> {
-    Minor::parse(cluster["currentMasterVersion"].as_str()?)
+/// The version of the control plane.
+fn runs(cluster: &Value) -> Option<Version> {
+    cluster["currentMasterVersion"].as_str()?.parse().ok()
 }
 
 fn pools(cluster: &Value) -> impl Iterator<Item = &Value> {

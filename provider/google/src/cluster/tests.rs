@@ -15,7 +15,7 @@ use super::{
     NetworkWant, body,
 };
 use crate::{
-    Attributes, ClusterName, Endpoints, Floor, Google,
+    Attributes, ClusterName, Endpoints, Google,
     pool::{Disk, NodePool, PoolWant, Size},
 };
 
@@ -52,7 +52,7 @@ fn name() -> ClusterName {
 fn pool() -> PoolWant {
     PoolWant {
         name: name().pool("system-1a2"),
-        version: Floor::parse("1.34"),
+        version: "1.34".parse().ok(),
         machine_type: "e2-standard-4".into(),
         disk: Disk {
             kind: "pd-balanced".into(),
@@ -81,7 +81,7 @@ fn pool() -> PoolWant {
 fn want() -> ClusterWant {
     ClusterWant {
         name: name(),
-        version: Floor::parse("1.34"),
+        version: "1.34".parse().ok(),
         channel: Channel::Regular,
         network: NetworkWant {
             subnetwork: "projects/pay/regions/europe-west1/subnetworks/main".into(),
@@ -268,7 +268,7 @@ fn an_exclusion_that_names_no_scope_holds_off_every_upgrade() {
 #[test]
 fn a_floor_with_a_patch_asks_for_the_newest_patch_of_its_minor() {
     let mut wanted = want();
-    wanted.version = Floor::parse("1.34.2");
+    wanted.version = "1.34.2".parse().ok();
     check_difference(
         wanted,
         &made(),

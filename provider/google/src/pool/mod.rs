@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 pub(crate) use object::GROUP_SIZES;
 pub use object::NodePool;
+use paymesh_kubernetes::Version;
 
-use crate::{Attributes, Floor, NodePoolName};
+use crate::{Attributes, NodePoolName};
 
 /// The wanted shape of a node pool, in Google's words.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub struct PoolWant {
     /// Its name and cluster.
     pub name: NodePoolName,
     /// The least version of its nodes; never above the control plane's.
-    pub version: Option<Floor>,
+    pub version: Option<Version>,
     /// The machine type. Only a new pool can have another.
     pub machine_type: String,
     /// The boot disk of a node. Only a new pool can have another.

@@ -7,17 +7,17 @@ use paymesh_engine::{
     Busy, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
     OperationId, Seen, Sent, Step, async_trait,
 };
+use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
 
 use super::{PoolWant, Size, Taint, body};
 use crate::{
-    ClusterSeen, Google, Minor, NodePoolName, PoolSeen, access,
+    ClusterSeen, Google, NodePoolName, PoolSeen, access,
     client::Api,
     cluster::Cluster,
     json::agrees,
     operation::ContainerOperation,
     update::{Update, difference},
-    version::order,
 };
 
 /// Where [`NodePool::observe`] adds the target sizes of the pool's instance groups, which the
@@ -213,17 +213,15 @@ impl NodePool {
     /// wanted and the control plane is ahead of them.
     fn upgrade(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Option<Update> {
         let cluster = &cx.seen(&Cluster::id_of(&self.name.cluster))?.body;
-        let target = cluster["currentMasterVersion"].as_str()?;
-        let runs = pool["version"].as_str()?;
-        let (now, ahead) = (Minor::parse(runs)?, Minor::parse(target)?);
-        let is_behind = order(runs) < order(target);
-        let (from, to) = if now < ahead {
-            (now.to_string(), ahead.to_string())
+        let target: Version = cluster["currentMasterVersion"].as_str()?.parse().ok()?;
+        let runs: Version = pool["version"].as_str()?.parse().ok()?;
+        let (from, to) = if runs.minor() < target.minor() {
+            (runs.minor(), target.minor())
         } else {
-            (runs.to_owned(), target.to_owned())
+            (runs, target)
         };
-        (is_behind && !want.version?.is_met_by(runs)).then(|| {
-            let body = json!({ "nodeVersion": target });
+        (runs < target && !runs.meets(want.version?)).then(|| {
+            let body = json!({ "nodeVersion": target.to_string() });
             let title = format!("node pool {} {from} -> {to}", self.name.pool);
             Update::quiet("version", Method::PUT, "", body).disturbing(title)
         })

@@ -24,7 +24,6 @@ mod review;
 pub mod spec;
 pub mod status;
 pub mod totals;
-pub mod versions;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Rules over what is in state and what is planned, and over the clusters of one run.
 
+use paymesh_kubernetes::Version;
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{
@@ -7,7 +8,6 @@ use super::{
     checks::{at, default_labels, refuse},
     choice, neighbours,
     spec::{ClusterSpec, Power},
-    versions::Version,
 };
 use crate::{codes, session::Session};
 
@@ -81,8 +81,8 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
         return;
     };
     let before = prior.spec.kubernetes_version.parse::<Version>();
-    let lowered = before.is_ok_and(|before| !floor.meets(&before));
-    if lowered && !floor.meets(&runs.minor()) {
+    let lowered = before.is_ok_and(|before| !floor.meets(before));
+    if lowered && !floor.meets(runs.minor()) {
         found
             .warning(at("kubernetes_version"), format!("{} is not downgraded", spec.name))
             .code(codes::NO_DOWNGRADE)

@@ -6,6 +6,7 @@ use paymesh_azure::{
     AccessSeen, ArmId, AssignmentSeen, ClusterSeen, PoolMode as AksMode, PoolSeen, Scale,
     WindowSeen,
 };
+use paymesh_kubernetes::oldest_minor;
 
 use crate::cluster::{
     pool::{self, DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
@@ -15,7 +16,6 @@ use crate::cluster::{
         UpgradeChannel,
     },
     status::ClusterStatus,
-    versions,
 };
 
 /// What the cloud reports.
@@ -60,7 +60,7 @@ pub(super) fn described(id: &ArmId, cluster: ClusterSeen<'_>) -> ClusterSpec {
             .tag("paymesh-role")
             .and_then(|role| role.parse().ok())
             .unwrap_or(Role::Main),
-        kubernetes_version: versions::floor_of(running),
+        kubernetes_version: oldest_minor(running).map_or_else(String::new, |it| it.to_string()),
         profile: match cluster.tier() {
             Some("Free") => Profile::CostOptimized,
             _ => Profile::HighAvailability,

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use paymesh_kubernetes::Version;
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{Cloud, at, refuse, words};
-use crate::cluster::{
-    spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel},
-    versions::Version,
-};
+use crate::cluster::spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel};
 use crate::codes;
 
 /// Older minors than this are offered by neither cloud.
@@ -70,7 +68,7 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
                 "write it in quotes: \"1.34\"",
             ],
         ),
-        Ok(_) if text.contains('-') && cloud == Some(Cloud::Azure) => {
+        Ok(version) if version.has_build() && cloud == Some(Cloud::Azure) => {
             refuse(
                 found,
                 at("kubernetes_version"),

@@ -8,6 +8,7 @@ use paymesh_google::{
     cluster::{self, Access, Channel},
     pool::{self as gke, TaintEffect as GkeEffect},
 };
+use paymesh_kubernetes::oldest_minor;
 
 use crate::cluster::{
     pool::{self, DiskType, PoolMode, PoolSpec, Taint, TaintEffect},
@@ -17,7 +18,6 @@ use crate::cluster::{
         Weekday,
     },
     status::ClusterStatus,
-    versions,
 };
 
 /// What the cluster called `id` reports.
@@ -71,7 +71,7 @@ pub(super) fn described(name: &ClusterName, cluster: ClusterSeen<'_>, own: &str)
             .get("paymesh-role")
             .and_then(|role| role.parse().ok())
             .unwrap_or(Role::Main),
-        kubernetes_version: versions::floor_of(running),
+        kubernetes_version: oldest_minor(running).map_or_else(String::new, |it| it.to_string()),
         profile: match cluster.autoscaling_profile() {
             Some("OPTIMIZE_UTILIZATION") => Profile::CostOptimized,
             _ => Profile::HighAvailability,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paymesh_google::{
-    Attributes, ClusterName, Floor, NodePoolName,
+    Attributes, ClusterName, NodePoolName,
     cluster::{
         Access, Channel, ClusterWant, Encryption, Exclusion, Features, Maintenance, NetworkWant,
         Window,
@@ -35,7 +35,7 @@ pub(super) fn cluster(
     let had = |what: fn(&ClusterSpec) -> bool| prior.is_some_and(|prior| what(&prior.spec));
     ClusterWant {
         name,
-        version: Floor::parse(&spec.kubernetes_version),
+        version: spec.kubernetes_version.parse().ok(),
         channel: channel(spec),
         network: network(spec),
         zones: Vec::new(),
@@ -160,7 +160,7 @@ pub(super) fn pool(
     let pool = &spec.node_pools[key];
     PoolWant {
         name,
-        version: Floor::parse(&spec.kubernetes_version),
+        version: spec.kubernetes_version.parse().ok(),
         machine_type: choice.machine_type.clone(),
         disk: Disk {
             kind: match pool.disk_type {

@@ -1,13 +1,13 @@
 //! Whether the region offers the version.
 
 use paymesh_azure::Azure;
+use paymesh_kubernetes::Version;
 use paymesh_plugin::findings::Findings;
 
 use crate::cluster::{
     Prior,
     checks::{at, refuse},
     spec::ClusterSpec,
-    versions::Version,
 };
 use crate::codes;
 
@@ -27,7 +27,7 @@ pub(super) async fn check(
     let runs = prior
         .and_then(|prior| prior.status.running_kubernetes_version.as_deref())
         .and_then(|runs| runs.parse::<Version>().ok());
-    if runs.is_some_and(|runs| runs.meets(&floor)) {
+    if runs.is_some_and(|runs| runs.meets(floor)) {
         return;
     }
     let Ok(offered) = azure.kubernetes_versions(subscription, &spec.region).await else {

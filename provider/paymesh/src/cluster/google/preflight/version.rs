@@ -1,6 +1,7 @@
 //! Whether the channel offers the wanted version, and each step of the way to it.
 
 use paymesh_google::{Google, Location, cluster::Channel};
+use paymesh_kubernetes::Version;
 use paymesh_plugin::findings::Findings;
 
 use crate::cluster::{
@@ -9,7 +10,6 @@ use crate::cluster::{
     google::want,
     preflight::refuse_live,
     spec::{ClusterSpec, UpgradeChannel},
-    versions::Version,
 };
 use crate::codes;
 
@@ -38,20 +38,20 @@ pub(super) async fn check(
     if offered.is_empty() {
         return;
     }
-    let written = floor.clone();
+    let written = floor;
     let path = match &runs {
         None => vec![floor],
-        Some(runs) => runs.path_to(&floor),
+        Some(runs) => runs.path_to(floor),
     };
     let is_offered = |step: &Version| {
         offered
             .iter()
-            .any(|version| version.minor() == step.minor() && version.meets(step))
+            .any(|version| version.minor() == step.minor() && version.meets(*step))
     };
     let Some(missing) = path.iter().find(|step| !is_offered(step)) else {
         return;
     };
-    let mut minors: Vec<Version> = offered.iter().map(Version::minor).collect();
+    let mut minors: Vec<Version> = offered.iter().map(|it| it.minor()).collect();
     minors.sort();
     minors.dedup();
     let minors: Vec<String> = minors.iter().map(ToString::to_string).collect();
@@ -65,7 +65,7 @@ pub(super) async fn check(
                 ", and from {runs}, which runs, the way leads over {missing}"
             ))
     );
-    let next = match elsewhere(google, place, &written).await {
+    let next = match elsewhere(google, place, written).await {
         Some(word) => format!("set upgrade_channel = \"{word}\", or use a version that is offered"),
         None => "use a version that is offered".to_owned(),
     };
@@ -78,7 +78,7 @@ pub(super) async fn check(
 }
 
 /// A channel that offers `wanted`.
-async fn elsewhere(google: &Google, place: &Location, wanted: &Version) -> Option<UpgradeChannel> {
+async fn elsewhere(google: &Google, place: &Location, wanted: Version) -> Option<UpgradeChannel> {
     let channels = [
         (Channel::Stable, UpgradeChannel::Stable),
         (Channel::Regular, UpgradeChannel::Regular),
