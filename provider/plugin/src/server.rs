@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     call::Call,
+    erased::AnyResource,
     findings::Findings,
     path::Path,
     provider::{Parts, Provider},
@@ -53,6 +54,13 @@ impl<P: Provider> Server<P> {
     fn configure(&self, session: P::Session) {
         let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::new(session));
+    }
+
+    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Session>, Findings> {
+        let resource = self.parts.resources.get(name);
+        resource
+            .map(|it| &**it)
+            .ok_or_else(|| no_such("resource", name))
     }
 
     /// The context of a call, or a finding if the provider is not configured.

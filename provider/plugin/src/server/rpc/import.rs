@@ -7,7 +7,7 @@ use crate::{
     path::Path,
     provider::Provider,
     resource::ImportBy,
-    server::{Server, no_such, private, unreadable},
+    server::{Server, private, unreadable},
     wire::{
         diagnostic, dynamic,
         tfplugin6::import_resource_state::{ImportedResource, Request, Response},
@@ -29,11 +29,7 @@ pub(in crate::server) async fn answer<P: Provider>(
 }
 
 async fn import<P: Provider>(server: &Server<P>, request: &Request) -> Result<Response, Findings> {
-    let resource = server
-        .parts
-        .resources
-        .get(&request.type_name)
-        .ok_or_else(|| no_such("resource", &request.type_name))?;
+    let resource = server.resource(&request.type_name)?;
     let named = request
         .identity
         .as_ref()

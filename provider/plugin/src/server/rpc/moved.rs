@@ -7,7 +7,7 @@ use crate::{
     path::Path,
     provider::Provider,
     resource::ForeignState,
-    server::{Server, no_such, private, unreadable},
+    server::{Server, private, unreadable},
     wire::{
         diagnostic, dynamic,
         tfplugin6::move_resource_state::{Request, Response},
@@ -27,11 +27,7 @@ pub(in crate::server) async fn answer<P: Provider>(
 }
 
 fn moved<P: Provider>(server: &Server<P>, request: &Request) -> Result<Response, Findings> {
-    let resource = server
-        .parts
-        .resources
-        .get(&request.target_type_name)
-        .ok_or_else(|| no_such("resource", &request.target_type_name))?;
+    let resource = server.resource(&request.target_type_name)?;
     let raw = request
         .source_state
         .as_ref()

@@ -8,7 +8,7 @@ use crate::{
     provider::Provider,
     resource::{PlanReason, Replacement},
     rules,
-    server::{Server, no_such, private, unreadable},
+    server::{Server, private, unreadable},
     value::Value,
     wire::{
         diagnostic, dynamic,
@@ -33,11 +33,7 @@ pub(in crate::server) async fn answer<P: Provider>(
 }
 
 async fn plan<P: Provider>(server: &Server<P>, request: &Request) -> Result<Response, Findings> {
-    let resource = server
-        .parts
-        .resources
-        .get(&request.type_name)
-        .ok_or_else(|| no_such("resource", &request.type_name))?;
+    let resource = server.resource(&request.type_name)?;
     let schema = resource.schema();
     let kind = schema.object_type();
     let read =
@@ -49,7 +45,7 @@ async fn plan<P: Provider>(server: &Server<P>, request: &Request) -> Result<Resp
     if proposed.is_null() {
         return destroy(
             server,
-            &**resource,
+            resource,
             Stored {
                 value: prior,
                 private: private_before,

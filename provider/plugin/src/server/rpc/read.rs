@@ -7,7 +7,7 @@ use crate::{
     findings::Findings,
     path::Path,
     provider::Provider,
-    server::{Server, no_such, private, unreadable},
+    server::{Server, private, unreadable},
     wire::{
         diagnostic, dynamic,
         tfplugin6::read_resource::{Request, Response},
@@ -32,11 +32,7 @@ pub(in crate::server) async fn answer<P: Provider>(
 }
 
 async fn read<P: Provider>(server: &Server<P>, request: &Request) -> Result<Response, Findings> {
-    let resource = server
-        .parts
-        .resources
-        .get(&request.type_name)
-        .ok_or_else(|| no_such("resource", &request.type_name))?;
+    let resource = server.resource(&request.type_name)?;
     let kind = resource.schema().object_type();
     let prior = dynamic::decode(request.current_state.as_ref(), &kind)
         .map_err(|error| unreadable("state", &error))?;

@@ -6,7 +6,7 @@ use crate::{
     findings::Findings,
     path::Path,
     provider::Provider,
-    server::{Server, no_such, unreadable},
+    server::{Server, unreadable},
     wire::{
         diagnostic, dynamic, json,
         tfplugin6::{
@@ -36,11 +36,7 @@ fn upgraded<P: Provider>(
     server: &Server<P>,
     request: &Request,
 ) -> Result<(DynamicValue, Findings), Findings> {
-    let resource = server
-        .parts
-        .resources
-        .get(&request.type_name)
-        .ok_or_else(|| no_such("resource", &request.type_name))?;
+    let resource = server.resource(&request.type_name)?;
     let schema = resource.schema();
     let mut found = Findings::new();
     let stored = u64::try_from(request.version).unwrap_or(0);
