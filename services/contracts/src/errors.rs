@@ -58,6 +58,9 @@ catalogue! {
     CardNumberRefused "card_number_refused" 422 "invalid_request", "A field looks like a card number. Nothing was kept.", "Send tokens only, and change a reference that happens to look like a card number.";
     KeyInFlight "request_in_flight" 409 "idempotency", "The first request with this idempotency key is not committed yet.", "Send it again in a moment, unchanged.";
     KeyReused "idempotency_key_reused" 422 "idempotency", "This idempotency key was used with another body.", "Use a new key for a new payment, or send the first body unchanged.";
+    PaymentState "payment_state" 422 "invalid_request", "The payment is not in a state in which this can be done.", "Read the payment; what is on its way has to come to its end first.";
+    AmountTooLarge "amount_too_large" 422 "invalid_request", "The amount is more than is left, or in another currency.", "Read the payment: what was reserved, what was captured, what was refunded or is about to be.";
+    BalanceInsufficient "balance_insufficient" 422 "invalid_request", "Your balance does not cover it.", "Wait for more payments, then send it again with the same idempotency key.";
     NotFound "not_found" 404 "invalid_request", "There is no such object, or it is not yours.", "Check the id and which account the API key belongs to.";
     MethodNotAllowed "method_not_allowed" 405 "invalid_request", "This address does not know this method.", "Compare it with the OpenAPI document.";
     OutcomeUnknown "outcome_unknown" 503 "unavailable", "We cannot say whether the request was carried out.", "Send it again with the same idempotency key; it will not happen twice.";

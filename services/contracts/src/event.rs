@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    http::{Payment, PaymentStatus},
-    id::EventId,
+    http::{Attempt, AttemptKind, AttemptStatus, Payment},
+    id::{AttemptId, EventId},
 };
 
 /// Something that happened. `version` grows when a reader of the old shape could misunderstand
@@ -22,6 +22,10 @@ pub struct Event {
     pub kind: String,
     /// When.
     pub created_at: String,
+    /// Which attempt brought it about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
+    pub attempt: Option<AttemptId>,
     /// The payment as it was then.
     pub payment: Payment,
 }
@@ -30,19 +34,31 @@ impl Event {
     /// The version of the shape above.
     pub const VERSION: u32 = 1;
 
-    /// The event of a payment that came to its end.
-    pub fn of(id: EventId, payment: Payment) -> Self {
-        let kind = match payment.status {
-            PaymentStatus::Processing => "payment.processing",
-            PaymentStatus::Succeeded => "payment.succeeded",
-            PaymentStatus::Failed => "payment.failed",
-        };
+    /// The event of an attempt that was settled.
+    pub fn of(id: EventId, attempt: &Attempt, payment: Payment) -> Self {
         Self {
             id,
             version: Self::VERSION,
-            kind: kind.to_owned(),
+            kind: kind(attempt.kind, attempt.status).to_owned(),
             created_at: payment.updated_at.clone(),
+            attempt: Some(attempt.id),
             payment,
         }
+    }
+}
+
+/// What merchants call the end of an attempt.
+fn kind(of: AttemptKind, status: AttemptStatus) -> &'static str {
+    use AttemptKind::{Authorize, Capture, Charge, Refund, Void};
+    let is_approved = status == AttemptStatus::Approved;
+    match (of, is_approved) {
+        (Charge | Capture, true) => "payment.succeeded",
+        (Authorize, true) => "payment.requires_capture",
+        (Charge | Authorize, false) => "payment.failed",
+        (Capture, false) => "payment.capture_failed",
+        (Void, true) => "payment.canceled",
+        (Void, false) => "payment.cancel_failed",
+        (Refund, true) => "refund.succeeded",
+        (Refund, false) => "refund.failed",
     }
 }

@@ -28,7 +28,44 @@ pub struct CreatePayment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 140, example = "order-7")]
     pub reference: Option<String>,
+    /// Whether the money is taken at once, or only reserved until it is captured.
+    #[serde(default, skip_serializing_if = "CaptureMethod::is_automatic")]
+    pub capture: CaptureMethod,
 }
+
+/// When the money of a payment is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureMethod {
+    /// At once.
+    #[default]
+    Automatic,
+    /// When it is captured, within seven days.
+    Manual,
+}
+
+impl CaptureMethod {
+    /// Whether it is what nobody has to say: requests from before there was a choice then keep
+    /// their fingerprints.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub fn is_automatic(&self) -> bool {
+        *self == Self::Automatic
+    }
+}
+
+/// How much of a payment is captured or refunded.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// How much; without it all that is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+}
+
+/// A request that has nothing to say but its address: `{}`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// Where a payment stands. It only ever moves towards `succeeded`, `failed` or `canceled`, and
 /// stays there.
@@ -37,10 +74,31 @@ pub struct CreatePayment {
 pub enum PaymentStatus {
     /// On its way to the acquirer, or waiting for the acquirer's word.
     Processing,
+    /// The money is reserved until it is captured or the payment is canceled.
+    RequiresCapture,
     /// The money moved; the ledger says so.
     Succeeded,
     /// The acquirer declined; no money moved.
     Failed,
+    /// What was reserved was let go; no money moved.
+    Canceled,
+}
+
+/// What an attempt asks of the acquirer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// To take money.
+    #[default]
+    Charge,
+    /// To reserve money.
+    Authorize,
+    /// To take what was reserved, or a part of it; the rest is let go.
+    Capture,
+    /// To let go what was reserved.
+    Void,
+    /// To give back what was taken, or a part of it.
+    Refund,
 }
 
 /// Where an attempt stands.
@@ -73,20 +131,22 @@ macro_rules! words {
     };
 }
 
-words!(PaymentStatus { Processing "processing", Succeeded "succeeded", Failed "failed", });
+words!(PaymentStatus { Processing "processing", RequiresCapture "requires_capture", Succeeded "succeeded", Failed "failed", Canceled "canceled", });
+words!(CaptureMethod { Automatic "automatic", Manual "manual", });
+words!(AttemptKind { Charge "charge", Authorize "authorize", Capture "capture", Void "void", Refund "refund", });
 words!(AttemptStatus { Pending "pending", Unknown "unknown", Approved "approved", Declined "declined", });
 
 impl PaymentStatus {
-    /// Whether it can never change again.
-    pub fn is_final(self) -> bool {
+    /// Whether nothing is on its way: the next step, if there is one, is the merchant's.
+    pub fn is_settled(self) -> bool {
         self != Self::Processing
     }
 }
 
 impl AttemptStatus {
-    /// Whether it can never change again.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Approved | Self::Declined)
+    /// Whether the acquirer's word is still to come.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Unknown)
     }
 }
 
@@ -106,9 +166,22 @@ pub struct Payment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Why it failed, in the acquirer's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_code: Option<String>,
-    /// The tries at the acquirer, first to last.
+    /// When its money is taken.
+    #[serde(default)]
+    pub capture: CaptureMethod,
+    /// How much was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Money>,
+    /// How much of that was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Money>,
+    /// While it requires something of you: until when. Then it is canceled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-28T05:00:00.000Z")]
+    pub expires_at: Option<String>,
+    /// What was asked of the acquirer, first to last.
     pub attempts: Vec<Attempt>,
     /// When it was accepted.
     #[schema(example = "2026-11-21T05:00:00.000Z")]
@@ -118,16 +191,25 @@ pub struct Payment {
     pub updated_at: String,
 }
 
-/// One try at the acquirer.
+/// One thing asked of the acquirer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// Its id, which is also what the acquirer knows it by.
     #[schema(value_type = String, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: AttemptId,
+    /// What is asked.
+    #[serde(default)]
+    pub kind: AttemptKind,
+    /// How much is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
     /// Where it stands.
     pub status: AttemptStatus,
+    /// Why it was declined, in the acquirer's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_code: Option<String>,
     /// The acquirer's own reference.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquirer_reference: Option<String>,
 }
 
@@ -201,6 +283,9 @@ pub struct EventPage {
     /// `?after=` this for the older ones, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// `?before=` this for the newer ones, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
 }
 
 /// An event that is told again.
@@ -245,7 +330,7 @@ pub struct SignedMoney {
 pub struct Posting {
     /// Its id.
     pub id: String,
-    /// `charge` or `fee`.
+    /// `charge`, `fee` or `refund`.
     pub kind: String,
     /// The account it was taken from.
     pub debit: String,
@@ -306,25 +391,36 @@ impl TryFrom<persistence::Payment> for Payment {
     type Error = Unreadable;
 
     fn try_from(payment: persistence::Payment) -> Result<Self, Unreadable> {
+        let amount: Money = payment
+            .amount
+            .ok_or(Unreadable::Field("amount"))?
+            .try_into()?;
+        let money = |minor: i64| (minor > 0).then(|| Money::new(minor, amount.currency));
         let attempts = payment.attempts.into_iter().map(|attempt| {
             Ok(Attempt {
                 id: AttemptId::from_bytes(&attempt.attempt_id)?,
+                kind: AttemptKind::from_word(&attempt.kind)
+                    .ok_or(Unreadable::Field("attempt kind"))?,
+                amount: money(attempt.amount_minor),
                 status: AttemptStatus::from_word(&attempt.status)
                     .ok_or(Unreadable::Field("attempt status"))?,
+                failure_code: some(attempt.failure_code),
                 acquirer_reference: some(attempt.acquirer_reference),
             })
         });
         Ok(Self {
             id: PaymentId::from_bytes(&payment.payment_id)?,
-            amount: payment
-                .amount
-                .ok_or(Unreadable::Field("amount"))?
-                .try_into()?,
+            amount,
             status: PaymentStatus::from_word(&payment.status)
                 .ok_or(Unreadable::Field("payment status"))?,
             payment_method: payment.payment_method,
             reference: some(payment.reference),
             failure_code: some(payment.failure_code),
+            capture: CaptureMethod::from_word(&payment.capture)
+                .ok_or(Unreadable::Field("capture method"))?,
+            captured: money(payment.captured_minor),
+            refunded: money(payment.refunded_minor),
+            expires_at: (payment.expires_at_ms > 0).then(|| time_text(payment.expires_at_ms)),
             attempts: attempts.collect::<Result<_, Unreadable>>()?,
             created_at: time_text(payment.created_at_ms),
             updated_at: time_text(payment.updated_at_ms),

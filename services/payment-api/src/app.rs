@@ -12,7 +12,9 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Waiting, auth::Keys, error::Problem, events, ledger, payments, webhooks};
+use crate::{
+    Waiting, acts, auth::Keys, create, error::Problem, events, ledger, payments, webhooks,
+};
 
 /// What every request needs.
 pub struct App {
@@ -67,8 +69,11 @@ impl Modify for BearerKey {
 
 fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(payments::create, payments::list))
+        .routes(routes!(create::create, payments::list))
         .routes(routes!(payments::read))
+        .routes(routes!(acts::capture))
+        .routes(routes!(acts::cancel))
+        .routes(routes!(acts::refund))
         .routes(routes!(ledger::read))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::remove))

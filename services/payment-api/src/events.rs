@@ -9,24 +9,18 @@ use axum::{
 };
 use paymesh_contracts::{
     Code, ErrorBody, EventId,
+    event::Event,
     http::{EventPage, Replay},
     persistence::{ListEventsRequest, ReplayEventRequest},
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
 
-use crate::{app::App, auth::authorize, error::Problem, input::Clean};
-
-/// Which events a page shows.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Page {
-    /// How many, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// Older than this event.
-    after: Option<String>,
-}
+use crate::{
+    app::App,
+    auth::authorize,
+    error::Problem,
+    input::Clean,
+    paging::{Cut, Page},
+};
 
 /// Lists events, newest first.
 #[utoipa::path(
@@ -47,33 +41,24 @@ pub(crate) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<EventPage>, Problem> {
     let tenant_id = authorize(&app, &headers, "payments:read").await?;
-    let Query(page) = page.map_err(|_| Problem::about(Code::FieldInvalid, "limit"))?;
-    let limit = page.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::about(Code::FieldInvalid, "limit").because("it is between 1 and 100"));
-    }
-    let after = match page.after {
-        None => Vec::new(),
-        Some(text) => text
-            .parse()
-            .map(EventId::bytes)
-            .map_err(|_| Problem::about(Code::FieldInvalid, "after"))?,
-    };
+    let cut = Cut::of(page, |text| text.parse().map(EventId::bytes))?;
     let request = ListEventsRequest {
         tenant_id: tenant_id.bytes(),
-        limit,
-        after,
+        limit: cut.limit,
+        after: cut.after,
+        before: cut.before,
     };
     let found = app.payments().list_events(request).await?.into_inner();
     let data = found
         .bodies
         .iter()
         .map(|body| serde_json::from_slice(body))
-        .collect::<Result<Vec<paymesh_contracts::event::Event>, _>>()
+        .collect::<Result<Vec<Event>, _>>()
         .map_err(|_| Code::Internal)?;
-    let last = data.last().map(|event| event.id.to_string());
+    let id = |event: Option<&Event>| event.map(|event| event.id.to_string());
     Ok(Json(EventPage {
-        next: found.older.then_some(last).flatten(),
+        next: found.older.then(|| id(data.last())).flatten(),
+        previous: found.newer.then(|| id(data.first())).flatten(),
         data,
     }))
 }

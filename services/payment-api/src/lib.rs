@@ -9,11 +9,15 @@
 pub mod app;
 pub mod config;
 
+mod acts;
+mod answer;
 mod auth;
+mod create;
 mod error;
 mod events;
 mod input;
 mod ledger;
+mod paging;
 mod payments;
 mod waiting;
 mod webhooks;

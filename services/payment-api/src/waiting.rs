@@ -1,6 +1,6 @@
-//! Waiting for payments to come to their end: told by db-controller, never by asking again.
+//! Waiting for attempts to be settled: told by db-controller, never by asking again.
 //!
-//! One stream brings every end. Whoever waits registers first and looks once after; when the
+//! One stream brings them all. Whoever waits registers first and looks once after; when the
 //! stream had to be opened again, everyone looks once more.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 use paymesh_contracts::{
-    PaymentId,
+    AttemptId,
     persistence::{Answer, ChangesRequest, payments_client::PaymentsClient},
 };
 use paymesh_operations::Health;
@@ -21,15 +21,15 @@ use tonic::{Status, transport::Channel};
 /// What one who waits is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
-    /// The payment ended, and this is the answer to its key.
-    Ended(Answer),
-    /// The stream was opened again: it may have ended in between.
+    /// It is settled, and this is the answer to its key.
+    Settled(Answer),
+    /// The stream was opened again: it may have been settled in between.
     LookAgain,
     /// The time to wait is over.
     TooLate,
 }
 
-type Waiters = HashMap<PaymentId, Vec<(u64, mpsc::Sender<Told>)>>;
+type Waiters = HashMap<AttemptId, Vec<(u64, mpsc::Sender<Told>)>>;
 
 /// Everyone who waits.
 #[derive(Clone, Default)]
@@ -38,31 +38,31 @@ pub struct Waiting(Arc<Mutex<(u64, Waiters)>>);
 /// One who waits; dropping it ends that.
 pub(crate) struct Waiter {
     waiting: Waiting,
-    payment_id: PaymentId,
+    attempt_id: AttemptId,
     number: u64,
     told: mpsc::Receiver<Told>,
 }
 
 impl Waiting {
-    /// Registers for a payment.
-    pub(crate) fn register(&self, payment_id: PaymentId) -> Waiter {
+    /// Registers for an attempt.
+    pub(crate) fn register(&self, attempt_id: AttemptId) -> Waiter {
         let (tell, told) = mpsc::channel(4);
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard.0 += 1;
         let number = guard.0;
-        guard.1.entry(payment_id).or_default().push((number, tell));
+        guard.1.entry(attempt_id).or_default().push((number, tell));
         Waiter {
             waiting: self.clone(),
-            payment_id,
+            attempt_id,
             number,
             told,
         }
     }
 
-    fn tell(&self, payment_id: PaymentId, answer: &Answer) {
+    fn tell(&self, attempt_id: AttemptId, answer: &Answer) {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, waiter) in guard.1.get(&payment_id).into_iter().flatten() {
-            let _ = waiter.try_send(Told::Ended(answer.clone()));
+        for (_, waiter) in guard.1.get(&attempt_id).into_iter().flatten() {
+            let _ = waiter.try_send(Told::Settled(answer.clone()));
         }
     }
 
@@ -80,7 +80,7 @@ impl Waiting {
                 () = stop.cancelled() => break,
                 heard = self.hear(&channel, &health) => {
                     let code = heard.err().map(|status| status.code());
-                    tracing::warn!(?code, "no news of payments");
+                    tracing::warn!(?code, "no news of attempts");
                 }
             }
             health.set_ready(false);
@@ -96,10 +96,10 @@ impl Waiting {
         health.set_ready(true);
         self.tell_all_to_look();
         while let Some(change) = changes.message().await? {
-            if let (Ok(payment_id), Some(answer)) =
-                (PaymentId::from_bytes(&change.payment_id), &change.answer)
+            if let (Ok(attempt_id), Some(answer)) =
+                (AttemptId::from_bytes(&change.attempt_id), &change.answer)
             {
-                self.tell(payment_id, answer);
+                self.tell(attempt_id, answer);
             }
         }
         Ok(())
@@ -121,10 +121,10 @@ impl Drop for Waiter {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiters) = guard.1.get_mut(&self.payment_id) {
+        if let Some(waiters) = guard.1.get_mut(&self.attempt_id) {
             waiters.retain(|(number, _)| *number != self.number);
             if waiters.is_empty() {
-                guard.1.remove(&self.payment_id);
+                guard.1.remove(&self.attempt_id);
             }
         }
     }

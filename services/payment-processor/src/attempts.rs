@@ -5,14 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use paymesh_contracts::{
     AttemptId,
+    http::AttemptKind,
     persistence::{
-        AttemptApproved, AttemptDeclined, AttemptUnknown, SendAttempt, complete_request::Effect,
-        message::Work,
+        AttemptApproved, AttemptDeclined, AttemptUnknown, Expire, Expired, Operate, SendAttempt,
+        complete_request::Effect, message::Work,
     },
 };
 
 use crate::{
-    acquirer::{Acquirer, Charge, NoWord, Verdict},
+    acquirer::{Acquirer, NoWord, Order, Task, Verdict},
     consumer::{Consumer, Unreadable},
 };
 
@@ -35,30 +36,30 @@ impl Attempts {
         }
     }
 
-    async fn send(&self, charge: &Charge) -> Result<Verdict, NoWord> {
+    async fn send(&self, order: &Order) -> Result<Verdict, NoWord> {
         if !self.regenerate_ids {
-            return self.acquirer.charge(charge).await;
+            return self.acquirer.send(order).await;
         }
         let attempt_id = AttemptId(uuid::Uuid::new_v4());
         self.acquirer
-            .charge(&Charge {
+            .send(&Order {
                 attempt_id,
-                ..charge.clone()
+                ..order.clone()
             })
             .await
     }
 
     /// Asks first; what the acquirer never heard of is sent again, under the same id.
-    async fn check(&self, charge: &Charge) -> Result<Verdict, NoWord> {
-        match self.acquirer.find(charge).await? {
+    async fn check(&self, order: &Order) -> Result<Verdict, NoWord> {
+        match self.acquirer.find(order).await? {
             Some(verdict) => Ok(verdict),
-            None => self.send(charge).await,
+            None => self.send(order).await,
         }
     }
 }
 
-fn read_charge(attempt: &SendAttempt) -> Result<Charge, Unreadable> {
-    Ok(Charge {
+fn read_charge(attempt: &SendAttempt) -> Result<Order, Unreadable> {
+    Ok(Order {
         attempt_id: AttemptId::from_bytes(&attempt.attempt_id).map_err(|_| Unreadable)?,
         amount: attempt
             .amount
@@ -66,8 +67,24 @@ fn read_charge(attempt: &SendAttempt) -> Result<Charge, Unreadable> {
             .ok_or(Unreadable)?
             .try_into()
             .map_err(|_| Unreadable)?,
-        payment_method: attempt.payment_method.clone(),
+        task: Task::Charge(attempt.payment_method.clone()),
         origin: attempt.origin.clone().ok_or(Unreadable)?,
+    })
+}
+
+fn read_operation(operate: &Operate) -> Result<Order, Unreadable> {
+    let attempt = operate.attempt.as_ref().ok_or(Unreadable)?;
+    let of = AttemptId::from_bytes(&operate.charge_id).map_err(|_| Unreadable)?;
+    let task = match AttemptKind::from_word(&operate.kind).ok_or(Unreadable)? {
+        AttemptKind::Charge => return Err(Unreadable),
+        AttemptKind::Authorize => Task::Authorize(attempt.payment_method.clone()),
+        AttemptKind::Capture => Task::Capture(of),
+        AttemptKind::Void => Task::Void(of),
+        AttemptKind::Refund => Task::Refund(of),
+    };
+    Ok(Order {
+        task,
+        ..read_charge(attempt)?
     })
 }
 
@@ -78,20 +95,22 @@ impl Consumer for Attempts {
     }
 
     async fn work(&self, work: Work) -> Result<Effect, Unreadable> {
-        let (charge, verdict) = match &work {
-            Work::SendAttempt(attempt) => {
-                let charge = read_charge(attempt)?;
-                let verdict = self.send(&charge).await;
-                (charge, verdict)
-            }
-            Work::CheckAttempt(check) => {
-                let charge = read_charge(check.attempt.as_ref().ok_or(Unreadable)?)?;
-                let verdict = self.check(&charge).await;
-                (charge, verdict)
-            }
+        let (order, is_check) = match &work {
+            Work::SendAttempt(attempt) => (read_charge(attempt)?, false),
+            Work::CheckAttempt(check) => (
+                read_charge(check.attempt.as_ref().ok_or(Unreadable)?)?,
+                true,
+            ),
+            Work::Operate(operate) => (read_operation(operate)?, operate.is_check),
+            Work::Expire(Expire {}) => return Ok(Effect::Expired(Expired {})),
             Work::DeliverWebhook(_) => return Err(Unreadable),
         };
-        let attempt_id = charge.attempt_id.bytes();
+        let verdict = if is_check {
+            self.check(&order).await
+        } else {
+            self.send(&order).await
+        };
+        let attempt_id = order.attempt_id.bytes();
         Ok(match verdict {
             Ok(Verdict::Approved { reference }) => Effect::Approved(AttemptApproved {
                 attempt_id,
@@ -103,7 +122,7 @@ impl Consumer for Attempts {
                 acquirer_reference: reference.unwrap_or_default(),
             }),
             Err(no_word) => {
-                tracing::warn!(attempt = %charge.attempt_id, reason = %no_word, "the outcome is unknown");
+                tracing::warn!(attempt = %order.attempt_id, reason = %no_word, "the outcome is unknown");
                 let reason = no_word.to_string();
                 let contradiction = match no_word {
                     NoWord::Contradiction(claimed) => claimed,

@@ -9,14 +9,14 @@ use std::{sync::Arc, time::Duration};
 use paymesh_contracts::{
     AttemptId,
     persistence::{
-        AcquirerCharge, AdoptRequest, FinishRecoveryRequest, RecoveriesRequest, Recovery,
-        queue_client::QueueClient,
+        AcquirerCharge, AcquirerOperation, AdoptRequest, FinishRecoveryRequest, RecoveriesRequest,
+        Recovery, queue_client::QueueClient,
     },
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
 
-use crate::acquirer::{Acquirer, NoWord};
+use crate::acquirer::{Acquirer, List, Listed, NoWord};
 
 /// How long to wait before anything is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -62,29 +62,25 @@ async fn recover(
     task: &Recovery,
 ) -> Result<(), Unfinished> {
     let mut controller = QueueClient::new(channel.clone());
-    let (mut after, mut shown, mut voided) = (None, 0, 0);
-    loop {
-        let page = acquirer.charges_since(task.since_ms, after).await?;
-        shown += page.charges.len();
-        let charges = page.charges.into_iter().map(|charge| AcquirerCharge {
-            attempt_id: charge.attempt_id.bytes(),
-            amount: Some(charge.amount.into()),
-            origin: charge.origin,
-        });
-        let request = AdoptRequest {
-            epoch: task.epoch,
-            charges: charges.collect(),
-        };
-        let reply = controller.adopt(request).await?.into_inner();
-        for id in reply.void_attempt_ids {
-            let id = AttemptId::from_bytes(&id)
-                .map_err(|_| Status::data_loss("an id is not 16 bytes"))?;
-            acquirer.void(id).await?;
-            voided += 1;
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
+    let (mut shown, mut voided) = (0, 0);
+    // Charges first: what was done with one is taken in again after it.
+    for list in [List::Charges, List::Operations] {
+        let mut after = None;
+        loop {
+            let page = acquirer.since(list, task.since_ms, after).await?;
+            shown += page.rows.len();
+            let request = adopt_request(task.epoch, list, page.rows);
+            let reply = controller.adopt(request).await?.into_inner();
+            for id in reply.void_attempt_ids {
+                let id = AttemptId::from_bytes(&id)
+                    .map_err(|_| Status::data_loss("an id is not 16 bytes"))?;
+                acquirer.void(id).await?;
+                voided += 1;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
     }
     let request = FinishRecoveryRequest { epoch: task.epoch };
@@ -96,4 +92,26 @@ async fn recover(
         "the acquirer was asked for everything"
     );
     Ok(())
+}
+
+fn adopt_request(epoch: i64, list: List, rows: Vec<Listed>) -> AdoptRequest {
+    let mut request = AdoptRequest {
+        epoch,
+        ..AdoptRequest::default()
+    };
+    for row in rows {
+        let charge = AcquirerCharge {
+            attempt_id: row.attempt_id.bytes(),
+            amount: Some(row.amount.into()),
+            origin: row.origin,
+        };
+        match list {
+            List::Charges => request.charges.push(charge),
+            List::Operations => request.operations.push(AcquirerOperation {
+                charge: Some(charge),
+                kind: row.kind,
+            }),
+        }
+    }
+    request
 }

@@ -1,6 +1,9 @@
 //! What can be asked of the database, and what comes of it.
 
-use paymesh_contracts::{AttemptId, MessageId, Money, PaymentId, TenantId};
+use paymesh_contracts::{
+    AttemptId, MessageId, Money, PaymentId, TenantId,
+    http::{AttemptKind, CaptureMethod},
+};
 use uuid::Uuid;
 
 /// The name of a request, for ever: a merchant and the key they chose.
@@ -13,21 +16,32 @@ pub enum Command {
     CreatePayment(CreatePayment),
     /// Take in a payment again that was lost, because the acquirer has its charge.
     Adopt(CreatePayment),
+    /// Capture, void or refund a payment.
+    Act(Act),
+    /// Do so again, because it was lost and the acquirer has it.
+    AdoptAct(Act),
     /// Make the answer to a key final.
     SettleAnswer(Key),
     /// Record what came of a message.
     Complete(Complete),
 }
 
-/// A payment to take in.
+/// A request that is carried out once, whoever sends it how often.
 #[derive(Clone, Debug)]
-pub struct CreatePayment {
+pub struct Keyed {
     /// Whose it is and what names it.
     pub key: Key,
     /// SHA-256 of what was asked.
     pub fingerprint: [u8; 32],
     /// Tells a request's own retry from another request with the same key.
     pub request_id: Uuid,
+}
+
+/// A payment to take in.
+#[derive(Clone, Debug)]
+pub struct CreatePayment {
+    /// The request.
+    pub request: Keyed,
     /// The id it gets if the key is new.
     pub payment_id: PaymentId,
     /// How much.
@@ -36,6 +50,21 @@ pub struct CreatePayment {
     pub payment_method: String,
     /// The merchant's own word.
     pub reference: Option<String>,
+    /// When the money is taken.
+    pub capture: CaptureMethod,
+}
+
+/// Something to be done with a payment.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// The request.
+    pub request: Keyed,
+    /// With which payment.
+    pub payment_id: PaymentId,
+    /// What.
+    pub kind: AttemptKind,
+    /// How much; without it all that is left.
+    pub amount: Option<Money>,
 }
 
 /// What came of a message.
@@ -126,6 +155,8 @@ pub enum Effect {
         /// The endpoint is gone: nobody is told again.
         is_removed: bool,
     },
+    /// The time for what a payment requires is over.
+    Expired,
 }
 
 /// What came of a command.
@@ -161,6 +192,10 @@ pub enum Outcome {
     Fenced,
     /// An account would fall below its floor. Nothing was done.
     OverLimit,
+    /// The payment is not in a state for it. Nothing was done.
+    WrongState,
+    /// It is more than is left, or in another currency. Nothing was done.
+    TooMuch,
     /// There is no such thing.
     NotFound,
     /// The effect does not belong to the message.

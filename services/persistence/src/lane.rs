@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use paymesh_contracts::PaymentId;
 use paymesh_operations::Health;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -17,7 +16,7 @@ use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    command::{Answer, Command, Outcome},
+    command::{Command, Outcome},
     defect::Defects,
     queue::Hub,
     store::{Done, Failure, Session},
@@ -187,6 +186,3 @@ impl Worker {
         }
     }
 }
-
-/// A payment that came to its end, for those who wait for it.
-pub type Ended = (PaymentId, Answer);

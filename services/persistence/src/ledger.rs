@@ -64,16 +64,37 @@ pub struct Balance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverLimit;
 
+/// What happens to a balance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Movement {
+    /// Credited, or debited if negative.
+    pub posted_minor: i64,
+    /// Promised, or released if negative.
+    pub held_minor: i64,
+}
+
+impl Movement {
+    /// Both, one after the other.
+    pub fn add(&mut self, other: Self) {
+        self.posted_minor += other.posted_minor;
+        self.held_minor += other.held_minor;
+    }
+}
+
 impl Balance {
-    /// The balance after `change` minor units were credited (or debited, if negative).
-    pub fn changed(self, change: i64) -> Result<Self, OverLimit> {
-        let posted_minor = self.posted_minor.checked_add(change).ok_or(OverLimit)?;
-        let left = posted_minor.checked_sub(self.held_minor).ok_or(OverLimit)?;
-        if change < 0 && self.floor_minor.is_some_and(|floor| left < floor) {
+    /// The balance after a movement. What only gives is never refused.
+    pub fn changed(self, by: Movement) -> Result<Self, OverLimit> {
+        let posted_minor = self.posted_minor.checked_add(by.posted_minor);
+        let held_minor = self.held_minor.checked_add(by.held_minor);
+        let (posted_minor, held_minor) = posted_minor.zip(held_minor).ok_or(OverLimit)?;
+        let left = posted_minor.checked_sub(held_minor).ok_or(OverLimit)?;
+        let takes = by.posted_minor < by.held_minor;
+        if held_minor < 0 || takes && self.floor_minor.is_some_and(|floor| left < floor) {
             return Err(OverLimit);
         }
         Ok(Self {
             posted_minor,
+            held_minor,
             ..self
         })
     }
@@ -86,6 +107,8 @@ pub enum PostingKind {
     Charge,
     /// Our price for it.
     Fee,
+    /// Taken back from the merchant and given back.
+    Refund,
 }
 
 impl PostingKind {
@@ -94,6 +117,7 @@ impl PostingKind {
         match self {
             Self::Charge => "charge",
             Self::Fee => "fee",
+            Self::Refund => "refund",
         }
     }
 }
@@ -126,40 +150,64 @@ pub fn fee_minor(amount_minor: i64, basis_points: i32) -> i64 {
         .clamp(0, amount_minor)
 }
 
-/// What a successful attempt books: the charge, then the fee if there is one.
-pub fn postings_of_charge(
-    tenant: TenantId,
-    payment_id: PaymentId,
-    attempt_id: AttemptId,
-    amount: Money,
-    fee_basis_points: i32,
-) -> Vec<Posting> {
-    let account = |kind| AccountId::of(tenant, kind, amount.currency);
-    let posting = |kind: PostingKind, debit, credit, amount_minor| Posting {
-        id: PostingId(Uuid::new_v5(&attempt_id.0, kind.word().as_bytes())),
-        kind,
-        payment_id,
-        attempt_id,
-        debit: account(debit),
-        credit: account(credit),
-        amount: Money::new(amount_minor, amount.currency),
-    };
-    let charge = posting(
-        PostingKind::Charge,
-        AccountKind::AcquirerReceivable,
-        AccountKind::MerchantPayable,
-        amount.amount_minor,
-    );
-    let fee = match fee_minor(amount.amount_minor, fee_basis_points) {
-        0 => None,
-        fee => Some(posting(
-            PostingKind::Fee,
+/// Books what attempts of one payment moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Booking {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// Which attempt moved the money.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+}
+
+impl Booking {
+    fn posting(
+        self,
+        kind: PostingKind,
+        debit: AccountKind,
+        credit: AccountKind,
+        amount_minor: i64,
+    ) -> Posting {
+        let account = |kind| AccountId::of(self.tenant_id, kind, self.amount.currency);
+        Posting {
+            id: PostingId(Uuid::new_v5(&self.attempt_id.0, kind.word().as_bytes())),
+            kind,
+            payment_id: self.payment_id,
+            attempt_id: self.attempt_id,
+            debit: account(debit),
+            credit: account(credit),
+            amount: Money::new(amount_minor, self.amount.currency),
+        }
+    }
+
+    /// Money was taken: the charge, then the fee if there is one.
+    pub fn charge(self, fee_basis_points: i32) -> Vec<Posting> {
+        use AccountKind::{AcquirerReceivable, Fees, MerchantPayable};
+        let amount_minor = self.amount.amount_minor;
+        let charge = self.posting(
+            PostingKind::Charge,
+            AcquirerReceivable,
+            MerchantPayable,
+            amount_minor,
+        );
+        let fee = match fee_minor(amount_minor, fee_basis_points) {
+            0 => None,
+            fee => Some(self.posting(PostingKind::Fee, MerchantPayable, Fees, fee)),
+        };
+        std::iter::once(charge).chain(fee).collect()
+    }
+
+    /// Money was given back. The fee stays.
+    pub fn refund(self) -> Posting {
+        let (debit, credit) = (
             AccountKind::MerchantPayable,
-            AccountKind::Fees,
-            fee,
-        )),
-    };
-    std::iter::once(charge).chain(fee).collect()
+            AccountKind::AcquirerReceivable,
+        );
+        self.posting(PostingKind::Refund, debit, credit, self.amount.amount_minor)
+    }
 }
 
 #[cfg(test)]
@@ -184,13 +232,28 @@ mod tests {
             held_minor: 60,
             floor_minor: Some(0),
         };
-        assert_eq!(balance.changed(-41), Err(OverLimit));
-        assert_eq!(balance.changed(-40).map(|after| after.posted_minor), Ok(60));
+        let by = |posted_minor, held_minor| {
+            balance.changed(Movement {
+                posted_minor,
+                held_minor,
+            })
+        };
+        assert_eq!(by(-41, 0), Err(OverLimit));
+        assert_eq!(by(-40, 0).map(|after| after.posted_minor), Ok(60));
+        assert_eq!(by(0, 41), Err(OverLimit));
+        assert_eq!(by(0, 40).map(|after| after.held_minor), Ok(100));
+        // What was promised can be paid, and nothing can be released that was not promised.
+        assert_eq!(by(-60, -60).map(|after| after.posted_minor), Ok(40));
+        assert_eq!(by(0, -61), Err(OverLimit));
         let below = Balance {
             posted_minor: -10,
             ..balance
         };
-        assert!(below.changed(1).is_ok());
-        assert_eq!(balance.changed(i64::MAX), Err(OverLimit));
+        let credit = Movement {
+            posted_minor: 1,
+            held_minor: 0,
+        };
+        assert!(below.changed(credit).is_ok());
+        assert_eq!(by(i64::MAX, 0), Err(OverLimit));
     }
 }

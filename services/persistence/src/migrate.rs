@@ -31,6 +31,11 @@ const STEPS: &[Step] = &[
         name: "webhooks",
         text: include_str!("../migrations/0003-webhooks.sql"),
     },
+    Step {
+        number: 4,
+        name: "captures",
+        text: include_str!("../migrations/0004-captures.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

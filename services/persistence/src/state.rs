@@ -1,13 +1,21 @@
 //! Where payments and attempts can go. Every arrow is here; there is no other.
 //!
 //! ```text
-//! attempt   pending ──> unknown ──> approved        payment   processing ──> succeeded
-//!              │  └─────────────────────^ │                        └───────> failed
+//! attempt   pending ──> unknown ──> approved
+//!              │  └─────────────────────^ │
 //!              └──────────> declined <────┘ (from unknown, never from approved)
+//!
+//! payment   processing ──> succeeded | failed
+//!              ^   └─────> canceled
+//!              v
+//!           requires_capture
 //! ```
-//! `unknown` is left by the acquirer's word only. A final state is never left.
+//! `unknown` is left by the acquirer's word only. A final state is never left. Where a payment
+//! stands is not kept beside its attempts but follows from them.
 
-use paymesh_contracts::http::{AttemptStatus, PaymentStatus};
+use paymesh_contracts::http::{AttemptKind, AttemptStatus, PaymentStatus};
+
+use crate::world::AttemptRow;
 
 /// What an acquirer says of an attempt, or that it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +51,30 @@ pub fn attempt_step(from: AttemptStatus, word: Word) -> Step {
     }
 }
 
-/// Where the end of its attempt takes a payment.
-pub fn payment_status(attempt: AttemptStatus) -> PaymentStatus {
-    match attempt {
-        AttemptStatus::Pending | AttemptStatus::Unknown => PaymentStatus::Processing,
-        AttemptStatus::Approved => PaymentStatus::Succeeded,
-        AttemptStatus::Declined => PaymentStatus::Failed,
+/// Where its attempts put a payment.
+pub fn payment_status(attempts: &[AttemptRow]) -> PaymentStatus {
+    let is_any = |kinds: &[AttemptKind], is_meant: &dyn Fn(AttemptStatus) -> bool| {
+        let mut meant = attempts.iter().filter(|one| kinds.contains(&one.kind));
+        meant.any(|one| is_meant(one.status))
+    };
+    let is_approved = |status| status == AttemptStatus::Approved;
+    // A refund changes nothing about that: the money was taken.
+    let taking = [AttemptKind::Charge, AttemptKind::Capture];
+    let leading = [
+        AttemptKind::Charge,
+        AttemptKind::Authorize,
+        AttemptKind::Capture,
+        AttemptKind::Void,
+    ];
+    if is_any(&[AttemptKind::Void], &is_approved) {
+        PaymentStatus::Canceled
+    } else if is_any(&taking, &is_approved) {
+        PaymentStatus::Succeeded
+    } else if is_any(&leading, &AttemptStatus::is_open) {
+        PaymentStatus::Processing
+    } else if is_any(&[AttemptKind::Authorize], &is_approved) {
+        PaymentStatus::RequiresCapture
+    } else {
+        PaymentStatus::Failed
     }
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use paymesh_contracts::{
     AttemptId, EndpointId, EventId, MessageId, Money, PaymentId, TenantId,
-    http::{self, AttemptStatus, PaymentStatus, time_text},
+    http::{self, AttemptKind, AttemptStatus, CaptureMethod, PaymentStatus, time_text},
 };
 use uuid::Uuid;
 
 use crate::{
     command::{Answer, Consumer, Key},
-    ledger::{AccountId, Balance, Posting},
+    ledger::{AccountId, Balance, Movement, Posting},
 };
 
 /// How many partitions a consumer's messages are spread over.
@@ -78,17 +78,27 @@ pub struct PaymentRow {
     pub created_at_ms: i64,
     /// When it changed last.
     pub updated_at_ms: i64,
-    /// Its tries, first to last.
+    /// When its money is taken.
+    pub capture: CaptureMethod,
+    /// When what it requires of its merchant is over.
+    pub expires_at_ms: Option<i64>,
+    /// What was asked of the acquirer, first to last. The first one takes or reserves the money.
     pub attempts: Vec<AttemptRow>,
 }
 
-/// One try at the acquirer.
+/// One thing asked of the acquirer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRow {
     /// Its id.
     pub id: AttemptId,
     /// First is 1.
     pub number: i32,
+    /// What is asked.
+    pub kind: AttemptKind,
+    /// How much is asked for.
+    pub amount_minor: i64,
+    /// The key of the request that wanted it; that of the payment if nobody did.
+    pub key: String,
     /// Where it stands.
     pub status: AttemptStatus,
     /// The acquirer's reference.
@@ -114,23 +124,60 @@ pub struct MessageRow {
     pub available_at_ms: i64,
 }
 
-/// What a message asks for.
+/// What a message asks for. A charge and everything else are told apart because versions that knew
+/// charges only would take anything for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Send an attempt.
+    /// Send a charge.
     SendAttempt(AttemptId),
-    /// Find out what became of an attempt.
+    /// Find out what became of a charge.
     CheckAttempt(AttemptId),
+    /// Send another attempt.
+    SendOperation(AttemptId),
+    /// Find out what became of another attempt.
+    CheckOperation(AttemptId),
+    /// The time for what a payment requires is over.
+    Expire,
     /// Tell a merchant.
     DeliverWebhook(EventId, EndpointId),
 }
 
 impl Work {
+    /// Sends an attempt.
+    pub fn send(attempt: &AttemptRow) -> Self {
+        match attempt.kind {
+            AttemptKind::Charge => Self::SendAttempt(attempt.id),
+            _ => Self::SendOperation(attempt.id),
+        }
+    }
+
+    /// Finds out what became of an attempt.
+    pub fn check(attempt: &AttemptRow) -> Self {
+        match attempt.kind {
+            AttemptKind::Charge => Self::CheckAttempt(attempt.id),
+            _ => Self::CheckOperation(attempt.id),
+        }
+    }
+
+    /// The attempt it is about.
+    pub fn attempt(self) -> Option<AttemptId> {
+        match self {
+            Self::SendAttempt(id)
+            | Self::CheckAttempt(id)
+            | Self::SendOperation(id)
+            | Self::CheckOperation(id) => Some(id),
+            Self::Expire | Self::DeliverWebhook(..) => None,
+        }
+    }
+
     /// Its name in the database.
     pub fn word(self) -> &'static str {
         match self {
             Self::SendAttempt(_) => "send_attempt",
             Self::CheckAttempt(_) => "check_attempt",
+            Self::SendOperation(_) => "send_operation",
+            Self::CheckOperation(_) => "check_operation",
+            Self::Expire => "expire",
             Self::DeliverWebhook(..) => "deliver_webhook",
         }
     }
@@ -190,9 +237,11 @@ pub struct MismatchRow {
 pub struct Changes {
     /// Keys to insert. Sorted, since two groups may want the same ones.
     pub new_keys: BTreeSet<Key>,
-    /// Payments to insert, with their first attempts.
+    /// Payments to insert.
     pub new_payments: Vec<PaymentId>,
-    /// Payments whose status changed.
+    /// Attempts to insert, with their payments.
+    pub new_attempts: Vec<(AttemptId, PaymentId)>,
+    /// Payments that changed.
     pub payments: HashSet<PaymentId>,
     /// Attempts that changed, with their payments.
     pub attempts: HashMap<AttemptId, PaymentId>,
@@ -200,8 +249,8 @@ pub struct Changes {
     pub answers: HashSet<Key>,
     /// Postings to insert.
     pub postings: Vec<Posting>,
-    /// What each balance gains.
-    pub balances: BTreeMap<AccountId, i64>,
+    /// What happens to each balance.
+    pub balances: BTreeMap<AccountId, Movement>,
     /// Events to insert.
     pub events: Vec<EventRow>,
     /// Messages to insert.
@@ -212,13 +261,67 @@ pub struct Changes {
     pub deliveries: Vec<DeliveryRow>,
     /// Contradictions to insert.
     pub mismatches: Vec<MismatchRow>,
-    /// Payments that came to their end, with the answer to their key.
-    pub ended: Vec<(PaymentId, Answer)>,
+    /// Attempts that were settled, with the answer to the key that wanted them.
+    pub settled: Vec<Settled>,
+}
+
+/// An attempt that was settled, for those who wait for it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Which one.
+    pub attempt_id: AttemptId,
+    /// Of which payment, if it is its first.
+    pub payment_id: Option<PaymentId>,
+    /// The final answer to its key.
+    pub answer: Answer,
 }
 
 impl PaymentRow {
+    /// An attempt of it.
+    pub fn attempt(&self, id: AttemptId) -> Option<&AttemptRow> {
+        self.attempts.iter().find(|attempt| attempt.id == id)
+    }
+
+    fn sum(&self, is_meant: impl Fn(&AttemptRow) -> bool) -> i64 {
+        let meant = self.attempts.iter().filter(|attempt| is_meant(attempt));
+        meant.map(|attempt| attempt.amount_minor).sum()
+    }
+
+    /// How much was taken.
+    pub fn captured_minor(&self) -> i64 {
+        self.sum(|attempt| {
+            matches!(attempt.kind, AttemptKind::Charge | AttemptKind::Capture)
+                && attempt.status == AttemptStatus::Approved
+        })
+    }
+
+    /// How much of it was given back.
+    pub fn refunded_minor(&self) -> i64 {
+        self.sum(|attempt| {
+            attempt.kind == AttemptKind::Refund && attempt.status == AttemptStatus::Approved
+        })
+    }
+
+    /// How much of it is about to be given back.
+    pub fn refunding_minor(&self) -> i64 {
+        self.sum(|attempt| attempt.kind == AttemptKind::Refund && attempt.status.is_open())
+    }
+
+    /// How much is reserved, and neither taken nor let go.
+    pub fn reserved_minor(&self) -> i64 {
+        let is_over = self.attempts.iter().any(|attempt| {
+            matches!(attempt.kind, AttemptKind::Capture | AttemptKind::Void)
+                && attempt.status == AttemptStatus::Approved
+        });
+        let reserved = self.sum(|attempt| {
+            attempt.kind == AttemptKind::Authorize && attempt.status == AttemptStatus::Approved
+        });
+        if is_over { 0 } else { reserved }
+    }
+
     /// The payment as the API shows it.
     pub fn shown(&self, id: PaymentId) -> http::Payment {
+        let money = |minor| (minor > 0).then(|| Money::new(minor, self.amount.currency));
         http::Payment {
             id,
             amount: self.amount,
@@ -226,26 +329,44 @@ impl PaymentRow {
             payment_method: self.payment_method.clone(),
             reference: self.reference.clone(),
             failure_code: self.failure_code.clone(),
-            attempts: self.attempts.iter().map(AttemptRow::shown).collect(),
+            capture: self.capture,
+            captured: money(self.captured_minor()),
+            refunded: money(self.refunded_minor()),
+            expires_at: self.expires_at_ms.map(time_text),
+            attempts: self
+                .attempts
+                .iter()
+                .map(|attempt| attempt.shown(self.amount))
+                .collect(),
             created_at: time_text(self.created_at_ms),
             updated_at: time_text(self.updated_at_ms),
         }
     }
 
-    /// The answer to the request that made it, as things stand.
-    pub fn answer(&self, id: PaymentId) -> Answer {
+    /// The answer to a request about it, as things stand: 202 while its attempt is on its way.
+    pub fn answer(&self, id: PaymentId, key: &str) -> Answer {
+        let attempt = self.attempts.iter().find(|attempt| attempt.key == key);
+        let status = match attempt {
+            Some(attempt) if attempt.status.is_open() => 202,
+            Some(attempt) if attempt.number > 1 => 200,
+            _ => 201,
+        };
         Answer {
-            status: if self.status.is_final() { 201 } else { 202 },
+            status,
             body: serde_json::to_vec(&self.shown(id)).expect("a payment is plain data"),
         }
     }
 }
 
 impl AttemptRow {
-    fn shown(&self) -> http::Attempt {
+    /// The attempt as the API shows it, of a payment of `whole`.
+    pub fn shown(&self, whole: Money) -> http::Attempt {
         http::Attempt {
             id: self.id,
+            kind: self.kind,
+            amount: Some(Money::new(self.amount_minor, whole.currency)),
             status: self.status,
+            failure_code: self.failure_code.clone(),
             acquirer_reference: self.acquirer_reference.clone(),
         }
     }

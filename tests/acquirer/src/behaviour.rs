@@ -43,7 +43,8 @@ pub(crate) fn of(token: &str) -> Option<Behaviour> {
         first: First::Answer,
     };
     Some(match token.strip_prefix("tok_")? {
-        "approve" => usual,
+        // What is done later with a charge of the last three is declined, see `rules`.
+        "approve" | "capture_declined" | "void_declined" | "refund_declined" => usual,
         "decline" => Behaviour {
             approve: false,
             ..usual

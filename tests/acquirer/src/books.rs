@@ -1,4 +1,4 @@
-//! The books: one JSON line per charge, on disk before it counts.
+//! The books: one JSON line per charge or operation, on disk before it counts.
 
 use std::{
     collections::HashMap,
@@ -10,11 +10,17 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// One charge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Charge {
+/// A charge, or something that was done with one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Row {
     /// The attempt, as the caller names it.
     pub(crate) id: String,
+    /// `authorize`, `capture`, `void` or `refund`; empty for a charge.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) kind: String,
+    /// What it was done with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) charge: String,
     /// In minor units.
     pub(crate) amount: i64,
     /// ISO 4217 code.
@@ -22,8 +28,11 @@ pub(crate) struct Charge {
     /// `approved` or `declined`.
     pub(crate) status: String,
     /// Why it was declined.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<String>,
+    /// The token it was made with, which also says how what is done with it goes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) token: String,
     /// Our own reference.
     pub(crate) reference: String,
     /// When it was made.
@@ -38,7 +47,7 @@ pub(crate) struct Charge {
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Charge(Charge),
+    Row(Box<Row>),
     /// A charge was given back.
     Void {
         void: String,
@@ -46,14 +55,14 @@ enum Line {
     },
 }
 
-/// How many charges a page of the list has at most.
+/// How many rows a page of a list has at most.
 const PAGE_MAX: usize = 500;
 
-/// All charges ever made.
+/// Everything that was ever done.
 pub(crate) struct Books {
     file: File,
-    charges: HashMap<String, Charge>,
-    /// Ids in the order they were charged.
+    rows: HashMap<String, Row>,
+    /// Ids in the order they were written.
     order: Vec<String>,
 }
 
@@ -74,7 +83,7 @@ impl Books {
         file.sync_all()?;
         let mut books = Self {
             file,
-            charges: HashMap::new(),
+            rows: HashMap::new(),
             order: Vec::new(),
         };
         for line in text[..whole].lines() {
@@ -84,16 +93,22 @@ impl Books {
     }
 
     fn remember(&mut self, line: Line) {
-        match line {
-            Line::Charge(charge) => {
-                self.order.push(charge.id.clone());
-                self.charges.insert(charge.id.clone(), charge);
+        let voided = match line {
+            Line::Void { void, .. } => void,
+            Line::Row(row) => {
+                let is_void = row.kind == "void" && row.status == "approved";
+                let voided = if is_void {
+                    row.charge.clone()
+                } else {
+                    String::new()
+                };
+                self.order.push(row.id.clone());
+                self.rows.insert(row.id.clone(), *row);
+                voided
             }
-            Line::Void { void, .. } => {
-                if let Some(charge) = self.charges.get_mut(&void) {
-                    "voided".clone_into(&mut charge.status);
-                }
-            }
+        };
+        if let Some(charge) = self.rows.get_mut(&voided) {
+            "voided".clone_into(&mut charge.status);
         }
     }
 
@@ -106,13 +121,18 @@ impl Books {
         Ok(())
     }
 
-    /// Charges made since a time, oldest first, and where the next page begins.
-    pub(crate) fn since(&self, since_ms: i64, after: usize) -> (Vec<&Charge>, Option<usize>) {
+    /// Charges made since a time, or operations, oldest first, and where the next page begins.
+    pub(crate) fn since(
+        &self,
+        is_charge: bool,
+        since_ms: i64,
+        after: usize,
+    ) -> (Vec<&Row>, Option<usize>) {
         let mut found = Vec::new();
         for (index, id) in self.order.iter().enumerate().skip(after) {
-            let charge = &self.charges[id];
-            if charge.at_ms >= since_ms {
-                found.push(charge);
+            let row = &self.rows[id];
+            if row.at_ms >= since_ms && row.kind.is_empty() == is_charge {
+                found.push(row);
             }
             if found.len() == PAGE_MAX {
                 return (found, Some(index + 1));
@@ -122,8 +142,8 @@ impl Books {
     }
 
     /// Gives a charge back; `None` if there is none.
-    pub(crate) fn void(&mut self, id: &str) -> io::Result<Option<Charge>> {
-        let Some(known) = self.charges.get(id) else {
+    pub(crate) fn void(&mut self, id: &str) -> io::Result<Option<Row>> {
+        let Some(known) = self.rows.get(id) else {
             return Ok(None);
         };
         if known.status == "approved" {
@@ -133,23 +153,31 @@ impl Books {
                 at_ms: now_ms(),
             })?;
         }
-        Ok(self.charges.get(id).cloned())
+        Ok(self.rows.get(id).cloned())
     }
 
-    /// A charge made before.
-    pub(crate) fn find(&self, id: &str) -> Option<&Charge> {
-        self.charges.get(id)
+    /// What was done before under an id.
+    pub(crate) fn find(&self, id: &str) -> Option<&Row> {
+        self.rows.get(id)
     }
 
-    /// Writes a charge down for good, or gives the one that was made with its id before.
-    pub(crate) fn write(&mut self, mut charge: Charge) -> io::Result<Charge> {
-        if let Some(known) = self.charges.get(&charge.id) {
+    /// How much was done of a kind with a charge.
+    pub(crate) fn done(&self, kind: &str, charge: &str) -> i64 {
+        let rows = self.rows.values();
+        rows.filter(|row| row.kind == kind && row.charge == charge && row.status == "approved")
+            .map(|row| row.amount)
+            .sum()
+    }
+
+    /// Writes a row down for good, or gives the one that was made with its id before.
+    pub(crate) fn write(&mut self, mut row: Row) -> io::Result<Row> {
+        if let Some(known) = self.rows.get(&row.id) {
             return Ok(known.clone());
         }
-        charge.reference = format!("acq_{}", self.charges.len() + 1);
-        charge.at_ms = now_ms();
-        self.append(Line::Charge(charge.clone()))?;
-        Ok(charge)
+        row.reference = format!("acq_{}", self.rows.len() + 1);
+        row.at_ms = now_ms();
+        self.append(Line::Row(Box::new(row.clone())))?;
+        Ok(row)
     }
 }
 
@@ -164,16 +192,13 @@ fn now_ms() -> i64 {
 mod tests {
     use super::*;
 
-    fn charge(id: &str, amount: i64) -> Charge {
-        Charge {
+    fn charge(id: &str, amount: i64) -> Row {
+        Row {
             id: id.to_owned(),
             amount,
             currency: "EUR".to_owned(),
             status: "approved".to_owned(),
-            code: None,
-            reference: String::new(),
-            at_ms: 0,
-            metadata: serde_json::Value::Null,
+            ..Row::default()
         }
     }
 
@@ -195,8 +220,9 @@ mod tests {
         books.void("one").unwrap();
         let books = Books::open(&path).unwrap();
         assert_eq!(books.find("one").unwrap().status, "voided");
-        assert_eq!(books.since(first.at_ms, 0).0.len(), 2);
-        assert_eq!(books.since(first.at_ms, 1).0, [&second]);
-        assert!(books.since(i64::MAX, 0).0.is_empty());
+        assert_eq!(books.since(true, first.at_ms, 0).0.len(), 2);
+        assert_eq!(books.since(true, first.at_ms, 1).0, [&second]);
+        assert!(books.since(true, i64::MAX, 0).0.is_empty());
+        assert!(books.since(false, 0, 0).0.is_empty());
     }
 }

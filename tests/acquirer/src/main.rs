@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod books;
+mod rules;
 mod server;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf};

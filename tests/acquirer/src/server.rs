@@ -1,10 +1,11 @@
-//! The acquirer over HTTP: `PUT /v1/charges/{id}` charges once, `GET` says what became of it,
-//! `POST .../void` gives it back, and `GET /v1/charges` lists what was charged since a time.
+//! The acquirer over HTTP: `PUT /v1/charges/{id}` charges once, `PUT /v1/operations/{id}` reserves,
+//! captures, voids or refunds once; `GET` says what became of it, the lists what was done since a
+//! time, and `POST /v1/charges/{id}/void` gives back what nobody wants.
 
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     behaviour::{self, First},
-    books::{Books, Charge},
+    books::{Books, Row},
+    rules::refusal,
 };
 
 struct Acquirer {
@@ -34,7 +36,12 @@ struct Acquirer {
 struct Order {
     amount: i64,
     currency: String,
+    #[serde(default)]
     token: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    charge: String,
     #[serde(default)]
     metadata: serde_json::Value,
 }
@@ -70,8 +77,10 @@ pub(crate) fn app(books: Books, token: &str) -> Router {
     });
     let wanted = Arc::new(format!("Bearer {token}"));
     Router::new()
-        .route("/v1/charges", get(list))
-        .route("/v1/charges/{id}", put(charge).get(read))
+        .route("/v1/charges", get(charges))
+        .route("/v1/charges/{id}", put(order).get(read))
+        .route("/v1/operations", get(operations))
+        .route("/v1/operations/{id}", put(order).get(read))
         .route("/v1/charges/{id}/void", post(void))
         .layer(middleware::from_fn(move |request, next| {
             authenticate(wanted.clone(), request, next)
@@ -90,34 +99,22 @@ async fn authenticate(wanted: Arc<String>, request: Request, next: Next) -> Resp
 }
 
 async fn read(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    let books = acquirer
-        .books
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    match books.find(&id) {
-        Some(charge) => Json(charge.clone()).into_response(),
+    match acquirer.books().find(&id) {
+        Some(row) => Json(row.clone()).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "not_found"),
     }
 }
 
-async fn list(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
-    let books = acquirer
-        .books
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let (data, next) = books.since(since.since_ms, since.after);
-    let next = next.map(|next| next.to_string());
-    Json(serde_json::json!({ "data": data, "next": next })).into_response()
+async fn charges(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
+    acquirer.list(true, &since)
+}
+
+async fn operations(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
+    acquirer.list(false, &since)
 }
 
 async fn void(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    let work = tokio::task::spawn_blocking(move || {
-        let mut books = acquirer
-            .books
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        books.void(&id)
-    });
+    let work = tokio::task::spawn_blocking(move || acquirer.books().void(&id));
     match work.await {
         Ok(Ok(Some(charge))) => Json(charge).into_response(),
         Ok(Ok(None)) => refuse(StatusCode::NOT_FOUND, "not_found"),
@@ -125,20 +122,40 @@ async fn void(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> 
     }
 }
 
-async fn charge(
+async fn order(
     State(acquirer): State<Arc<Acquirer>>,
     Path(id): Path<String>,
     Json(order): Json<Order>,
 ) -> Response {
     // Like a real acquirer it goes on when the caller hangs up.
-    let work = tokio::spawn(async move { acquirer.charge(id, order).await });
+    let work = tokio::spawn(async move { acquirer.order(id, order).await });
     work.await
         .unwrap_or_else(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal"))
 }
 
 impl Acquirer {
-    async fn charge(self: Arc<Self>, id: String, order: Order) -> Response {
-        let Some(behaviour) = behaviour::of(&order.token) else {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self, is_charge: bool, since: &Since) -> Response {
+        let books = self.books();
+        let (data, next) = books.since(is_charge, since.since_ms, since.after);
+        let next = next.map(|next| next.to_string());
+        Json(serde_json::json!({ "data": data, "next": next })).into_response()
+    }
+
+    async fn order(self: Arc<Self>, id: String, order: Order) -> Response {
+        // What is done with a charge goes as its token says.
+        let token = if order.charge.is_empty() {
+            order.token.clone()
+        } else {
+            match self.books().find(&order.charge) {
+                Some(charge) => charge.token.clone(),
+                None => return refuse(StatusCode::UNPROCESSABLE_ENTITY, "unknown_charge"),
+            }
+        };
+        let Some(behaviour) = behaviour::of(&token) else {
             return refuse(StatusCode::UNPROCESSABLE_ENTITY, "unknown_token");
         };
         let tries = {
@@ -155,34 +172,53 @@ impl Acquirer {
             _ => {}
         }
         tokio::time::sleep(behaviour.delay).await;
-        let charge = Charge {
+        let asked = Row {
             id,
+            kind: order.kind,
+            charge: order.charge,
             amount: order.amount,
             currency: order.currency,
-            status: if behaviour.approve {
-                "approved"
-            } else {
-                "declined"
-            }
-            .to_owned(),
-            code: (!behaviour.approve).then(|| "insufficient_funds".to_owned()),
-            reference: String::new(),
-            at_ms: 0,
+            token: order.token,
             metadata: order.metadata,
+            ..Row::default()
         };
-        let (amount, currency) = (charge.amount, charge.currency.clone());
-        let this = self.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let mut books = this.books.lock().unwrap_or_else(PoisonError::into_inner);
-            books.write(charge)
-        });
+        let (wanted, this) = (asked.clone(), self.clone());
+        let written = tokio::task::spawn_blocking(move || this.write(asked, behaviour.approve));
+        let same = |known: &Row| {
+            (known.amount, &known.currency, &known.kind, &known.charge)
+                == (
+                    wanted.amount,
+                    &wanted.currency,
+                    &wanted.kind,
+                    &wanted.charge,
+                )
+        };
         match written.await {
-            Ok(Ok(known)) if (known.amount, &known.currency) != (amount, &currency) => {
+            Ok(Ok(known)) if !same(&known) => {
                 refuse(StatusCode::CONFLICT, "id_used_for_another_charge")
             }
             Ok(Ok(_)) if behaviour.first == First::LostAnswer && tries == 1 => cut(),
             Ok(Ok(known)) => Json(known).into_response(),
             _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
         }
+    }
+
+    /// Decides and writes down under one lock: what comes at once is decided one after the other.
+    fn write(&self, asked: Row, approve: bool) -> io::Result<Row> {
+        let mut books = self.books();
+        let code = match books.find(&asked.charge) {
+            Some(charge) => refusal(&books, charge, &asked),
+            None => (!approve).then_some("insufficient_funds"),
+        };
+        books.write(Row {
+            status: if code.is_none() {
+                "approved"
+            } else {
+                "declined"
+            }
+            .to_owned(),
+            code: code.map(ToOwned::to_owned),
+            ..asked
+        })
     }
 }

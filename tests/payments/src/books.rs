@@ -5,18 +5,24 @@ use std::{collections::HashSet, fs, io, path::Path};
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// One line of the books.
+/// One line of the books: a charge, or something that was done with one.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Charge {
     /// The attempt it was made under.
     pub id: String,
+    /// What was done: empty for a charge.
+    #[serde(default)]
+    pub kind: String,
+    /// With which charge.
+    #[serde(default)]
+    pub charge: String,
     /// In minor units.
     pub amount: i64,
     /// ISO 4217 code.
     pub currency: String,
     /// `approved` or `declined`.
     pub status: String,
-    /// Whether it was given back.
+    /// Whether it was voided.
     #[serde(skip)]
     pub is_void: bool,
 }
@@ -39,7 +45,12 @@ pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
     let mut voids = HashSet::new();
     for line in text[..whole].lines() {
         match serde_json::from_str(line).map_err(io::Error::other)? {
-            Line::Charge(charge) => charges.push(charge),
+            Line::Charge(charge) => {
+                if charge.kind == "void" && charge.status == "approved" {
+                    voids.insert(charge.charge.clone());
+                }
+                charges.push(charge);
+            }
             Line::Void { void } => {
                 voids.insert(void);
             }

@@ -60,6 +60,34 @@ impl Answer {
     }
 }
 
+/// A request under an idempotency key.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// How the document calls the address.
+    pub path: &'a str,
+    /// The address.
+    pub address: &'a str,
+    /// What is sent.
+    pub body: &'a str,
+    /// How long the answer may wait.
+    pub wait_seconds: u32,
+}
+
+impl<'a> Ask<'a> {
+    /// A payment.
+    pub fn payment(key: &'a str, body: &'a str, wait_seconds: u32) -> Self {
+        Self {
+            key,
+            path: "/v1/payments",
+            address: "/v1/payments",
+            body,
+            wait_seconds,
+        }
+    }
+}
+
 /// A merchant's client.
 pub struct Client {
     http: reqwest::Client,
@@ -105,15 +133,21 @@ impl Client {
         body: &str,
         wait_seconds: u32,
     ) -> io::Result<Option<Answer>> {
-        self.record(What::Invoke, key, None, body)?;
+        self.ask(Ask::payment(key, body, wait_seconds)).await
+    }
+
+    /// Sends a request under an idempotency key once. No answer is `None`.
+    pub async fn ask(&self, ask: Ask<'_>) -> io::Result<Option<Answer>> {
+        let key = ask.key;
+        self.record(What::Invoke, key, None, ask.body)?;
         let sent = self
             .http
-            .post(format!("{}/v1/payments", self.base))
+            .post(format!("{}{}", self.base, ask.address))
             .bearer_auth(&self.api_key)
             .header("idempotency-key", key)
-            .header("prefer", format!("wait={wait_seconds}"))
+            .header("prefer", format!("wait={}", ask.wait_seconds))
             .header("content-type", "application/json")
-            .body(body.to_owned())
+            .body(ask.body.to_owned())
             .send()
             .await;
         let heard = match sent {
@@ -132,12 +166,8 @@ impl Client {
             self.record(What::Unknown, key, None, "")?;
             return Ok(None);
         };
-        if let Some(mistake) = document::mistake(
-            "post",
-            "/v1/payments",
-            answer.status,
-            answer.body.as_bytes(),
-        ) {
+        let mistake = document::mistake("post", ask.path, answer.status, answer.body.as_bytes());
+        if let Some(mistake) = mistake {
             return Err(io::Error::other(format!("{mistake}: {}", answer.body)));
         }
         let what = match answer.status {
@@ -151,10 +181,35 @@ impl Client {
 
     /// Sends a payment until it is answered for good, always with the same key.
     pub async fn pay(&self, key: &str, body: &str, wait_seconds: u32) -> io::Result<Answer> {
+        self.insist(Ask::payment(key, body, wait_seconds)).await
+    }
+
+    /// Captures, cancels or refunds (`what`) a payment until it is answered for good, always with
+    /// the same key.
+    pub async fn act(
+        &self,
+        key: &str,
+        payment: &str,
+        what: &str,
+        body: &str,
+    ) -> io::Result<Answer> {
+        let address = format!("/v1/payments/{payment}/{what}");
+        let path = format!("/v1/payments/{{id}}/{what}");
+        self.insist(Ask {
+            key,
+            path: &path,
+            address: &address,
+            body,
+            wait_seconds: 5,
+        })
+        .await
+    }
+
+    async fn insist(&self, ask: Ask<'_>) -> io::Result<Answer> {
         let limit = Duration::from_secs(90);
-        let start = Instant::now();
+        let (key, start) = (ask.key, Instant::now());
         loop {
-            let answer = self.create(key, body, wait_seconds).await?;
+            let answer = self.ask(ask).await?;
             match answer {
                 Some(answer) if answer.status != 409 && answer.status < 500 => return Ok(answer),
                 last if start.elapsed() > limit => {
@@ -205,7 +260,7 @@ impl Client {
 
     /// Does something with an address of the API; `path` is how the document calls it. An answer
     /// without a body is null.
-    pub async fn act(
+    pub async fn call(
         &self,
         method: reqwest::Method,
         path: &str,

@@ -63,6 +63,19 @@ impl Receiver {
         found.cloned()
     }
 
+    /// What was told of a payment, sorted.
+    pub fn told_of(&self, payment: &str) -> Vec<String> {
+        let events = lock(&self.inbox.events);
+        let of_it = events
+            .values()
+            .filter(|(event, _)| event["payment"]["id"] == payment);
+        let mut told: Vec<String> = of_it
+            .filter_map(|(event, _)| Some(event["type"].as_str()?.to_owned()))
+            .collect();
+        told.sort_unstable();
+        told
+    }
+
     /// How many different events came.
     pub fn events(&self) -> usize {
         lock(&self.inbox.events).len()

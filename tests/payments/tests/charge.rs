@@ -335,7 +335,10 @@ async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
     merchant.know_secret(&first_secret);
     let act = async |method: reqwest::Method, path: &str, id: &str, body: Option<Value>| {
         let address = path.replace("{id}", id);
-        shop.client.act(method, path, &address, body).await.unwrap()
+        shop.client
+            .call(method, path, &address, body)
+            .await
+            .unwrap()
     };
     let endpoints = "/v1/webhook_endpoints";
     let (_, list) = act(reqwest::Method::GET, endpoints, "", None).await;

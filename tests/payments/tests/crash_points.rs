@@ -17,6 +17,8 @@ struct Shop {
     stack: Stack,
     client: Arc<Client>,
     merchant: Receiver,
+    /// Give this payment back, little by little, instead of making new ones.
+    refunded: Option<String>,
 }
 
 async fn open_shop(defect: Option<&'static str>) -> Shop {
@@ -39,6 +41,7 @@ async fn open_shop(defect: Option<&'static str>) -> Shop {
         stack,
         client: Arc::new(client),
         merchant,
+        refunded: None,
     }
 }
 
@@ -66,6 +69,12 @@ impl Shop {
         }
     }
 
+    /// Gives a payment back.
+    async fn refund(client: &Client, key: &str, payment: &str) {
+        let body = r#"{"amount":{"amount":1,"currency":"EUR"}}"#;
+        client.act(key, payment, "refunds", body).await.unwrap();
+    }
+
     /// The steps of one payment on a wire, when nothing goes wrong.
     async fn steps(&self, wire: Wire, key: &str) -> Vec<String> {
         let tap = self.stack.tap(wire);
@@ -85,12 +94,18 @@ impl Shop {
         let tap = self.stack.tap(wire);
         tap.reset(Some(number));
         let (client, key) = (self.client.clone(), format!("{member:?}-{number}"));
-        let payer = tokio::spawn(async move { client.pay(&key, &order(), 5).await });
+        let refunded = self.refunded.clone();
+        let payer = tokio::spawn(async move {
+            match refunded {
+                None => drop(client.pay(&key, &order(), 5).await.unwrap()),
+                Some(payment) => Self::refund(&client, &key, &payment).await,
+            }
+        });
         let step = tap.wait_until_sprung(SETTLED).unwrap();
         self.stack.kill(member);
         self.stack.tap(wire).reset(None);
         self.stack.restart(member).unwrap();
-        payer.await.unwrap().unwrap();
+        payer.await.unwrap();
         step
     }
 
@@ -169,6 +184,95 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
         .iter()
         .filter(|step| step.to_lowercase().starts_with("commit"));
     shop.check_all(2 + steps.len() + commits.count()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
+    let mut shop = open_shop(None).await;
+    let wire = Wire::ControllerToPostgres;
+    shop.client.pay("spare", &order(), 10).await.unwrap();
+    let paid = shop.client.pay("paid", &order(), 10).await.unwrap().json();
+    let payment = paid["id"].as_str().unwrap().to_owned();
+    shop.settled().await;
+    shop.stack.tap(wire).reset(None);
+    Shop::refund(&shop.client, "counted", &payment).await;
+    assert!(shop.settled().await.open.is_empty());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let steps = shop.stack.tap(wire).steps();
+    check_steps(
+        &steps,
+        &expect![[r#"
+        begin
+        select p.id, p.tenant_id, p.idempote
+        select b.account_id, b.posted, b.hel
+        select i.tenant_id, i.key, i.fingerp
+        select a.payment_id, a.id, a.number,
+        select (extract(epoch from clock_tim
+        insert into idempotency (tenant_id, 
+        insert into attempt (id, payment_id,
+        update payment p set status = c.stat
+        update balance b set posted = b.post
+        insert into outbox (id, consumer, pa
+        commit
+        COMMIT is answered
+        begin
+        select l.consumer, l.partition, l.ep
+        select p.id, p.tenant_id, p.idempote
+        select b.account_id, b.posted, b.hel
+        select o.id, o.consumer, o.kind, o.p
+        select i.tenant_id, i.key, i.fingerp
+        select a.payment_id, a.id, a.number,
+        select t.id, t.fee_basis_points, arr
+        select (extract(epoch from clock_tim
+        update payment p set status = c.stat
+        update attempt a set status = c.stat
+        insert into posting (id, payment_id,
+        update balance b set posted = b.post
+        update idempotency i set answer_stat
+        insert into event (id, tenant_id, pa
+        insert into outbox (id, consumer, pa
+        insert into inbox (consumer, message
+        update outbox set done_at = to_times
+        commit
+        COMMIT is answered
+        begin
+        select l.consumer, l.partition, l.ep
+        select o.id, o.consumer, o.kind, o.p
+        select (extract(epoch from clock_tim
+        insert into inbox (consumer, message
+        update outbox set done_at = to_times
+        insert into webhook_delivery (messag
+        commit
+        COMMIT is answered
+    "#]],
+    );
+    shop.refunded = Some(payment.clone());
+    // A kill while something is only read is a kill before the next write.
+    let is_write = |step: &str| {
+        !["begin", "select"]
+            .iter()
+            .any(|read| step.starts_with(read))
+    };
+    let mut refunds = 1;
+    for (number, expected) in steps.iter().enumerate() {
+        if is_write(expected) {
+            let step = shop.kill_at(wire, number, Member::Controller).await;
+            assert_eq!(step, *expected);
+            refunds += 1;
+        }
+    }
+    let report = shop.settled().await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.keys, 2 + refunds);
+    let (_, after) = {
+        let address = format!("/v1/payments/{payment}");
+        shop.client
+            .get("/v1/payments/{id}", &address)
+            .await
+            .unwrap()
+    };
+    assert_eq!(after["refunded"]["amount"], refunds);
+    assert_eq!(shop.merchant.events(), 2 + refunds, "events that came");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,22 +11,47 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Acquirer, Charge, Listed, NoWord, Page, Verdict};
+use super::{Acquirer, List, Listed, NoWord, Order, Page, Task, Verdict};
 
 /// An acquirer over HTTP and JSON.
 pub struct HttpAcquirer {
     client: Client,
-    charges: Url,
-    list: Url,
+    base: Url,
     token: Secret,
 }
 
+/// What is sent. Only a charge or a reservation has a token, only what is no charge has a kind.
 #[derive(Serialize)]
-struct Order<'a> {
+struct Sent<'a> {
     amount: i64,
     currency: &'a str,
-    token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<AttemptId>,
     metadata: Metadata,
+}
+
+impl<'a> Sent<'a> {
+    fn of(order: &'a Order) -> Result<Self, NoWord> {
+        let (kind, token, charge) = match &order.task {
+            Task::Charge(token) => (None, Some(token), None),
+            Task::Authorize(token) => (Some("authorize"), Some(token), None),
+            Task::Capture(charge) => (Some("capture"), None, Some(*charge)),
+            Task::Void(charge) => (Some("void"), None, Some(*charge)),
+            Task::Refund(charge) => (Some("refund"), None, Some(*charge)),
+        };
+        Ok(Self {
+            amount: order.amount.amount_minor,
+            currency: order.amount.currency.code(),
+            token: token.map(String::as_str),
+            kind,
+            charge,
+            metadata: Metadata::of(&order.origin)?,
+        })
+    }
 }
 
 /// Where a charge comes from, in words that every acquirer can keep.
@@ -42,7 +67,7 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct List {
+struct Rows {
     data: Vec<Row>,
     next: Option<String>,
 }
@@ -53,6 +78,8 @@ struct Row {
     amount: i64,
     currency: String,
     status: String,
+    #[serde(default)]
+    kind: String,
     #[serde(default)]
     metadata: serde_json::Value,
 }
@@ -98,7 +125,7 @@ impl Metadata {
 }
 
 impl Row {
-    /// The charge, unless it was voided or has nothing to do with us.
+    /// The row, unless it was voided or has nothing to do with us.
     fn listed(self) -> Option<Listed> {
         let known = self.id.parse::<AttemptId>().ok();
         let Some((attempt_id, currency)) = known.zip(self.currency.parse::<Currency>().ok()) else {
@@ -109,6 +136,7 @@ impl Row {
         (self.status != "voided").then(|| Listed {
             attempt_id,
             amount: Money::new(self.amount, currency),
+            kind: self.kind,
             origin: metadata.and_then(Metadata::origin),
         })
     }
@@ -124,27 +152,27 @@ impl HttpAcquirer {
             .no_proxy()
             .build()
             .map_err(no_word)?;
-        let charges = base
-            .join("v1/charges/")
-            .map_err(|reason| NoWord::Silent(reason.to_string()))?;
-        let list = base
-            .join("v1/charges")
-            .map_err(|reason| NoWord::Silent(reason.to_string()))?;
         Ok(Self {
             client,
-            charges,
-            list,
+            base: base.clone(),
             token,
         })
     }
 
-    fn address(&self, attempt_id: AttemptId) -> Result<Url, NoWord> {
-        self.charges
-            .join(&attempt_id.to_string())
-            .map_err(|reason| NoWord::Silent(reason.to_string()))
+    fn address(&self, path: &str) -> Result<Url, NoWord> {
+        let address = self.base.join(path);
+        address.map_err(|reason| NoWord::Silent(reason.to_string()))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), NoWord> {
+    fn address_of(&self, order: &Order) -> Result<Url, NoWord> {
+        let list = match order.task {
+            Task::Charge(_) => List::Charges,
+            _ => List::Operations,
+        };
+        self.address(&format!("{}/{}", path(list), order.attempt_id))
+    }
+
+    async fn answer_to(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), NoWord> {
         let answer = request
             .bearer_auth(self.token.expose())
             .send()
@@ -152,6 +180,13 @@ impl HttpAcquirer {
             .map_err(no_word)?;
         let status = answer.status();
         Ok((status, answer.bytes().await.map_err(no_word)?.to_vec()))
+    }
+}
+
+fn path(list: List) -> &'static str {
+    match list {
+        List::Charges => "v1/charges",
+        List::Operations => "v1/operations",
     }
 }
 
@@ -168,13 +203,13 @@ fn no_word(error: reqwest::Error) -> NoWord {
     NoWord::Silent(kind.to_owned())
 }
 
-/// What an answer says of a charge, if it is about this very charge.
-fn verdict(charge: &Charge, body: &[u8]) -> Result<Verdict, NoWord> {
+/// What an answer says of an order, if it is about this very one.
+fn verdict(order: &Order, body: &[u8]) -> Result<Verdict, NoWord> {
     let answer: Answer = serde_json_from(body)?;
-    if answer.id != charge.attempt_id.to_string() {
+    if answer.id != order.attempt_id.to_string() {
         return Err(NoWord::Contradiction("another attempt".to_owned()));
     }
-    let asked = (charge.amount.amount_minor, charge.amount.currency.code());
+    let asked = (order.amount.amount_minor, order.amount.currency.code());
     if (answer.amount, answer.currency.as_str()) != asked {
         let claimed = format!("{} {}", answer.amount, answer.currency);
         return Err(NoWord::Contradiction(claimed));
@@ -197,23 +232,17 @@ fn serde_json_from<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NoWord> 
 
 #[async_trait]
 impl Acquirer for HttpAcquirer {
-    async fn charge(&self, charge: &Charge) -> Result<Verdict, NoWord> {
-        let order = Order {
-            amount: charge.amount.amount_minor,
-            currency: charge.amount.currency.code(),
-            token: &charge.payment_method,
-            metadata: Metadata::of(&charge.origin)?,
-        };
-        let address = self.address(charge.attempt_id)?;
-        let (status, body) = self.send(self.client.put(address).json(&order)).await?;
+    async fn send(&self, order: &Order) -> Result<Verdict, NoWord> {
+        let request = self.client.put(self.address_of(order)?);
+        let (status, body) = self.answer_to(request.json(&Sent::of(order)?)).await?;
         match status {
-            StatusCode::OK => verdict(charge, &body),
-            // Refused before anything was charged: the acquirer's own word for "no".
+            StatusCode::OK => verdict(order, &body),
+            // Refused before anything was done: the acquirer's own word for "no".
             StatusCode::UNPROCESSABLE_ENTITY => Ok(Verdict::Declined {
                 code: serde_json_from::<Refusal>(&body)?.code,
                 reference: None,
             }),
-            // Something else was charged under this id.
+            // Something else was done under this id.
             StatusCode::CONFLICT => Err(NoWord::Contradiction(
                 serde_json_from::<Refusal>(&body)?.code,
             )),
@@ -221,39 +250,41 @@ impl Acquirer for HttpAcquirer {
         }
     }
 
-    async fn find(&self, charge: &Charge) -> Result<Option<Verdict>, NoWord> {
-        let request = self.client.get(self.address(charge.attempt_id)?);
-        let (status, body) = self.send(request).await?;
+    async fn find(&self, order: &Order) -> Result<Option<Verdict>, NoWord> {
+        let request = self.client.get(self.address_of(order)?);
+        let (status, body) = self.answer_to(request).await?;
         match status {
-            StatusCode::OK => verdict(charge, &body).map(Some),
+            StatusCode::OK => verdict(order, &body).map(Some),
             StatusCode::NOT_FOUND => Ok(None),
             other => Err(NoWord::Silent(format!("status {}", other.as_u16()))),
         }
     }
 
-    async fn charges_since(&self, since_ms: i64, after: Option<String>) -> Result<Page, NoWord> {
-        let mut address = self.list.clone();
+    async fn since(
+        &self,
+        list: List,
+        since_ms: i64,
+        after: Option<String>,
+    ) -> Result<Page, NoWord> {
+        let mut address = self.address(path(list))?;
         address
             .query_pairs_mut()
             .append_pair("since_ms", &since_ms.to_string())
             .extend_pairs(after.map(|after| ("after", after)));
-        let (status, body) = self.send(self.client.get(address)).await?;
+        let (status, body) = self.answer_to(self.client.get(address)).await?;
         if status != StatusCode::OK {
             return Err(NoWord::Silent(format!("status {}", status.as_u16())));
         }
-        let list: List = serde_json_from(&body)?;
+        let rows: Rows = serde_json_from(&body)?;
         Ok(Page {
-            charges: list.data.into_iter().filter_map(Row::listed).collect(),
-            next: list.next,
+            rows: rows.data.into_iter().filter_map(Row::listed).collect(),
+            next: rows.next,
         })
     }
 
     async fn void(&self, attempt_id: AttemptId) -> Result<(), NoWord> {
-        let address = self
-            .charges
-            .join(&format!("{attempt_id}/void"))
-            .map_err(|reason| NoWord::Silent(reason.to_string()))?;
-        let (status, _) = self.send(self.client.post(address)).await?;
+        let address = self.address(&format!("v1/charges/{attempt_id}/void"))?;
+        let (status, _) = self.answer_to(self.client.post(address)).await?;
         if status == StatusCode::OK {
             Ok(())
         } else {

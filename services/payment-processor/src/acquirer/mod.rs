@@ -7,35 +7,61 @@ use paymesh_contracts::{AttemptId, Money, persistence::Origin};
 
 pub use http::HttpAcquirer;
 
-/// A charge to make.
+/// Something to be asked of the acquirer.
 #[derive(Clone, Debug)]
-pub struct Charge {
-    /// What the acquirer knows it by; charged once for ever.
+pub struct Order {
+    /// What the acquirer knows it by; done once for ever.
     pub attempt_id: AttemptId,
     /// How much.
     pub amount: Money,
-    /// The token of the means of payment.
-    pub payment_method: String,
+    /// What is asked.
+    pub task: Task,
     /// Where it comes from. The acquirer keeps it, so that we can ask after losing data.
     pub origin: Origin,
 }
 
-/// A charge in the acquirer's list.
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Take money from the means of payment that a token names.
+    Charge(String),
+    /// Reserve money of the means of payment that a token names.
+    Authorize(String),
+    /// Take what an earlier attempt reserved, and let go the rest.
+    Capture(AttemptId),
+    /// Let go what an earlier attempt reserved.
+    Void(AttemptId),
+    /// Give back what an earlier attempt took.
+    Refund(AttemptId),
+}
+
+/// A charge or an operation in the acquirer's list.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// What the acquirer knows it by.
     pub attempt_id: AttemptId,
     /// How much.
     pub amount: Money,
+    /// What was done: empty for a charge.
+    pub kind: String,
     /// Where it comes from, if that can be read.
     pub origin: Option<Origin>,
+}
+
+/// Which of its lists the acquirer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Charges that were not voided.
+    Charges,
+    /// Everything else.
+    Operations,
 }
 
 /// A page of the acquirer's list.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Charges that were not voided.
-    pub charges: Vec<Listed>,
+    /// What it lists.
+    pub rows: Vec<Listed>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
 }
@@ -43,12 +69,12 @@ pub struct Page {
 /// The acquirer's word on an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It took the money.
+    /// It did it.
     Approved {
         /// Its own reference.
         reference: String,
     },
-    /// It took nothing, and never will for this attempt.
+    /// It did not, and never will for this attempt.
     Declined {
         /// Why.
         code: String,
@@ -57,7 +83,7 @@ pub enum Verdict {
     },
 }
 
-/// There is no word, and the attempt may have been charged.
+/// There is no word, and it may have been done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoWord {
     /// No answer, or none that can be read.
@@ -71,15 +97,16 @@ pub enum NoWord {
 /// An acquirer.
 #[async_trait]
 pub trait Acquirer: Send + Sync {
-    /// Makes a charge, or gives the verdict on the one made before under the same id.
-    async fn charge(&self, charge: &Charge) -> Result<Verdict, NoWord>;
+    /// Does something, or gives the verdict on what was done before under the same id.
+    async fn send(&self, order: &Order) -> Result<Verdict, NoWord>;
 
-    /// The verdict on a charge sent before; `None` if the acquirer has never heard of it. It may
+    /// The verdict on an order sent before; `None` if the acquirer has never heard of it. It may
     /// still be on its way, so this proves nothing about the future.
-    async fn find(&self, charge: &Charge) -> Result<Option<Verdict>, NoWord>;
+    async fn find(&self, order: &Order) -> Result<Option<Verdict>, NoWord>;
 
-    /// The charges it made since a time of its own books, oldest first.
-    async fn charges_since(&self, since_ms: i64, after: Option<String>) -> Result<Page, NoWord>;
+    /// What it did since a time of its own books, oldest first.
+    async fn since(&self, list: List, since_ms: i64, after: Option<String>)
+    -> Result<Page, NoWord>;
 
     /// Gives the money of a charge back, as if it had never been made. Twice is the same as once.
     async fn void(&self, attempt_id: AttemptId) -> Result<(), NoWord>;

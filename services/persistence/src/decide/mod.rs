@@ -2,19 +2,23 @@
 //!
 //! Commands of a group are decided one after the other, each seeing what those before it did.
 
+mod act;
+mod change;
 mod complete;
 mod create;
+mod keyed;
+mod verdict;
 
 #[cfg(test)]
 mod model;
 
-use paymesh_contracts::{EventId, MessageId};
+use paymesh_contracts::{EventId, MessageId, PaymentId};
 use uuid::Uuid;
 
 use crate::{
-    command::{Command, Key, Outcome},
+    command::{Command, Consumer, Key, Outcome},
     defect::Defects,
-    world::{Changes, World},
+    world::{Changes, MessageRow, Work, World},
 };
 
 /// Where fresh ids come from.
@@ -49,9 +53,14 @@ impl Decider<'_> {
     /// Decides one command.
     pub fn decide(&mut self, command: &Command) -> Outcome {
         match command {
-            Command::CreatePayment(create) if self.world.is_recovered => self.create(create),
-            Command::CreatePayment(create) => self.create_while_recovering(create),
+            Command::CreatePayment(create) => self
+                .seen_before(&create.request)
+                .unwrap_or_else(|| self.create(create)),
             Command::Adopt(create) => self.adopt(create),
+            Command::Act(act) => self
+                .seen_before(&act.request)
+                .unwrap_or_else(|| self.act(act)),
+            Command::AdoptAct(act) => self.adopt_act(act),
             Command::SettleAnswer(key) => self.settle(key),
             Command::Complete(complete) => self.complete(complete),
         }
@@ -66,9 +75,26 @@ impl Decider<'_> {
         };
         let answer = row.answer.get_or_insert_with(|| {
             self.changes.answers.insert(key.clone());
-            payment.answer(row.payment_id)
+            payment.answer(row.payment_id, &key.1)
         });
         Outcome::Settled(answer.clone())
+    }
+
+    /// Leaves a message about a payment for payment-processor.
+    fn leave(&mut self, payment_id: PaymentId, work: Work, try_number: i32, available_at_ms: i64) {
+        let consumer = match work {
+            Work::DeliverWebhook(..) => Consumer::Webhooks,
+            _ => Consumer::Attempts,
+        };
+        let message = MessageRow {
+            consumer,
+            payment_id,
+            work,
+            try_number,
+            available_at_ms,
+        };
+        let message_id = self.message_id();
+        self.changes.messages.push((message_id, message));
     }
 
     fn message_id(&mut self) -> MessageId {

@@ -11,12 +11,12 @@ use tokio::sync::{broadcast, watch};
 
 pub use relay::Relay;
 
-use crate::{command::Consumer, lane::Ended, store::Done};
+use crate::{command::Consumer, store::Done, world::Settled};
 
 /// What has been committed here, for those who wait for it in this process.
 #[derive(Clone)]
 pub struct Hub {
-    ended: broadcast::Sender<Ended>,
+    settled: broadcast::Sender<Settled>,
     completed: broadcast::Sender<MessageId>,
     attempts: watch::Sender<u64>,
     webhooks: watch::Sender<u64>,
@@ -25,7 +25,7 @@ pub struct Hub {
 impl Default for Hub {
     fn default() -> Self {
         Self {
-            ended: broadcast::Sender::new(16_384),
+            settled: broadcast::Sender::new(16_384),
             completed: broadcast::Sender::new(16_384),
             attempts: watch::Sender::new(0),
             webhooks: watch::Sender::new(0),
@@ -36,8 +36,8 @@ impl Default for Hub {
 impl Hub {
     /// Tells everyone what a group did. A listener that is gone or slow looks for itself.
     pub(crate) fn committed(&self, done: &Done) {
-        for ended in &done.ended {
-            let _ = self.ended.send(ended.clone());
+        for settled in &done.settled {
+            let _ = self.settled.send(settled.clone());
         }
         for completed in &done.completed {
             let _ = self.completed.send(*completed);
@@ -47,9 +47,9 @@ impl Hub {
         }
     }
 
-    /// Payments that come to their end from now on.
-    pub fn ended(&self) -> broadcast::Receiver<Ended> {
-        self.ended.subscribe()
+    /// Attempts that are settled from now on.
+    pub fn settled(&self) -> broadcast::Receiver<Settled> {
+        self.settled.subscribe()
     }
 
     fn completed(&self) -> broadcast::Receiver<MessageId> {

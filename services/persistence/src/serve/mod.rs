@@ -12,6 +12,10 @@ pub use queue::QueueService;
 
 use crate::{lane::LaneError, store::Failure};
 
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn unreadable(_: NotAnId) -> Status {
     Status::invalid_argument("an id is not 16 bytes")
 }

@@ -5,22 +5,23 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt as _};
 use paymesh_contracts::{
     EndpointId, EventId, Money, PaymentId, TenantId, digest,
-    persistence::{self as wire, create_payment_reply, payments_server::Payments},
+    http::{AttemptKind, CaptureMethod},
+    persistence::{self as wire, keyed_reply, payments_server::Payments},
 };
 use paymesh_operations::Secret;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{failed, unreadable};
+use super::{failed, some, unreadable};
 use crate::{
-    command::{Answer, Command, CreatePayment, Outcome},
+    command::{Act, Answer, Command, CreatePayment, Keyed, Outcome},
     lane::Lane,
     queue::Hub,
     store::{Reader, Side},
 };
 
-/// How many payments one page holds at most.
+/// How many things one page holds at most.
 const PAGE_MAX: u32 = 100;
 
 /// The service.
@@ -42,31 +43,109 @@ fn wire_answer(answer: Answer) -> wire::Answer {
     }
 }
 
-fn read_create(request: wire::CreatePaymentRequest) -> Result<CreatePayment, Status> {
-    let amount: Money = request
-        .amount
-        .ok_or_else(|| Status::invalid_argument("there is no amount"))?
+fn read_amount(amount: wire::Money) -> Result<Money, Status> {
+    let amount: Money = amount
         .try_into()
         .map_err(|_| Status::invalid_argument("the amount is in no known currency"))?;
-    if !(1..=Money::AMOUNT_MINOR_MAX).contains(&amount.amount_minor) {
-        return Err(Status::invalid_argument("the amount is out of range"));
+    if (1..=Money::AMOUNT_MINOR_MAX).contains(&amount.amount_minor) {
+        Ok(amount)
+    } else {
+        Err(Status::invalid_argument("the amount is out of range"))
     }
-    Ok(CreatePayment {
-        key: (
-            TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?,
-            request.idempotency_key,
-        ),
-        fingerprint: request
-            .fingerprint
+}
+
+fn read_keyed(
+    tenant_id: &[u8],
+    key: String,
+    fingerprint: Vec<u8>,
+    request_id: &[u8],
+) -> Result<Keyed, Status> {
+    Ok(Keyed {
+        key: (TenantId::from_bytes(tenant_id).map_err(unreadable)?, key),
+        fingerprint: fingerprint
             .try_into()
             .map_err(|_| Status::invalid_argument("the fingerprint is not 32 bytes"))?,
-        request_id: Uuid::from_slice(&request.request_id)
+        request_id: Uuid::from_slice(request_id)
             .map_err(|_| Status::invalid_argument("the request id is not 16 bytes"))?,
-        payment_id: PaymentId::from_bytes(&request.payment_id).map_err(unreadable)?,
-        amount,
-        payment_method: request.payment_method,
-        reference: (!request.reference.is_empty()).then_some(request.reference),
     })
+}
+
+fn read_create(request: wire::CreatePaymentRequest) -> Result<CreatePayment, Status> {
+    let amount = request
+        .amount
+        .ok_or_else(|| Status::invalid_argument("there is no amount"))?;
+    let capture = some(request.capture).map_or(Some(CaptureMethod::Automatic), |word| {
+        CaptureMethod::from_word(&word)
+    });
+    Ok(CreatePayment {
+        request: read_keyed(
+            &request.tenant_id,
+            request.idempotency_key,
+            request.fingerprint,
+            &request.request_id,
+        )?,
+        payment_id: PaymentId::from_bytes(&request.payment_id).map_err(unreadable)?,
+        amount: read_amount(amount)?,
+        payment_method: request.payment_method,
+        reference: some(request.reference),
+        capture: capture.ok_or_else(|| Status::invalid_argument("no known capture method"))?,
+    })
+}
+
+fn read_act(request: wire::ActRequest) -> Result<Act, Status> {
+    let kind = AttemptKind::from_word(&request.kind).filter(|kind| {
+        matches!(
+            kind,
+            AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund
+        )
+    });
+    Ok(Act {
+        request: read_keyed(
+            &request.tenant_id,
+            request.idempotency_key,
+            request.fingerprint,
+            &request.request_id,
+        )?,
+        payment_id: PaymentId::from_bytes(&request.payment_id).map_err(unreadable)?,
+        kind: kind.ok_or_else(|| Status::invalid_argument("nothing that can be done"))?,
+        amount: request.amount.map(read_amount).transpose()?,
+    })
+}
+
+fn read_side(after: &[u8], before: &[u8]) -> Result<Side, Status> {
+    let id = |bytes| {
+        Uuid::from_slice(bytes).map_err(|_| Status::invalid_argument("an id is not 16 bytes"))
+    };
+    match (after, before) {
+        ([], []) => Ok(Side::Newest),
+        (after, []) => id(after).map(Side::Older),
+        ([], before) => id(before).map(Side::Newer),
+        _ => Err(Status::invalid_argument(
+            "after and before exclude each other",
+        )),
+    }
+}
+
+/// What is answered to a request under a key.
+fn keyed_reply(outcome: Outcome) -> Result<Response<wire::KeyedReply>, Status> {
+    use keyed_reply::Outcome as Word;
+    let (word, payment_id, answer) = match outcome {
+        Outcome::Created { payment_id, answer } => (Word::Created, Some(payment_id), answer),
+        Outcome::Replayed { payment_id, answer } => (Word::Replayed, Some(payment_id), answer),
+        Outcome::InFlight => (Word::InFlight, None, None),
+        Outcome::ChangedBody => (Word::ChangedBody, None, None),
+        Outcome::Recovering => (Word::Recovering, None, None),
+        Outcome::WrongState => (Word::WrongState, None, None),
+        Outcome::TooMuch => (Word::TooMuch, None, None),
+        Outcome::OverLimit => (Word::OverLimit, None, None),
+        Outcome::NotFound => return Err(Status::not_found("there is no such payment")),
+        _ => return Err(Status::internal("a request was answered like a message")),
+    };
+    Ok(Response::new(wire::KeyedReply {
+        outcome: word.into(),
+        payment_id: payment_id.map(PaymentId::bytes).unwrap_or_default(),
+        answer: answer.map(wire_answer),
+    }))
 }
 
 #[tonic::async_trait]
@@ -91,27 +170,17 @@ impl Payments for PaymentsService {
     async fn create_payment(
         &self,
         request: Request<wire::CreatePaymentRequest>,
-    ) -> Result<Response<wire::CreatePaymentReply>, Status> {
-        use create_payment_reply::Outcome as Word;
+    ) -> Result<Response<wire::KeyedReply>, Status> {
         let create = read_create(request.into_inner())?;
-        let (word, payment_id, answer) = match self.lane.run(Command::CreatePayment(create)).await?
-        {
-            Outcome::Created { payment_id, answer } => (Word::Created, Some(payment_id), answer),
-            Outcome::Replayed { payment_id, answer } => (Word::Replayed, Some(payment_id), answer),
-            Outcome::InFlight => (Word::InFlight, None, None),
-            Outcome::ChangedBody => (Word::ChangedBody, None, None),
-            Outcome::Recovering => (Word::Recovering, None, None),
-            _ => {
-                return Err(Status::internal(
-                    "a payment was answered like something else",
-                ));
-            }
-        };
-        Ok(Response::new(wire::CreatePaymentReply {
-            outcome: word.into(),
-            payment_id: payment_id.map(PaymentId::bytes).unwrap_or_default(),
-            answer: answer.map(wire_answer),
-        }))
+        keyed_reply(self.lane.run(Command::CreatePayment(create)).await?)
+    }
+
+    async fn act(
+        &self,
+        request: Request<wire::ActRequest>,
+    ) -> Result<Response<wire::KeyedReply>, Status> {
+        let act = read_act(request.into_inner())?;
+        keyed_reply(self.lane.run(Command::Act(act)).await?)
     }
 
     async fn settle_answer(
@@ -147,16 +216,7 @@ impl Payments for PaymentsService {
     ) -> Result<Response<wire::PaymentPage>, Status> {
         let request = request.into_inner();
         let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
-        let side = match (request.after.as_slice(), request.before.as_slice()) {
-            ([], []) => Side::Newest,
-            (after, []) => Side::Older(PaymentId::from_bytes(after).map_err(unreadable)?),
-            ([], before) => Side::Newer(PaymentId::from_bytes(before).map_err(unreadable)?),
-            _ => {
-                return Err(Status::invalid_argument(
-                    "after and before exclude each other",
-                ));
-            }
-        };
+        let side = read_side(&request.after, &request.before)?;
         let limit = request.limit.clamp(1, PAGE_MAX);
         let page = self.reader.payments(tenant_id, side, limit).await;
         Ok(Response::new(page.map_err(|failure| failed(&failure))?))
@@ -235,12 +295,9 @@ impl Payments for PaymentsService {
     ) -> Result<Response<wire::EventPage>, Status> {
         let request = request.into_inner();
         let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
-        let after = match request.after.as_slice() {
-            [] => None,
-            bytes => Some(EventId::from_bytes(bytes).map_err(unreadable)?),
-        };
+        let side = read_side(&request.after, &request.before)?;
         let limit = request.limit.clamp(1, PAGE_MAX);
-        let page = self.reader.events(tenant_id, after, limit).await;
+        let page = self.reader.events(tenant_id, side, limit).await;
         Ok(Response::new(page.map_err(|failure| failed(&failure))?))
     }
 
@@ -261,10 +318,11 @@ impl Payments for PaymentsService {
         &self,
         _: Request<wire::ChangesRequest>,
     ) -> Result<Response<Self::ChangesStream>, Status> {
-        let changes = BroadcastStream::new(self.hub.ended()).map(|ended| match ended {
-            Ok((payment_id, answer)) => Ok(wire::Change {
-                payment_id: payment_id.bytes(),
-                answer: Some(wire_answer(answer)),
+        let changes = BroadcastStream::new(self.hub.settled()).map(|settled| match settled {
+            Ok(settled) => Ok(wire::Change {
+                payment_id: settled.payment_id.map(PaymentId::bytes).unwrap_or_default(),
+                answer: Some(wire_answer(settled.answer)),
+                attempt_id: settled.attempt_id.bytes(),
             }),
             // The listener connects again and looks for itself.
             Err(BroadcastStreamRecvError::Lagged(_)) => {

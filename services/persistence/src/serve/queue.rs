@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{failed, recovery, unreadable};
+use super::{failed, recovery, some, unreadable};
 use crate::{
     command::{Command, Complete, Consumer, Effect, Lease, Outcome},
     lane::Lane,
@@ -32,10 +32,6 @@ pub struct QueueService {
     pub reader: Reader,
     /// What is committed here.
     pub hub: Hub,
-}
-
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }
 
 fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
@@ -64,6 +60,7 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
             error: some(tried.error),
             is_removed: tried.is_removed,
         },
+        Wire::Expired(wire::Expired {}) => Effect::Expired,
     })
 }
 

@@ -1,69 +1,97 @@
-//! After a promotion: charges of the acquirer that no attempt explains.
+//! After a promotion: what the acquirer did and no attempt of ours explains.
 //!
-//! A charge carries where it came from, so a lost payment is taken in again under its own id and
-//! key, and its attempt meets the charge. What carries nothing usable is nobody's and is voided.
+//! A charge or an operation carries where it came from, so what was lost is taken in again under
+//! its own id and key, and its attempt meets what the acquirer did. Charges come before operations
+//! on them. A charge or reservation that carries nothing usable is nobody's and is voided; another
+//! operation is noted for a person.
 
 use std::collections::HashSet;
 
 use paymesh_contracts::{
-    AttemptId, Money, PaymentId, TenantId, attempt::attempt_id, persistence as wire,
+    AttemptId, Money, PaymentId, TenantId,
+    attempt::attempt_id,
+    http::{AttemptKind, CaptureMethod},
+    persistence as wire,
 };
 use tonic::Status;
 use uuid::Uuid;
 
-use super::failed;
+use super::{failed, some};
 use crate::{
-    command::{Command, CreatePayment, Outcome},
+    command::{Act, Command, CreatePayment, Keyed, Outcome},
     lane::Lane,
     store::Reader,
 };
 
-/// Takes in what was lost of a page of charges; gives the attempts to be voided.
+/// What was lost, and how it is had again.
+#[derive(Debug)]
+enum Lost {
+    /// Taken in again.
+    Request(Command),
+    /// Made again when its time comes: nobody but ourselves asked for it.
+    Expiry,
+}
+
+/// Takes in what was lost of a page; gives the attempts to be voided.
 pub(super) async fn adopt(
     lane: &Lane,
     reader: &Reader,
     request: wire::AdoptRequest,
 ) -> Result<Vec<Vec<u8>>, Status> {
-    let mut ids = Vec::with_capacity(request.charges.len());
-    for charge in &request.charges {
+    let charges = request
+        .charges
+        .into_iter()
+        .map(|charge| (AttemptKind::Charge, charge));
+    let operations = request.operations.into_iter().filter_map(|operation| {
+        Some((AttemptKind::from_word(&operation.kind)?, operation.charge?))
+    });
+    let mut found = Vec::new();
+    for (kind, charge) in charges.chain(operations) {
         let id = AttemptId::from_bytes(&charge.attempt_id).map_err(super::unreadable)?;
-        ids.push(id);
+        found.push((id, kind, charge));
     }
+    let ids: Vec<AttemptId> = found.iter().map(|(id, ..)| *id).collect();
     let known = reader.known_attempts(&ids).await;
     let known: HashSet<AttemptId> = known.map_err(|failure| failed(&failure))?;
     let mut orphans = Vec::new();
-    for (id, charge) in ids.into_iter().zip(request.charges) {
+    for (id, kind, charge) in found {
         if known.contains(&id) {
             continue;
         }
         let amount = charge.amount.clone().unwrap_or_default();
-        let reason = match lost_payment(id, charge) {
+        let reason = match lost(id, kind, charge) {
             Err(reason) => reason,
-            Ok(payment) => match lane.run(Command::Adopt(payment)).await? {
-                Outcome::NotFound => "no such merchant",
+            Ok(Lost::Expiry) => continue,
+            Ok(Lost::Request(command)) => match lane.run(command).await? {
+                Outcome::NotFound => "no such merchant or payment",
                 Outcome::ChangedBody => "its key was used for something else",
+                Outcome::OverLimit => "the balance of its merchant does not cover it",
                 outcome => {
-                    tracing::warn!(attempt = %id, ?outcome, "a lost payment was found at the acquirer");
+                    tracing::warn!(attempt = %id, ?outcome, "what was lost was found at the acquirer");
                     continue;
                 }
             },
         };
-        tracing::error!(attempt = %id, reason, "a charge is nobody's and is voided");
+        tracing::error!(attempt = %id, kind = kind.word(), reason, "nobody's at the acquirer");
         let noted = reader.note_orphan(request.epoch, id, &amount, reason).await;
         noted.map_err(|failure| failed(&failure))?;
-        orphans.push(id.bytes());
+        if matches!(kind, AttemptKind::Charge | AttemptKind::Authorize) {
+            orphans.push(id.bytes());
+        }
     }
     Ok(orphans)
 }
 
-/// The payment a charge was made for, or why it cannot be known.
-fn lost_payment(
+/// What the acquirer did it for, or why that cannot be known.
+fn lost(
     id: AttemptId,
+    kind: AttemptKind,
     charge: wire::AcquirerCharge,
-) -> Result<CreatePayment, &'static str> {
+) -> Result<Lost, &'static str> {
     let origin = charge.origin.ok_or("it says nothing of its origin")?;
     let unreadable = "its origin cannot be read";
     let tenant_id = TenantId::from_bytes(&origin.tenant_id).map_err(|_| unreadable)?;
+    let payment_id = PaymentId::from_bytes(&origin.payment_id).map_err(|_| unreadable)?;
     let amount: Money = charge
         .amount
         .and_then(|amount| amount.try_into().ok())
@@ -72,18 +100,38 @@ fn lost_payment(
         return Err(unreadable);
     }
     // Only we can make an id follow from a key, so the origin was not made up.
-    if attempt_id(tenant_id, &origin.idempotency_key, 1) != id {
+    let follows = |number| attempt_id(tenant_id, &origin.idempotency_key, number) == id;
+    if kind == AttemptKind::Void && follows(2) {
+        return Ok(Lost::Expiry);
+    }
+    if !follows(1) {
         return Err("its id does not follow from its origin");
     }
-    Ok(CreatePayment {
+    let request = Keyed {
         key: (tenant_id, origin.idempotency_key),
         fingerprint: origin.fingerprint.try_into().map_err(|_| unreadable)?,
         request_id: Uuid::new_v4(),
-        payment_id: PaymentId::from_bytes(&origin.payment_id).map_err(|_| unreadable)?,
+    };
+    let capture = match kind {
+        AttemptKind::Charge => CaptureMethod::Automatic,
+        AttemptKind::Authorize => CaptureMethod::Manual,
+        AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund => {
+            return Ok(Lost::Request(Command::AdoptAct(Act {
+                request,
+                payment_id,
+                kind,
+                amount: Some(amount),
+            })));
+        }
+    };
+    Ok(Lost::Request(Command::Adopt(CreatePayment {
+        request,
+        payment_id,
         amount,
         payment_method: origin.payment_method,
-        reference: (!origin.reference.is_empty()).then_some(origin.reference),
-    })
+        reference: some(origin.reference),
+        capture,
+    })))
 }
 
 #[cfg(test)]
@@ -109,19 +157,31 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_whose_id_follows_from_its_origin_is_a_lost_payment_and_no_other_is() {
+    fn what_follows_from_its_origin_is_taken_in_again_and_nothing_else_is() {
         let tenant = TenantId(Uuid::from_u128(7));
         let id = attempt_id(tenant, "order-1", 1);
-        let found = lost_payment(id, charge(tenant, "order-1")).unwrap();
-        assert_eq!(found.key, (tenant, "order-1".to_owned()));
-        assert_eq!(found.payment_id.bytes(), vec![7; 16]);
-        let other = lost_payment(id, charge(tenant, "order-2"));
-        assert_eq!(other.unwrap_err(), "its id does not follow from its origin");
+        let found = lost(id, AttemptKind::Authorize, charge(tenant, "order-1"));
+        let Ok(Lost::Request(Command::Adopt(payment))) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(payment.request.key, (tenant, "order-1".to_owned()));
+        assert_eq!(payment.payment_id.bytes(), vec![7; 16]);
+        assert_eq!(payment.capture, CaptureMethod::Manual);
+        let found = lost(id, AttemptKind::Refund, charge(tenant, "order-1"));
+        assert!(
+            matches!(&found, Ok(Lost::Request(Command::AdoptAct(act))) if act.kind == AttemptKind::Refund),
+            "{found:?}"
+        );
+        let expired = attempt_id(tenant, "order-1", 2);
+        let found = lost(expired, AttemptKind::Void, charge(tenant, "order-1"));
+        assert!(matches!(found, Ok(Lost::Expiry)), "{found:?}");
+        let reason = |charge| lost(id, AttemptKind::Charge, charge).unwrap_err();
+        assert_eq!(
+            reason(charge(tenant, "order-2")),
+            "its id does not follow from its origin"
+        );
         let mut bare = charge(tenant, "order-1");
         bare.origin = None;
-        assert_eq!(
-            lost_payment(id, bare).unwrap_err(),
-            "it says nothing of its origin"
-        );
+        assert_eq!(reason(bare), "it says nothing of its origin");
     }
 }

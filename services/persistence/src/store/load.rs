@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use futures::try_join;
 use paymesh_contracts::{
     AttemptId, EndpointId, EventId, MessageId, Money, PaymentId, TenantId,
-    http::{AttemptStatus, PaymentStatus},
+    http::{AttemptKind, AttemptStatus, CaptureMethod, PaymentStatus},
 };
 use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 use uuid::Uuid;
@@ -23,26 +23,56 @@ const LEASES: &str = "select l.consumer, l.partition, l.epoch from lease l
       on l.consumer = w.consumer and l.partition = w.partition
     order by l.consumer, l.partition for share of l";
 
-/// $1: messages whose payments may change; $2, $3: keys whose payments are read.
-const PAYMENTS: &str = concat!(
-    "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.payment_method,
-        p.reference, p.status, p.failure_code, ",
-    ms!("p.created_at"),
-    ", ",
-    ms!("p.updated_at"),
-    " from payment p
-    where p.id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
+/// The columns of a payment, in the order that [`payment`] reads them.
+macro_rules! payments {
+    ($rest:literal) => {
+        concat!(
+            "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.payment_method,
+                p.reference, p.status, p.failure_code, ",
+            $crate::store::ms!("p.created_at"),
+            ", ",
+            $crate::store::ms!("p.updated_at"),
+            ", p.capture, ",
+            $crate::store::ms!("p.expires_at"),
+            " from payment p ",
+            $rest
+        )
+    };
+}
+
+/// The columns of an attempt, in the order that [`attempt`] reads them. What an earlier version
+/// wrote is about the whole amount, under the key of its payment.
+macro_rules! attempts {
+    ($rest:literal) => {
+        concat!(
+            "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference, a.failure_code,
+                a.checks, a.kind, coalesce(a.amount, p.amount),
+                coalesce(a.idempotency_key, p.idempotency_key)
+            from attempt a join payment p on p.id = a.payment_id ",
+            $rest
+        )
+    };
+}
+
+pub(super) use {attempts, payments};
+
+/// $1: messages whose payments may change; $2, $3: keys whose payments are read; $4: payments that
+/// something is to be done with.
+const PAYMENTS: &str = payments!(
+    "where p.id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
        or p.id = any(array(select i.payment_id from idempotency i
             join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
               on i.tenant_id = k.tenant_id and i.key = k.key))
+       or p.id = any($4::uuid[])
     order by p.id for update of p"
 );
 
-/// $1: messages that bring the acquirer's approval.
+/// $1: messages that bring the acquirer's word; $2: payments that something is to be done with.
 const BALANCES: &str = "select b.account_id, b.posted, b.held, b.floor from balance b
-    where b.account_id = any(array(select a.id from outbox o join payment p on p.id = o.payment_id
+    where b.account_id = any(array(select a.id from payment p
         join account a on a.tenant_id = p.tenant_id and a.currency = p.currency
-        where o.id = any($1::uuid[])))
+        where p.id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
+           or p.id = any($2::uuid[])))
     order by b.account_id for update of b";
 
 const MESSAGES: &str = "select o.id, o.consumer, o.kind, o.payment_id, o.attempt_id, o.event_id,
@@ -50,22 +80,23 @@ const MESSAGES: &str = "select o.id, o.consumer, o.kind, o.payment_id, o.attempt
             where i.consumer = o.consumer and i.message_id = o.id)
     from outbox o where o.id = any($1::uuid[])";
 
-/// $1: messages whose payments may come to their end; $2, $3: keys that are asked for.
+/// $1: messages whose attempts may be settled; $2, $3: keys that are asked for.
 const KEYS: &str = "select i.tenant_id, i.key, i.fingerprint, i.request_id, i.payment_id,
         i.answer_status, i.answer_body
     from (select k.tenant_id, k.key from unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
-          union select p.tenant_id, p.idempotency_key from outbox o
-            join payment p on p.id = o.payment_id where o.id = any($1::uuid[])) w
+          union select p.tenant_id, coalesce(a.idempotency_key, p.idempotency_key) from outbox o
+            join payment p on p.id = o.payment_id join attempt a on a.id = o.attempt_id
+            where o.id = any($1::uuid[])) w
     join idempotency i on i.tenant_id = w.tenant_id and i.key = w.key";
 
-const ATTEMPTS: &str = "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference,
-        a.failure_code, a.checks
-    from attempt a
-    where a.payment_id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
+const ATTEMPTS: &str = attempts!(
+    "where a.payment_id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
        or a.payment_id = any(array(select i.payment_id from idempotency i
             join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
               on i.tenant_id = k.tenant_id and i.key = k.key))
-    order by a.payment_id, a.number";
+       or a.payment_id = any($4::uuid[])
+    order by a.payment_id, a.number"
+);
 
 const TENANTS: &str = "select t.id, t.fee_basis_points,
         array(select e.id from webhook_endpoint e
@@ -125,8 +156,9 @@ struct Wants {
     lease_consumers: Vec<&'static str>,
     lease_partitions: Vec<i16>,
     messages: Vec<Uuid>,
-    attempt_messages: Vec<Uuid>,
-    approvals: Vec<Uuid>,
+    payment_messages: Vec<Uuid>,
+    verdicts: Vec<Uuid>,
+    payments: Vec<Uuid>,
     key_tenants: Vec<Uuid>,
     keys: Vec<String>,
     settle_tenants: Vec<Uuid>,
@@ -139,10 +171,14 @@ impl Wants {
         let mut wants = Self::default();
         for command in commands {
             match command {
-                Command::CreatePayment(create) => wants.key(&create.key),
+                Command::CreatePayment(create) => wants.key(&create.request.key),
                 Command::Adopt(create) => {
-                    wants.key(&create.key);
-                    wants.tenants.push(create.key.0.0);
+                    wants.key(&create.request.key);
+                    wants.tenants.push(create.request.key.0.0);
+                }
+                Command::Act(act) | Command::AdoptAct(act) => {
+                    wants.key(&act.request.key);
+                    wants.payments.push(act.payment_id.0);
                 }
                 Command::SettleAnswer(key) => {
                     wants.key(key);
@@ -152,11 +188,13 @@ impl Wants {
                 Command::Complete(complete) => {
                     let id = complete.message_id.0;
                     wants.messages.push(id);
-                    if !matches!(complete.effect, Effect::WebhookTried { .. }) {
-                        wants.attempt_messages.push(id);
-                    }
-                    if matches!(complete.effect, Effect::Approved { .. }) {
-                        wants.approvals.push(id);
+                    match complete.effect {
+                        Effect::WebhookTried { .. } => {}
+                        Effect::Unknown { .. } => wants.payment_messages.push(id),
+                        Effect::Approved { .. } | Effect::Declined { .. } | Effect::Expired => {
+                            wants.payment_messages.push(id);
+                            wants.verdicts.push(id);
+                        }
                     }
                     let lease = (complete.lease.consumer.word(), complete.lease.partition);
                     if !wants
@@ -195,38 +233,32 @@ pub(super) async fn world(
             Ok(Vec::new())
         }
     };
-    let (has_messages, has_attempts) = (
-        !wants.messages.is_empty(),
-        !wants.attempt_messages.is_empty(),
-    );
+    let has_messages = !wants.messages.is_empty();
     let has_settles = !wants.settle_keys.is_empty();
+    let has_changes = !wants.payment_messages.is_empty() || !wants.payments.is_empty();
+    let has_verdicts = !wants.verdicts.is_empty() || !wants.payments.is_empty();
+    let has_keys = !wants.payment_messages.is_empty() || !wants.keys.is_empty();
+    let has_tenants = !wants.payment_messages.is_empty() || !wants.tenants.is_empty();
     let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
-    let of_payments: [Value<'_>; 3] = [
-        &wants.attempt_messages,
+    let of_payments: [Value<'_>; 4] = [
+        &wants.payment_messages,
         &wants.settle_tenants,
         &wants.settle_keys,
+        &wants.payments,
     ];
-    let of_keys: [Value<'_>; 3] = [&wants.attempt_messages, &wants.key_tenants, &wants.keys];
-    let of_approvals: [Value<'_>; 1] = [&wants.approvals];
+    let of_keys: [Value<'_>; 3] = [&wants.payment_messages, &wants.key_tenants, &wants.keys];
+    let of_balances: [Value<'_>; 2] = [&wants.verdicts, &wants.payments];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
-    let of_tenants: [Value<'_>; 2] = [&wants.attempt_messages, &wants.tenants];
+    let of_tenants: [Value<'_>; 2] = [&wants.payment_messages, &wants.tenants];
     let ((), leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
         client.batch_execute("begin"),
         query(has_messages, &loads.leases, &of_leases),
-        query(has_attempts || has_settles, &loads.payments, &of_payments),
-        query(!wants.approvals.is_empty(), &loads.balances, &of_approvals),
+        query(has_changes || has_settles, &loads.payments, &of_payments),
+        query(has_verdicts, &loads.balances, &of_balances),
         query(has_messages, &loads.messages, &of_messages),
-        query(
-            has_attempts || !wants.keys.is_empty(),
-            &loads.keys,
-            &of_keys
-        ),
-        query(has_attempts || has_settles, &loads.attempts, &of_payments),
-        query(
-            has_attempts || !wants.tenants.is_empty(),
-            &loads.tenants,
-            &of_tenants
-        ),
+        query(has_keys, &loads.keys, &of_keys),
+        query(has_changes || has_settles, &loads.attempts, &of_payments),
+        query(has_tenants, &loads.tenants, &of_tenants),
         client.query_one(&loads.now, &[]),
     )?;
     let mut world = World {
@@ -286,7 +318,7 @@ pub(super) async fn world(
     Ok(world)
 }
 
-/// A payment from columns in the order of [`PAYMENTS`]; `None` for a word this version does not
+/// A payment from the columns of [`payments!`]; `None` for a word this version does not
 /// know, which then counts as absent.
 pub(super) fn payment(row: &Row, attempts: Vec<AttemptRow>) -> Option<PaymentRow> {
     Some(PaymentRow {
@@ -298,15 +330,20 @@ pub(super) fn payment(row: &Row, attempts: Vec<AttemptRow>) -> Option<PaymentRow
         failure_code: row.get(8),
         created_at_ms: row.get(9),
         updated_at_ms: row.get(10),
+        capture: CaptureMethod::from_word(row.get(11))?,
+        expires_at_ms: row.get(12),
         attempts,
     })
 }
 
-/// An attempt from columns in the order of [`ATTEMPTS`].
+/// An attempt from the columns of [`attempts!`].
 pub(super) fn attempt(row: &Row) -> Option<AttemptRow> {
     Some(AttemptRow {
         id: AttemptId(row.get(1)),
         number: row.get(2),
+        kind: AttemptKind::from_word(row.get(7))?,
+        amount_minor: row.get(8),
+        key: row.get(9),
         status: AttemptStatus::from_word(row.get(3))?,
         acquirer_reference: row.get(4),
         failure_code: row.get(5),
@@ -321,6 +358,9 @@ fn message(row: &Row) -> Option<MessageRow> {
     let work = match row.get(2) {
         "send_attempt" => Work::SendAttempt(attempt?),
         "check_attempt" => Work::CheckAttempt(attempt?),
+        "send_operation" => Work::SendOperation(attempt?),
+        "check_operation" => Work::CheckOperation(attempt?),
+        "expire" => Work::Expire,
         "deliver_webhook" => Work::DeliverWebhook(event?, endpoint?),
         _ => return None,
     };

@@ -3,14 +3,16 @@
 mod connection;
 mod epoch;
 mod load;
+mod page;
 mod read;
 mod session;
 mod write;
 
 pub use connection::{Connection, Failure};
+pub use page::Side;
 pub(crate) use read::Holder;
 pub(crate) use read::random_hex;
-pub use read::{OpenRecovery, Reader, Side};
+pub use read::{OpenRecovery, Reader};
 pub use session::{Done, Session};
 
 /// Milliseconds since 1970 of a `timestamptz` expression, exactly.

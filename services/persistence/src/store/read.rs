@@ -13,29 +13,25 @@ use uuid::Uuid;
 use super::{
     connection::{Connection, Failure},
     load, ms,
+    page::{Side, Texts},
 };
 use crate::{
     command::Consumer,
     world::{AttemptRow, partition_of},
 };
 
-macro_rules! payments {
-    ($where:literal) => {
-        concat!(
-            "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.payment_method,
-                p.reference, p.status, p.failure_code, ",
-            ms!("p.created_at"),
-            ", ",
-            ms!("p.updated_at"),
-            " from payment p ",
-            $where
-        )
-    };
-}
+const ATTEMPTS: &str =
+    load::attempts!("where a.payment_id = any($1::uuid[]) order by a.payment_id, a.number");
 
-const ATTEMPTS: &str = "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference,
-    a.failure_code, a.checks from attempt a where a.payment_id = any($1::uuid[])
-    order by a.payment_id, a.number";
+const PAYMENTS: Texts = Texts {
+    older: load::payments!("where p.tenant_id = $1 and p.id < $2 order by p.id desc limit $3"),
+    newer: load::payments!("where p.tenant_id = $1 and p.id > $2 order by p.id limit $3"),
+};
+
+const EVENTS: Texts = Texts {
+    older: "select body from event where tenant_id = $1 and id < $2 order by id desc limit $3",
+    newer: "select body from event where tenant_id = $1 and id > $2 order by id limit $3",
+};
 
 const BALANCES: &str = "select a.kind, b.currency, b.posted, b.held from balance b
     join account a on a.id = b.account_id
@@ -54,12 +50,16 @@ const POSTINGS: &str = concat!(
 
 /// While the ledger recovers nothing is sent to the acquirer.
 const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
-        p.amount, p.currency, p.payment_method, o.event_id, o.endpoint_id, e.body, w.url, w.secret,
-        p.tenant_id, p.idempotency_key, k.fingerprint, p.reference,
+        coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id, o.endpoint_id,
+        e.body, w.url, w.secret,
+        p.tenant_id, k.key, k.fingerprint, p.reference,
         case when w.previous_until > clock_timestamp() then w.previous_secret end,
-        w.disabled_at is not null
+        w.disabled_at is not null, a.kind, f.id
     from outbox o join payment p on p.id = o.payment_id
-        join idempotency k on k.tenant_id = p.tenant_id and k.key = p.idempotency_key
+        left join attempt a on a.id = o.attempt_id
+        left join attempt f on f.payment_id = p.id and f.number = 1
+        join idempotency k on k.tenant_id = p.tenant_id
+            and k.key = coalesce(a.idempotency_key, p.idempotency_key)
         left join event e on e.id = o.event_id
         left join webhook_endpoint w on w.id = o.endpoint_id
     where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
@@ -162,7 +162,11 @@ impl Reader {
         Ok(client)
     }
 
-    async fn query(&self, text: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn query(
+        &self,
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
         Ok(self.client().await?.query(text, values).await?)
     }
 
@@ -188,7 +192,7 @@ impl Reader {
     ) -> Result<Option<wire::Payment>, Failure> {
         let rows = self
             .query(
-                payments!("where p.tenant_id = $1 and p.id = $2"),
+                load::payments!("where p.tenant_id = $1 and p.id = $2"),
                 &[&tenant_id.0, &payment_id.0],
             )
             .await?;
@@ -202,35 +206,11 @@ impl Reader {
         side: Side,
         limit: u32,
     ) -> Result<wire::PaymentPage, Failure> {
-        let (tenant, rows_max) = (tenant_id.0, i64::from(limit) + 1);
-        let mut rows = match side {
-            Side::Newest => {
-                let text = payments!("where p.tenant_id = $1 order by p.id desc limit $2");
-                self.query(text, &[&tenant, &rows_max]).await?
-            }
-            Side::Older(than) => {
-                let text =
-                    payments!("where p.tenant_id = $1 and p.id < $3 order by p.id desc limit $2");
-                self.query(text, &[&tenant, &rows_max, &than.0]).await?
-            }
-            Side::Newer(than) => {
-                let text = payments!("where p.tenant_id = $1 and p.id > $3 order by p.id limit $2");
-                self.query(text, &[&tenant, &rows_max, &than.0]).await?
-            }
-        };
-        let is_more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        if matches!(side, Side::Newer(_)) {
-            rows.reverse();
-        }
+        let page = self.page(&PAYMENTS, tenant_id, side, limit).await?;
         Ok(wire::PaymentPage {
-            payments: self.with_attempts(&rows).await?,
-            older: is_more || matches!(side, Side::Newer(_)),
-            newer: match side {
-                Side::Newest => false,
-                Side::Older(_) => true,
-                Side::Newer(_) => is_more,
-            },
+            payments: self.with_attempts(&page.rows).await?,
+            older: page.older,
+            newer: page.newer,
         })
     }
 
@@ -246,6 +226,8 @@ impl Reader {
                 .iter()
                 .filter(|attempt| attempt.get::<_, Uuid>(0) == id);
             let payment = load::payment(row, attempts.filter_map(load::attempt).collect())?;
+            let (captured_minor, refunded_minor) =
+                (payment.captured_minor(), payment.refunded_minor());
             Some(wire::Payment {
                 payment_id: PaymentId(id).bytes(),
                 amount: Some(payment.amount.into()),
@@ -255,6 +237,10 @@ impl Reader {
                 failure_code: payment.failure_code.unwrap_or_default(),
                 created_at_ms: payment.created_at_ms,
                 updated_at_ms: payment.updated_at_ms,
+                capture: payment.capture.word().to_owned(),
+                captured_minor,
+                refunded_minor,
+                expires_at_ms: payment.expires_at_ms.unwrap_or_default(),
                 attempts: payment.attempts.into_iter().map(attempt_message).collect(),
             })
         };
@@ -378,25 +364,18 @@ impl Reader {
         Ok(!rows.is_empty())
     }
 
-    /// At most `limit` events of a tenant, older than another one, newest first.
+    /// At most `limit` events of a tenant on one side of another one, newest first.
     pub async fn events(
         &self,
         tenant_id: TenantId,
-        after: Option<EventId>,
+        side: Side,
         limit: u32,
     ) -> Result<wire::EventPage, Failure> {
-        let (after, rows_max) = (after.map(|id| id.0), i64::from(limit) + 1);
-        let rows = self
-            .query(
-                "select body from event where tenant_id = $1 and ($2::uuid is null or id < $2)
-                 order by id desc limit $3",
-                &[&tenant_id.0, &after, &rows_max],
-            )
-            .await?;
-        let kept = rows.iter().take(limit as usize);
+        let page = self.page(&EVENTS, tenant_id, side, limit).await?;
         Ok(wire::EventPage {
-            bodies: kept.map(|row| row.get(0)).collect(),
-            older: rows.len() > limit as usize,
+            bodies: page.rows.iter().map(|row| row.get(0)).collect(),
+            older: page.older,
+            newer: page.newer,
         })
     }
 
@@ -549,17 +528,6 @@ pub struct OpenRecovery {
     pub since_ms: i64,
 }
 
-/// Which payments a page shows.
-#[derive(Clone, Copy, Debug)]
-pub enum Side {
-    /// From the newest on.
-    Newest,
-    /// Older than this one.
-    Older(PaymentId),
-    /// Newer than this one.
-    Newer(PaymentId),
-}
-
 /// 128 random bits.
 pub(crate) fn random_hex() -> String {
     digest::hex(&rand::random::<[u8; 16]>())
@@ -572,6 +540,8 @@ fn attempt_message(attempt: AttemptRow) -> wire::Attempt {
         status: attempt.status.word().to_owned(),
         acquirer_reference: attempt.acquirer_reference.unwrap_or_default(),
         failure_code: attempt.failure_code.unwrap_or_default(),
+        kind: attempt.kind.word().to_owned(),
+        amount_minor: attempt.amount_minor,
     }
 }
 
@@ -603,7 +573,18 @@ fn message(
             }),
         })
     };
+    let operate = |is_check| {
+        Some(wire::message::Work::Operate(wire::Operate {
+            attempt: Some(attempt()?),
+            kind: row.get::<_, Option<String>>(20)?,
+            charge_id: AttemptId(row.get::<_, Option<Uuid>>(21)?).bytes(),
+            is_check,
+        }))
+    };
     let work = match row.get(2) {
+        "send_operation" => operate(false)?,
+        "check_operation" => operate(true)?,
+        "expire" => wire::message::Work::Expire(wire::Expire {}),
         "send_attempt" => wire::message::Work::SendAttempt(attempt()?),
         "check_attempt" => wire::message::Work::CheckAttempt(wire::CheckAttempt {
             attempt: attempt(),

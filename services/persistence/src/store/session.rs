@@ -1,6 +1,6 @@
 //! One transaction for a group of commands: lock and load, decide, write, commit.
 
-use paymesh_contracts::{MessageId, PaymentId};
+use paymesh_contracts::MessageId;
 use tokio_postgres::Config;
 
 use super::{
@@ -9,10 +9,10 @@ use super::{
     write::{self, Writes},
 };
 use crate::{
-    command::{Answer, Command, Consumer, Outcome},
+    command::{Command, Consumer, Outcome},
     decide::{Decider, TimeOrderedIds},
     defect::Defects,
-    world::Changes,
+    world::{Changes, Settled},
 };
 
 /// A connection with every statement of a group prepared.
@@ -28,8 +28,8 @@ pub struct Session {
 pub struct Done {
     /// What came of each command, in order.
     pub outcomes: Vec<Outcome>,
-    /// Payments that came to their end.
-    pub ended: Vec<(PaymentId, Answer)>,
+    /// Attempts that were settled.
+    pub settled: Vec<Settled>,
     /// Messages that took effect.
     pub completed: Vec<MessageId>,
     /// Who has new messages.
@@ -88,7 +88,7 @@ impl Session {
         woken.dedup();
         Ok(Done {
             outcomes,
-            ended: changes.ended,
+            settled: changes.settled,
             completed: changes.completed.into_iter().map(|row| row.0).collect(),
             woken,
         })

@@ -4,20 +4,23 @@
 //! group is written whole or not at all.
 
 use futures::{TryFutureExt as _, try_join};
+use paymesh_contracts::{AttemptId, PaymentId};
 use tokio_postgres::{Client, Error, Statement, types::ToSql};
 use uuid::Uuid;
 
 use crate::{
     defect::Defects,
+    ledger::Movement,
     world::{AttemptRow, Changes, KeyRow, PaymentRow, Work, World, partition_of},
 };
 
 const INSERT_PAYMENTS: &str = "insert into payment (id, tenant_id, idempotency_key, amount,
-        currency, payment_method, reference, status, created_at, updated_at)
-    select id, tenant_id, key, amount, currency, payment_method, reference, 'processing',
-        to_timestamp($8::int8 / 1000.0), to_timestamp($8::int8 / 1000.0)
+        currency, payment_method, reference, capture, status, created_at, updated_at)
+    select id, tenant_id, key, amount, currency, payment_method, reference, capture, 'processing',
+        to_timestamp($9::int8 / 1000.0), to_timestamp($9::int8 / 1000.0)
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int8[], $5::text[], $6::text[],
-        $7::text[]) as p (id, tenant_id, key, amount, currency, payment_method, reference)";
+        $7::text[], $8::text[])
+        as p (id, tenant_id, key, amount, currency, payment_method, reference, capture)";
 
 const INSERT_KEYS: &str = "insert into idempotency (tenant_id, key, fingerprint, request_id,
         payment_id, created_at)
@@ -25,14 +28,18 @@ const INSERT_KEYS: &str = "insert into idempotency (tenant_id, key, fingerprint,
     from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[])
         as k (tenant_id, key, fingerprint, request_id, payment_id)";
 
-const INSERT_ATTEMPTS: &str = "insert into attempt (id, payment_id, number, status)
-    select id, payment_id, number, 'pending'
-    from unnest($1::uuid[], $2::uuid[], $3::int4[]) as a (id, payment_id, number)";
+const INSERT_ATTEMPTS: &str = "insert into attempt (id, payment_id, number, kind, amount,
+        idempotency_key, status)
+    select id, payment_id, number, kind, amount, key, 'pending'
+    from unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::int8[], $6::text[])
+        as a (id, payment_id, number, kind, amount, key)";
 
 const UPDATE_PAYMENTS: &str = "update payment p set status = c.status,
-        failure_code = c.failure_code, updated_at = to_timestamp(c.updated_at / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[])
-        as c (id, status, failure_code, updated_at)
+        failure_code = c.failure_code, updated_at = to_timestamp(c.updated_at / 1000.0),
+        captured = nullif(c.captured, 0), refunding = c.refunding,
+        expires_at = to_timestamp(c.expires_at / 1000.0)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])
+        as c (id, status, failure_code, updated_at, captured, refunding, expires_at)
     where p.id = c.id";
 
 const UPDATE_ATTEMPTS: &str = "update attempt a set status = c.status,
@@ -50,8 +57,9 @@ const INSERT_POSTINGS: &str = "insert into posting (id, payment_id, attempt_id, 
         $7::text[], $8::int8[])
         as p (id, payment_id, attempt_id, kind, debit, credit, currency, amount)";
 
-const UPDATE_BALANCES: &str = "update balance b set posted = b.posted + c.change
-    from unnest($1::uuid[], $2::int8[]) as c (account_id, change)
+const UPDATE_BALANCES: &str = "update balance b set posted = b.posted + c.posted,
+        held = b.held + c.held
+    from unnest($1::uuid[], $2::int8[], $3::int8[]) as c (account_id, posted, held)
     where b.account_id = c.account_id";
 
 const UPDATE_ANSWERS: &str = "update idempotency i set answer_status = c.status,
@@ -163,11 +171,13 @@ pub(super) async fn commit(
         .iter()
         .map(|key| (key.0.0, key.1.as_str(), &world.keys[key]))
         .collect();
-    let attempts: Vec<(Uuid, &AttemptRow)> = payments
+    let row_of = |id: &AttemptId, payment: &PaymentId| world.payments[payment].attempt(*id);
+    let attempts: Vec<(Uuid, &AttemptRow)> = changes
+        .new_attempts
         .iter()
-        .flat_map(|(id, payment)| payment.attempts.iter().map(|attempt| (*id, attempt)))
+        .filter_map(|(id, payment)| Some((payment.0, row_of(id, payment)?)))
         .collect();
-    let ended: Vec<(Uuid, &PaymentRow)> = changes
+    let touched: Vec<(Uuid, &PaymentRow)> = changes
         .payments
         .iter()
         .map(|id| (id.0, &world.payments[id]))
@@ -175,10 +185,7 @@ pub(super) async fn commit(
     let tried: Vec<&AttemptRow> = changes
         .attempts
         .iter()
-        .filter_map(|(id, payment)| {
-            let attempts = &world.payments[payment].attempts;
-            attempts.iter().find(|attempt| attempt.id == *id)
-        })
+        .filter_map(|(id, payment)| row_of(id, payment))
         .collect();
     let answers: Vec<(Uuid, &str, i16, &[u8])> = changes
         .answers
@@ -189,10 +196,10 @@ pub(super) async fn commit(
             Some((key.0.0, key.1.as_str(), status, answer.body.as_slice()))
         })
         .collect();
-    let balances: Vec<(Uuid, i64)> = changes
+    let balances: Vec<(Uuid, Movement)> = changes
         .balances
         .iter()
-        .map(|(account, change)| (account.0, *change))
+        .map(|(account, movement)| (account.0, *movement))
         .collect();
     let postings = &changes.postings;
     let events = &changes.events;
@@ -200,10 +207,6 @@ pub(super) async fn commit(
     let completed = &changes.completed;
     let deliveries = &changes.deliveries;
     let mismatches = &changes.mismatches;
-    let attempt_of = |work: Work| match work {
-        Work::SendAttempt(id) | Work::CheckAttempt(id) => Some(id.0),
-        Work::DeliverWebhook(..) => None,
-    };
     let webhook_of = |work: Work| match work {
         Work::DeliverWebhook(event, endpoint) => (Some(event.0), Some(endpoint.0)),
         _ => (None, None),
@@ -232,6 +235,7 @@ pub(super) async fn commit(
                 column(&payments, |row| row.1.amount.currency.code()),
                 column(&payments, |row| row.1.payment_method.as_str()),
                 column(&payments, |row| row.1.reference.as_deref()),
+                column(&payments, |row| row.1.capture.word()),
                 Box::new(*now),
             ]
         ),
@@ -247,16 +251,23 @@ pub(super) async fn commit(
                 column(&attempts, |row| row.1.id.0),
                 column(&attempts, |row| row.0),
                 column(&attempts, |row| row.1.number),
+                column(&attempts, |row| row.1.kind.word()),
+                column(&attempts, |row| row.1.amount_minor),
+                column(&attempts, |row| row.1.key.as_str()),
             ]
         ),
         execute(
-            ended.len(),
+            touched.len(),
             &writes.payment_changes,
             vec![
-                column(&ended, |row| row.0),
-                column(&ended, |row| row.1.status.word()),
-                column(&ended, |row| row.1.failure_code.as_deref()),
-                column(&ended, |row| row.1.updated_at_ms),
+                column(&touched, |row| row.0),
+                column(&touched, |row| row.1.status.word()),
+                column(&touched, |row| row.1.failure_code.as_deref()),
+                column(&touched, |row| row.1.updated_at_ms),
+                column(&touched, |row| row.1.captured_minor()),
+                column(&touched, |row| row.1.refunded_minor()
+                    + row.1.refunding_minor()),
+                column(&touched, |row| row.1.expires_at_ms),
             ]
         ),
         execute(
@@ -290,7 +301,8 @@ pub(super) async fn commit(
             &writes.balance_changes,
             vec![
                 column(&balances, |row| row.0),
-                column(&balances, |row| row.1),
+                column(&balances, |row| row.1.posted_minor),
+                column(&balances, |row| row.1.held_minor),
             ]
         ),
         execute(
@@ -324,7 +336,7 @@ pub(super) async fn commit(
                 column(messages, |row| partition_of(row.1.payment_id)),
                 column(messages, |row| row.1.work.word()),
                 column(messages, |row| row.1.payment_id.0),
-                column(messages, |row| attempt_of(row.1.work)),
+                column(messages, |row| row.1.work.attempt().map(|id| id.0)),
                 column(messages, |row| webhook_of(row.1.work).0),
                 column(messages, |row| webhook_of(row.1.work).1),
                 column(messages, |row| row.1.try_number),

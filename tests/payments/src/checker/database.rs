@@ -25,8 +25,8 @@ pub struct Database {
     pub messages: Vec<Message>,
     /// How many inbox rows name each message.
     pub inbox: HashMap<Uuid, usize>,
-    /// How many events tell of each payment.
-    pub events: HashMap<Uuid, usize>,
+    /// What events tell of each payment.
+    pub events: HashMap<Uuid, Vec<String>>,
     /// Contradictions of the acquirer.
     pub mismatches: usize,
     /// Charges that were found to be nobody's.
@@ -48,6 +48,8 @@ pub struct Payment {
     pub status: String,
     /// What its merchant pays.
     pub fee_basis_points: i32,
+    /// How much is noted as given back, or about to be.
+    pub refunding: i64,
 }
 
 /// An attempt.
@@ -59,8 +61,26 @@ pub struct Attempt {
     pub payment: Uuid,
     /// First is 1.
     pub number: i32,
+    /// What is asked.
+    pub kind: String,
+    /// How much is asked for.
+    pub amount: i64,
+    /// The key of the request that wanted it.
+    pub key: String,
     /// Where it stands.
     pub status: String,
+}
+
+impl Attempt {
+    /// Whether the acquirer's word is still to come.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status.as_str(), "pending" | "unknown")
+    }
+
+    /// Whether the acquirer did it.
+    pub fn is_done(&self, kind: &str) -> bool {
+        self.kind == kind && self.status == "approved"
+    }
 }
 
 /// A posting.
@@ -117,8 +137,12 @@ pub struct Message {
     pub kind: String,
     /// About which payment.
     pub payment: Uuid,
+    /// About which attempt, if it is about one.
+    pub attempt: Option<Uuid>,
     /// Whether it took effect.
     pub is_done: bool,
+    /// Whether its time has come.
+    pub is_due: bool,
     /// Of a webhook: event and endpoint, and the number of the try.
     pub webhook: Option<(Uuid, Uuid)>,
     /// First is 1.
@@ -147,7 +171,7 @@ impl Database {
         let rows = async |text: &str| client.query(text, &[]).await;
         let payments = rows(
             "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.status,
-                t.fee_basis_points from payment p join tenant t on t.id = p.tenant_id",
+                t.fee_basis_points, p.refunding from payment p join tenant t on t.id = p.tenant_id",
         );
         let payments = payments.await?.into_iter().map(|row| {
             let payment = Payment {
@@ -157,15 +181,23 @@ impl Database {
                 currency: row.get(4),
                 status: row.get(5),
                 fee_basis_points: row.get(6),
+                refunding: row.get(7),
             };
             (row.get(0), payment)
         });
-        let attempts = rows("select id, payment_id, number, status from attempt").await?;
-        let attempts = attempts.into_iter().map(|row| Attempt {
+        let attempts = rows(
+            "select a.id, a.payment_id, a.number, a.kind, coalesce(a.amount, p.amount),
+                coalesce(a.idempotency_key, p.idempotency_key), a.status
+             from attempt a join payment p on p.id = a.payment_id order by a.number",
+        );
+        let attempts = attempts.await?.into_iter().map(|row| Attempt {
             id: row.get(0),
             payment: row.get(1),
             number: row.get(2),
-            status: row.get(3),
+            kind: row.get(3),
+            amount: row.get(4),
+            key: row.get(5),
+            status: row.get(6),
         });
         let postings = rows(
             "select payment_id, attempt_id, kind, debit_account, credit_account, currency, amount
@@ -202,7 +234,8 @@ impl Database {
         });
         let messages = rows(
             "select o.id, o.kind, o.payment_id, o.done_at is not null, o.event_id, o.endpoint_id,
-                o.try, d.delivered or o.try >= 16 or d.error = 'the endpoint was removed'
+                o.try, d.delivered or o.try >= 16 or d.error = 'the endpoint was removed',
+                o.attempt_id, o.available_at <= now()
              from outbox o left join webhook_delivery d on d.message_id = o.id",
         );
         let messages = messages.await?.into_iter().map(|row| Message {
@@ -213,6 +246,8 @@ impl Database {
             webhook: row.get::<_, Option<Uuid>>(4).zip(row.get(5)),
             try_number: row.get(6),
             is_last: row.get(7),
+            attempt: row.get(8),
+            is_due: row.get(9),
         });
         let mut database = Self {
             payments: payments.collect(),
@@ -226,8 +261,9 @@ impl Database {
         for row in rows("select message_id from inbox").await? {
             *database.inbox.entry(row.get(0)).or_default() += 1;
         }
-        for row in rows("select payment_id from event").await? {
-            *database.events.entry(row.get(0)).or_default() += 1;
+        for row in rows("select payment_id, kind from event").await? {
+            let told = database.events.entry(row.get(0)).or_default();
+            told.push(row.get(1));
         }
         for row in rows("select attempt_id from orphan_charge").await? {
             database.orphans.insert(row.get(0));

@@ -1,10 +1,15 @@
 //! The checker: client history, acquirer's books and database must tell one story.
 //!
 //! It believes nobody. Balances are computed again from the postings, fees again from the terms,
-//! attempt ids again from the keys.
+//! attempt ids again from the keys, holds and
+//! states again from the attempts.
 
+mod acquirer;
 mod database;
-mod rules;
+mod history;
+mod ledger;
+mod queue;
+mod states;
 
 use std::{fmt, io, path::Path};
 
@@ -19,7 +24,7 @@ pub struct Report {
     pub payments: usize,
     /// Keys that a client asked with.
     pub keys: usize,
-    /// Charges in the acquirer's books.
+    /// Charges and operations in the acquirer's books.
     pub charges: usize,
     /// Acknowledged, and not there or not as acknowledged.
     pub lost: Vec<String>,
@@ -52,7 +57,7 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "{} payments, {} keys asked, {} charges at the acquirer",
+            "{} payments, {} keys asked, {} rows at the acquirer",
             self.payments, self.keys, self.charges
         )?;
         let parts = [
@@ -85,11 +90,11 @@ pub async fn check(database_url: &str, books: &Path, history: &Path) -> io::Resu
         charges: charges.len(),
         ..Report::default()
     };
-    rules::history(&database, &lines, &mut report);
-    rules::acquirer(&database, &charges, &mut report);
-    rules::ledger(&database, &mut report);
-    rules::states(&database, &mut report);
-    rules::queue(&database, &mut report);
-    rules::webhooks(&database, &mut report);
+    history::check(&database, &lines, &mut report);
+    acquirer::check(&database, &charges, &mut report);
+    ledger::check(&database, &mut report);
+    states::check(&database, &mut report);
+    queue::check(&database, &mut report);
+    queue::webhooks(&database, &mut report);
     Ok(report)
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::Plan;
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Ask, Client};
 
 /// How many requests may be under way at once.
 const IN_FLIGHT_MAX: usize = 256;
@@ -189,24 +189,29 @@ pub(super) async fn send(
     Ok(())
 }
 
-/// One payment; one in five is asked for twice, at once or later.
+/// One payment; one in five is asked for twice, at once or later. One in six is captured later, and
+/// of what was taken one in four is given back.
 async fn pay(client: &Client, sights: &Sights, number: usize, mix: u64) -> io::Result<()> {
     let token = token(mix);
     let key = format!("order-{number}");
+    let amount = 100 + mix % 90_000;
+    let is_manual = (mix >> 8).is_multiple_of(6);
     let body = json!({
-        "amount": { "amount": 100 + mix % 90_000, "currency": "EUR" },
+        "amount": { "amount": amount, "currency": "EUR" },
         "payment_method": token,
+        "capture": if is_manual { "manual" } else { "automatic" },
     })
     .to_string();
     let sight = sights.begin(token == "tok_approve");
     let is_doubled = mix.is_multiple_of(5);
     let is_at_once = mix.is_multiple_of(2);
+    let ask = Ask::payment(&key, &body, 5);
     let (answer, had_unknown) = if is_doubled && is_at_once {
-        let (one, other) = tokio::join!(settle(client, &key, &body), settle(client, &key, &body));
+        let (one, other) = tokio::join!(settle(client, ask), settle(client, ask));
         let (one, other) = (one?, other?);
         (one.0, one.1 || other.1)
     } else {
-        settle(client, &key, &body).await?
+        settle(client, ask).await?
     };
     sights.end(sight, had_unknown);
     if !matches!(answer.status, 201 | 202) {
@@ -214,22 +219,68 @@ async fn pay(client: &Client, sights: &Sights, number: usize, mix: u64) -> io::R
     }
     if is_doubled && !is_at_once {
         tokio::time::sleep(Duration::from_millis(mix % 3_000)).await;
-        settle(client, &key, &body).await?;
+        settle(client, ask).await?;
     }
-    Ok(())
+    let payment = answer.json();
+    let id = payment["id"].as_str().unwrap_or_default();
+    match payment["status"].as_str() {
+        Some("requires_capture") if (mix >> 16).is_multiple_of(3) => {
+            act(client, &key, id, "cancel", "{}").await
+        }
+        Some("requires_capture") => {
+            let part = share(1 + (mix >> 16) % amount);
+            act(client, &key, id, "capture", &part).await
+        }
+        // Two at once that are more than all of it together: one of them has to be refused.
+        Some("succeeded") if (mix >> 24).is_multiple_of(4) => {
+            let part = share(amount / 2 + 1);
+            let (first, second) = (format!("{key}-one"), format!("{key}-two"));
+            let (first, second) = tokio::join!(
+                act(client, &first, id, "refunds", &part),
+                act(client, &second, id, "refunds", &part)
+            );
+            first.and(second)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn share(amount: u64) -> String {
+    json!({ "amount": { "amount": amount, "currency": "EUR" } }).to_string()
+}
+
+/// Does something with a payment. It may be refused: a merchant may have spent what was taken.
+async fn act(client: &Client, key: &str, id: &str, what: &str, body: &str) -> io::Result<()> {
+    let key = format!("{key}-{what}");
+    let (path, address) = (
+        format!("/v1/payments/{{id}}/{what}"),
+        format!("/v1/payments/{id}/{what}"),
+    );
+    let ask = Ask {
+        key: &key,
+        path: &path,
+        address: &address,
+        body,
+        wait_seconds: 5,
+    };
+    let (answer, _) = settle(client, ask).await?;
+    match answer.status {
+        200 | 202 | 422 => Ok(()),
+        _ => Err(io::Error::other(format!("{key} was refused: {answer:?}"))),
+    }
 }
 
 /// Asks until there is an answer for good; says whether a request broke off on the way.
-async fn settle(client: &Client, key: &str, body: &str) -> io::Result<(Answer, bool)> {
+async fn settle(client: &Client, ask: Ask<'_>) -> io::Result<(Answer, bool)> {
     let (start, mut had_unknown) = (Instant::now(), false);
     loop {
-        let answer = client.create(key, body, 5).await?;
+        let answer = client.ask(ask).await?;
         match answer {
             Some(answer) if answer.status < 500 && answer.status != 409 => {
                 return Ok((answer, had_unknown));
             }
             last if start.elapsed() > ANSWER_MAX => {
-                let waited = format!("no answer to {key} in {ANSWER_MAX:?}, last {last:?}");
+                let waited = format!("no answer to {} in {ANSWER_MAX:?}, last {last:?}", ask.key);
                 return Err(io::Error::other(waited));
             }
             last => had_unknown |= last.is_none_or(|answer| answer.status != 409),

@@ -1,0 +1,166 @@
+//! Random groups of commands against a reference model that is too simple to be wrong.
+//!
+//! The model knows what was asked for and the acquirer's first word on it, and computes money anew
+//! by counting. It shares nothing with the code under test but the commands.
+
+mod bench;
+mod reference;
+mod webhooks;
+
+use paymesh_contracts::{TenantId, http::AttemptKind};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::{
+    command::{Command, Outcome},
+    decide::Decider,
+    defect::Defects,
+    world::Changes,
+};
+use bench::Bench;
+
+const FEE_BASIS_POINTS: i32 = 250;
+const EPOCH: i64 = 7;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// What may happen, with small numbers so that things meet.
+#[derive(Clone, Debug)]
+enum Deed {
+    Create {
+        key: u8,
+        amount: i64,
+        is_manual: bool,
+        request: u8,
+    },
+    Act {
+        key: u8,
+        of: u8,
+        kind: AttemptKind,
+        amount: Option<i64>,
+        request: u8,
+    },
+    Settle {
+        key: u8,
+    },
+    Complete {
+        message: usize,
+        word: u8,
+        right: Right,
+    },
+    DaysPass(i64),
+}
+
+/// By which right a message is completed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Right {
+    /// The lease of its partition.
+    Held,
+    /// One that was taken over.
+    Stale,
+    /// That of another partition.
+    Elsewhere,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let kind = prop_oneof![
+        2 => Just(AttemptKind::Capture),
+        1 => Just(AttemptKind::Void),
+        4 => Just(AttemptKind::Refund),
+    ];
+    let amount = prop::option::of((1..4_i64).prop_map(|amount| amount * 111));
+    prop_oneof![
+        4 => (0..6_u8, 1..4_i64, any::<bool>(), 0..3_u8).prop_map(
+            |(key, amount, is_manual, request)| Deed::Create {
+                key, amount: amount * 333, is_manual, request
+            }
+        ),
+        6 => (4..12_u8, 0..6_u8, kind, amount, 0..3_u8).prop_map(
+            |(key, of, kind, amount, request)| Deed::Act { key, of, kind, amount, request }
+        ),
+        1 => (0..12_u8).prop_map(|key| Deed::Settle { key }),
+        10 => (any::<prop::sample::Index>(), 0..4_u8, right()).prop_map(
+            |(message, word, right)| Deed::Complete { message: message.index(64), word, right }
+        ),
+        1 => (1..5_i64).prop_map(Deed::DaysPass),
+    ]
+}
+
+fn right() -> impl Strategy<Value = Right> {
+    prop_oneof![8 => Just(Right::Held), 1 => Just(Right::Stale), 1 => Just(Right::Elsewhere)]
+}
+
+proptest! {
+    #[test]
+    fn any_groups_of_commands_do_what_the_reference_model_does(
+        groups in prop::collection::vec(prop::collection::vec(deed(), 1..6), 1..30)
+    ) {
+        let mut bench = Bench::new();
+        for deeds in &groups {
+            bench.group(deeds);
+        }
+    }
+}
+
+#[test]
+fn while_the_ledger_recovers_known_keys_are_answered_and_only_what_was_lost_is_taken_in() {
+    let mut bench = Bench::new();
+    let create = |key, amount, request| Deed::Create {
+        key,
+        amount,
+        is_manual: false,
+        request,
+    };
+    let refund = |key| Deed::Act {
+        key,
+        of: 1,
+        kind: AttemptKind::Refund,
+        amount: Some(111),
+        request: 1,
+    };
+    bench.group(&[create(1, 333, 1)]);
+    bench.world.is_recovered = false;
+    let ours = TenantId(Uuid::from_u128(1 << 100));
+    let mut outcome = |deed: &Deed, is_adoption: bool, tenant: TenantId| {
+        let command = match bench.command(deed) {
+            Some(Command::CreatePayment(mut create)) => {
+                create.request.key.0 = tenant;
+                if is_adoption {
+                    Command::Adopt(create)
+                } else {
+                    Command::CreatePayment(create)
+                }
+            }
+            Some(Command::Act(mut act)) => {
+                act.request.key.0 = tenant;
+                if is_adoption {
+                    Command::AdoptAct(act)
+                } else {
+                    Command::Act(act)
+                }
+            }
+            other => panic!("{other:?} cannot be lost"),
+        };
+        Decider {
+            world: &mut bench.world,
+            changes: &mut Changes::default(),
+            ids: &mut bench.ids,
+            defects: Defects::default(),
+        }
+        .decide(&command)
+    };
+    let is_new = |outcome| matches!(outcome, Outcome::Created { .. });
+    let is_replay = |outcome| matches!(outcome, Outcome::Replayed { .. });
+    assert!(is_replay(outcome(&create(1, 333, 2), false, ours)));
+    let changed = outcome(&create(1, 666, 2), false, ours);
+    assert_eq!(changed, Outcome::ChangedBody);
+    for deed in [create(2, 333, 1), refund(9)] {
+        assert_eq!(outcome(&deed, false, ours), Outcome::Recovering);
+        let strange = outcome(&deed, true, TenantId(Uuid::nil()));
+        assert_eq!(strange, Outcome::NotFound);
+    }
+    assert!(is_new(outcome(&create(2, 333, 1), true, ours)));
+    assert!(is_replay(outcome(&create(1, 333, 2), true, ours)));
+    // Its charge is on its way still, as far as we know; the refund was made all the same. Nothing
+    // covers it yet.
+    assert_eq!(outcome(&refund(9), true, ours), Outcome::OverLimit);
+}

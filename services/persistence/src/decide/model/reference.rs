@@ -1,0 +1,128 @@
+//! The reference model: who asked for what, the acquirer's first word, and sums.
+
+use std::collections::BTreeMap;
+
+use paymesh_contracts::{AttemptId, PaymentId, http::AttemptKind};
+
+use super::DAY_MS;
+use crate::command::{Answer, Outcome};
+
+/// What the model knows of a key.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) fingerprint: [u8; 32],
+    pub(super) request: u8,
+    pub(super) payment_id: PaymentId,
+    pub(super) attempt_id: AttemptId,
+    pub(super) answer: Option<Answer>,
+    pub(super) is_committed: bool,
+}
+
+impl Known {
+    /// What another request with this key is told.
+    pub(super) fn outcome(&self, fingerprint: [u8; 32], request: u8) -> Outcome {
+        let (payment_id, answer) = (self.payment_id, self.answer.clone());
+        if self.fingerprint != fingerprint {
+            Outcome::ChangedBody
+        } else if self.request == request {
+            Outcome::Created { payment_id, answer }
+        } else if self.is_committed {
+            Outcome::Replayed { payment_id, answer }
+        } else {
+            Outcome::InFlight
+        }
+    }
+}
+
+/// Something that was asked of the acquirer.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) kind: AttemptKind,
+    pub(super) amount: i64,
+    /// The acquirer's first word, for ever.
+    pub(super) word: Option<bool>,
+}
+
+/// What was asked for a payment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Paid {
+    pub(super) amount: i64,
+    pub(super) asked: BTreeMap<AttemptId, Asked>,
+    pub(super) reserved_at_ms: i64,
+}
+
+impl Paid {
+    fn sum(&self, kinds: &[AttemptKind], word: Option<bool>) -> i64 {
+        let asked = self.asked.values();
+        let meant = asked.filter(|asked| kinds.contains(&asked.kind) && asked.word == word);
+        meant.map(|asked| asked.amount).sum()
+    }
+
+    pub(super) fn taken(&self) -> i64 {
+        self.sum(&[AttemptKind::Charge, AttemptKind::Capture], Some(true))
+    }
+
+    /// 2.5 %, half up: 111 -> 3, 222 -> 6, 333 -> 8, 666 -> 17, 999 -> 25.
+    pub(super) fn fee(&self) -> i64 {
+        (self.taken() + 20) / 40
+    }
+
+    pub(super) fn refunded(&self) -> i64 {
+        self.sum(&[AttemptKind::Refund], Some(true))
+    }
+
+    pub(super) fn refunding(&self) -> i64 {
+        self.sum(&[AttemptKind::Refund], None)
+    }
+
+    pub(super) fn reserved(&self) -> i64 {
+        let is_open = matches!(self.status(), "requires_capture" | "processing");
+        let reserved = self.sum(&[AttemptKind::Authorize], Some(true));
+        if is_open { reserved } else { 0 }
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        use AttemptKind::{Authorize, Capture, Charge, Void};
+        if self.sum(&[Void], Some(true)) > 0 {
+            "canceled"
+        } else if self.taken() > 0 {
+            "succeeded"
+        } else if self.sum(&[Charge, Authorize, Capture, Void], None) > 0 {
+            "processing"
+        } else if self.sum(&[Authorize], Some(true)) > 0 {
+            "requires_capture"
+        } else {
+            "failed"
+        }
+    }
+
+    /// What may be asked now; `free` is what the merchant has left.
+    pub(super) fn allows(
+        &self,
+        kind: AttemptKind,
+        amount: Option<i64>,
+        free: i64,
+    ) -> Result<i64, Outcome> {
+        let (status, left) = match kind {
+            AttemptKind::Refund => (
+                "succeeded",
+                self.taken() - self.refunded() - self.refunding(),
+            ),
+            _ => ("requires_capture", self.amount),
+        };
+        let amount = amount.unwrap_or(left);
+        if self.status() != status {
+            Err(Outcome::WrongState)
+        } else if amount > left || amount == 0 {
+            Err(Outcome::TooMuch)
+        } else if kind == AttemptKind::Refund && amount > free {
+            Err(Outcome::OverLimit)
+        } else {
+            Ok(amount)
+        }
+    }
+
+    pub(super) fn is_expired(&self, now_ms: i64) -> bool {
+        self.status() == "requires_capture" && now_ms >= self.reserved_at_ms + 7 * DAY_MS
+    }
+}

@@ -1,0 +1,77 @@
+//! Telling merchants, against what is promised to them.
+
+use paymesh_contracts::{EndpointId, EventId, MessageId, PaymentId};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{EPOCH, bench::Bench};
+use crate::{
+    command::{Command, Complete, Consumer, Effect, Lease, Outcome},
+    decide::Decider,
+    defect::Defects,
+    world::{Changes, MessageRow, Work},
+};
+
+/// What came of telling a merchant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Confirmed,
+    Refused,
+    Removed,
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    prop_oneof![1 => Just(Told::Confirmed), 12 => Just(Told::Refused), 1 => Just(Told::Removed)]
+}
+
+proptest! {
+    #[test]
+    fn a_merchant_is_told_until_it_confirms_or_goes_later_each_time_and_sixteen_times_at_most(
+        all in prop::collection::vec(told(), 20)
+    ) {
+        let mut bench = Bench::new();
+        let payment_id = PaymentId(Uuid::from_u128(1 << 64));
+        let consumer = Consumer::Webhooks;
+        bench.world.epochs.insert((consumer, 0), EPOCH);
+        let work = Work::DeliverWebhook(EventId(Uuid::from_u128(1)), EndpointId(Uuid::from_u128(2)));
+        let first = MessageRow { consumer, payment_id, work, try_number: 1, available_at_ms: 0 };
+        // Above those that are counted out to the tries that follow.
+        let (mut id, mut next) = (MessageId(Uuid::from_u128(1 << 64)), Some(first));
+        // 5 s, doubled each time, 6 hours at most.
+        let (mut tries, mut delay_ms) = (0, 5_000);
+        for told in all {
+            let Some(message) = next.take() else { break };
+            tries += 1;
+            bench.world.messages.insert(id, message);
+            let command = Command::Complete(Complete {
+                message_id: id,
+                lease: Lease { consumer, partition: 0, epoch: EPOCH },
+                effect: Effect::WebhookTried {
+                    delivered: told == Told::Confirmed,
+                    status: None,
+                    error: None,
+                    is_removed: told == Told::Removed,
+                },
+            });
+            let mut changes = Changes::default();
+            for expected in [Outcome::Applied, Outcome::Already] {
+                let outcome = Decider {
+                    world: &mut bench.world,
+                    changes: &mut changes,
+                    ids: &mut bench.ids,
+                    defects: Defects::default(),
+                }
+                .decide(&command);
+                prop_assert_eq!(outcome, expected);
+            }
+            prop_assert_eq!(changes.deliveries.len(), 1);
+            let goes_on = told == Told::Refused && tries < 16;
+            prop_assert_eq!(changes.messages.len(), usize::from(goes_on));
+            if let Some((again, message)) = changes.messages.pop() {
+                prop_assert_eq!((message.try_number, message.available_at_ms), (tries + 1, delay_ms));
+                delay_ms = (delay_ms * 2).min(6 * 3_600_000);
+                (id, next) = (again, Some(message));
+            }
+        }
+    }
+}
