@@ -8,8 +8,7 @@ use paymesh_engine::{
 use serde_json::{Value, json};
 
 use crate::{
-    ArmId, Azure, cluster::text, cluster_object_id, connection::api, connection::version,
-    fault::fault,
+    ArmId, Azure, cluster_object_id, connection::api, connection::version, fault::fault, json::text,
 };
 
 /// The logs that are sent. `kube-audit-admin` is the audit log without reads, which AKS

@@ -11,11 +11,10 @@ use paymesh_engine::{
 use serde_json::{Value, json};
 
 use crate::{
-    ArmId, Azure, Pool,
-    cluster::etag,
-    cluster_object_id,
+    ArmId, Azure, Pool, cluster_object_id,
     connection::{api, version},
     fault::fault,
+    json::etag,
     operation, part,
 };
 

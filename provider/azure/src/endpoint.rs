@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{
     ArmId, Azure,
-    cluster::text,
     connection::{api, version},
+    json::text,
 };
 
 /// How a client reaches an API server: no credential.

@@ -16,6 +16,7 @@ mod endpoint;
 mod fault;
 mod group;
 mod identity;
+mod json;
 mod maintenance;
 mod operation;
 mod part;

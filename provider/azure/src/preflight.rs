@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{
     ArmId, Azure,
-    cluster::text,
     connection::{api, version},
+    json::text,
 };
 
 /// A machine type as offered in one region.

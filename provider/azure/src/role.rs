@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     AssignmentSeen, Azure, Identity,
-    cluster::text,
     connection::{api, version},
     fault::fault,
+    json::text,
 };
 
 /// Ids of the built-in roles that clusters need; the same in every Azure cloud.

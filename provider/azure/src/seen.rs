@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Features, PoolMode, Power, Scale,
-    cluster::text,
+    json::text,
     pool::SYSTEM,
     tags::{self, tag},
 };

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use paymesh_cloud::{Error, ErrorKind};
 use serde_json::Value;
 
-use crate::{Azure, Principal, cluster::text};
+use crate::{Azure, Principal, json::text};
 
 /// The directory object that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]

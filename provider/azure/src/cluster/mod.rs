@@ -23,6 +23,7 @@ use crate::{
     ArmId, Azure, Pool,
     connection::{api, version as api_version},
     fault::fault,
+    json::{etag, text},
     operation, part, pool, tags,
 };
 
@@ -279,17 +280,6 @@ fn running_version(body: &Value) -> &str {
     text(body, "/properties/currentKubernetesVersion")
         .or_else(|| text(body, "/properties/kubernetesVersion"))
         .unwrap_or_default()
-}
-
-pub(crate) fn text<'a>(body: &'a Value, path: &str) -> Option<&'a str> {
-    body.pointer(path)?.as_str().filter(|it| !it.is_empty())
-}
-
-/// The etag: at the top of a cluster, among the properties of a pool.
-pub(crate) fn etag(body: &Value) -> Option<&str> {
-    ["/eTag", "/etag", "/properties/eTag"]
-        .iter()
-        .find_map(|path| text(body, path))
 }
 
 #[async_trait]

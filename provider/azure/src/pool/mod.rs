@@ -1,10 +1,9 @@
 //! An agent pool: counts, labels, taints and versions change in place, the machines themselves
 //! do not.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod want;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
@@ -13,14 +12,17 @@ use paymesh_engine::{
     OperationId, Ownership, Seen, Sent, Step,
 };
 use paymesh_kubernetes::Version;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+pub use want::{PoolMode, PoolWant, Scale};
+
+use want::taint_key;
 
 use crate::{
-    ArmId, Attributes, Azure, DrainPool, ScaleToNothing,
-    cluster::{etag, text},
-    cluster_object_id,
+    ArmId, Azure, DrainPool, ScaleToNothing, cluster_object_id,
     connection::{api, version},
     fault::fault,
+    json::{etag, text},
     operation, part, tags,
 };
 
@@ -76,95 +78,11 @@ pub(crate) const READ_ONLY_PROFILE: [&str; 6] = [
 /// Labels and taints below this are the cloud's own.
 pub(crate) const SYSTEM: &str = "kubernetes.azure.com/";
 
-/// A pool as it is wanted, in Azure's words.
-#[derive(Clone, Debug)]
-pub struct PoolWant {
-    /// Its name: 1 to 12 lower-case letters and digits.
-    pub name: String,
-    /// What may run on it.
-    pub mode: PoolMode,
-    /// The machine type.
-    pub vm_size: String,
-    /// How many nodes.
-    pub scale: Scale,
-    /// Zones to spread over; none means Azure's choice.
-    pub zones: Vec<String>,
-    /// Size of the disk; Azure's choice if not set.
-    pub os_disk_gb: Option<u32>,
-    /// `Ephemeral` or `Managed`; Azure's choice if not set.
-    pub os_disk_type: Option<String>,
-    /// `AzureLinux`, `Ubuntu`, …; Azure's choice if not set.
-    pub os_sku: Option<String>,
-    /// The nodes' subnet; one of Azure's own if not set.
-    pub subnet: Option<ArmId>,
-    /// Pods per node; Azure's choice if not set.
-    pub max_pods: Option<u32>,
-    /// Labels of the nodes.
-    pub labels: BTreeMap<String, String>,
-    /// Labels that were wanted before; [`Object::dropping`] fills them in.
-    pub gone_labels: Vec<String>,
-    /// Taints of the nodes, as `key=value:NoSchedule`.
-    pub taints: Vec<String>,
-    /// Taints that were wanted before, as `key:NoSchedule`; [`Object::dropping`] fills them in.
-    pub gone_taints: Vec<String>,
-    /// Tags of the user.
-    pub tags: BTreeMap<String, String>,
-    /// Tags that were wanted before; [`Object::dropping`] fills them in.
-    pub gone_tags: Vec<String>,
-    /// Machines that Azure may take back.
-    pub spot: bool,
-    /// Nodes added while upgrading: a number or a percentage.
-    pub max_surge: Option<String>,
-    /// How long a node may take to drain while upgrading, before the upgrade fails.
-    pub drain_timeout_minutes: Option<u32>,
-    /// The pools that carry the cluster's own components. A pool stops doing so only after they
-    /// all do: AKS never goes without.
-    pub system_pools: Vec<ObjectId>,
-    /// Disks and caches are encrypted on the machine itself.
-    pub encryption_at_host: bool,
-    /// DNS answers are cached on each node.
-    pub dns_cache: bool,
-    /// The lowest version wanted; the control plane leads.
-    pub kubernetes_version: String,
-    /// How the user knows the fields.
-    pub attributes: Attributes,
-}
-
-/// What may run on a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolMode {
-    /// What the cluster itself needs, and more.
-    System,
-    /// Workloads only; may have no nodes.
-    User,
-}
-
-/// How many nodes a pool has, over all its zones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// As many as this.
-    Fixed(u32),
-    /// As many as the autoscaler finds right.
-    Auto {
-        /// Not less.
-        min: u32,
-        /// Not more.
-        max: u32,
-    },
-}
-
 /// How the engine remembers the label `key` of a pool's nodes.
 const LABEL: &str = "label ";
 
 /// The same for a taint.
 const TAINT: &str = "taint ";
-
-/// What tells a taint from others on the same node: its key and its effect.
-fn taint_key(taint: &str) -> String {
-    let (pair, effect) = taint.rsplit_once(':').unwrap_or((taint, ""));
-    let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-    format!("{key}:{effect}")
-}
 
 /// An agent pool.
 #[derive(Clone)]
@@ -178,174 +96,6 @@ pub struct Pool {
 /// The engine's name of the pool `name` of `cluster`.
 pub fn pool_object_id(cluster: &ArmId, name: &str) -> ObjectId {
     ObjectId::new("agent pool", cluster.child("agentPools", name).folded())
-}
-
-impl PoolWant {
-    /// A pool with nothing special.
-    pub fn new(name: &str, mode: PoolMode, vm_size: &str, scale: Scale) -> Self {
-        Self {
-            name: name.to_owned(),
-            mode,
-            vm_size: vm_size.to_owned(),
-            scale,
-            zones: Vec::new(),
-            os_disk_gb: None,
-            os_disk_type: None,
-            os_sku: None,
-            subnet: None,
-            max_pods: None,
-            labels: BTreeMap::new(),
-            gone_labels: Vec::new(),
-            taints: Vec::new(),
-            gone_taints: Vec::new(),
-            tags: BTreeMap::new(),
-            gone_tags: Vec::new(),
-            spot: false,
-            max_surge: None,
-            drain_timeout_minutes: None,
-            system_pools: Vec::new(),
-            encryption_at_host: false,
-            dns_cache: false,
-            kubernetes_version: String::new(),
-            attributes: Attributes::default(),
-        }
-    }
-
-    /// The managed part of the body. Nulls want absence.
-    pub fn part(&self) -> Value {
-        let priority = if self.spot { "Spot" } else { "Regular" };
-        let mut properties = json!({
-            "mode": match self.mode { PoolMode::System => "System", PoolMode::User => "User" },
-            "vmSize": self.vm_size,
-            "osType": "Linux",
-            "type": "VirtualMachineScaleSets",
-            "nodeTaints": self.taints,
-            "tags": tags::wanted(&self.tags, &self.gone_tags),
-            "enableNodePublicIP": false,
-        });
-        // What is Azure's default is compared only where it could be otherwise.
-        if self.spot {
-            properties["scaleSetPriority"] = priority.into();
-            properties["scaleSetEvictionPolicy"] = "Delete".into();
-            properties["spotMaxPrice"] = (-1).into();
-        }
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                properties[key] = value;
-            }
-        };
-        match self.scale {
-            Scale::Fixed(count) => {
-                set("enableAutoScaling", Some(false.into()));
-                set("count", Some(count.into()));
-                set("minCount", Some(Value::Null));
-                set("maxCount", Some(Value::Null));
-            }
-            Scale::Auto { min, max } => {
-                set("enableAutoScaling", Some(true.into()));
-                set("minCount", Some(min.into()));
-                set("maxCount", Some(max.into()));
-            }
-        }
-        set(
-            "availabilityZones",
-            (!self.zones.is_empty()).then(|| json!(self.zones)),
-        );
-        set("osDiskSizeGB", self.os_disk_gb.map(Value::from));
-        set("osDiskType", self.os_disk_type.as_deref().map(Value::from));
-        set("osSKU", self.os_sku.as_deref().map(Value::from));
-        set(
-            "vnetSubnetID",
-            self.subnet.as_ref().map(|it| it.as_str().into()),
-        );
-        set("maxPods", self.max_pods.map(Value::from));
-        set(
-            "enableEncryptionAtHost",
-            self.encryption_at_host.then_some(Value::Bool(true)),
-        );
-        let cache = if self.dns_cache {
-            "Required"
-        } else {
-            "Disabled"
-        };
-        set("localDNSProfile", Some(json!({"mode": cache})));
-        let mut upgrades = Map::new();
-        if let Some(surge) = &self.max_surge {
-            upgrades.insert("maxSurge".to_owned(), surge.as_str().into());
-        }
-        if let Some(minutes) = self.drain_timeout_minutes {
-            upgrades.insert("drainTimeoutInMinutes".to_owned(), minutes.into());
-        }
-        set(
-            "upgradeSettings",
-            (!upgrades.is_empty()).then_some(Value::Object(upgrades)),
-        );
-        let mut labels: Map<String, Value> = self
-            .gone_labels
-            .iter()
-            .map(|key| (key.clone(), Value::Null))
-            .collect();
-        labels.extend(
-            self.labels
-                .iter()
-                .map(|(key, value)| (key.clone(), value.as_str().into())),
-        );
-        set(
-            "nodeLabels",
-            (!labels.is_empty()).then_some(Value::Object(labels)),
-        );
-        json!({"properties": properties})
-    }
-
-    /// The managed part, given what is there: taints of the cloud and of others stay.
-    fn part_over(&self, seen: &Seen) -> Value {
-        let mut part = self.part();
-        let there = seen
-            .body
-            .pointer("/properties/nodeTaints")
-            .and_then(Value::as_array);
-        let ours: BTreeSet<String> = self.taints.iter().map(|taint| taint_key(taint)).collect();
-        let others = there.into_iter().flatten().filter(|taint| {
-            taint
-                .as_str()
-                .map(taint_key)
-                .is_some_and(|key| !ours.contains(&key) && !self.gone_taints.contains(&key))
-        });
-        if let Some(taints) = part["properties"]["nodeTaints"].as_array_mut() {
-            taints.extend(others.cloned());
-        }
-        // AKS refuses bounds that the present count does not keep; within them it is the
-        // autoscaler's.
-        let count = seen
-            .body
-            .pointer("/properties/count")
-            .and_then(Value::as_u64);
-        if let (Scale::Auto { min, max }, Some(count)) = (self.scale, count) {
-            let kept = count.clamp(min.into(), u64::from(max.max(min)));
-            if kept != count {
-                part["properties"]["count"] = kept.into();
-            }
-        }
-        part
-    }
-
-    /// The properties of a pool that is to be made.
-    fn fresh(&self, mark: &Mark) -> Value {
-        let mut properties = part::compact(self.part())["properties"].take();
-        properties["tags"] = tags::marked(&self.tags, mark, None);
-        if let Scale::Auto { min, .. } = self.scale {
-            let least = u32::from(self.mode == PoolMode::System);
-            properties["count"] = min.max(least).into();
-        }
-        properties
-    }
-
-    /// The pool as a part of the cluster that is to be made.
-    pub(crate) fn profile(&self, mark: &Mark) -> Value {
-        let mut profile = self.fresh(mark);
-        profile["name"] = self.name.as_str().into();
-        profile
-    }
 }
 
 impl Pool {
