@@ -54,7 +54,8 @@ impl Diagnostics {
     }
 }
 
-fn path_of(cluster: &ArmId) -> String {
+/// Where the diagnostic setting of ours is.
+pub(crate) fn path_of(cluster: &ArmId) -> String {
     format!("{cluster}/providers/Microsoft.Insights/diagnosticSettings/paymesh")
 }
 

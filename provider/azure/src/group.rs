@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use paymesh_cloud::Request;
+use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
     OperationId, Ownership, Seen, Sent,
@@ -40,6 +40,27 @@ pub fn group_object_id(id: &ArmId) -> ObjectId {
     ObjectId::new("resource group", id.folded())
 }
 
+/// What the group holds, in words; nothing, if it is empty.
+pub(crate) async fn inhabitants(azure: &Azure, id: &ArmId) -> Result<Option<String>, Error> {
+    let query = [("api-version", version::GROUPS)];
+    let inside = azure
+        .list(&format!("{id}/resources"), &query, api::ARM)
+        .await?;
+    let names: Vec<_> = inside
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .take(3)
+        .collect();
+    Ok((!inside.is_empty()).then(|| {
+        format!(
+            "{} still holds {} resources ({})",
+            id.name(),
+            inside.len(),
+            names.join(", ")
+        )
+    }))
+}
+
 impl Group {
     /// The group that is wanted; add it as *given* if the user named it.
     pub fn new(azure: &Azure, want: GroupWant) -> Self {
@@ -49,7 +70,7 @@ impl Group {
         }
     }
 
-    fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
+    fn fault(&self, error: &Error) -> Fault {
         fault(self.id(), error)
     }
 
@@ -116,24 +137,9 @@ impl Object for Group {
                 id.name()
             )));
         }
-        let query = [("api-version", version::GROUPS)];
-        let inside = self
-            .azure
-            .list(&format!("{id}/resources"), &query, api::ARM)
-            .await;
-        let inside = inside.map_err(|error| self.fault(&error))?;
-        if !inside.is_empty() {
-            let names: Vec<_> = inside
-                .iter()
-                .filter_map(|it| it["name"].as_str())
-                .take(3)
-                .collect();
-            return Ok(Sent::Kept(format!(
-                "{} still holds {} resources ({})",
-                id.name(),
-                inside.len(),
-                names.join(", ")
-            )));
+        let inhabitants = inhabitants(&self.azure, id).await;
+        if let Some(why) = inhabitants.map_err(|error| self.fault(&error))? {
+            return Ok(Sent::Kept(why));
         }
         let request = Request::delete(id.as_str());
         match self.azure.write(request, version::GROUPS, api::ARM).await {

@@ -2,8 +2,9 @@
 //!
 //! `sim` is the simulated cloud: it starts the simulator as a process and speaks to it over its
 //! control API; it shares no code with it. `watch` shows what a running apply does, from the
-//! progress file that the provider writes.
+//! progress file that the provider writes. `orphans` finds by its mark what no state has.
 
+mod orphans;
 mod sim;
 mod watch;
 
@@ -24,6 +25,8 @@ enum Subject {
     /// The simulated cloud on this machine.
     #[command(subcommand)]
     Sim(sim::Command),
+    /// List what bears our mark in the clouds and is in no given state; delete it, if asked to.
+    Orphans(orphans::Options),
     /// Show step by step what a running apply or destroy does.
     Watch(watch::Options),
 }
@@ -31,6 +34,7 @@ enum Subject {
 fn main() -> ExitCode {
     let outcome = match Options::parse().subject {
         Subject::Sim(command) => sim::run(command),
+        Subject::Orphans(options) => orphans::run(&options),
         Subject::Watch(options) => watch::run(&options),
     };
     match outcome {

@@ -214,7 +214,8 @@ impl Api {
         Self::Keys,
     ];
 
-    fn name(self) -> &'static str {
+    /// The name of its throttle budgets.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Container => "container",
             Self::Compute => "compute",

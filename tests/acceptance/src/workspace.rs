@@ -39,6 +39,9 @@ provider "paymesh" {
 }
 "#;
 
+/// The owner in the provider block of a workspace whose configuration has none.
+pub const OWNER: &str = "acceptance/one";
+
 impl<'a> Workspace<'a> {
     /// A folder that holds `configuration` and was initialised.
     pub fn new(cloud: &'a Cloud, configuration: &str) -> Self {

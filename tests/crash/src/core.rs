@@ -4,7 +4,7 @@
 //! It can die like Terraform: once [`Life::end`] was called, it saves nothing and unlocks nothing.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +22,9 @@ use crate::{
     calls::{Call, Calls, Kind, Private},
     plugin::{Ask, Planned, Provider, Said, Stated, is_nothing, nothing},
 };
+
+/// The owner in the provider block.
+pub const OWNER: &str = "crash/one";
 
 /// The name of the state.
 const STATE: &str = "inside";
@@ -103,6 +106,8 @@ struct Run<'r> {
     planned: Planned,
     doomed: Planned,
     errors: Vec<String>,
+    /// Warnings: what a user reads beside the errors.
+    warnings: Vec<String>,
     /// A call found that there is nothing to do, or that something else is.
     turn: Option<Turn>,
     /// The replacement is ordered, whatever the plan says.
@@ -125,6 +130,11 @@ impl<'a> Core<'a> {
             simulator,
             calls: Calls::golden(),
         }
+    }
+
+    /// The file that tells its providers where the cloud is.
+    pub fn simulator(&self) -> &Path {
+        &self.simulator
     }
 
     /// `apply`: brings the resource to `config`; whether there was anything to do.
@@ -243,6 +253,7 @@ impl<'a> Core<'a> {
             planned: Planned::default(),
             doomed: Planned::default(),
             errors: Vec::new(),
+            warnings: Vec::new(),
             turn: None,
             is_forced: false,
         };
@@ -298,7 +309,7 @@ impl<'a> Core<'a> {
             outcome?;
             match run.errors.as_slice() {
                 [] => Ok(()),
-                errors => Err(End::Failed(errors.join("\n"))),
+                errors => Err(End::Failed([errors, &run.warnings].concat().join("\n"))),
             }
         })
     }
@@ -412,6 +423,7 @@ impl Run<'_> {
             self.state.current = Some(kept);
         }
         self.errors.extend(said.errors);
+        self.warnings.extend(said.warnings);
         Ok(())
     }
 

@@ -11,14 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paymesh_acceptance::{Cloud, Fault};
+use paymesh_acceptance::{Cloud, Fault, orphans};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     Api, Draw, Point, Procedure, Scenario, Site,
     books::{self, Recording},
-    core::{Core, End, Life},
+    core::{Core, End, Life, OWNER},
     table::{self, Recovered, Score},
 };
 
@@ -30,6 +30,9 @@ const CLOUD_RATE: &str = "60";
 
 /// The most applies after a kill.
 const APPLIES_MAX: u32 = 2;
+
+/// Every so many-th recovery gives up.
+pub(crate) const GIVES_UP_ONCE_IN: u32 = 10;
 
 /// The longest that a run may take to reach a point, or to end.
 const RUN: Duration = Duration::from_mins(2);
@@ -110,7 +113,9 @@ fn work(api: Api, order: &Order) -> (Score, String) {
     let started = Instant::now();
     let mut score = Score::default();
     score.failures.extend(bed.harm.iter().cloned());
-    for (number, case) in bed.cases(order.full).into_iter().enumerate() {
+    let mut draw = Draw::of(order.seed);
+    let cases = bed.cases(order.full, &mut draw);
+    for (number, case) in cases.into_iter().enumerate() {
         if number % 50 == 0 {
             let seconds = started.elapsed().as_secs();
             println!("{api}: case {number} after {seconds} s: {}", case.text());
@@ -120,7 +125,6 @@ fn work(api: Api, order: &Order) -> (Score, String) {
             return (score, points);
         }
     }
-    let mut draw = Draw::of(order.seed);
     for _ in 0..order.pairs {
         let case = bed.pair(&mut draw);
         score.count(&case.row(), &case.text(), bed.try_case(&case));
@@ -140,6 +144,8 @@ struct Case {
     second: Option<(u32, Site)>,
     /// The held request takes effect only after the recovery.
     is_late: bool,
+    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
+    gives_up: bool,
 }
 
 impl Case {
@@ -158,8 +164,9 @@ impl Case {
         } else {
             ""
         };
+        let end = if self.gives_up { ", then given up" } else { "" };
         format!(
-            "{}, {what} killed {} of {}{late}{then}",
+            "{}, {what} killed {} of {}{late}{then}{end}",
             self.scenario, self.site, self.point
         )
     }
@@ -216,7 +223,7 @@ impl<'a> Bed<'a> {
 
     /// Every point; what can change something at every site, and in a full run all of them. Who is
     /// killed alternates.
-    fn cases(&self, full: bool) -> Vec<Case> {
+    fn cases(&self, full: bool, draw: &mut Draw) -> Vec<Case> {
         let mut cases = Vec::new();
         for (scenario, recording) in &self.recordings {
             for (number, point) in recording.points.iter().enumerate() {
@@ -232,6 +239,7 @@ impl<'a> Bed<'a> {
                         spares_core: (number + row) % 2 == 1,
                         second: None,
                         is_late: false,
+                        gives_up: draw.once_in(GIVES_UP_ONCE_IN),
                     });
                 }
             }
@@ -258,6 +266,7 @@ impl<'a> Bed<'a> {
                     spares_core: false,
                     second: None,
                     is_late: true,
+                    gives_up: false,
                 });
             }
         }
@@ -275,6 +284,7 @@ impl<'a> Bed<'a> {
             spares_core: draw.once_in(2),
             second: Some((*draw.one(&numbers), *draw.one(&Site::ALL))),
             is_late: false,
+            gives_up: draw.once_in(GIVES_UP_ONCE_IN),
         }
     }
 
@@ -338,6 +348,11 @@ impl<'a> Bed<'a> {
             }
             self.core.unlock();
         }
+        if case.gives_up {
+            self.give_up(case)
+                .map_err(|why| format!("{why}\nafter {killed:?}"))?;
+            return Ok(Recovered::given_up());
+        }
         let mut applies = 1;
         let mut recovery = self.recover(&Life::default(), case.scenario);
         while let Err(end) = &recovery
@@ -363,8 +378,8 @@ impl<'a> Bed<'a> {
         if !objections.is_empty() {
             return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
         }
-        let config = wanted(case.scenario);
         if case.scenario.after().is_some() {
+            let config = wanted(case.scenario);
             match self.core.plan(&Life::default(), &config) {
                 Ok(false) => {}
                 other => {
@@ -374,21 +389,48 @@ impl<'a> Bed<'a> {
                 }
             }
         }
-        self.core
-            .destroy(&Life::default(), &config)
-            .map_err(|end| format!("not destroyed: {end:?}\nafter {killed:?}"))?;
-        let left = books::left(self.cloud);
-        if !left.is_empty() || !self.core.is_empty() {
-            return Err(format!(
-                "{}\nleft in state: {}\nafter {killed:?}",
-                left.join("\n"),
-                !self.core.is_empty()
-            ));
-        }
+        self.destroy(case)
+            .and_then(|()| self.check_empty())
+            .map_err(|why| format!("{why}\nafter {killed:?}"))?;
         Ok(Recovered {
             applies,
             factor: ratio(requests, recording.points.len()),
         })
+    }
+
+    fn destroy(&self, case: &Case) -> Result<(), String> {
+        let config = wanted(case.scenario);
+        match self.core.destroy(&Life::default(), &config) {
+            Ok(_) => Ok(()),
+            Err(end) => Err(format!("not destroyed: {end:?}")),
+        }
+    }
+
+    /// Destroys what the state has, and deletes what no state has.
+    fn give_up(&self, case: &Case) -> Result<(), String> {
+        self.destroy(case)?;
+        let words = ["--owner", OWNER, "--delete", "--yes"];
+        let (has_succeeded, text) = orphans(self.core.simulator(), &words);
+        if !has_succeeded {
+            return Err(format!("orphans are left: {text}"));
+        }
+        self.check_empty().map_err(|why| format!("{why}\n{text}"))
+    }
+
+    fn check_empty(&self) -> Result<(), String> {
+        let left = books::left(self.cloud);
+        if left.is_empty() && self.core.is_empty() {
+            return Ok(());
+        }
+        let in_state = if self.core.is_empty() {
+            "nothing"
+        } else {
+            "something"
+        };
+        Err(format!(
+            "{}\n{in_state} is left in the state",
+            left.join("\n")
+        ))
     }
 }
 

@@ -16,6 +16,8 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 
+use crate::core::OWNER;
+
 use self::wire::plugin::{Empty, grpc_controller_client::GrpcControllerClient};
 
 /// What Terraform tells a provider by.
@@ -67,6 +69,8 @@ type Client = wire::tfplugin6::provider_client::ProviderClient<Channel>;
 pub(crate) struct Said {
     /// Errors, each with its text.
     pub(crate) errors: Vec<String>,
+    /// Warnings, each with its text.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A plan.
@@ -171,7 +175,7 @@ impl Provider {
 
     /// `ConfigureProvider`, then `ValidateResourceConfig` of what is wanted.
     pub(crate) fn configure(&mut self, config: &Value) -> Result<Said, Status> {
-        let block = serde_json::json!({ "owner": "crash/one", "simulator": true });
+        let block = serde_json::json!({ "owner": OWNER, "simulator": true });
         let request = wire::tfplugin6::configure_provider::Request {
             terraform_version: "1.11.4".to_owned(),
             config: Some(json(&block)),
@@ -293,14 +297,17 @@ fn json(value: &Value) -> wire::tfplugin6::DynamicValue {
 }
 
 fn said(diagnostics: &[wire::tfplugin6::Diagnostic]) -> Said {
-    let is_error = |it: &&wire::tfplugin6::Diagnostic| {
-        it.severity() == wire::tfplugin6::diagnostic::Severity::Error
+    let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
+        .iter()
+        .partition(|it| it.severity() == wire::tfplugin6::diagnostic::Severity::Error);
+    let texts = |all: Vec<&wire::tfplugin6::Diagnostic>| {
+        let texts = all.into_iter();
+        texts
+            .map(|it| format!("{}\n{}", it.summary, it.detail))
+            .collect()
     };
     Said {
-        errors: diagnostics
-            .iter()
-            .filter(is_error)
-            .map(|it| format!("{}\n{}", it.summary, it.detail))
-            .collect(),
+        errors: texts(errors),
+        warnings: texts(warnings),
     }
 }

@@ -13,13 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paymesh_acceptance::{Cloud, Run, Running, Workspace};
+use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     Api, Draw, Kill, Point, Procedure, Scenario, Site,
     books::{self, Recording},
+    inside::GIVES_UP_ONCE_IN,
     scenario::configuration,
     table::{self, Recovered, Score},
 };
@@ -29,9 +30,6 @@ const APPLIES_MAX: u32 = 2;
 
 /// The longest between a Ctrl-C and Terraform's word that it was heard.
 const HEARD: Duration = Duration::from_secs(3);
-
-/// Every so many-th recovery destroys instead of applying.
-const DESTROYS_ONCE_IN: u32 = 10;
 
 /// The resource.
 const ADDRESS: &str = "paymesh_cluster.one";
@@ -60,7 +58,8 @@ struct Case {
     point: Point,
     site: Site,
     kill: Kill,
-    destroys: bool,
+    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
+    gives_up: bool,
 }
 
 impl Case {
@@ -69,7 +68,7 @@ impl Case {
     }
 
     fn text(&self) -> String {
-        let then = if self.destroys { ", then destroy" } else { "" };
+        let then = if self.gives_up { ", then given up" } else { "" };
         format!(
             "{}, {} {} of {}{then}",
             self.scenario, self.kill, self.site, self.point
@@ -286,7 +285,7 @@ impl<'a> Bed<'a> {
             point: point.cloned().unwrap_or(drawn),
             site: site.unwrap_or(*draw.one(&Site::ALL)),
             kill,
-            destroys: draw.once_in(DESTROYS_ONCE_IN),
+            gives_up: draw.once_in(GIVES_UP_ONCE_IN),
         }
     }
 
@@ -338,12 +337,9 @@ impl<'a> Bed<'a> {
         let since = self.cloud.last_request();
         let killed = self.strike(case)?;
         self.workspace.unlock();
-        if case.destroys {
-            self.adopt_what_was_not_saved(case)?;
-            return self.destroy(&killed).map(|()| Recovered {
-                applies: 1,
-                factor: 0.0,
-            });
+        if case.gives_up {
+            self.give_up(&killed)?;
+            return Ok(Recovered::given_up());
         }
         let mut applies = 1;
         let mut recovery = self.recover(case.scenario).end();
@@ -415,21 +411,20 @@ impl<'a> Bed<'a> {
         Ok(killed)
     }
 
-    /// What a killed run made and never saved is invisible to `destroy`: an apply adopts it first.
-    fn adopt_what_was_not_saved(&self, case: &Case) -> Result<(), String> {
+    /// Destroys what the state has, and deletes what no state has; nothing may be left.
+    fn give_up(&self, killed: &Run) -> Result<(), String> {
         let destroyed = self.workspace.destroy();
-        if books::left(self.cloud).is_empty() {
+        if !destroyed.status.success() {
+            return Err(format!("not destroyed: {destroyed}\nafter {killed}"));
+        }
+        let words = ["--owner", OWNER, "--delete", "--yes"];
+        let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
+        let left = books::left(self.cloud);
+        if has_succeeded && left.is_empty() {
             return Ok(());
         }
-        let cluster = case.scenario.api.made();
-        self.workspace
-            .configure(&configuration(&cluster, Procedure::Create));
-        let adopted = self.workspace.apply();
-        if adopted.status.success() {
-            Ok(())
-        } else {
-            Err(format!("not adopted: {adopted}\nafter {destroyed}"))
-        }
+        let left = left.join("\n");
+        Err(format!("{left}\n{text}\n{destroyed}\nafter {killed}"))
     }
 
     /// Destroys; nothing may be left.

@@ -41,6 +41,16 @@ pub(crate) struct Recovered {
     pub(crate) factor: f64,
 }
 
+impl Recovered {
+    /// Given up: nothing is left that could be compared.
+    pub(crate) fn given_up() -> Self {
+        Self {
+            applies: 1,
+            factor: 0.0,
+        }
+    }
+}
+
 impl Score {
     /// Counts a case, and says how it ended.
     pub(crate) fn count(&mut self, row: &str, case: &str, outcome: Result<Recovered, String>) {

@@ -32,27 +32,23 @@ const UPDATE: [(&str, &str); 2] = [
 ];
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_throttled_write_waits_as_long_as_the_cloud_says() {
     let action = json!({ "kind": "throttle", "retry_after": 7 });
     check_converges(BIRTH, 3, "before_effect", &action);
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_throttled_write_without_a_wait_is_sent_again() {
     check_converges(BIRTH, 3, "before_effect", &json!({ "kind": "throttle" }));
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_throttled_poll_is_asked_again() {
     let action = json!({ "kind": "throttle", "retry_after": 2 });
     check_converges(POLL, 3, "before_effect", &action);
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_cluster_that_others_keep_busy_is_waited_for() {
     let azure = json!({ "kind": "answer", "status": 409, "body": {
         "code": "OperationNotAllowed",
@@ -68,7 +64,6 @@ fn a_cluster_that_others_keep_busy_is_waited_for() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn what_moved_between_read_and_write_is_read_again() {
     let azure = json!({ "kind": "answer", "status": 412, "body": { "error": {
         "code": "PreconditionFailed", "message": "The etag does not match.",
@@ -82,7 +77,6 @@ fn what_moved_between_read_and_write_is_read_again() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_server_error_before_or_after_the_effect_makes_no_second_cluster() {
     for status in [500, 502, 503] {
         for site in ["before_effect", "after_effect"] {
@@ -93,7 +87,6 @@ fn a_server_error_before_or_after_the_effect_makes_no_second_cluster() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_read_that_fails_is_asked_again() {
     for status in [500, 502, 503] {
         let action = json!({ "kind": "answer", "status": status, "garbage": "empty" });
@@ -102,7 +95,6 @@ fn a_read_that_fails_is_asked_again() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_connection_that_is_reset_makes_no_second_cluster() {
     for site in [
         "before_receipt",
@@ -116,7 +108,6 @@ fn a_connection_that_is_reset_makes_no_second_cluster() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_body_that_is_cut_off_empty_or_a_gateways_page_is_never_believed() {
     for garbage in ["truncated", "empty", "html"] {
         let action = json!({ "kind": "answer", "garbage": garbage });
@@ -127,7 +118,6 @@ fn a_body_that_is_cut_off_empty_or_a_gateways_page_is_never_believed() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn an_operation_that_fails_is_named_with_the_clouds_reason() {
     let action = json!({
         "kind": "operation", "end": "failed", "code": "SkuNotAvailable", "message": "No room in zone 1.",
@@ -140,14 +130,12 @@ fn an_operation_that_fails_is_named_with_the_clouds_reason() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn an_operation_that_was_canceled_is_named() {
     let action = json!({ "kind": "operation", "end": "canceled" });
     check_says(BIRTH, &action, &["pay-crash", "Operation: "]);
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn an_operation_that_never_ends_is_given_up_in_time_and_resumed_later() {
     for api in Api::ALL {
         Bed::empty(api).check_hanging(BIRTH[api as usize]);
@@ -155,7 +143,6 @@ fn an_operation_that_never_ends_is_given_up_in_time_and_resumed_later() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn an_operation_that_the_cloud_forgot_is_judged_by_its_object() {
     for status in [404, 410] {
         let action = json!({ "kind": "answer", "status": status, "body": { "error": {
@@ -166,7 +153,6 @@ fn an_operation_that_the_cloud_forgot_is_judged_by_its_object() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_cluster_that_is_not_shown_yet_is_not_made_again() {
     for times in [1, 3] {
         check_converges(READ, times, "before_effect", &json!({ "kind": "stale" }));
@@ -174,7 +160,6 @@ fn a_cluster_that_is_not_shown_yet_is_not_made_again() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_token_that_expires_in_the_middle_is_renewed() {
     check_converges(
         BIRTH,
@@ -191,7 +176,6 @@ fn a_token_that_expires_in_the_middle_is_renewed() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_role_that_does_not_work_yet_is_waited_for() {
     let azure = json!({ "kind": "answer", "status": 403, "body": { "error": {
         "code": "LinkedAuthorizationFailed",
@@ -212,7 +196,6 @@ fn a_role_that_does_not_work_yet_is_waited_for() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn a_run_that_may_not_write_says_which_role_it_needs() {
     let body = json!({ "error": {
         "code": "AuthorizationFailed", "status": "PERMISSION_DENIED", "message": "Permission denied.",
@@ -229,7 +212,6 @@ fn a_run_that_may_not_write_says_which_role_it_needs() {
 }
 
 #[test]
-#[ignore = "by hand: not yet seen through on both clouds"]
 fn quota_that_ran_out_is_named_with_the_way_to_more() {
     let body = json!({ "error": {
         "code": "QuotaExceeded", "status": "RESOURCE_EXHAUSTED", "message": "Insufficient quota.",

@@ -41,6 +41,18 @@ pub(crate) struct Card {
     pub(crate) ca: PathBuf,
     /// Simulated seconds in one second.
     pub(crate) clock_rate: f64,
+    /// The simulated Entra tenant.
+    pub(crate) tenant_id: String,
+    /// The simulated application to sign in as.
+    pub(crate) client_id: String,
+    /// The file that holds that application's secret.
+    pub(crate) client_secret_file: PathBuf,
+    /// The simulated subscriptions.
+    pub(crate) subscription_ids: Vec<String>,
+    /// The simulated projects.
+    pub(crate) google_projects: Vec<String>,
+    /// Application-default credentials for those.
+    pub(crate) google_credentials_file: PathBuf,
 }
 
 impl Place {

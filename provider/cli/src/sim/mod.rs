@@ -16,7 +16,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use card::Place;
+pub(crate) use card::{Card, Place};
 use control::Control;
 
 /// What went wrong, where, and what to do; ready to print.

@@ -125,12 +125,14 @@ impl Object for ServiceAccount {
     }
 }
 
+/// The value of `key` in what [`description`] wrote.
+pub(crate) fn word<'a>(account: &'a Value, key: &str) -> Option<&'a str> {
+    let mut words = account["description"].as_str()?.split_whitespace();
+    words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
 fn seen(cx: &Context, account: Value) -> Seen {
-    let description = account["description"].as_str().unwrap_or_default();
-    let word = |key: &str| {
-        let mut words = description.split_whitespace();
-        words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-    };
+    let word = |key: &str| word(&account, key);
     Seen {
         ownership: cx
             .mark

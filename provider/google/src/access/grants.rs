@@ -69,7 +69,7 @@ impl Scope {
 
     /// The request that reads the policy, conditions included. The two services disagree on its
     /// verb.
-    fn read(&self) -> Request {
+    pub(crate) fn read(&self) -> Request {
         let address = self.api().address(&format!("{self}:getIamPolicy"));
         match self {
             Self::Project(_) => {

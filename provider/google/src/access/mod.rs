@@ -7,9 +7,11 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::word;
 pub use account::{AccountWant, ServiceAccount};
 pub use grants::{Grants, GrantsWant, Scope, admins_in};
 use paymesh_engine::{Fault, FaultKind};
+pub(crate) use policy::{Sign, without};
 
 /// Roles that clusters need.
 pub mod roles {

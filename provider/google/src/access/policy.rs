@@ -23,7 +23,7 @@ pub(super) struct Grant {
 }
 
 /// By what a grant of ours is known.
-pub(super) struct Sign {
+pub(crate) struct Sign {
     /// The condition of what is granted to others.
     pub(super) condition: Value,
     /// The address of the account that is wholly ours, if there is one.
@@ -33,7 +33,17 @@ pub(super) struct Sign {
 impl Sign {
     /// The sign of a cluster's grants. The title is the mark: nothing else in a policy can be.
     pub(super) fn new(mark: &Mark, cluster: &str, account: Option<String>) -> Self {
-        let [(owner_key, owner), (name_key, name)] = mark.digests();
+        let [(_, owner), (_, name)] = mark.digests();
+        Self::of_digests([&owner, &name], cluster, account)
+    }
+
+    /// The same, where of the mark only the digests are known.
+    pub(crate) fn of_digests(
+        [owner, name]: [&str; 2],
+        cluster: &str,
+        account: Option<String>,
+    ) -> Self {
+        let (owner_key, name_key) = (Mark::OWNER_KEY, Mark::NAME_KEY);
         Self {
             condition: json!({
                 "title": format!("{owner_key}={owner} {name_key}={name}"),
@@ -81,6 +91,12 @@ pub(super) fn ours(policy: &Value, sign: &Sign) -> BTreeSet<Grant> {
         }
     }
     found
+}
+
+/// `policy` without the grants of ours; nothing, if it has none.
+pub(crate) fn without(policy: &Value, sign: &Sign) -> Option<Value> {
+    let unwanted = ours(policy, sign);
+    (!unwanted.is_empty()).then(|| changed(policy, sign, &unwanted, &BTreeSet::new()))
 }
 
 /// `policy` with `wanted` instead of `unwanted`.

@@ -144,10 +144,12 @@ impl Converged for Cluster {
         } else {
             google::status(spec, prior.as_ref(), seen, graph)
         };
-        // Labels of others are nobody's business here.
-        status.effective_labels = status
-            .effective_labels
-            .map(|seen| near::labels(&spec.labels, seen));
+        // Labels of others are nobody's business here; where there is no cluster yet, the plan's
+        // word stands.
+        status.effective_labels = Some(match status.effective_labels {
+            Some(seen) => near::labels(&spec.labels, seen),
+            None => spec.labels.clone(),
+        });
         status
     }
 

@@ -1,0 +1,197 @@
+//! What bears a mark in a subscription, whoever made it, and its removal without the configuration
+//! that it was made from.
+//!
+//! AKS copies a cluster's tags onto everything in the group that it manages for it. All of that
+//! goes with the cluster, and is nothing of ours to remove.
+
+use std::time::Duration;
+
+use paymesh_cloud::{Error, ErrorKind, Operation, Request};
+use paymesh_engine::{Limits, Mark};
+use serde_json::Value;
+
+use crate::{
+    ArmId, Azure,
+    connection::{api, busy, version},
+    diagnostics, group,
+    json::text,
+    tags,
+};
+
+/// The kinds of marked resources, in the order in which they go: what uses before what is used.
+const KINDS: [(&str, &str); 3] = [
+    (
+        "managed cluster",
+        "Microsoft.ContainerService/managedClusters",
+    ),
+    (
+        "managed identity",
+        "Microsoft.ManagedIdentity/userAssignedIdentities",
+    ),
+    ("resource group", "Microsoft.Resources/resourceGroups"),
+];
+
+/// A resource that bears a mark.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    /// Its id.
+    pub id: ArmId,
+    /// What it is.
+    pub kind: &'static str,
+    /// The mark's owner.
+    pub owner: String,
+    /// The mark's name.
+    pub name: String,
+    /// The state entry that holds it, if it says so.
+    pub holder: Option<String>,
+}
+
+impl Marked {
+    fn read(body: &Value) -> Option<Self> {
+        let of = text(body, "/type")?;
+        let (kind, _) = KINDS.iter().find(|(_, it)| it.eq_ignore_ascii_case(of))?;
+        let tag = |key: &str| tags::tag(&body["tags"], key).map(str::to_owned);
+        Some(Self {
+            id: ArmId::parse(text(body, "/id")?).ok()?,
+            kind,
+            owner: tag(Mark::OWNER_KEY)?,
+            name: tag(Mark::NAME_KEY)?,
+            holder: tag(Mark::HOLDER_KEY),
+        })
+    }
+
+    fn is(&self, kind: usize) -> bool {
+        self.kind == KINDS[kind].0
+    }
+
+    fn address(&self) -> String {
+        format!("{}?api-version={}", self.id, self.version())
+    }
+
+    fn version(&self) -> &'static str {
+        match () {
+            () if self.is(0) => version::CLUSTERS,
+            () if self.is(1) => version::IDENTITIES,
+            () => version::GROUPS,
+        }
+    }
+}
+
+impl Azure {
+    /// Everything in `subscription` that bears a mark, in the order in which it can be removed.
+    pub async fn marked(&self, subscription: &str) -> Result<Vec<Marked>, Error> {
+        let at = format!("/subscriptions/{subscription}");
+        let query = [("api-version", version::GROUPS)];
+        let mut all = self
+            .list(&format!("{at}/resourcegroups"), &query, api::ARM)
+            .await?;
+        let managed: Vec<ArmId> = all
+            .iter()
+            .filter(|group| text(group, "/managedBy").is_some())
+            .filter_map(|group| ArmId::parse(text(group, "/id")?).ok())
+            .collect();
+        let tagged = format!("tagName eq '{}'", Mark::OWNER_KEY);
+        let query = [("api-version", version::GROUPS), ("$filter", &tagged)];
+        all.extend(
+            self.list(&format!("{at}/resources"), &query, api::ARM)
+                .await?,
+        );
+        let mut marked: Vec<Marked> = all.iter().filter_map(Marked::read).collect();
+        marked.retain(|it| {
+            let group = it.id.group_id();
+            !group.is_some_and(|group| managed.contains(&group))
+        });
+        marked.sort_by_key(|it| KINDS.iter().position(|(kind, _)| *kind == it.kind));
+        Ok(marked)
+    }
+
+    /// Removes it, and before it what it would leave behind: roles, and where its logs go. Says
+    /// why, if it stays.
+    pub async fn remove(&self, marked: &Marked) -> Result<Option<String>, Error> {
+        let id = &marked.id;
+        self.forget_reads();
+        let Some(mut body) = self.read(id.as_str(), marked.version(), api::ARM).await? else {
+            return Ok(None);
+        };
+        if busy(&body).is_some() {
+            self.rest(marked).await?;
+            let after = self.read(id.as_str(), marked.version(), api::ARM).await?;
+            let Some(after) = after else {
+                return Ok(None);
+            };
+            body = after;
+        }
+        if marked.is(2) {
+            if let Some(why) = group::inhabitants(self, id).await? {
+                return Ok(Some(why));
+            }
+        } else {
+            self.remove_roles(id, &body).await?;
+        }
+        if marked.is(0) {
+            let logs = Request::delete(diagnostics::path_of(id));
+            gone(self.write(logs, version::DIAGNOSTICS, api::ARM).await)?;
+        }
+        let request = Request::delete(id.as_str());
+        let Some(reply) = gone(self.write(request, marked.version(), api::ARM).await)? else {
+            return Ok(None);
+        };
+        if let Some(operation) = Operation::azure(&reply, &marked.address(), true) {
+            self.client().wait(&operation, self.longest()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Waits until nothing works on it; how that ended does not matter.
+    async fn rest(&self, marked: &Marked) -> Result<(), Error> {
+        let operation = Operation::of_object(&marked.address(), false);
+        match self.client().wait(&operation, self.longest()).await {
+            Err(error) if error.kind != ErrorKind::Operation && !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the roles on the resource, and those of its identities anywhere in its subscription:
+    /// nobody can use them afterwards, and they would be listed as held by nobody.
+    async fn remove_roles(&self, id: &ArmId, body: &Value) -> Result<(), Error> {
+        let principals = [
+            "/properties/principalId",
+            "/identity/principalId",
+            "/properties/identityProfile/kubeletidentity/objectId",
+        ];
+        let subscription = format!("/subscriptions/{}", id.subscription().unwrap_or_default());
+        let mut lists = vec![(id.as_str(), "atScope()".to_owned())];
+        let principals = principals.iter().filter_map(|at| text(body, at));
+        lists
+            .extend(principals.map(|it| (subscription.as_str(), format!("principalId eq '{it}'"))));
+        for (scope, filter) in lists {
+            let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments");
+            let query = [("api-version", version::ROLES), ("$filter", &filter)];
+            for role in self.list(&path, &query, api::ARM).await? {
+                let is_above = scope == id.as_str()
+                    && !text(&role, "/properties/scope")
+                        .is_some_and(|it| it.eq_ignore_ascii_case(scope));
+                if let Some(role) = text(&role, "/id").filter(|_| !is_above) {
+                    gone(
+                        self.write(Request::delete(role), version::ROLES, api::ARM)
+                            .await,
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn longest(&self) -> Duration {
+        Limits::writing(self.client().clock()).busy
+    }
+}
+
+/// The answer to a delete; nothing, if there was nothing to delete.
+fn gone<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

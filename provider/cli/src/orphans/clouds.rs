@@ -1,0 +1,216 @@
+//! The clouds that are looked in, and what was found there.
+
+use std::{env, fmt, fs, path::Path, sync::Arc};
+
+use paymesh_azure::{Azure, AzureSettings, Credential, Sovereign};
+use paymesh_clock::Clock;
+use paymesh_cloud::TokenSource;
+use paymesh_engine::Mark;
+use paymesh_google::{Credentials, Endpoints, Google};
+
+use super::{Options, Result};
+use crate::sim::{Card, Place};
+
+/// The clouds, each with the places to look in.
+pub(crate) struct Clouds {
+    azure: Option<Azure>,
+    subscriptions: Vec<String>,
+    google: Option<Google>,
+    projects: Vec<String>,
+}
+
+/// An object that bears a mark.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// Its id.
+    pub(crate) id: String,
+    /// Subscription or project.
+    pub(crate) place: String,
+    /// Owner and name, as they are written on it.
+    pub(crate) mark: [String; 2],
+    /// The state entry that holds it, if it says so.
+    pub(crate) holder: Option<String>,
+    kind: &'static str,
+    object: Object,
+}
+
+#[derive(Clone, Debug)]
+enum Object {
+    Azure(paymesh_azure::Marked),
+    Google(paymesh_google::Marked),
+    #[cfg(test)]
+    Test,
+}
+
+impl Found {
+    /// Whether `owner` has marked it.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        let mark = Mark::new(owner, "");
+        let [(_, words), _] = mark.words();
+        let [(_, digest), _] = mark.digests();
+        [words, digest].contains(&self.mark[0])
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(id: &str, mark: &str, holder: Option<&str>) -> Self {
+        Self {
+            id: id.to_owned(),
+            place: String::new(),
+            mark: [String::new(), mark.to_owned()],
+            holder: holder.map(str::to_owned),
+            kind: "object",
+            object: Object::Test,
+        }
+    }
+}
+
+impl From<paymesh_azure::Marked> for Found {
+    fn from(it: paymesh_azure::Marked) -> Self {
+        Self {
+            id: it.id.to_string(),
+            place: it.id.subscription().unwrap_or_default().to_owned(),
+            mark: [it.owner.clone(), it.name.clone()],
+            holder: it.holder.clone(),
+            kind: it.kind,
+            object: Object::Azure(it),
+        }
+    }
+}
+
+impl From<paymesh_google::Marked> for Found {
+    fn from(it: paymesh_google::Marked) -> Self {
+        Self {
+            id: it.id.clone(),
+            place: it.project().to_owned(),
+            mark: [it.owner.clone(), it.name.clone()],
+            holder: it.holder.clone(),
+            kind: it.kind(),
+            object: Object::Google(it),
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [owner, name] = &self.mark;
+        write!(f, "{} {}  (owner {owner}, name {name})", self.kind, self.id)
+    }
+}
+
+impl Clouds {
+    /// Connects to what `options` name; nothing is sent yet.
+    pub(crate) fn connect(options: &Options) -> Result<Self> {
+        if options.simulator {
+            let place = Place::find()?;
+            let card = place.read()?.ok_or_else(|| {
+                let file = place.file.display();
+                format!(
+                    "no simulated cloud runs: {file} does not exist.\nStart it with: paymesh sim up"
+                )
+            })?;
+            return Self::simulated(&card);
+        }
+        let or_usual = |named: &[String], usual: &str| match named {
+            [] => env::var(usual).into_iter().collect(),
+            named => named.to_vec(),
+        };
+        let subscriptions = or_usual(&options.subscriptions, "AZURE_SUBSCRIPTION_ID");
+        let projects = or_usual(&options.projects, "GOOGLE_CLOUD_PROJECT");
+        if subscriptions.is_empty() && projects.is_empty() {
+            return Err("where? Name --subscription, --project or --simulator".to_owned());
+        }
+        let azure = AzureSettings {
+            sovereign: Sovereign::Public,
+            endpoint: None,
+            authority: None,
+            extra_ca: None,
+            credential: Credential::usual(None),
+            clock: Clock::real(),
+        };
+        Self::new(
+            (azure, subscriptions),
+            (
+                &Endpoints::default(),
+                Credentials::ApplicationDefault,
+                projects,
+            ),
+        )
+    }
+
+    fn simulated(card: &Card) -> Result<Self> {
+        let read =
+            |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let secret = read(&card.client_secret_file)?;
+        let azure = AzureSettings {
+            sovereign: Sovereign::Public,
+            endpoint: Some(card.azure.clone()),
+            authority: Some(card.azure.clone()),
+            extra_ca: Some(read(&card.ca)?),
+            credential: Credential::ClientSecret {
+                tenant_id: card.tenant_id.clone(),
+                client_id: card.client_id.clone(),
+                secret: String::from_utf8_lossy(&secret).trim().to_owned().into(),
+            },
+            clock: Clock::scaled(card.clock_rate).map_err(|bad| bad.to_string())?,
+        };
+        let endpoints = Endpoints::at(&card.google);
+        let credentials = Credentials::File(card.google_credentials_file.clone());
+        Self::new(
+            (azure, card.subscription_ids.clone()),
+            (&endpoints, credentials, card.google_projects.clone()),
+        )
+    }
+
+    /// A cloud without a place to look in is not connected to: nobody may be signed in there.
+    fn new(
+        (azure, subscriptions): (AzureSettings, Vec<String>),
+        (endpoints, credentials, projects): (&Endpoints, Credentials, Vec<String>),
+    ) -> Result<Self> {
+        let clock = azure.clock.clone();
+        let azure = (!subscriptions.is_empty()).then(|| Azure::connect(azure));
+        let google = (!projects.is_empty()).then(|| {
+            let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
+            Google::new(endpoints, &clock, &tokens, None)
+        });
+        Ok(Self {
+            azure: azure.transpose().map_err(|error| error.to_string())?,
+            subscriptions,
+            google: google.transpose().map_err(|error| error.to_string())?,
+            projects,
+        })
+    }
+
+    /// Everything that bears a mark, in the order in which it can be removed.
+    pub(crate) async fn marked(&self) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for (azure, subscription) in self
+            .azure
+            .iter()
+            .flat_map(|azure| self.subscriptions.iter().map(move |it| (azure, it)))
+        {
+            let marked = azure.marked(subscription).await;
+            let marked = marked.map_err(|error| format!("subscription {subscription}: {error}"))?;
+            found.extend(marked.into_iter().map(Found::from));
+        }
+        for (google, project) in self
+            .google
+            .iter()
+            .flat_map(|google| self.projects.iter().map(move |it| (google, it)))
+        {
+            let marked = google.marked(project).await;
+            let marked = marked.map_err(|error| format!("project {project}: {error}"))?;
+            found.extend(marked.into_iter().map(Found::from));
+        }
+        Ok(found)
+    }
+
+    /// Removes it; says why, if it stays.
+    pub(crate) async fn remove(&self, found: &Found) -> Result<Option<String>> {
+        let removed = match (&found.object, &self.azure, &self.google) {
+            (Object::Azure(it), Some(azure), _) => azure.remove(it).await,
+            (Object::Google(it), _, Some(google)) => google.remove(it).await.map(|()| None),
+            _ => return Err("its cloud is not connected".to_owned()),
+        };
+        removed.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,128 @@
+//! `paymesh orphans`: what bears a mark in the clouds and is in none of the given states.
+//!
+//! The provider needs none of this after a crash: the next apply finds its own by the mark. It is
+//! for what no apply will come back for, because the state or the configuration is gone. The mark
+//! is all there is to go by, so deleting is limited to one owner, which is unique per state.
+
+mod clouds;
+mod states;
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use self::{
+    clouds::{Clouds, Found},
+    states::States,
+};
+
+type Result<T> = std::result::Result<T, String>;
+
+/// What to look for, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// States whose objects are no orphans: files of `terraform state pull` or
+    /// `terraform show -json`, or `-` for standard input.
+    states: Vec<PathBuf>,
+    /// Only what this owner has marked: `owner` of a provider block.
+    #[arg(long)]
+    owner: Option<String>,
+    /// Delete what is found, after showing it.
+    #[arg(long, requires = "owner")]
+    delete: bool,
+    /// Delete without asking.
+    #[arg(long, requires = "delete")]
+    yes: bool,
+    /// Look in the simulated cloud that `paymesh sim up` started, and nowhere else.
+    #[arg(long, conflicts_with_all = ["subscriptions", "projects"])]
+    simulator: bool,
+    /// A subscription to look in; `AZURE_SUBSCRIPTION_ID` if none is named.
+    #[arg(long = "subscription", value_name = "ID")]
+    subscriptions: Vec<String>,
+    /// A project to look in; `GOOGLE_CLOUD_PROJECT` if none is named.
+    #[arg(long = "project", value_name = "ID")]
+    projects: Vec<String>,
+}
+
+/// Lists the orphans; deletes them if that is wanted.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let states = States::read(&options.states)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let clouds = Clouds::connect(options)?;
+        let mut found = clouds.marked().await?;
+        if let Some(owner) = &options.owner {
+            found.retain(|it| it.is_of(owner));
+        }
+        let looked_at = found.len();
+        let orphans = states.orphans(found);
+        if orphans.is_empty() {
+            println!("No orphans: {looked_at} objects bear a mark, and a given state has each.");
+            return Ok(());
+        }
+        println!(
+            "{} objects bear a mark and are in no given state:",
+            orphans.len()
+        );
+        for orphan in &orphans {
+            println!("  {orphan}");
+        }
+        if !options.delete {
+            println!("\nDelete them with: paymesh orphans --owner OWNER --delete [STATE]...");
+            return Ok(());
+        }
+        if !options.yes {
+            ask()?;
+        }
+        delete(&clouds, &orphans).await
+    })
+}
+
+/// Asks whoever sits at the terminal.
+fn ask() -> Result<()> {
+    if !io::stdin().is_terminal() {
+        return Err("nothing was deleted: nobody can be asked here; say --yes".to_owned());
+    }
+    print!(
+        "\nAn apply that runs now has what it makes in no state yet: make sure that none does.\n\
+         Delete all of these? Only \"yes\" deletes: "
+    );
+    let mut answer = String::new();
+    io::stdout()
+        .flush()
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| format!("nothing was deleted: {error}"))?;
+    if answer.trim() == "yes" {
+        Ok(())
+    } else {
+        Err("nothing was deleted".to_owned())
+    }
+}
+
+/// Deletes one after the other: what uses before what is used.
+async fn delete(clouds: &Clouds, orphans: &[Found]) -> Result<()> {
+    let mut left = 0;
+    for orphan in orphans {
+        match clouds.remove(orphan).await {
+            Ok(None) => println!("deleted  {orphan}"),
+            Ok(Some(why)) => println!("kept     {orphan}: {why}"),
+            Err(why) => {
+                left += 1;
+                println!("FAILED   {orphan}\n{why}");
+            }
+        }
+    }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(format!(
+            "{left} objects are left; run the command again once the cause is mended"
+        ))
+    }
+}

@@ -1,0 +1,71 @@
+//! `paymesh orphans`: what no state has is found by its mark, and deleted when its owner is named.
+
+use std::fs;
+
+use paymesh_acceptance::{Cloud, OWNER, Workspace, samples::both};
+
+/// Runs the command; what it printed.
+#[track_caller]
+fn orphans(cloud: &Cloud, words: &[&str], succeeds: bool) -> String {
+    let (has_succeeded, text) = paymesh_acceptance::orphans(&cloud.file(), words);
+    assert_eq!(has_succeeded, succeeds, "{words:?}: {text}");
+    text
+}
+
+#[test]
+fn what_a_killed_apply_made_is_deleted_while_the_clouds_still_work_on_it() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &both());
+    let creates = [
+        ("PUT", "*/managedclusters/pay-aks"),
+        ("POST", "*/locations/europe-west1/clusters"),
+    ];
+    let faults = creates.map(|(method, path)| cloud.hold(method, path, 1, "after_effect"));
+    let running = workspace.start_apply();
+    for fault in &faults {
+        fault.wait();
+    }
+    running.kill();
+    for fault in faults {
+        fault.cut();
+    }
+    assert!(!cloud.inventory().is_empty());
+
+    let deleted = orphans(&cloud, &["--owner", OWNER, "--delete", "--yes"], true);
+    assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
+}
+
+#[test]
+fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &both());
+    workspace.apply().succeeds();
+    let before = cloud.inventory();
+    let state = workspace.path("pulled.tfstate");
+    let pulled = workspace.run(&["state", "pull"]).succeeds();
+    fs::write(&state, &pulled.output).expect("a file can be written");
+    let state = state.to_str().expect("it is a word");
+
+    let delete = ["--owner", OWNER, "--delete"];
+    let kept = orphans(&cloud, &[&delete[..], &["--yes", state]].concat(), true);
+    assert!(kept.starts_with("No orphans"), "{kept}");
+    let others = ["--owner", "somebody/else", "--delete", "--yes"];
+    let none = orphans(&cloud, &others, true);
+    assert!(none.starts_with("No orphans"), "{none}");
+    let listed = orphans(&cloud, &[], true);
+    for kind in [
+        "managed cluster",
+        "managed identity",
+        "GKE cluster",
+        "service account",
+    ] {
+        assert!(listed.contains(kind), "{kind}: {listed}");
+    }
+    orphans(&cloud, &["--delete", "--yes"], false);
+    let unasked = orphans(&cloud, &delete, false);
+    assert!(unasked.contains("say --yes"), "{unasked}");
+    assert_eq!(cloud.inventory(), before);
+
+    let deleted = orphans(&cloud, &[&delete[..], &["--yes"]].concat(), true);
+    assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
+}
