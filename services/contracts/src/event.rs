@@ -47,9 +47,12 @@ impl Event {
     }
 }
 
-/// What merchants call the end of an attempt.
+/// What merchants call it when an attempt is settled.
 fn kind(of: AttemptKind, status: AttemptStatus) -> &'static str {
     use AttemptKind::{Authorize, Capture, Charge, Refund, Void};
+    if status == AttemptStatus::RequiresAction {
+        return "payment.requires_action";
+    }
     let is_approved = status == AttemptStatus::Approved;
     match (of, is_approved) {
         (Charge | Capture, true) => "payment.succeeded",

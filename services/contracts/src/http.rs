@@ -74,6 +74,8 @@ pub struct Nothing {}
 pub enum PaymentStatus {
     /// On its way to the acquirer, or waiting for the acquirer's word.
     Processing,
+    /// The customer has to do something, at the address in `next_action`.
+    RequiresAction,
     /// The money is reserved until it is captured or the payment is canceled.
     RequiresCapture,
     /// The money moved; the ledger says so.
@@ -109,9 +111,11 @@ pub enum AttemptStatus {
     Pending,
     /// Sent, and the answer was lost. Only the acquirer's word ends it.
     Unknown,
-    /// The acquirer took the money.
+    /// The acquirer waits for the customer.
+    RequiresAction,
+    /// The acquirer did it.
     Approved,
-    /// The acquirer took nothing.
+    /// The acquirer did not.
     Declined,
 }
 
@@ -131,10 +135,10 @@ macro_rules! words {
     };
 }
 
-words!(PaymentStatus { Processing "processing", RequiresCapture "requires_capture", Succeeded "succeeded", Failed "failed", Canceled "canceled", });
+words!(PaymentStatus { Processing "processing", RequiresAction "requires_action", RequiresCapture "requires_capture", Succeeded "succeeded", Failed "failed", Canceled "canceled", });
 words!(CaptureMethod { Automatic "automatic", Manual "manual", });
 words!(AttemptKind { Charge "charge", Authorize "authorize", Capture "capture", Void "void", Refund "refund", });
-words!(AttemptStatus { Pending "pending", Unknown "unknown", Approved "approved", Declined "declined", });
+words!(AttemptStatus { Pending "pending", Unknown "unknown", RequiresAction "requires_action", Approved "approved", Declined "declined", });
 
 impl PaymentStatus {
     /// Whether nothing is on its way: the next step, if there is one, is the merchant's.
@@ -177,7 +181,10 @@ pub struct Payment {
     /// How much of that was given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Money>,
-    /// While it requires something of you: until when. Then it is canceled.
+    /// What the customer has to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
+    /// While it requires something: until when. Then it is canceled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-11-28T05:00:00.000Z")]
     pub expires_at: Option<String>,
@@ -189,6 +196,14 @@ pub struct Payment {
     /// When it last changed.
     #[schema(example = "2026-11-21T05:00:00.120Z")]
     pub updated_at: String,
+}
+
+/// What a customer has to do before a payment goes on. Confirm the payment afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NextAction {
+    /// Where the customer's browser has to go.
+    #[schema(example = "https://acquirer.example/3ds/att_abgjcfkhmnepabcdefghijklmnopabcd")]
+    pub redirect_url: String,
 }
 
 /// One thing asked of the acquirer.
@@ -420,6 +435,8 @@ impl TryFrom<persistence::Payment> for Payment {
                 .ok_or(Unreadable::Field("capture method"))?,
             captured: money(payment.captured_minor),
             refunded: money(payment.refunded_minor),
+            next_action: some(payment.next_action_url)
+                .map(|redirect_url| NextAction { redirect_url }),
             expires_at: (payment.expires_at_ms > 0).then(|| time_text(payment.expires_at_ms)),
             attempts: attempts.collect::<Result<_, Unreadable>>()?,
             created_at: time_text(payment.created_at_ms),

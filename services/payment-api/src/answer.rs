@@ -91,7 +91,7 @@ pub(crate) async fn answer(
     Ok(kept(answer, is_replay))
 }
 
-async fn hear(waiter: &mut Waiter, until: Instant) -> Told {
+pub(crate) async fn hear(waiter: &mut Waiter, until: Instant) -> Told {
     timeout_at(until, waiter.told())
         .await
         .unwrap_or(Told::TooLate)
@@ -135,7 +135,7 @@ async fn is_settled(app: &App, tenant_id: TenantId, payment_id: PaymentId) -> bo
         .is_some_and(|payment| payment.attempts.iter().all(|one| !one.status.is_open()))
 }
 
-fn wait_of(headers: &HeaderMap) -> Duration {
+pub(crate) fn wait_of(headers: &HeaderMap) -> Duration {
     headers
         .get("prefer")
         .and_then(|value| value.to_str().ok())

@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Waiting, acts, auth::Keys, create, error::Problem, events, ledger, payments, webhooks,
+    Waiting, acts, auth::Keys, confirm, create, error::Problem, events, ledger, payments, webhooks,
 };
 
 /// What every request needs.
@@ -74,6 +74,7 @@ fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(acts::capture))
         .routes(routes!(acts::cancel))
         .routes(routes!(acts::refund))
+        .routes(routes!(confirm::confirm))
         .routes(routes!(ledger::read))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::remove))

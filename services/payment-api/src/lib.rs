@@ -12,6 +12,7 @@ pub mod config;
 mod acts;
 mod answer;
 mod auth;
+mod confirm;
 mod create;
 mod error;
 mod events;

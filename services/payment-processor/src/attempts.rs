@@ -7,8 +7,8 @@ use paymesh_contracts::{
     AttemptId,
     http::AttemptKind,
     persistence::{
-        AttemptApproved, AttemptDeclined, AttemptUnknown, Expire, Expired, Operate, SendAttempt,
-        complete_request::Effect, message::Work,
+        AttemptActionRequired, AttemptApproved, AttemptDeclined, AttemptUnknown, Expire, Expired,
+        Operate, SendAttempt, complete_request::Effect, message::Work,
     },
 };
 
@@ -121,6 +121,9 @@ impl Consumer for Attempts {
                 failure_code: code,
                 acquirer_reference: reference.unwrap_or_default(),
             }),
+            Ok(Verdict::ActionRequired { url }) => {
+                Effect::ActionRequired(AttemptActionRequired { attempt_id, url })
+            }
             Err(no_word) => {
                 tracing::warn!(attempt = %order.attempt_id, reason = %no_word, "the outcome is unknown");
                 let reason = no_word.to_string();

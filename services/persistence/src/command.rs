@@ -20,6 +20,8 @@ pub enum Command {
     Act(Act),
     /// Do so again, because it was lost and the acquirer has it.
     AdoptAct(Act),
+    /// Ask the acquirer again after the customer did what a payment requires.
+    Confirm(TenantId, PaymentId),
     /// Make the answer to a key final.
     SettleAnswer(Key),
     /// Record what came of a message.
@@ -155,6 +157,13 @@ pub enum Effect {
         /// The endpoint is gone: nobody is told again.
         is_removed: bool,
     },
+    /// The customer has to do something first.
+    ActionRequired {
+        /// The attempt it speaks of.
+        attempt_id: AttemptId,
+        /// Where they have to go.
+        url: String,
+    },
     /// The time for what a payment requires is over.
     Expired,
 }
@@ -184,6 +193,8 @@ pub enum Outcome {
     Recovering,
     /// The answer to the key, final.
     Settled(Answer),
+    /// This attempt's word is awaited, if it was not heard yet.
+    Confirmed(AttemptId),
     /// The message took effect.
     Applied,
     /// The message had taken effect before.

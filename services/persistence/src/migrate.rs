@@ -36,6 +36,11 @@ const STEPS: &[Step] = &[
         name: "captures",
         text: include_str!("../migrations/0004-captures.sql"),
     },
+    Step {
+        number: 5,
+        name: "actions",
+        text: include_str!("../migrations/0005-actions.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

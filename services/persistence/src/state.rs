@@ -4,11 +4,12 @@
 //! attempt   pending ──> unknown ──> approved
 //!              │  └─────────────────────^ │
 //!              └──────────> declined <────┘ (from unknown, never from approved)
+//!              └<─────────> requires_action
 //!
 //! payment   processing ──> succeeded | failed
 //!              ^   └─────> canceled
 //!              v
-//!           requires_capture
+//!           requires_action | requires_capture
 //! ```
 //! `unknown` is left by the acquirer's word only. A final state is never left. Where a payment
 //! stands is not kept beside its attempts but follows from them.
@@ -20,10 +21,12 @@ use crate::world::AttemptRow;
 /// What an acquirer says of an attempt, or that it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// It took the money.
+    /// It did it.
     Approved,
-    /// It took nothing.
+    /// It did not.
     Declined,
+    /// It waits for the customer.
+    ActionRequired,
     /// No answer.
     Nothing,
 }
@@ -41,13 +44,18 @@ pub enum Step {
 
 /// Where a word takes an attempt.
 pub fn attempt_step(from: AttemptStatus, word: Word) -> Step {
-    use AttemptStatus::{Approved, Declined, Pending, Unknown};
+    use AttemptStatus::{Approved, Declined, Pending, RequiresAction, Unknown};
     match (from, word) {
-        (Pending | Unknown, Word::Approved) => Step::To(Approved),
-        (Pending | Unknown, Word::Declined) => Step::To(Declined),
+        (Pending | Unknown | RequiresAction, Word::Approved) => Step::To(Approved),
+        (Pending | Unknown | RequiresAction, Word::Declined) => Step::To(Declined),
+        (Pending | Unknown, Word::ActionRequired) => Step::To(RequiresAction),
         (Pending | Unknown, Word::Nothing) => Step::To(Unknown),
-        (Approved, Word::Approved) | (Declined, Word::Declined) | (_, Word::Nothing) => Step::Stays,
-        (Approved, Word::Declined) | (Declined, Word::Approved) => Step::Contradiction,
+        (Approved, Word::Approved)
+        | (Declined, Word::Declined)
+        | (RequiresAction, Word::ActionRequired)
+        | (_, Word::Nothing) => Step::Stays,
+        (Approved, Word::Declined | Word::ActionRequired)
+        | (Declined, Word::Approved | Word::ActionRequired) => Step::Contradiction,
     }
 }
 
@@ -72,6 +80,8 @@ pub fn payment_status(attempts: &[AttemptRow]) -> PaymentStatus {
         PaymentStatus::Succeeded
     } else if is_any(&leading, &AttemptStatus::is_open) {
         PaymentStatus::Processing
+    } else if is_any(&leading, &|status| status == AttemptStatus::RequiresAction) {
+        PaymentStatus::RequiresAction
     } else if is_any(&[AttemptKind::Authorize], &is_approved) {
         PaymentStatus::RequiresCapture
     } else {

@@ -105,6 +105,8 @@ pub struct AttemptRow {
     pub acquirer_reference: Option<String>,
     /// Why it was declined.
     pub failure_code: Option<String>,
+    /// Where the acquirer wanted the customer.
+    pub action_url: Option<String>,
     /// How often no answer came.
     pub checks: i32,
 }
@@ -319,6 +321,13 @@ impl PaymentRow {
         if is_over { 0 } else { reserved }
     }
 
+    /// Where the customer has to go now.
+    pub fn action_url(&self) -> Option<String> {
+        let is_required = self.status == PaymentStatus::RequiresAction;
+        let url = self.attempts.first()?.action_url.clone();
+        url.filter(|_| is_required)
+    }
+
     /// The payment as the API shows it.
     pub fn shown(&self, id: PaymentId) -> http::Payment {
         let money = |minor| (minor > 0).then(|| Money::new(minor, self.amount.currency));
@@ -332,6 +341,9 @@ impl PaymentRow {
             capture: self.capture,
             captured: money(self.captured_minor()),
             refunded: money(self.refunded_minor()),
+            next_action: self
+                .action_url()
+                .map(|redirect_url| http::NextAction { redirect_url }),
             expires_at: self.expires_at_ms.map(time_text),
             attempts: self
                 .attempts

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct Behaviour {
     /// Whether the money is taken.
     pub(crate) approve: bool,
+    /// Whether the customer has to do something first.
+    pub(crate) action: bool,
     /// How long that takes.
     pub(crate) delay: Duration,
     /// What the first tries meet instead of an answer.
@@ -39,12 +41,17 @@ pub(crate) enum First {
 pub(crate) fn of(token: &str) -> Option<Behaviour> {
     let usual = Behaviour {
         approve: true,
+        action: false,
         delay: Duration::ZERO,
         first: First::Answer,
     };
     Some(match token.strip_prefix("tok_")? {
         // What is done later with a charge of the last three is declined, see `rules`.
         "approve" | "capture_declined" | "void_declined" | "refund_declined" => usual,
+        "action" => Behaviour {
+            action: true,
+            ..usual
+        },
         "decline" => Behaviour {
             approve: false,
             ..usual

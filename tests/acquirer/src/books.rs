@@ -25,7 +25,7 @@ pub(crate) struct Row {
     pub(crate) amount: i64,
     /// ISO 4217 code.
     pub(crate) currency: String,
-    /// `approved` or `declined`.
+    /// `approved`, `declined` or `requires_action`.
     pub(crate) status: String,
     /// Why it was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +33,9 @@ pub(crate) struct Row {
     /// The token it was made with, which also says how what is done with it goes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) token: String,
+    /// Where the customer has to go first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) action_url: Option<String>,
     /// Our own reference.
     pub(crate) reference: String,
     /// When it was made.
@@ -52,6 +55,12 @@ enum Line {
     Void {
         void: String,
         at_ms: i64,
+    },
+    /// The customer did what was required, or not.
+    Decided {
+        decided: String,
+        status: String,
+        code: Option<String>,
     },
 }
 
@@ -95,6 +104,16 @@ impl Books {
     fn remember(&mut self, line: Line) {
         let voided = match line {
             Line::Void { void, .. } => void,
+            Line::Decided {
+                decided,
+                status,
+                code,
+            } => {
+                if let Some(charge) = self.rows.get_mut(&decided) {
+                    (charge.status, charge.code) = (status, code);
+                }
+                return;
+            }
             Line::Row(row) => {
                 let is_void = row.kind == "void" && row.status == "approved";
                 let voided = if is_void {
@@ -153,6 +172,20 @@ impl Books {
                 at_ms: now_ms(),
             })?;
         }
+        Ok(self.rows.get(id).cloned())
+    }
+
+    /// The customer does what a charge requires, or not; `None` if it requires nothing.
+    pub(crate) fn decide(&mut self, id: &str, approve: bool) -> io::Result<Option<Row>> {
+        let is_meant = |charge: &&Row| charge.status == "requires_action";
+        if self.rows.get(id).filter(is_meant).is_none() {
+            return Ok(None);
+        }
+        self.append(Line::Decided {
+            decided: id.to_owned(),
+            status: if approve { "approved" } else { "declined" }.to_owned(),
+            code: (!approve).then(|| "authentication_failed".to_owned()),
+        })?;
         Ok(self.rows.get(id).cloned())
     }
 

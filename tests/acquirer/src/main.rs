@@ -34,7 +34,8 @@ struct Words {
 async fn main() -> Result<(), Box<dyn Error>> {
     let words = Words::parse();
     let books = Books::open(&words.books)?;
+    let address = format!("http://{}", words.listen);
     let listener = tokio::net::TcpListener::bind(words.listen).await?;
-    axum::serve(listener, server::app(books, &words.token)).await?;
+    axum::serve(listener, server::app(books, address, &words.token)).await?;
     Ok(())
 }

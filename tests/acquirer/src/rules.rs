@@ -11,7 +11,7 @@ pub(crate) fn refusal(books: &Books, charge: &Row, asked: &Row) -> Option<&'stat
     match asked.kind.as_str() {
         _ if asked.currency != charge.currency => Some("currency_differs"),
         _ if is_declined_on_purpose => Some("declined_on_purpose"),
-        "void" if charge.status == "voided" => None,
+        "void" if matches!(charge.status.as_str(), "voided" | "requires_action") => None,
         _ if charge.status != "approved" => Some("not_approved"),
         "capture" if !is_reserved || captured > 0 => Some("already_captured"),
         "capture" if asked.amount > charge.amount => Some("amount_too_large"),

@@ -14,18 +14,20 @@ use axum::{
     extract::{Path, Query, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
     routing::{get, post, put},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    behaviour::{self, First},
+    behaviour::{self, Behaviour, First},
     books::{Books, Row},
     rules::refusal,
 };
 
 struct Acquirer {
+    /// Where customers find us.
+    address: String,
     books: Mutex<Books>,
     /// How often each id was tried.
     tries: Mutex<HashMap<String, u32>>,
@@ -70,8 +72,9 @@ fn cut() -> Response {
 }
 
 /// The routes.
-pub(crate) fn app(books: Books, token: &str) -> Router {
+pub(crate) fn app(books: Books, address: String, token: &str) -> Router {
     let acquirer = Arc::new(Acquirer {
+        address,
         books: Mutex::new(books),
         tries: Mutex::default(),
     });
@@ -85,6 +88,8 @@ pub(crate) fn app(books: Books, token: &str) -> Router {
         .layer(middleware::from_fn(move |request, next| {
             authenticate(wanted.clone(), request, next)
         }))
+        .route("/3ds/{id}", get(ask_customer))
+        .route("/3ds/{id}/{word}", post(hear_customer))
         .route("/readyz", get(|| async { "ready\n" }))
         .with_state(acquirer)
 }
@@ -95,6 +100,35 @@ async fn authenticate(wanted: Arc<String>, request: Request, next: Next) -> Resp
         next.run(request).await
     } else {
         refuse(StatusCode::UNAUTHORIZED, "unauthorized")
+    }
+}
+
+/// What a customer sees.
+async fn ask_customer(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
+    let found = acquirer.books().find(&id).cloned();
+    let Some(charge) = found.filter(|charge| charge.status == "requires_action") else {
+        return refuse(StatusCode::NOT_FOUND, "not_found");
+    };
+    // The id is in our books, so it holds letters only.
+    Html(format!(
+        "<!doctype html><title>Sandbox bank</title><p>Pay {} {} (minor units)?
+         <form method=post action=/3ds/{id}/approve><button>Yes</button></form>
+         <form method=post action=/3ds/{id}/deny><button>No</button></form>",
+        charge.amount, charge.currency
+    ))
+    .into_response()
+}
+
+async fn hear_customer(
+    State(acquirer): State<Arc<Acquirer>>,
+    Path((id, word)): Path<(String, String)>,
+) -> Response {
+    let approve = word == "approve";
+    let work = tokio::task::spawn_blocking(move || acquirer.books().decide(&id, approve));
+    match work.await {
+        Ok(Ok(Some(_))) => Html("Done; go back to the shop.").into_response(),
+        Ok(Ok(None)) => refuse(StatusCode::CONFLICT, "nothing_to_decide"),
+        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
@@ -183,7 +217,7 @@ impl Acquirer {
             ..Row::default()
         };
         let (wanted, this) = (asked.clone(), self.clone());
-        let written = tokio::task::spawn_blocking(move || this.write(asked, behaviour.approve));
+        let written = tokio::task::spawn_blocking(move || this.write(asked, behaviour));
         let same = |known: &Row| {
             (known.amount, &known.currency, &known.kind, &known.charge)
                 == (
@@ -204,19 +238,21 @@ impl Acquirer {
     }
 
     /// Decides and writes down under one lock: what comes at once is decided one after the other.
-    fn write(&self, asked: Row, approve: bool) -> io::Result<Row> {
+    fn write(&self, asked: Row, behaviour: Behaviour) -> io::Result<Row> {
         let mut books = self.books();
         let code = match books.find(&asked.charge) {
             Some(charge) => refusal(&books, charge, &asked),
-            None => (!approve).then_some("insufficient_funds"),
+            None => (!behaviour.approve).then_some("insufficient_funds"),
+        };
+        let needs_action = behaviour.action && asked.charge.is_empty();
+        let status = match code {
+            None if needs_action => "requires_action",
+            None => "approved",
+            Some(_) => "declined",
         };
         books.write(Row {
-            status: if code.is_none() {
-                "approved"
-            } else {
-                "declined"
-            }
-            .to_owned(),
+            status: status.to_owned(),
+            action_url: needs_action.then(|| format!("{}/3ds/{}", self.address, asked.id)),
             code: code.map(ToOwned::to_owned),
             ..asked
         })

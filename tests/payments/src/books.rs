@@ -32,6 +32,7 @@ pub struct Charge {
 enum Line {
     Charge(Charge),
     Void { void: String },
+    Decided { decided: String, status: String },
 }
 
 /// Every charge that was ever made.
@@ -50,6 +51,10 @@ pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
                     voids.insert(charge.charge.clone());
                 }
                 charges.push(charge);
+            }
+            Line::Decided { decided, status } => {
+                let meant = charges.iter_mut().filter(|charge| charge.id == decided);
+                meant.for_each(|charge| charge.status.clone_from(&status));
             }
             Line::Void { void } => {
                 voids.insert(void);

@@ -99,6 +99,23 @@ impl Shop {
         assert_eq!(answer.json()["error"]["code"], code, "{answer:?}");
     }
 
+    async fn confirm(&self, payment: &Value) -> Value {
+        let address = format!("/v1/payments/{}/confirm", id_of(payment));
+        let path = "/v1/payments/{id}/confirm";
+        let post = reqwest::Method::POST;
+        let (status, payment) = self.client.call(post, path, &address, None).await.unwrap();
+        assert_eq!(status, 200, "{payment}");
+        payment
+    }
+
+    /// What the customer says at their bank.
+    async fn answer_bank(&self, payment: &Value, word: &str) {
+        let address = payment["next_action"]["redirect_url"].as_str().unwrap();
+        let address = format!("{address}/{word}");
+        let answer = reqwest::Client::new().post(address).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
     /// Credits less debits and what is held, of one account.
     async fn balance(&self, account: &str) -> (i64, i64) {
         let (_, ledger) = self.client.get("/v1/ledger", "/v1/ledger").await.unwrap();
@@ -124,10 +141,9 @@ impl Shop {
     /// Lets a reservation expire now.
     fn let_time_pass(&self, payment: &Value) {
         let sql = |text: &str| self.stack.postgres.sql("payments", text).unwrap();
-        let reference = payment["attempts"][0]["acquirer_reference"].as_str();
         let place = format!(
-            "(select payment_id from attempt where acquirer_reference = '{}')",
-            reference.unwrap()
+            "(select payment_id from event where encode(body, 'escape') like '%{}%' limit 1)",
+            id_of(payment)
         );
         sql(&format!(
             "update payment set expires_at = now() where id = {place}"
@@ -158,11 +174,20 @@ impl Shop {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_given_back() {
-    let shop = open_shop().await;
-    let (whole, nothing) = ("{}", "{}");
+/// An empty request, or all that is left.
+const WHOLE: &str = "{}";
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_reserved_taken_or_required_ends_once_and_every_book_agrees() {
+    let shop = open_shop().await;
+    check_reservations(&shop).await;
+    check_refunds(&shop).await;
+    check_refunds_at_once(&shop).await;
+    check_actions(&shop).await;
+    shop.check_books().await;
+}
+
+async fn check_reservations(shop: &Shop) {
     // Reserved: held, not booked. A part is captured, once; the rest is let go.
     let part = shop
         .pay("part", "tok_approve", "manual", "requires_capture")
@@ -176,16 +201,16 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
         "amount_too_large",
     )
     .await;
-    shop.check_refused("part-back", &part, "refunds", whole, "payment_state")
+    shop.check_refused("part-back", &part, "refunds", WHOLE, "payment_state")
         .await;
     let captured = shop
         .check_act("part-capture", &part, "capture", &share(600), "succeeded")
         .await;
     assert_eq!(captured["captured"]["amount"], 600);
     assert_eq!(captured["attempts"][1]["kind"], "capture");
-    shop.check_refused("part-again", &part, "capture", whole, "payment_state")
+    shop.check_refused("part-again", &part, "capture", WHOLE, "payment_state")
         .await;
-    shop.check_refused("part-cancel", &part, "cancel", nothing, "payment_state")
+    shop.check_refused("part-cancel", &part, "cancel", WHOLE, "payment_state")
         .await;
     assert_eq!(shop.balance("acquirer_receivable").await, (-600, 0));
     // The same key is the same capture, and no other.
@@ -199,7 +224,7 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
         "part-capture",
         &part,
         "capture",
-        whole,
+        WHOLE,
         "idempotency_key_reused",
     )
     .await;
@@ -210,7 +235,7 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
     let canceled = shop
         .pay("canceled", "tok_lost", "manual", "requires_capture")
         .await;
-    shop.check_act("cancel", &canceled, "cancel", nothing, "canceled")
+    shop.check_act("cancel", &canceled, "cancel", WHOLE, "canceled")
         .await;
     let expired = shop
         .pay("expired", "tok_approve", "manual", "requires_capture")
@@ -227,13 +252,15 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
         .pay("kept", "tok_capture_declined", "manual", "requires_capture")
         .await;
     let declined = shop
-        .check_act("kept-capture", &kept, "capture", whole, "requires_capture")
+        .check_act("kept-capture", &kept, "capture", WHOLE, "requires_capture")
         .await;
     assert_eq!(
         declined["attempts"][1]["failure_code"],
         "declined_on_purpose"
     );
+}
 
+async fn check_refunds(shop: &Shop) {
     // Given back in parts, also when an answer is lost; a declined refund gives nothing back.
     let paid = shop.pay("paid", "tok_lost", "automatic", "succeeded").await;
     shop.check_act("back-1", &paid, "refunds", &share(300), "succeeded")
@@ -248,14 +275,16 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
         .pay("stuck", "tok_refund_declined", "automatic", "succeeded")
         .await;
     let refused = shop
-        .check_act("stuck-back", &stuck, "refunds", whole, "succeeded")
+        .check_act("stuck-back", &stuck, "refunds", WHOLE, "succeeded")
         .await;
     assert!(refused["refunded"].is_null(), "{refused}");
     shop.check_told(&stuck, &["payment.succeeded", "refund.failed"])
         .await;
     // 600 + 1000 + 1000 were taken, 17 + 29 + 29 of it are fees, 400 went back.
     assert_eq!(shop.balance("merchant_payable").await, (2125, 0));
+}
 
+async fn check_refunds_at_once(shop: &Shop) {
     // Many at once: never more than was taken, never more than the merchant has.
     let raced = shop
         .pay("raced", "tok_slow_80", "automatic", "succeeded")
@@ -273,5 +302,44 @@ async fn what_is_reserved_is_captured_let_go_or_expires_and_what_was_taken_is_gi
     assert_eq!(answers.iter().filter(is_done).count(), 2, "{answers:?}");
     let raced = shop.settled_payment(id_of(&raced)).await;
     assert_eq!(raced["refunded"]["amount"], 800);
-    shop.check_books().await;
+}
+
+/// A customer who has to go to their bank: says yes, says no, does not come back, is not waited
+/// for.
+async fn check_actions(shop: &Shop) {
+    let asked = shop
+        .pay("action", "tok_action", "automatic", "requires_action")
+        .await;
+    // Nothing is done before the customer did something.
+    let confirmed = shop.confirm(&asked).await;
+    assert_eq!(confirmed["status"], "requires_action", "{confirmed}");
+    shop.answer_bank(&asked, "approve").await;
+    let paid = shop.confirm(&asked).await;
+    assert_eq!(paid["status"], "succeeded", "{paid}");
+    assert!(paid["next_action"].is_null(), "{paid}");
+    shop.check_told(&asked, &["payment.requires_action", "payment.succeeded"])
+        .await;
+    let reserved = shop
+        .pay("action-later", "tok_action", "manual", "requires_action")
+        .await;
+    shop.answer_bank(&reserved, "approve").await;
+    let reserved = shop.confirm(&reserved).await;
+    assert_eq!(reserved["status"], "requires_capture", "{reserved}");
+    let denied = shop
+        .pay("action-no", "tok_action", "automatic", "requires_action")
+        .await;
+    shop.answer_bank(&denied, "deny").await;
+    let denied = shop.confirm(&denied).await;
+    assert_eq!(denied["failure_code"], "authentication_failed", "{denied}");
+    let left = shop
+        .pay("action-left", "tok_action", "automatic", "requires_action")
+        .await;
+    shop.check_act("left", &left, "cancel", WHOLE, "canceled")
+        .await;
+    let late = shop
+        .pay("action-late", "tok_action", "automatic", "requires_action")
+        .await;
+    shop.let_time_pass(&late);
+    shop.check_told(&late, &["payment.canceled", "payment.requires_action"])
+        .await;
 }

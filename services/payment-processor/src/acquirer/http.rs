@@ -92,6 +92,7 @@ struct Answer {
     status: String,
     code: Option<String>,
     reference: Option<String>,
+    action_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -213,6 +214,9 @@ fn verdict(order: &Order, body: &[u8]) -> Result<Verdict, NoWord> {
     if (answer.amount, answer.currency.as_str()) != asked {
         let claimed = format!("{} {}", answer.amount, answer.currency);
         return Err(NoWord::Contradiction(claimed));
+    }
+    if let ("requires_action", Some(url)) = (answer.status.as_str(), answer.action_url) {
+        return Ok(Verdict::ActionRequired { url });
     }
     match (answer.status.as_str(), answer.reference) {
         ("approved", Some(reference)) => Ok(Verdict::Approved { reference }),

@@ -81,6 +81,11 @@ pub enum Verdict {
         /// Its own reference, if it keeps one.
         reference: Option<String>,
     },
+    /// It waits for the customer.
+    ActionRequired {
+        /// Where they have to go.
+        url: String,
+    },
 }
 
 /// There is no word, and it may have been done.

@@ -5,7 +5,7 @@
 //! that come at once never exceed what was taken.
 
 use paymesh_contracts::{
-    Money, PaymentId,
+    Money, PaymentId, TenantId,
     attempt::attempt_id,
     http::{AttemptKind, AttemptStatus, PaymentStatus},
 };
@@ -82,6 +82,29 @@ impl Decider<'_> {
         Ok(())
     }
 
+    /// The customer says, by way of the merchant, that they did what was required. Whether they did
+    /// is the acquirer's word. Asking it twice does no harm, so there is no key.
+    pub(super) fn confirm(&mut self, tenant_id: TenantId, payment_id: PaymentId) -> Outcome {
+        let Some(payment) = self.world.payments.get(&payment_id) else {
+            return Outcome::NotFound;
+        };
+        if payment.key.0 != tenant_id {
+            return Outcome::NotFound;
+        }
+        let first = payment.attempts[0].clone();
+        if payment.status == PaymentStatus::RequiresAction {
+            let mut payment = payment.clone();
+            payment.attempts[0].status = AttemptStatus::Pending;
+            if let Err(refusal) = self.change(payment_id, payment, Vec::new()) {
+                return refusal;
+            }
+            self.changes.attempts.insert(first.id, payment_id);
+            let work = Work::check(&first);
+            self.leave(payment_id, work, first.checks + 1, self.world.now_ms);
+        }
+        Outcome::Confirmed(first.id)
+    }
+
     /// The time for what a payment requires may be over: then what is reserved is let go. After a
     /// promotion every message is due, so the payment's own time counts.
     pub(super) fn expire(&mut self, payment_id: PaymentId) -> Outcome {
@@ -120,6 +143,7 @@ fn next_attempt(payment: &PaymentRow) -> AttemptRow {
         status: AttemptStatus::Pending,
         acquirer_reference: None,
         failure_code: None,
+        action_url: None,
         checks: 0,
         ..payment.attempts[0].clone()
     }
@@ -127,21 +151,15 @@ fn next_attempt(payment: &PaymentRow) -> AttemptRow {
 
 /// How much is to be asked for, if it may be asked now.
 fn allowed_minor(payment: &PaymentRow, act: &Act) -> Result<i64, Outcome> {
-    let (wanted, left_minor) = match act.kind {
-        AttemptKind::Capture => (PaymentStatus::RequiresCapture, payment.reserved_minor()),
-        AttemptKind::Void => (PaymentStatus::RequiresCapture, payment.amount.amount_minor),
-        AttemptKind::Refund => {
-            let given_minor = payment.refunded_minor() + payment.refunding_minor();
-            (
-                PaymentStatus::Succeeded,
-                payment.captured_minor() - given_minor,
-            )
+    use PaymentStatus::{RequiresAction, RequiresCapture, Succeeded};
+    let left_minor = match (act.kind, payment.status) {
+        (AttemptKind::Capture, RequiresCapture) => payment.reserved_minor(),
+        (AttemptKind::Void, RequiresCapture | RequiresAction) => payment.amount.amount_minor,
+        (AttemptKind::Refund, Succeeded) => {
+            payment.captured_minor() - payment.refunded_minor() - payment.refunding_minor()
         }
-        AttemptKind::Charge | AttemptKind::Authorize => return Err(Outcome::WrongState),
+        _ => return Err(Outcome::WrongState),
     };
-    if payment.status != wanted {
-        return Err(Outcome::WrongState);
-    }
     let left = Money::new(left_minor, payment.amount.currency);
     let amount = act.amount.unwrap_or(left);
     let fits = amount.currency == left.currency && (1..=left_minor).contains(&amount.amount_minor);

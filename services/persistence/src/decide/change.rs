@@ -14,6 +14,8 @@ use crate::{
 
 /// How long money is reserved: what card schemes grant at least.
 const RESERVED_MS: i64 = 7 * 24 * 3_600_000;
+/// How long a customer has to do what is required of them.
+const ACTION_MS: i64 = 15 * 60_000;
 
 impl Decider<'_> {
     /// Puts `after` in the place of a payment and books `postings`, all of it or nothing: beyond a
@@ -36,9 +38,11 @@ impl Decider<'_> {
         let is_reserved_now = before.reserved_minor() == 0 && after.reserved_minor() > 0;
         after.expires_at_ms = match after.status {
             _ if is_reserved_now => Some(now_ms + RESERVED_MS),
+            PaymentStatus::RequiresAction => after.expires_at_ms.or(Some(now_ms + ACTION_MS)),
             PaymentStatus::RequiresCapture | PaymentStatus::Processing => after.expires_at_ms,
-            _ => None,
+            PaymentStatus::Succeeded | PaymentStatus::Failed | PaymentStatus::Canceled => None,
         };
+        let is_new_time = before.expires_at_ms != after.expires_at_ms;
         let mut movements: BTreeMap<AccountId, Movement> = BTreeMap::new();
         for (account, held_minor) in holds(&after) {
             movements.entry(account).or_default().held_minor += held_minor;
@@ -72,7 +76,7 @@ impl Decider<'_> {
         }
         self.changes.postings.extend(postings);
         self.changes.payments.insert(payment_id);
-        if is_reserved_now && let Some(expires_at_ms) = after.expires_at_ms {
+        if is_new_time && let Some(expires_at_ms) = after.expires_at_ms {
             self.leave(payment_id, Work::Expire, 1, expires_at_ms);
         }
         self.world.payments.insert(payment_id, after);

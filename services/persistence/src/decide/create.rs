@@ -35,6 +35,7 @@ impl Decider<'_> {
             status: AttemptStatus::Pending,
             acquirer_reference: None,
             failure_code: None,
+            action_url: None,
             checks: 0,
         };
         let now_ms = self.world.now_ms;

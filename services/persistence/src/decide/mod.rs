@@ -61,6 +61,7 @@ impl Decider<'_> {
                 .seen_before(&act.request)
                 .unwrap_or_else(|| self.act(act)),
             Command::AdoptAct(act) => self.adopt_act(act),
+            Command::Confirm(tenant_id, payment_id) => self.confirm(*tenant_id, *payment_id),
             Command::SettleAnswer(key) => self.settle(key),
             Command::Complete(complete) => self.complete(complete),
         }

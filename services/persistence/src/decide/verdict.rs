@@ -26,6 +26,7 @@ struct Said {
     word: Word,
     reference: Option<String>,
     failure: Option<String>,
+    action_url: Option<String>,
     contradiction: Option<String>,
 }
 
@@ -36,6 +37,7 @@ impl Said {
             word,
             reference: None,
             failure: None,
+            action_url: None,
             contradiction: None,
         };
         match effect.clone() {
@@ -61,6 +63,10 @@ impl Said {
             } => Some(Self {
                 contradiction,
                 ..said(attempt_id, Word::Nothing)
+            }),
+            Effect::ActionRequired { attempt_id, url } => Some(Self {
+                action_url: Some(url),
+                ..said(attempt_id, Word::ActionRequired)
             }),
             Effect::WebhookTried { .. } | Effect::Expired => None,
         }
@@ -91,7 +97,8 @@ impl Decider<'_> {
             Step::Contradiction => {
                 let claimed = match said.word {
                     Word::Approved => AttemptStatus::Approved,
-                    _ => AttemptStatus::Declined,
+                    Word::ActionRequired => AttemptStatus::RequiresAction,
+                    Word::Declined | Word::Nothing => AttemptStatus::Declined,
                 };
                 self.note(&before, claimed.word().to_owned());
                 return Outcome::Applied;
@@ -101,6 +108,7 @@ impl Decider<'_> {
             status,
             acquirer_reference: said.reference,
             failure_code: said.failure,
+            action_url: said.action_url.or_else(|| before.action_url.clone()),
             checks: before.checks + i32::from(said.word == Word::Nothing),
             ..before.clone()
         };
@@ -115,6 +123,11 @@ impl Decider<'_> {
             self.leave(payment_id, Work::check(&after), after.checks, at_ms);
         } else {
             self.settled(payment_id, &after);
+            // A customer who was not done yet is no news.
+            let is_told = status == AttemptStatus::RequiresAction && before.action_url.is_some();
+            if !is_told {
+                self.tell(payment_id, &after);
+            }
         }
         Outcome::Applied
     }
@@ -173,11 +186,10 @@ impl Decider<'_> {
         })
     }
 
-    /// Makes the answer to the request that wanted an attempt final, and tells its owner.
+    /// Makes the answer to the request that wanted an attempt final, and wakes who waits for it.
     fn settled(&mut self, payment_id: PaymentId, attempt: &AttemptRow) {
         let payment = &self.world.payments[&payment_id];
         let tenant_id = payment.key.0;
-        let shown = payment.shown(payment_id);
         let answer = payment.answer(payment_id, &attempt.key);
         let key = (tenant_id, attempt.key.clone());
         if let Some(row) = self.world.keys.get_mut(&key) {
@@ -192,6 +204,13 @@ impl Decider<'_> {
                 answer,
             });
         }
+    }
+
+    /// Tells the merchant what came of an attempt.
+    fn tell(&mut self, payment_id: PaymentId, attempt: &AttemptRow) {
+        let payment = &self.world.payments[&payment_id];
+        let tenant_id = payment.key.0;
+        let shown = payment.shown(payment_id);
         let terms = self.world.tenants.get(&tenant_id);
         let endpoints = terms.map_or_else(Vec::new, |terms| terms.endpoints.clone());
         let event = Event::of(self.event_id(), &attempt.shown(shown.amount), shown);

@@ -183,6 +183,25 @@ impl Payments for PaymentsService {
         keyed_reply(self.lane.run(Command::Act(act)).await?)
     }
 
+    async fn confirm(
+        &self,
+        request: Request<wire::ConfirmRequest>,
+    ) -> Result<Response<wire::ConfirmReply>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let payment_id = PaymentId::from_bytes(&request.payment_id).map_err(unreadable)?;
+        match self
+            .lane
+            .run(Command::Confirm(tenant_id, payment_id))
+            .await?
+        {
+            Outcome::Confirmed(attempt_id) => Ok(Response::new(wire::ConfirmReply {
+                attempt_id: attempt_id.bytes(),
+            })),
+            _ => Err(Status::not_found("there is no such payment")),
+        }
+    }
+
     async fn settle_answer(
         &self,
         request: Request<wire::SettleAnswerRequest>,

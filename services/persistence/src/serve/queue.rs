@@ -60,6 +60,11 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
             error: some(tried.error),
             is_removed: tried.is_removed,
         },
+        Wire::ActionRequired(required) => Effect::ActionRequired {
+            attempt_id: attempt(&required.attempt_id)?,
+            url: some(required.url)
+                .ok_or_else(|| Status::invalid_argument("an action has an address"))?,
+        },
         Wire::Expired(wire::Expired {}) => Effect::Expired,
     })
 }

@@ -47,7 +47,7 @@ macro_rules! attempts {
         concat!(
             "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference, a.failure_code,
                 a.checks, a.kind, coalesce(a.amount, p.amount),
-                coalesce(a.idempotency_key, p.idempotency_key)
+                coalesce(a.idempotency_key, p.idempotency_key), a.action_url
             from attempt a join payment p on p.id = a.payment_id ",
             $rest
         )
@@ -180,6 +180,7 @@ impl Wants {
                     wants.key(&act.request.key);
                     wants.payments.push(act.payment_id.0);
                 }
+                Command::Confirm(_, payment_id) => wants.payments.push(payment_id.0),
                 Command::SettleAnswer(key) => {
                     wants.key(key);
                     wants.settle_tenants.push(key.0.0);
@@ -190,7 +191,9 @@ impl Wants {
                     wants.messages.push(id);
                     match complete.effect {
                         Effect::WebhookTried { .. } => {}
-                        Effect::Unknown { .. } => wants.payment_messages.push(id),
+                        Effect::Unknown { .. } | Effect::ActionRequired { .. } => {
+                            wants.payment_messages.push(id);
+                        }
                         Effect::Approved { .. } | Effect::Declined { .. } | Effect::Expired => {
                             wants.payment_messages.push(id);
                             wants.verdicts.push(id);
@@ -348,6 +351,7 @@ pub(super) fn attempt(row: &Row) -> Option<AttemptRow> {
         acquirer_reference: row.get(4),
         failure_code: row.get(5),
         checks: row.get(6),
+        action_url: row.get(10),
     })
 }
 

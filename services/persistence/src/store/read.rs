@@ -228,6 +228,7 @@ impl Reader {
             let payment = load::payment(row, attempts.filter_map(load::attempt).collect())?;
             let (captured_minor, refunded_minor) =
                 (payment.captured_minor(), payment.refunded_minor());
+            let next_action_url = payment.action_url().unwrap_or_default();
             Some(wire::Payment {
                 payment_id: PaymentId(id).bytes(),
                 amount: Some(payment.amount.into()),
@@ -240,6 +241,7 @@ impl Reader {
                 capture: payment.capture.word().to_owned(),
                 captured_minor,
                 refunded_minor,
+                next_action_url,
                 expires_at_ms: payment.expires_at_ms.unwrap_or_default(),
                 attempts: payment.attempts.into_iter().map(attempt_message).collect(),
             })

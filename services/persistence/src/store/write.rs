@@ -44,9 +44,9 @@ const UPDATE_PAYMENTS: &str = "update payment p set status = c.status,
 
 const UPDATE_ATTEMPTS: &str = "update attempt a set status = c.status,
         acquirer_reference = c.acquirer_reference, failure_code = c.failure_code,
-        checks = c.checks
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int4[])
-        as c (id, status, acquirer_reference, failure_code, checks)
+        checks = c.checks, action_url = c.action_url
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::text[])
+        as c (id, status, acquirer_reference, failure_code, checks, action_url)
     where a.id = c.id";
 
 const INSERT_POSTINGS: &str = "insert into posting (id, payment_id, attempt_id, kind,
@@ -279,6 +279,7 @@ pub(super) async fn commit(
                 column(&tried, |row| row.acquirer_reference.as_deref()),
                 column(&tried, |row| row.failure_code.as_deref()),
                 column(&tried, |row| row.checks),
+                column(&tried, |row| row.action_url.as_deref()),
             ]
         ),
         execute(

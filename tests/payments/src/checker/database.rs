@@ -69,6 +69,8 @@ pub struct Attempt {
     pub key: String,
     /// Where it stands.
     pub status: String,
+    /// Whether its customer had to do something.
+    pub had_action: bool,
 }
 
 impl Attempt {
@@ -187,7 +189,8 @@ impl Database {
         });
         let attempts = rows(
             "select a.id, a.payment_id, a.number, a.kind, coalesce(a.amount, p.amount),
-                coalesce(a.idempotency_key, p.idempotency_key), a.status
+                coalesce(a.idempotency_key, p.idempotency_key), a.status,
+                a.action_url is not null
              from attempt a join payment p on p.id = a.payment_id order by a.number",
         );
         let attempts = attempts.await?.into_iter().map(|row| Attempt {
@@ -198,6 +201,7 @@ impl Database {
             amount: row.get(4),
             key: row.get(5),
             status: row.get(6),
+            had_action: row.get(7),
         });
         let postings = rows(
             "select payment_id, attempt_id, kind, debit_account, credit_account, currency, amount

@@ -47,7 +47,7 @@ pub(super) fn check(database: &Database, report: &mut Report) {
         }
     }
     for (id, payment) in &database.payments {
-        if payment.status == "requires_capture" && !expiring.contains(id) {
+        if payment.status.starts_with("requires_") && !expiring.contains(id) {
             report
                 .broken
                 .push(format!("payment {id} will never expire"));

@@ -45,7 +45,10 @@ pub(super) fn check(database: &Database, report: &mut Report) {
                 payment.refunding
             ));
         }
-        let mut wanted: Vec<&str> = attempts.iter().filter_map(|one| event(one)).collect();
+        let had_action = attempts.iter().filter(|one| one.had_action);
+        let asked = had_action.map(|_| "payment.requires_action");
+        let ended = attempts.iter().filter_map(|one| event(one));
+        let mut wanted: Vec<&str> = asked.chain(ended).collect();
         let mut told: Vec<&str> = database
             .events
             .get(id)
@@ -72,6 +75,8 @@ fn standing(attempts: &[&Attempt]) -> &'static str {
         "succeeded"
     } else if is_on_its_way {
         "processing"
+    } else if attempts.iter().any(|one| one.status == "requires_action") {
+        "requires_action"
     } else if is_done("authorize") {
         "requires_capture"
     } else {
@@ -82,7 +87,7 @@ fn standing(attempts: &[&Attempt]) -> &'static str {
 /// What is told of an attempt that came to its end.
 fn event(attempt: &Attempt) -> Option<&'static str> {
     let told = match (attempt.kind.as_str(), attempt.status.as_str()) {
-        (_, "pending" | "unknown") => return None,
+        (_, "pending" | "unknown" | "requires_action") => return None,
         ("charge" | "capture", "approved") => "payment.succeeded",
         ("authorize", "approved") => "payment.requires_capture",
         ("void", "approved") => "payment.canceled",

@@ -148,6 +148,7 @@ impl Bench {
                 word,
                 right,
             } => self.completion(message, word, right)?,
+            Deed::Confirm { key } => Command::Confirm(self.tenant, self.payment_of(key)),
             Deed::DaysPass(days) => {
                 self.world.now_ms += days * DAY_MS;
                 return None;
@@ -172,6 +173,13 @@ impl Bench {
                 failure_code: "no".to_owned(),
                 acquirer_reference: None,
             },
+            // Only of what takes or reserves money does a customer know.
+            (Some(attempt_id), 3) if self.is_first(row.payment_id, attempt_id) => {
+                Effect::ActionRequired {
+                    attempt_id,
+                    url: "there".to_owned(),
+                }
+            }
             (Some(attempt_id), _) => Effect::Unknown {
                 attempt_id,
                 contradiction: None,
@@ -187,6 +195,11 @@ impl Bench {
             },
             effect,
         }))
+    }
+
+    fn is_first(&self, payment_id: PaymentId, id: AttemptId) -> bool {
+        let asked = &self.paid[&payment_id].asked[&id];
+        matches!(asked.kind, AttemptKind::Charge | AttemptKind::Authorize)
     }
 
     /// What the model expects of a command, and remembers of it.
@@ -230,6 +243,18 @@ impl Bench {
                 // The first answer is read from the code, every later one has to be the same.
                 Some(known) => known.answer.clone().map(Outcome::Settled),
             },
+            (Deed::Confirm { .. }, Command::Confirm(_, payment_id)) => {
+                let Some(paid) = self.paid.get_mut(payment_id) else {
+                    return Some(Outcome::NotFound);
+                };
+                if paid.status() == "requires_action" {
+                    paid.waits_for_customer = false;
+                }
+                let known = self.known.values().find(|known| {
+                    known.payment_id == *payment_id && self.is_first(*payment_id, known.attempt_id)
+                });
+                known.map(|known| Outcome::Confirmed(known.attempt_id))
+            }
             (Deed::Complete { word, right, .. }, Command::Complete(complete)) => {
                 if self.completed.contains_key(&complete.message_id) {
                     return Some(Outcome::Already);
@@ -282,15 +307,28 @@ impl Bench {
     }
 
     fn hear(&mut self, payment_id: PaymentId, id: AttemptId, word: u8) {
+        let is_first = self.is_first(payment_id, id);
         let paid = self.paid.get_mut(&payment_id).expect("it was paid");
         let asked = paid.asked.get_mut(&id).expect("it was asked");
         match (asked.word, word) {
-            (_, 3) => {}
+            (None, 3) if is_first => {
+                let is_news = !paid.was_with_customer;
+                if !paid.waits_for_customer && paid.expires_at_ms.is_none() {
+                    paid.expires_at_ms = Some(self.world.now_ms + 15 * 60_000);
+                }
+                (paid.waits_for_customer, paid.was_with_customer) = (true, true);
+                self.events += usize::from(is_news);
+            }
+            (Some(_), 3) if is_first => self.contradictions += 1,
+            (_, 3 | 4) => {}
             (None, word) => {
                 asked.word = Some(word != 2);
+                if is_first {
+                    paid.waits_for_customer = false;
+                }
                 self.events += 1;
                 if asked.kind == AttemptKind::Authorize {
-                    paid.reserved_at_ms = self.world.now_ms;
+                    paid.expires_at_ms = Some(self.world.now_ms + 7 * DAY_MS);
                 }
             }
             (Some(first), word) if first != (word != 2) => self.contradictions += 1,
@@ -364,6 +402,7 @@ impl Bench {
                 (Some(kept), now) => assert_eq!(Some(kept), now.as_ref()),
                 (None, Some(answer)) => {
                     let status = match asked.word {
+                        None if is_first && self.paid[&known.payment_id].was_with_customer => 201,
                         None => 202,
                         Some(_) if is_first => 201,
                         Some(_) => 200,
@@ -371,7 +410,10 @@ impl Bench {
                     assert_eq!(answer.status, status);
                     known.answer = Some(answer.clone());
                 }
-                (None, None) => assert_eq!(asked.word, None),
+                (None, None) => {
+                    assert_eq!(asked.word, None);
+                    assert!(!is_first || !self.paid[&known.payment_id].was_with_customer);
+                }
             }
         }
     }
@@ -389,7 +431,7 @@ impl Bench {
                     && !self.completed.contains_key(message)
             };
             let was_asked = payment.attempt(attempt_id(self.tenant, &payment.key.1, 2));
-            if paid.status() == "requires_capture" && was_asked.is_none() {
+            if paid.status().starts_with("requires_") && was_asked.is_none() {
                 assert!(self.messages.iter().any(sees_to_it), "{payment:?}");
             }
         }

@@ -47,6 +47,9 @@ enum Deed {
         word: u8,
         right: Right,
     },
+    Confirm {
+        key: u8,
+    },
     DaysPass(i64),
 }
 
@@ -78,9 +81,10 @@ fn deed() -> impl Strategy<Value = Deed> {
             |(key, of, kind, amount, request)| Deed::Act { key, of, kind, amount, request }
         ),
         1 => (0..12_u8).prop_map(|key| Deed::Settle { key }),
-        10 => (any::<prop::sample::Index>(), 0..4_u8, right()).prop_map(
+        10 => (any::<prop::sample::Index>(), 0..5_u8, right()).prop_map(
             |(message, word, right)| Deed::Complete { message: message.index(64), word, right }
         ),
+        2 => (0..6_u8).prop_map(|key| Deed::Confirm { key }),
         1 => (1..5_i64).prop_map(Deed::DaysPass),
     ]
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use paymesh_contracts::{AttemptId, PaymentId, http::AttemptKind};
 
-use super::DAY_MS;
 use crate::command::{Answer, Outcome};
 
 /// What the model knows of a key.
@@ -48,7 +47,11 @@ pub(super) struct Asked {
 pub(super) struct Paid {
     pub(super) amount: i64,
     pub(super) asked: BTreeMap<AttemptId, Asked>,
-    pub(super) reserved_at_ms: i64,
+    /// When what it requires is over.
+    pub(super) expires_at_ms: Option<i64>,
+    /// Whether its customer has to do something now, or had to ever.
+    pub(super) waits_for_customer: bool,
+    pub(super) was_with_customer: bool,
 }
 
 impl Paid {
@@ -87,7 +90,11 @@ impl Paid {
             "canceled"
         } else if self.taken() > 0 {
             "succeeded"
-        } else if self.sum(&[Charge, Authorize, Capture, Void], None) > 0 {
+        } else if self.sum(&[Capture, Void], None) > 0 {
+            "processing"
+        } else if self.waits_for_customer {
+            "requires_action"
+        } else if self.sum(&[Charge, Authorize], None) > 0 {
             "processing"
         } else if self.sum(&[Authorize], Some(true)) > 0 {
             "requires_capture"
@@ -111,7 +118,8 @@ impl Paid {
             _ => ("requires_capture", self.amount),
         };
         let amount = amount.unwrap_or(left);
-        if self.status() != status {
+        let may_end = kind == AttemptKind::Void && self.status() == "requires_action";
+        if self.status() != status && !may_end {
             Err(Outcome::WrongState)
         } else if amount > left || amount == 0 {
             Err(Outcome::TooMuch)
@@ -123,6 +131,7 @@ impl Paid {
     }
 
     pub(super) fn is_expired(&self, now_ms: i64) -> bool {
-        self.status() == "requires_capture" && now_ms >= self.reserved_at_ms + 7 * DAY_MS
+        let is_over = self.expires_at_ms.is_some_and(|at_ms| now_ms >= at_ms);
+        self.status().starts_with("requires_") && is_over
     }
 }
