@@ -177,8 +177,8 @@ impl Books {
 
     /// The customer does what a charge requires, or not; `None` if it requires nothing.
     pub(crate) fn decide(&mut self, id: &str, approve: bool) -> io::Result<Option<Row>> {
-        let is_meant = |charge: &&Row| charge.status == "requires_action";
-        if self.rows.get(id).filter(is_meant).is_none() {
+        let is_waiting = |charge: &Row| charge.status == "requires_action";
+        if !self.rows.get(id).is_some_and(is_waiting) {
             return Ok(None);
         }
         self.append(Line::Decided {

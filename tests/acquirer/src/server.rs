@@ -89,7 +89,7 @@ pub(crate) fn app(books: Books, address: String, token: &str) -> Router {
             authenticate(wanted.clone(), request, next)
         }))
         .route("/3ds/{id}", get(ask_customer))
-        .route("/3ds/{id}/{word}", post(hear_customer))
+        .route("/3ds/{id}/{said}", post(hear_customer))
         .route("/readyz", get(|| async { "ready\n" }))
         .with_state(acquirer)
 }
@@ -121,9 +121,9 @@ async fn ask_customer(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<Stri
 
 async fn hear_customer(
     State(acquirer): State<Arc<Acquirer>>,
-    Path((id, word)): Path<(String, String)>,
+    Path((id, said)): Path<(String, String)>,
 ) -> Response {
-    let approve = word == "approve";
+    let approve = said == "approve";
     let work = tokio::task::spawn_blocking(move || acquirer.books().decide(&id, approve));
     match work.await {
         Ok(Ok(Some(_))) => Html("Done; go back to the shop.").into_response(),
