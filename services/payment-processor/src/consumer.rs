@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use paymesh_contracts::persistence::{
-    CompleteRequest, Message, PullRequest, complete_reply::Outcome, complete_request::Effect,
-    message::Work, queue_client::QueueClient,
+    CannotHandle, CompleteRequest, Message, PullRequest, complete_reply::Outcome,
+    complete_request::Effect, message::Work, queue_client::QueueClient,
 };
 use paymesh_operations::Health;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -97,11 +97,11 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
         tracing::error!("a message asks for something this version does not know");
         return;
     };
-    let Ok(effect) = consumer.work(work).await else {
-        tracing::error!("a message cannot be read; it stays in the queue");
-        return;
-    };
-    let request = CompleteRequest {
+    let effect = consumer.work(work).await.unwrap_or_else(|unreadable| {
+        tracing::error!("a message cannot be read");
+        cannot_handle(&unreadable.to_string())
+    });
+    let mut request = CompleteRequest {
         message_id: message.message_id,
         lease: message.lease,
         effect: Some(effect),
@@ -117,17 +117,12 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
                 }
                 return;
             }
-            Err(status)
-                if matches!(
-                    status.code(),
-                    Code::InvalidArgument
-                        | Code::NotFound
-                        | Code::FailedPrecondition
-                        | Code::Internal
-                ) =>
-            {
+            Err(status) if is_refusal(&status) => {
                 tracing::error!(code = ?status.code(), message = status.message(), "a completion is refused");
-                return;
+                if matches!(request.effect, Some(Effect::CannotHandle(_))) {
+                    return;
+                }
+                request.effect = Some(cannot_handle(status.message()));
             }
             Err(status) => {
                 tracing::warn!(code = ?status.code(), "a completion is tried again");
@@ -135,4 +130,18 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
             }
         }
     }
+}
+
+/// db-controller puts a message aside that comes to this again and again.
+fn cannot_handle(reason: &str) -> Effect {
+    Effect::CannotHandle(CannotHandle {
+        reason: reason.to_owned(),
+    })
+}
+
+fn is_refusal(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Internal
+    )
 }

@@ -164,6 +164,11 @@ pub enum Effect {
         /// Where they have to go.
         url: String,
     },
+    /// Nothing came of the message, and nothing will as things are.
+    CannotHandle {
+        /// Why.
+        reason: String,
+    },
     /// The time for what a payment requires is over.
     Expired,
 }

@@ -41,6 +41,11 @@ const STEPS: &[Step] = &[
         name: "actions",
         text: include_str!("../migrations/0005-actions.sql"),
     },
+    Step {
+        number: 6,
+        name: "parked",
+        text: include_str!("../migrations/0006-parked.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

@@ -124,6 +124,8 @@ pub struct MessageRow {
     pub try_number: i32,
     /// Not before.
     pub available_at_ms: i64,
+    /// How often it could not be handled.
+    pub failures: i32,
 }
 
 /// What a message asks for. A charge and everything else are told apart because versions that knew
@@ -222,6 +224,19 @@ pub struct DeliveryRow {
     pub error: Option<String>,
 }
 
+/// A message that could not be handled.
+#[derive(Clone, Debug)]
+pub struct Setback {
+    /// Which one.
+    pub message_id: MessageId,
+    /// How often by now.
+    pub failures: i32,
+    /// When it comes again.
+    pub available_at_ms: i64,
+    /// Why it does not, if it does not.
+    pub parked: Option<String>,
+}
+
 /// An acquirer that contradicts itself.
 #[derive(Clone, Debug)]
 pub struct MismatchRow {
@@ -259,6 +274,8 @@ pub struct Changes {
     pub messages: Vec<(MessageId, MessageRow)>,
     /// Messages that took effect, with the epoch by which they did.
     pub completed: Vec<(MessageId, MessageRow, i64)>,
+    /// Messages that could not be handled.
+    pub setbacks: Vec<Setback>,
     /// Deliveries to insert.
     pub deliveries: Vec<DeliveryRow>,
     /// Contradictions to insert.

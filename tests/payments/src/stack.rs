@@ -494,18 +494,25 @@ impl Stack {
 
     /// Takes a merchant in; gives their API key.
     pub fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
+        let fee = fee_basis_points.to_string();
+        let said = self.control(&["add-merchant", "--name", name, "--fee-basis-points", &fee])?;
+        let made: serde_json::Value = serde_json::from_str(&said)?;
+        Ok(made["api_key"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What a person has db-controller do; gives what it says.
+    pub fn control(&self, words: &[&str]) -> io::Result<String> {
         let output = Command::new(self.programs.join("paymesh-db-controller"))
-            .args(["add-merchant", "--name", name, "--fee-basis-points"])
-            .arg(fee_basis_points.to_string())
+            .args(words)
             .env_clear()
             .env("PAYMESH_DATABASE_URL", self.controller_url())
             .env("PAYMESH_KEY_PEPPER", &self.card.secrets.pepper)
             .output()?;
-        let made: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            io::Error::other(format!("db-controller add-merchant: {text}"))
-        })?;
-        Ok(made["api_key"].as_str().unwrap_or_default().to_owned())
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("db-controller {words:?}: {text}")))
     }
 
     fn launch(&mut self, member: Member) -> io::Result<()> {

@@ -164,8 +164,46 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
             ("merchant_payable", 7284)
         ]
     );
+    check_poison(&shop, &merchant, &told).await;
     let report = shop.settled().await;
     assert!(report.is_clean(), "{report}");
+}
+
+/// A message that nobody can handle, at its last try: it goes aside with its reason, is found by
+/// the checker, and is handled once it is mended and given back.
+async fn check_poison(shop: &Shop, merchant: &Receiver, told: &Value) {
+    let sql = |text: &str| shop.stack.postgres.sql("payments", text).unwrap();
+    let id = told["id"].as_str().unwrap();
+    let before = merchant.event_of(id).unwrap().1;
+    let event = merchant.event_of(id).unwrap().0["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    sql(&format!(
+        "insert into outbox (id, consumer, partition, kind, payment_id, event_id, endpoint_id,
+            available_at, failures)
+         select gen_random_uuid(), 'attempts', partition, kind, payment_id, event_id, endpoint_id,
+            now(), 4
+         from outbox where kind = 'deliver_webhook' and try = 1 and event_id =
+            (select id from event where encode(body, 'escape') like '%{event}%')"
+    ));
+    let mut parked = Value::Null;
+    for _ in 0..300 {
+        let said = shop.stack.control(&["parked"]).unwrap();
+        if let Some(line) = said.lines().next() {
+            parked = serde_json::from_str(line).unwrap();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(parked["payment"], told["id"], "{parked}");
+    assert_eq!(parked["reason"], "a message cannot be understood");
+    let report = shop.report().await;
+    assert!(report.broken[0].contains("is parked"), "{report}");
+    sql("update outbox set consumer = 'webhooks' where parked_at is not null");
+    let message = parked["message"].as_str().unwrap();
+    shop.stack.control(&["replay-parked", message]).unwrap();
+    wait_for_deliveries(merchant, told, before + 1).await;
 }
 
 async fn wait_for_event(merchant: &Receiver, payment: &str) -> (Value, u32) {

@@ -175,6 +175,10 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
         .await
         .unwrap();
     assert_eq!(paid.status, 201, "{paid:?}");
+    let id = paid.json()["id"].as_str().unwrap().to_owned();
+    let half = r#"{"amount":{"amount":495,"currency":"EUR"}}"#;
+    let refunded = shop.client.act("back", &id, "refunds", half).await.unwrap();
+    assert_eq!(refunded.status, 200, "{refunded:?}");
     let stranger = charge_past_us(&shop).await;
     shop.stack.kill(Member::Acquirer);
     let unsent = shop
@@ -200,11 +204,11 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
     // What was acknowledged and never sent is gone, and the checker says so.
     assert_eq!(report.lost.len(), 1, "{report}");
     assert!(report.lost[0].contains("key unsent"), "{report}");
-    // What was charged is there again, under its own id, without the merchant's doing.
+    // What was charged and given back is there again, without the merchant's doing.
     assert_eq!(report.payments, 2, "{report}");
-    let id = paid.json()["id"].as_str().unwrap().to_owned();
     let found = shop.client.end_of(&id, SETTLED).await.unwrap();
     assert_eq!(found["status"], "succeeded", "{found}");
+    assert_eq!(found["refunded"]["amount"], 495, "{found}");
     assert!(report.doubled.is_empty(), "{report}");
     assert!(report.imbalance.is_empty(), "{report}");
     // What is nobody's was given back.

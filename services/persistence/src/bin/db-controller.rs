@@ -3,7 +3,11 @@
 use std::error::Error;
 
 use clap::{Parser, Subcommand};
-use paymesh_contracts::persistence::{payments_server::PaymentsServer, queue_server::QueueServer};
+use paymesh_contracts::{
+    MessageId,
+    http::time_text,
+    persistence::{payments_server::PaymentsServer, queue_server::QueueServer},
+};
 use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
 use paymesh_persistence::{
     config::{self, Controller},
@@ -28,6 +32,13 @@ struct Words {
 enum Act {
     /// Serves gRPC until it is asked to end.
     Serve,
+    /// Lists the messages that could not be handled, with their reasons.
+    Parked,
+    /// Gives such a message back to the queue, once what it needs is mended.
+    ReplayParked {
+        /// Its id, as `parked` shows it.
+        message: MessageId,
+    },
     /// Takes a merchant in and prints its id and API key, this once.
     AddMerchant {
         /// How people call it.
@@ -43,6 +54,28 @@ enum Act {
 async fn main() -> Result<(), Box<dyn Error>> {
     match Words::parse().act {
         Act::Serve => serve().await,
+        Act::Parked => {
+            for parked in reader()?.parked().await? {
+                println!(
+                    "{}",
+                    serde_json::json!({
+                        "message": parked.message_id,
+                        "kind": parked.kind,
+                        "payment": parked.payment_id,
+                        "reason": parked.reason,
+                        "parked_at": time_text(parked.parked_at_ms),
+                    })
+                );
+            }
+            Ok(())
+        }
+        Act::ReplayParked { message } => {
+            if reader()?.replay_parked(message).await? {
+                Ok(())
+            } else {
+                Err(format!("{message} is not parked; `parked` lists what is").into())
+            }
+        }
         Act::AddMerchant {
             name,
             fee_basis_points,
@@ -64,6 +97,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         }
     }
+}
+
+/// The database, for a person who looks.
+fn reader() -> Result<Reader, Box<dyn Error>> {
+    let mut settings = Settings::from_environment();
+    let database = config::database(&mut settings);
+    Ok(Reader::new(settings.done(database)?))
 }
 
 async fn serve() -> Result<(), Box<dyn Error>> {

@@ -84,9 +84,12 @@ impl Decider<'_> {
     }
 }
 
-/// What a payment holds: what the acquirer reserved for it, and what is about to be given back.
+/// What a payment holds: what the acquirer reserved for it, and what is about to be given back. A
+/// refund that was lost may be found again before the charge it belongs to: until that is booked
+/// there is nothing to promise.
 fn holds(payment: &PaymentRow) -> [(AccountId, i64); 2] {
     let account = |kind| AccountId::of(payment.key.0, kind, payment.amount.currency);
+    let is_booked = payment.captured_minor() > 0;
     [
         (
             account(AccountKind::AcquirerReceivable),
@@ -94,7 +97,11 @@ fn holds(payment: &PaymentRow) -> [(AccountId, i64); 2] {
         ),
         (
             account(AccountKind::MerchantPayable),
-            payment.refunding_minor(),
+            if is_booked {
+                payment.refunding_minor()
+            } else {
+                0
+            },
         ),
     ]
 }

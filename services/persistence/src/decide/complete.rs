@@ -31,6 +31,9 @@ impl Decider<'_> {
         {
             return Outcome::Fenced;
         }
+        if let Effect::CannotHandle { reason } = &complete.effect {
+            return self.set_back(complete.message_id, reason);
+        }
         let outcome = match (message.work, &complete.effect) {
             (Work::Expire, Effect::Expired) => self.expire(message.payment_id),
             (

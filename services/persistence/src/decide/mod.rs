@@ -7,6 +7,7 @@ mod change;
 mod complete;
 mod create;
 mod keyed;
+mod park;
 mod verdict;
 
 #[cfg(test)]
@@ -93,6 +94,7 @@ impl Decider<'_> {
             work,
             try_number,
             available_at_ms,
+            failures: 0,
         };
         let message_id = self.message_id();
         self.changes.messages.push((message_id, message));

@@ -68,7 +68,7 @@ impl Said {
                 action_url: Some(url),
                 ..said(attempt_id, Word::ActionRequired)
             }),
-            Effect::WebhookTried { .. } | Effect::Expired => None,
+            Effect::WebhookTried { .. } | Effect::Expired | Effect::CannotHandle { .. } => None,
         }
     }
 }

@@ -65,6 +65,9 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
             url: some(required.url)
                 .ok_or_else(|| Status::invalid_argument("an action has an address"))?,
         },
+        Wire::CannotHandle(cannot) => Effect::CannotHandle {
+            reason: cannot.reason,
+        },
         Wire::Expired(wire::Expired {}) => Effect::Expired,
     })
 }

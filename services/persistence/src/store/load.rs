@@ -77,7 +77,7 @@ const BALANCES: &str = "select b.account_id, b.posted, b.held, b.floor from bala
 
 const MESSAGES: &str = "select o.id, o.consumer, o.kind, o.payment_id, o.attempt_id, o.event_id,
         o.endpoint_id, o.try, exists (select from inbox i
-            where i.consumer = o.consumer and i.message_id = o.id)
+            where i.consumer = o.consumer and i.message_id = o.id), o.failures
     from outbox o where o.id = any($1::uuid[])";
 
 /// $1: messages whose attempts may be settled; $2, $3: keys that are asked for.
@@ -190,7 +190,7 @@ impl Wants {
                     let id = complete.message_id.0;
                     wants.messages.push(id);
                     match complete.effect {
-                        Effect::WebhookTried { .. } => {}
+                        Effect::WebhookTried { .. } | Effect::CannotHandle { .. } => {}
                         Effect::Unknown { .. } | Effect::ActionRequired { .. } => {
                             wants.payment_messages.push(id);
                         }
@@ -374,6 +374,7 @@ fn message(row: &Row) -> Option<MessageRow> {
         work,
         try_number: row.get(7),
         available_at_ms: 0,
+        failures: row.get(9),
     })
 }
 

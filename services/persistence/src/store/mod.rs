@@ -4,12 +4,14 @@ mod connection;
 mod epoch;
 mod load;
 mod page;
+mod parked;
 mod read;
 mod session;
 mod write;
 
 pub use connection::{Connection, Failure};
 pub use page::Side;
+pub use parked::Parked;
 pub(crate) use read::Holder;
 pub(crate) use read::random_hex;
 pub use read::{OpenRecovery, Reader};

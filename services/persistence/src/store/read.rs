@@ -63,7 +63,7 @@ const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.
         left join event e on e.id = o.event_id
         left join webhook_endpoint w on w.id = o.endpoint_id
     where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
-        and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
+        and o.parked_at is null and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
         and (o.consumer <> 'attempts' or (select recovered_at is not null from ledger_epoch
             order by epoch desc limit 1))
     order by o.seq limit $4";

@@ -30,7 +30,7 @@ pub struct Done {
     pub outcomes: Vec<Outcome>,
     /// Attempts that were settled.
     pub settled: Vec<Settled>,
-    /// Messages that took effect.
+    /// Messages that took effect, or could not be handled: nobody works on them any more.
     pub completed: Vec<MessageId>,
     /// Who has new messages.
     pub woken: Vec<Consumer>,
@@ -78,7 +78,14 @@ impl Session {
             let each = commands.iter().map(|command| decider.decide(command));
             each.collect()
         };
-        write::commit(client, &self.writes, &world, &changes, self.defects).await?;
+        Box::pin(write::commit(
+            client,
+            &self.writes,
+            &world,
+            &changes,
+            self.defects,
+        ))
+        .await?;
         let mut woken: Vec<Consumer> = changes
             .messages
             .iter()
@@ -86,10 +93,12 @@ impl Session {
             .collect();
         woken.sort_unstable();
         woken.dedup();
+        let taken = changes.completed.into_iter().map(|row| row.0);
+        let set_back = changes.setbacks.into_iter().map(|row| row.message_id);
         Ok(Done {
             outcomes,
             settled: changes.settled,
-            completed: changes.completed.into_iter().map(|row| row.0).collect(),
+            completed: taken.chain(set_back).collect(),
             woken,
         })
     }

@@ -91,6 +91,13 @@ const INSERT_INBOX: &str = "insert into inbox (consumer, message_id, partition, 
 const UPDATE_OUTBOX: &str =
     "update outbox set done_at = to_timestamp($2::int8 / 1000.0) where id = any($1::uuid[])";
 
+const UPDATE_SETBACKS: &str = "update outbox o set failures = s.failures,
+        available_at = to_timestamp(s.available_at / 1000.0), parked_reason = s.reason,
+        parked_at = case when s.reason is not null then to_timestamp($5::int8 / 1000.0) end
+    from unnest($1::uuid[], $2::int4[], $3::int8[], $4::text[])
+        as s (id, failures, available_at, reason)
+    where o.id = s.id and o.done_at is null";
+
 const INSERT_DELIVERIES: &str = "insert into webhook_delivery (message_id, status, error,
         delivered, tried_at)
     select message_id, status, error, delivered, to_timestamp($5::int8 / 1000.0)
@@ -129,6 +136,7 @@ statements! {
     messages INSERT_MESSAGES,
     inbox INSERT_INBOX,
     outbox UPDATE_OUTBOX,
+    setbacks UPDATE_SETBACKS,
     deliveries INSERT_DELIVERIES,
     mismatches INSERT_MISMATCHES,
 }
@@ -205,6 +213,7 @@ pub(super) async fn commit(
     let events = &changes.events;
     let messages = &changes.messages;
     let completed = &changes.completed;
+    let setbacks = &changes.setbacks;
     let deliveries = &changes.deliveries;
     let mismatches = &changes.mismatches;
     let webhook_of = |work: Work| match work {
@@ -363,6 +372,17 @@ pub(super) async fn commit(
             completed.len(),
             &writes.outbox,
             vec![column(completed, |row| row.0.0), Box::new(*now)]
+        ),
+        execute(
+            setbacks.len(),
+            &writes.setbacks,
+            vec![
+                column(setbacks, |row| row.message_id.0),
+                column(setbacks, |row| row.failures),
+                column(setbacks, |row| row.available_at_ms),
+                column(setbacks, |row| row.parked.as_deref()),
+                Box::new(*now),
+            ]
         ),
         execute(
             deliveries.len(),

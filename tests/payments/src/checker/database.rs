@@ -145,6 +145,8 @@ pub struct Message {
     pub is_done: bool,
     /// Whether its time has come.
     pub is_due: bool,
+    /// Why it was put aside.
+    pub parked: Option<String>,
     /// Of a webhook: event and endpoint, and the number of the try.
     pub webhook: Option<(Uuid, Uuid)>,
     /// First is 1.
@@ -239,7 +241,7 @@ impl Database {
         let messages = rows(
             "select o.id, o.kind, o.payment_id, o.done_at is not null, o.event_id, o.endpoint_id,
                 o.try, d.delivered or o.try >= 16 or d.error = 'the endpoint was removed',
-                o.attempt_id, o.available_at <= now()
+                o.attempt_id, o.available_at <= now(), o.parked_reason
              from outbox o left join webhook_delivery d on d.message_id = o.id",
         );
         let messages = messages.await?.into_iter().map(|row| Message {
@@ -252,6 +254,7 @@ impl Database {
             is_last: row.get(7),
             attempt: row.get(8),
             is_due: row.get(9),
+            parked: row.get(10),
         });
         let mut database = Self {
             payments: payments.collect(),

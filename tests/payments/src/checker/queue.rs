@@ -29,6 +29,12 @@ pub(super) fn check(database: &Database, report: &mut Report) {
         if message.kind == "expire" && !message.is_done {
             expiring.insert(message.payment);
         }
+        if let Some(reason) = &message.parked {
+            report.broken.push(format!(
+                "message {} ({}) is parked: {reason}",
+                message.id, message.kind
+            ));
+        }
         // What expires in a week is not on its way.
         if !message.is_done && (message.is_due || message.kind != "expire") {
             report

@@ -26,6 +26,46 @@ fn told() -> impl Strategy<Value = Told> {
 
 proptest! {
     #[test]
+    fn what_cannot_be_handled_comes_again_later_each_time_and_is_parked_with_its_reason(
+        tries in 1..8_i32
+    ) {
+        let mut bench = Bench::new();
+        let consumer = Consumer::Attempts;
+        let message_id = MessageId(Uuid::from_u128(1 << 64));
+        let message = MessageRow {
+            consumer,
+            payment_id: PaymentId(Uuid::from_u128(1 << 64)),
+            work: Work::Expire,
+            try_number: 1,
+            available_at_ms: 0,
+            failures: 0,
+        };
+        bench.world.messages.insert(message_id, message);
+        let command = Command::Complete(Complete {
+            message_id,
+            lease: Lease { consumer, partition: 0, epoch: EPOCH },
+            effect: Effect::CannotHandle { reason: "no".repeat(200) },
+        });
+        for number in 1..=tries {
+            let mut changes = Changes::default();
+            let outcome = Decider {
+                world: &mut bench.world,
+                changes: &mut changes,
+                ids: &mut bench.ids,
+                defects: Defects::default(),
+            }
+            .decide(&command);
+            prop_assert_eq!(outcome, Outcome::Applied);
+            prop_assert!(changes.completed.is_empty());
+            let setback = &changes.setbacks[0];
+            // 1 s, doubled each time, a minute at most.
+            let delay_ms = (500 << number.min(8)).min(60_000);
+            prop_assert_eq!(setback.available_at_ms, i64::from(delay_ms));
+            prop_assert_eq!(setback.parked.clone(), (number >= 5).then(|| "no".repeat(100)));
+        }
+    }
+
+    #[test]
     fn a_merchant_is_told_until_it_confirms_or_goes_later_each_time_and_sixteen_times_at_most(
         all in prop::collection::vec(told(), 20)
     ) {
@@ -34,7 +74,7 @@ proptest! {
         let consumer = Consumer::Webhooks;
         bench.world.epochs.insert((consumer, 0), EPOCH);
         let work = Work::DeliverWebhook(EventId(Uuid::from_u128(1)), EndpointId(Uuid::from_u128(2)));
-        let first = MessageRow { consumer, payment_id, work, try_number: 1, available_at_ms: 0 };
+        let first = MessageRow { consumer, payment_id, work, try_number: 1, available_at_ms: 0, failures: 0 };
         // Above those that are counted out to the tries that follow.
         let (mut id, mut next) = (MessageId(Uuid::from_u128(1 << 64)), Some(first));
         // 5 s, doubled each time, 6 hours at most.
