@@ -1,7 +1,9 @@
 //! `paymesh sim` as a user types it, with the real simulator in a folder of its own.
 
 use std::{
+    fs,
     net::TcpListener,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -42,13 +44,17 @@ impl Bed {
         self.folder.path().join("simulator.json")
     }
 
-    fn sim(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_paymesh"))
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paymesh"));
+        command
             .arg("sim")
             .args(words)
-            .env("PAYMESH_SIMULATOR", self.file())
-            .output()
-            .unwrap()
+            .env("PAYMESH_SIMULATOR", self.file());
+        command
+    }
+
+    fn sim(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     /// Runs the command, which must succeed, and gives what it printed.
@@ -66,7 +72,7 @@ impl Bed {
     }
 
     fn card(&self) -> Value {
-        serde_json::from_str(&std::fs::read_to_string(self.file()).unwrap()).unwrap()
+        serde_json::from_str(&fs::read_to_string(self.file()).unwrap()).unwrap()
     }
 }
 
@@ -125,6 +131,60 @@ fn two_at_once_start_one() {
 }
 
 #[test]
+fn only_its_owner_can_read_what_it_keeps() {
+    fn check(path: &Path) {
+        let found = fs::symlink_metadata(path).unwrap();
+        let wanted = if found.is_dir() { 0o700 } else { 0o600 };
+        let mode = found.permissions().mode() & 0o777;
+        assert_eq!(mode, wanted, "{}: {mode:o}", path.display());
+        for entry in fs::read_dir(path).into_iter().flatten() {
+            check(&entry.unwrap().path());
+        }
+    }
+    let bed = Bed::new();
+    bed.ok(&["up"]);
+    bed.ok(&[
+        "export",
+        bed.folder.path().join("export.json").to_str().unwrap(),
+    ]);
+    for entry in fs::read_dir(bed.folder.path()).unwrap() {
+        check(&entry.unwrap().path());
+    }
+    bed.ok(&["down"]);
+    let state = bed.file().with_extension("");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    check_says(&bed.refused(&["up"]), "others may write into it");
+}
+
+#[test]
+fn what_somebody_linked_to_its_place_is_not_written_to() {
+    let bed = Bed::new();
+    let mine = bed.folder.path().join("mine");
+    fs::write(&mine, "kept").unwrap();
+    for place in ["lock", "log", "process.json"] {
+        let link = bed.file().with_extension(place);
+        symlink(&mine, &link).unwrap();
+        check_says(&bed.refused(&["up"]), link.to_str().unwrap());
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "kept");
+        fs::remove_file(link).unwrap();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_gets_no_secret_of_the_shell() {
+    let bed = Bed::new();
+    let up = bed
+        .command(&["up"])
+        .env("ARM_CLIENT_SECRET", "canary")
+        .output();
+    assert!(up.unwrap().status.success());
+    let environment = fs::read(format!("/proc/{}/environ", bed.card()["pid"])).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains("PATH=") && !environment.contains("canary"));
+}
+
+#[test]
 fn a_taken_port_is_named() {
     let bed = Bed::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -139,7 +199,7 @@ fn a_process_that_only_has_the_same_id_is_left_alone() {
     let mut other = Command::new("sleep").arg("600").spawn().unwrap();
     let record = format!(r#"{{"pid":{},"started":"1"}}"#, other.id());
     let path: &Path = &bed.file().with_extension("process.json");
-    std::fs::write(path, record).unwrap();
+    fs::write(path, record).unwrap();
     check_says(&bed.ok(&["down"]), "No simulated cloud runs");
     assert!(other.try_wait().unwrap().is_none(), "it was stopped");
     other.kill().unwrap();

@@ -41,6 +41,7 @@ struct Script {
 }
 
 struct Fixture {
+    base: String,
     script: Script,
     client: Client,
     tokens: Arc<Counting>,
@@ -146,6 +147,7 @@ async fn server(answers: impl IntoIterator<Item = Answer>) -> Fixture {
         .build()
         .unwrap();
     Fixture {
+        base,
         script,
         client,
         tokens,
@@ -260,6 +262,19 @@ async fn no_token_leaves_the_endpoint() {
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Setup);
     assert!(!error.to_string().contains("sig="), "{error}");
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let elsewhere = server([]).await;
+    let location = format!("{}/x", elsewhere.base);
+    for status in [301, 302, 303, 307, 308] {
+        let it = server([with(reply(status, &Value::Null), "location", &location)]).await;
+        let error = it.client.send(Request::get("/x")).await.unwrap_err();
+        assert_eq!(error.status, Some(status), "{error}");
+        it.check_seen(&["GET /x"]);
+    }
+    elsewhere.check_seen(&[]);
 }
 
 #[tokio::test]

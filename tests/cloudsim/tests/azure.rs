@@ -653,6 +653,12 @@ async fn a_channel_upgrades_and_rewrites_the_alias() {
 async fn a_budget_runs_out_and_says_when_it_is_back() {
     let azure = Azure::start().await;
     azure.with_cluster().await;
+    // While the clock stands nobody is refused.
+    for _ in 0..80 {
+        azure.expect(200, "GET", CLUSTER, Value::Null).await;
+    }
+    let slow = json!({ "freeze": false, "rate": 0.001 });
+    azure.bed.control("POST", "clock", slow).await;
     let mut refused = None;
     for _ in 0..80 {
         let (status, body, headers) = azure.ask("GET", CLUSTER, Value::Null).await;

@@ -3,13 +3,13 @@
 mod card;
 mod control;
 mod down;
+mod private;
 mod process;
 mod up;
 
 use std::{
     fmt, fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -115,16 +115,7 @@ async fn export(place: &Place, file: &Path) -> Result<()> {
     let exported = running(place).await?.read("export").await?;
     let about = |error: std::io::Error| format!("{}: {error}", file.display());
     // States of Terraform may hold secrets.
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(file)
-        .map_err(about)?;
-    file.write_all(exported.to_string().as_bytes())
-        .map_err(about)?;
+    private::write(file, exported.to_string().as_bytes()).map_err(about)?;
     println!("Exported. Bring it back with: paymesh sim import FILE");
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::Result;
+use super::{Result, private};
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,8 @@ impl Process {
     /// Records it at `path`.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string(self).expect("two plain fields can be written");
-        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+        private::write(path, text.as_bytes())
+            .map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Whether it still lives.

@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     fs::{self, File},
     os::unix::{fs::DirBuilderExt, process::CommandExt},
     path::PathBuf,
@@ -19,6 +20,7 @@ use super::{
     Result,
     card::{Card, Place},
     control::Control,
+    private,
     process::Process,
     say,
 };
@@ -86,7 +88,7 @@ pub(crate) fn alone(place: &Place) -> Result<File> {
             .create(folder)
             .map_err(wrong)?;
     }
-    let file = File::create(&place.lock).map_err(wrong)?;
+    let file = private::open(&place.lock).map_err(wrong)?;
     flock(&file, FlockOperation::LockExclusive).map_err(|error| wrong(error.into()))?;
     Ok(file)
 }
@@ -100,8 +102,8 @@ pub(crate) async fn answering(place: &Place) -> Option<Card> {
 
 fn spawn(place: &Place, options: &Options) -> Result<Child> {
     let program = program()?;
-    let log =
-        File::create(&place.log).map_err(|error| format!("{}: {error}", place.log.display()))?;
+    let log = private::open_empty(&place.log)
+        .map_err(|error| format!("{}: {error}", place.log.display()))?;
     let log_again = log
         .try_clone()
         .map_err(|error| format!("{}: {error}", place.log.display()))?;
@@ -136,12 +138,22 @@ fn spawn(place: &Place, options: &Options) -> Result<Child> {
         // Ctrl-C in this terminal is for this command, not for the simulator.
         .process_group(0)
         .current_dir("/")
+        .env_clear()
+        .envs(env::vars_os().filter(|(name, _)| is_passed_on(name)))
         .spawn()
         .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
     if let Some(process) = Process::now(child.id()) {
         process.write(&place.process)?;
     }
     Ok(child)
+}
+
+/// Whether the simulator gets a variable of this shell. It lives on for days, and whoever can look
+/// into its process must not find the shell's secrets.
+fn is_passed_on(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["HOME", "PATH", "TMPDIR"].contains(&&*name)
+        || ["RUST_", "XDG_"].iter().any(|it| name.starts_with(it))
 }
 
 /// The simulator's program: beside this one, else in PATH.

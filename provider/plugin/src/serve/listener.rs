@@ -1,13 +1,16 @@
 //! Where Terraform connects: a Unix socket in a directory of its own, else loopback TCP.
 
 use std::{
+    fs::{self, File},
     io,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use rustix::fs::{FlockOperation, flock};
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::mpsc,
@@ -23,6 +26,15 @@ use super::{
 /// The longest path of a Unix socket on the systems we serve, with room for the final zero.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
+/// How the name of a socket's directory begins.
+const PREFIX: &str = "paymesh-plugin-";
+
+/// The one file in it.
+const SOCKET: &str = "plugin";
+
+/// A younger directory may be that of a process which has not locked it yet.
+const YOUNG: Duration = Duration::from_mins(1);
+
 /// How many connections may wait to be served.
 const WAITING_MAX: usize = 16;
 
@@ -31,18 +43,46 @@ pub(super) enum Listener {
     Unix {
         listener: UnixListener,
         path: PathBuf,
+        /// Says that the directory is used; it ends with the process, however that ends.
+        _lock: File,
     },
     Tcp(TcpListener),
 }
 
-/// The directory of a Unix socket, which goes away with this value.
+/// The directory of a Unix socket, which goes away with this value. That of a provider that was
+/// killed goes when the next one starts.
 pub(super) struct SocketDir(Option<PathBuf>);
 
 impl Drop for SocketDir {
     fn drop(&mut self) {
         if let Some(dir) = &self.0 {
-            // The process is ending: a directory that stays does no harm.
-            let _ = std::fs::remove_dir_all(dir);
+            remove(dir);
+        }
+    }
+}
+
+/// Removes the directory and the socket in it, and nothing that somebody else put there.
+fn remove(dir: &Path) {
+    let _ = fs::remove_file(dir.join(SOCKET));
+    // A directory that stays does no harm.
+    let _ = fs::remove_dir(dir);
+}
+
+fn locked(dir: &Path) -> io::Result<File> {
+    let file = File::open(dir)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
+/// Removes the directories that nobody uses any more.
+fn sweep(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    for entry in ours {
+        let made = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = made.ok().and_then(|made| made.elapsed().ok());
+        if age.is_some_and(|age| age > YOUNG) && locked(&entry.path()).is_ok() {
+            remove(&entry.path());
         }
     }
 }
@@ -63,17 +103,19 @@ impl Listener {
         }
     }
 
-    fn unix(parent: &std::path::Path) -> io::Result<Self> {
+    fn unix(parent: &Path) -> io::Result<Self> {
+        sweep(parent);
         let nanos = std::time::UNIX_EPOCH
             .elapsed()
             .map_or(0, |since| since.subsec_nanos());
-        let dir = parent.join(format!("paymesh-{}-{nanos}", std::process::id()));
-        let path = dir.join("plugin");
+        let dir = parent.join(format!("{PREFIX}{}-{nanos}", std::process::id()));
+        let path = dir.join(SOCKET);
         if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
             return Err(io::Error::other("the path of the socket would be too long"));
         }
-        std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
         Ok(Self::Unix {
+            _lock: locked(&dir)?,
             listener: UnixListener::bind(&path)?,
             path,
         })
@@ -162,5 +204,54 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn make_old(dir: &Path) {
+        let file = File::open(dir).unwrap();
+        file.set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
+    }
+
+    fn socket_dir(listener: &Listener) -> PathBuf {
+        PathBuf::from(listener.address()).parent().unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn only_its_owner_can_reach_a_socket() {
+        let parent = TempDir::new().unwrap();
+        let listener = Listener::unix(parent.path()).unwrap();
+        let mode = fs::metadata(socket_dir(&listener)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_provider_left_goes_and_what_is_used_stays() {
+        let parent = TempDir::new().unwrap();
+        let left = parent.path().join(format!("{PREFIX}1-1"));
+        let foreign = parent.path().join(format!("{PREFIX}1-2"));
+        for dir in [&left, &foreign] {
+            fs::create_dir(dir).unwrap();
+            File::create(dir.join(SOCKET)).unwrap();
+        }
+        File::create(foreign.join("somebody's")).unwrap();
+        let used = Listener::unix(parent.path()).unwrap();
+        assert!(left.exists(), "it is too young");
+        for dir in [&left, &foreign, &socket_dir(&used)] {
+            make_old(dir);
+        }
+        let next = Listener::unix(parent.path()).unwrap();
+        assert!(!left.exists());
+        assert!(foreign.join("somebody's").exists());
+        assert!(socket_dir(&used).join(SOCKET).exists());
+        drop(next.socket_dir());
+        assert!(!socket_dir(&next).exists());
     }
 }

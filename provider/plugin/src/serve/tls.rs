@@ -124,7 +124,10 @@ impl ClientCertVerifier for Pinned {
 #[cfg(test)]
 mod tests {
     use rcgen::{BasicConstraints, IsCa, PKCS_ECDSA_P521_SHA512};
-    use rustls::{ClientConfig, RootCertStore};
+    use rustls::{
+        ClientConfig, RootCertStore, client::ResolvesClientCert,
+        crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey,
+    };
     use rustls_pki_types::ServerName;
     use tokio::net::UnixStream;
     use tokio_rustls::TlsConnector;
@@ -139,10 +142,24 @@ mod tests {
         (parameters.self_signed(&key).unwrap(), key)
     }
 
+    /// What a client presents, whether or not certificate and key belong together.
+    #[derive(Debug)]
+    struct Presents(Option<Arc<CertifiedKey>>);
+
+    impl ResolvesClientCert for Presents {
+        fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+            self.0.clone()
+        }
+
+        fn has_certs(&self) -> bool {
+            self.0.is_some()
+        }
+    }
+
     /// Whether a server that is pinned to `pinned` lets in a client that presents `presented`.
     async fn lets_in(
         pinned: &rcgen::Certificate,
-        presented: Option<(CertificateDer<'static>, &KeyPair)>,
+        presented: Option<(&rcgen::Certificate, &KeyPair)>,
     ) -> bool {
         let tls = Tls::pinned_to(&pinned.pem()).unwrap();
         let mut roots = RootCertStore::empty();
@@ -152,16 +169,12 @@ mod tests {
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots);
-        let config = match presented {
-            Some((certificate, key)) => {
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::new(Presents(presented.map(|(certificate, key)| {
                 let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-                config
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
-            }
-            None => config.with_no_client_auth(),
-        };
+                let key = any_supported_type(&key).unwrap();
+                Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key))
+            }))));
         let (ours, theirs) = UnixStream::pair().unwrap();
         let name = ServerName::try_from(SERVER_NAME).unwrap();
         let client = tokio::spawn(async move {
@@ -178,12 +191,16 @@ mod tests {
     async fn only_the_holder_of_the_pinned_certificate_is_let_in() {
         let (certificate, key) = terraform();
         let (other, other_key) = terraform();
-        let der = certificate.der();
-        assert!(lets_in(&certificate, Some((der.clone(), &key))).await);
-        assert!(!lets_in(&certificate, None).await, "no certificate");
-        assert!(
-            !lets_in(&certificate, Some((other.der().clone(), &other_key))).await,
-            "another"
-        );
+        assert!(lets_in(&certificate, Some((&certificate, &key))).await);
+        for (presented, what) in [
+            (None, "no certificate"),
+            (Some((&other, &other_key)), "another certificate"),
+            (
+                Some((&certificate, &other_key)),
+                "the certificate without its key",
+            ),
+        ] {
+            assert!(!lets_in(&certificate, presented).await, "{what}");
+        }
     }
 }

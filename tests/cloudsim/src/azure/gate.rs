@@ -374,10 +374,9 @@ pub(super) fn throttle(
     target: &Target,
     principal: &Principal,
 ) -> Result<u32, Answer> {
-    let now = world.clock.now();
     let (name, budget) = class(call);
     let bucket = format!("{}/{}/{name}", target.subscription(), principal.client);
-    let left = world.throttle.take(&bucket, budget, now).map_err(|wait| {
+    let left = world.take(&bucket, budget).map_err(|wait| {
         gateway(
             429,
             "SubscriptionRequestsThrottled",
@@ -398,7 +397,7 @@ pub(super) fn throttle(
             _ => ("other", 60.0, 1.0),
         };
         let bucket = format!("aks/{}/{bucket}", target.subscription());
-        world.throttle.take(&bucket, Budget { size, per_second }, now).map_err(|wait| {
+        world.take(&bucket, Budget { size, per_second }).map_err(|wait| {
             super::error::flat(429, "TooManyRequests", &format!("The request was throttled by the resource provider; try again after {wait} seconds."))
                 .with("retry-after", wait.to_string())
         })?;

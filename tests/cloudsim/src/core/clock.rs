@@ -1,6 +1,7 @@
 //! The one clock of the simulated cloud. It drives operations, throttle budgets and drift.
 //!
-//! Simulated time never goes back, not even over a restart. Token lifetimes are the exception to
+//! Simulated time never goes back, not even over a restart, but for a reset, after which nothing is
+//! left that could remember it. Token lifetimes are the exception to
 //! scaling: a client measures `expires_in` on its own, unscaled clock, so tokens age by
 //! [`Clock::client_now`], which moves with the machine and with every explicit step.
 
@@ -11,6 +12,9 @@ use serde_json::{Value, json};
 
 /// Simulated time, in milliseconds since the Unix epoch.
 pub(crate) type Millis = i64;
+
+/// The last moment that can be written as a date, 9999-12-30, in milliseconds since 1970.
+const LATEST: f64 = 253_402_207_200_000.0;
 
 /// A clock that can be scaled, stepped and frozen.
 #[derive(Debug)]
@@ -63,41 +67,58 @@ impl Clock {
         text_of(self.now())
     }
 
+    /// Whether time stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// How many simulated seconds pass in one.
     pub(crate) fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// Obeys `{"rate":…}`, `{"step_seconds":…}` and `{"freeze":…}`, in that order.
+    /// Obeys `{"rate":…}`, `{"step_seconds":…}` and `{"freeze":…}` together, or nothing of them.
     pub(crate) fn obey(&mut self, wish: &Value) -> Result<(), String> {
-        self.shown = self.shown_now();
+        let rate = match wish.get("rate") {
+            Some(rate) => checked_rate(rate.as_f64().unwrap_or(0.0))?,
+            None => self.rate,
+        };
+        let shown = self.shown_now();
+        let step = match wish.get("step_seconds").map(Value::as_f64) {
+            Some(Some(step)) if step >= 0.0 && shown + step * 1000.0 <= LATEST => step * 1000.0,
+            None => 0.0,
+            _ => {
+                return Err(
+                    "step_seconds must be a number from 0, and end before the year 10000: time \
+                     never goes back"
+                        .into(),
+                );
+            }
+        };
+        let frozen = match wish.get("freeze") {
+            Some(freeze) => freeze.as_bool().ok_or("freeze must be true or false")?,
+            None => self.frozen,
+        };
+        self.shown = shown + step;
+        self.stepped += step;
         self.anchor = Instant::now();
-        if let Some(rate) = wish.get("rate") {
-            match rate.as_f64() {
-                Some(rate) if (0.001..=1_000_000.0).contains(&rate) => self.rate = rate,
-                _ => return Err("rate must be a number between 0.001 and 1000000".into()),
-            }
-        }
-        if let Some(step) = wish.get("step_seconds") {
-            match step.as_f64() {
-                Some(step) if (0.0..=1e9).contains(&step) => {
-                    self.shown += step * 1000.0;
-                    self.stepped += step * 1000.0;
-                }
-                _ => {
-                    return Err("step_seconds must be a number from 0: time never goes back".into());
-                }
-            }
-        }
-        if let Some(freeze) = wish.get("freeze") {
-            self.frozen = freeze.as_bool().ok_or("freeze must be true or false")?;
-        }
+        self.rate = rate;
+        self.frozen = frozen;
         Ok(())
     }
 
     /// What `GET /_sim/clock` shows.
     pub(crate) fn show(&self) -> Value {
         json!({ "now": self.text(), "rate": self.rate, "frozen": self.frozen })
+    }
+}
+
+/// How many simulated seconds may pass in one.
+pub(crate) fn checked_rate(rate: f64) -> Result<f64, String> {
+    if (0.001..=1_000_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("the clock's rate must be a number between 0.001 and 1000000".into())
     }
 }
 
@@ -136,8 +157,24 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_never_goes_back() {
+    fn a_clock_never_goes_back_nor_beyond_what_can_be_written() {
         let mut clock = Clock::new(0, 1.0);
-        assert!(clock.obey(&json!({ "step_seconds": -1 })).is_err());
+        for step in [json!(-1), json!("1"), json!(1e12)] {
+            assert!(clock.obey(&json!({ "step_seconds": step })).is_err());
+        }
+        clock.obey(&json!({ "step_seconds": 1e9 })).unwrap();
+    }
+
+    #[test]
+    fn an_order_is_obeyed_wholly_or_not_at_all() {
+        let mut clock = Clock::new(0, 1.0);
+        for order in [
+            json!({ "rate": 60, "step_seconds": -5 }),
+            json!({ "rate": 60, "freeze": "yes" }),
+            json!({ "rate": 0, "freeze": true }),
+        ] {
+            assert!(clock.obey(&order).is_err());
+            assert!(clock.rate() < 2.0 && !clock.is_frozen(), "{order}");
+        }
     }
 }

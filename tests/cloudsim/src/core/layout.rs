@@ -3,7 +3,7 @@
 use std::{
     env, fs, io,
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -28,6 +28,31 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
+}
+
+/// The same for what is secret: one that is there already must be ours, and nobody else may write
+/// into it.
+pub(crate) fn take_private_dir(path: &Path) -> io::Result<()> {
+    make_private_dir(path)?;
+    let found = fs::metadata(path)?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "others may write into it; choose another folder, or take that right away with chmod go-w",
+    ))
+}
+
+/// Opens a file that only its owner can read.
+pub(crate) fn open_privately(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Writes a file atomically, readable by its owner only.

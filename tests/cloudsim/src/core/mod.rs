@@ -199,6 +199,19 @@ impl World {
         self.operation_polls.is_some() || self.clock.now() - since >= wait
     }
 
+    /// Takes one request from the bucket `key`: what is left, or the seconds to wait. While the clock
+    /// stands nobody is refused: no wait would ever end.
+    pub(crate) fn take(&mut self, key: &str, budget: Budget) -> Result<u32, u32> {
+        let taken = self.throttle.take(key, budget, self.clock.now());
+        taken.or_else(|wait| {
+            if self.clock.is_frozen() {
+                Ok(0)
+            } else {
+                Err(wait)
+            }
+        })
+    }
+
     /// Makes this step's writes durable. A simulator that cannot write, because the disk is full
     /// say, ends here: nobody is answered what the next start would not know.
     fn commit(&mut self) {

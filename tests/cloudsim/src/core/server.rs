@@ -22,7 +22,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Api, Clock, Faults, Place, Store, Throttle, World, journal::Journal, layout, tls};
+use super::{
+    Api, Clock, Faults, Place, Store, Throttle, World, clock, journal::Journal, layout, tls,
+};
 use crate::Options;
 use outgoing::Severed;
 
@@ -58,12 +60,11 @@ async fn serve(options: &Options, apis: Vec<Box<dyn Api>>) -> Result<(), String>
         Some(file) => std::path::absolute(file).map_err(|error| error.to_string())?,
         None => layout::state_home()?.join("simulator.json"),
     };
-    for dir in [Some(state_dir.as_path()), simulator_file.parent()]
-        .into_iter()
-        .flatten()
-    {
-        layout::make_private_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let about = |dir: &Path, error| format!("{}: {error}", dir.display());
+    if let Some(dir) = simulator_file.parent() {
+        layout::make_private_dir(dir).map_err(|error| about(dir, error))?;
     }
+    layout::take_private_dir(&state_dir).map_err(|error| about(&state_dir, error))?;
     let _lock = lock(&state_dir)?;
     let acceptor = tls::acceptor(&state_dir)?;
     let before = last_ports(&state_dir);
@@ -76,10 +77,11 @@ async fn serve(options: &Options, apis: Vec<Box<dyn Api>>) -> Result<(), String>
     )
     .map_err(|error| format!("{}: {error}", state_dir.display()))?;
 
+    let rate = clock::checked_rate(options.clock_rate)?;
     let unreadable = |error| format!("{}: {error}", state_dir.display());
     let store = Store::open(&state_dir).map_err(unreadable)?;
     let world = World {
-        clock: Clock::new(store.last_at, options.clock_rate),
+        clock: Clock::new(store.last_at, rate),
         store,
         throttle: Throttle::default(),
         faults: Faults::default(),
@@ -145,7 +147,7 @@ async fn wait_for_signal() -> Result<(), String> {
 fn lock(dir: &Path) -> Result<std::fs::File, String> {
     let path = dir.join("lock");
     let file =
-        std::fs::File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        layout::open_privately(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         format!(
             "another simulator runs on {}; stop it with `paymesh sim down`, or choose another --state-dir",
@@ -329,13 +331,15 @@ impl Server {
         self.seed()
     }
 
-    /// Forgets everything but the certificate authority and the credentials.
+    /// Forgets everything but the certificate authority and the credentials; the clock shows the
+    /// machine's time again.
     pub(super) fn reset(&self) -> Result<(), String> {
         let mut world = self.world();
         world.store.clear();
         world.faults.remove(None);
         world.throttle.clear();
         world.journal.clear().map_err(|error| error.to_string())?;
+        world.clock = Clock::new(0, world.clock.rate());
         let now = world.clock.now();
         world
             .store

@@ -189,14 +189,8 @@ fn split_verb<'a>(segments: &[&'a str]) -> (Vec<&'a str>, &'a str) {
 }
 
 fn take_from_budget(world: &mut World, project: &str) -> Result<(), Refusal> {
-    let now = world.clock.now();
     world
-        .throttle
-        .take(
-            &format!("google container {project}"),
-            CONTAINER_BUDGET,
-            now,
-        )
+        .take(&format!("google container {project}"), CONTAINER_BUDGET)
         .map(|_| ())
         .map_err(|seconds| {
             Refusal::exhausted(
