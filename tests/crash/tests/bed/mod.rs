@@ -164,24 +164,29 @@ pub(crate) fn check_converges_on(
 #[track_caller]
 pub(crate) fn check_says(requests: [Request; 2], action: &Value, words: &[&str]) {
     for (api, request) in Api::ALL.into_iter().zip(requests) {
-        let bed = Bed::empty(api);
-        bed.order(request, 1, "before_effect", action);
-        let core = bed.core();
-        let config = api.made();
-        let first = core.apply(&Life::default(), &config);
-        bed.end_fault();
-        let Err(End::Failed(why)) = &first else {
-            panic!("{api}: {action}: {first:?}");
-        };
-        for word in words {
-            assert!(why.contains(word), "{api}: {word:?} is not in: {why}");
-        }
-        let mut second = core.apply(&Life::default(), &config);
-        // What failed for good says what to type.
-        if matches!(&second, Err(End::Failed(why)) if why.contains("terraform apply -replace=")) {
-            second = core.replace(&Life::default(), &config, false);
-        }
-        assert!(second.is_ok(), "{api}: {second:?}\nafter {why}");
-        bed.check_well(&core, &config, why);
+        check_says_on(api, request, action, words);
     }
+}
+
+/// The same on one. What failed for good is replaced, if the next apply says so.
+#[track_caller]
+pub(crate) fn check_says_on(api: Api, request: Request, action: &Value, words: &[&str]) {
+    let bed = Bed::empty(api);
+    bed.order(request, 1, "before_effect", action);
+    let core = bed.core();
+    let config = api.made();
+    let first = core.apply(&Life::default(), &config);
+    bed.end_fault();
+    let Err(End::Failed(why)) = &first else {
+        panic!("{api}: {action}: {first:?}");
+    };
+    for word in words {
+        assert!(why.contains(word), "{api}: {word:?} is not in: {why}");
+    }
+    let mut second = core.apply(&Life::default(), &config);
+    if matches!(&second, Err(End::Failed(why)) if why.contains("terraform apply -replace=")) {
+        second = core.replace(&Life::default(), &config, false);
+    }
+    assert!(second.is_ok(), "{api}: {second:?}\nafter {why}");
+    bed.check_well(&core, &config, why);
 }
