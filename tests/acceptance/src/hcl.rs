@@ -101,6 +101,20 @@ impl ClusterBlock {
         all
     }
 
+    /// What is set at `path`, as it is written.
+    pub fn value(&self, path: &str) -> Option<String> {
+        let mut object = &self.root;
+        let mut steps = path.split('.').peekable();
+        loop {
+            let found = object.get(steps.next()?)?;
+            match found {
+                _ if steps.peek().is_none() => return Some(found.to_string()),
+                Expression::Object(inner) => object = inner,
+                Expression::Text(_) => return None,
+            }
+        }
+    }
+
     /// The cluster without what is at `path`.
     #[must_use]
     pub fn without(self, path: &str) -> Self {

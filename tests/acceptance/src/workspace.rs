@@ -247,6 +247,12 @@ impl<'a> Workspace<'a> {
     pub fn planned(&self, words: &[&str]) -> Value {
         let words = [&["plan", "-out=planned"], words].concat();
         self.run(&words).succeeds();
+        self.shown_plan()
+    }
+
+    /// What the last plan with `-out=planned` would do.
+    #[track_caller]
+    pub fn shown_plan(&self) -> Value {
         self.show(&["show", "-json", "planned"])
     }
 

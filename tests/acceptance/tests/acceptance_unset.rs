@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drift::{attributes, clusters, optional};
 use expect_test::{Expect, expect};
 use paymesh_acceptance::{
-    Cloud, Workspace,
+    Cloud, Finding, Workspace,
     hcl::{ClusterBlock, Provider, configuration},
 };
 use reqwest::Method;
@@ -49,17 +49,13 @@ const FLEETING: [&str; 26] = [
 
 /// What the plan says when an attribute is left out.
 fn outcomes(workspace: &Workspace<'_>, blocks: &[ClusterBlock]) -> Vec<(String, String)> {
-    let schema = optional(&workspace.schema());
-    let mut left: Vec<(usize, Vec<String>)> = blocks
-        .iter()
-        .enumerate()
-        .map(|(number, block)| (number, block.removable(&schema)))
-        .collect();
+    let mut left = shares(&optional(&workspace.schema()), blocks);
     let mut all = Vec::new();
-    while left.iter().any(|(_, paths)| !paths.is_empty()) {
+    while left.iter().any(|paths| !paths.is_empty()) {
         let round: BTreeMap<usize, String> = left
             .iter_mut()
-            .filter_map(|(number, paths)| Some((*number, paths.pop()?)))
+            .enumerate()
+            .filter_map(|(number, paths)| Some((number, paths.pop()?)))
             .collect();
         all.extend(outcomes_of(workspace, blocks, &round));
     }
@@ -67,7 +63,26 @@ fn outcomes(workspace: &Workspace<'_>, blocks: &[ClusterBlock]) -> Vec<(String, 
     all
 }
 
-/// The same for one attribute of each cluster.
+/// What is left out of each cluster: what several set alike of that with the least to do.
+fn shares(schema: &BTreeSet<String>, blocks: &[ClusterBlock]) -> Vec<Vec<String>> {
+    let mut setters: BTreeMap<(String, Option<String>), Vec<usize>> = BTreeMap::new();
+    for (number, block) in blocks.iter().enumerate() {
+        for path in block.removable(schema) {
+            let value = block.value(&path);
+            setters.entry((path, value)).or_default().push(number);
+        }
+    }
+    let mut setters: Vec<_> = setters.into_iter().collect();
+    setters.sort_by_key(|(_, numbers)| numbers.len());
+    let mut shares = vec![Vec::new(); blocks.len()];
+    for ((path, _), numbers) in setters {
+        let idlest = numbers.into_iter().min_by_key(|it| shares[*it].len());
+        shares[idlest.expect("somebody sets it")].push(path);
+    }
+    shares
+}
+
+/// What the plan says when one attribute of each cluster is left out.
 fn outcomes_of(
     workspace: &Workspace<'_>,
     blocks: &[ClusterBlock],
@@ -84,16 +99,28 @@ fn outcomes_of(
         let blocks: Vec<ClusterBlock> = blocks.collect();
         workspace.configure(&configuration(&blocks));
     };
-    configured(&outcomes);
-    let run = workspace.run(&["plan", "-json", "-refresh=false"]);
-    for finding in run.findings().iter().filter(|it| it.is_error) {
-        let number = blocks.iter().position(|it| it.address() == finding.address);
-        let number = number.unwrap_or_else(|| panic!("{finding}"));
-        let code = finding.code().unwrap_or("no code");
-        outcomes.insert(number, format!("refused {code}"));
+    // Once more without what is refused, because a plan with errors says nothing of the rest.
+    loop {
+        let before = outcomes.len();
+        configured(&outcomes);
+        let run = workspace.run(&["plan", "-json", "-refresh=false", "-out=planned"]);
+        let mut errors: Vec<Finding> = run.findings();
+        errors.retain(|finding| finding.is_error);
+        for finding in &errors {
+            let number = blocks.iter().position(|it| it.address() == finding.address);
+            let number = number.unwrap_or_else(|| panic!("{finding}"));
+            let code = finding.code().unwrap_or("no code");
+            outcomes.insert(number, format!("refused {code}"));
+        }
+        if errors.is_empty() {
+            break;
+        }
+        assert!(
+            outcomes.len() > before,
+            "refused though nothing is left out: {run}"
+        );
     }
-    configured(&outcomes);
-    let plan = workspace.planned(&["-refresh=false"]);
+    let plan = workspace.shown_plan();
     for change in plan["resource_changes"].as_array().into_iter().flatten() {
         let number = blocks
             .iter()
@@ -246,125 +273,66 @@ fn an_attribute_of_aks_that_is_left_out_leaves_nothing_behind() {
         &twin,
         &blocks,
         &expect![[r#"
-        labelled azure: refused PM006
-        labelled deletion_protection: in place
-        labelled labels: in place
-        labelled node_image_channel: in place
-        labelled node_pools.system.memory_gb: refused PM082
-        labelled node_pools.system.mode: refused PM077
-        labelled node_pools.system.vcpu: refused PM082
-        labelled node_pools.work.memory_gb: refused PM082
-        labelled node_pools.work.vcpu: refused PM082
-        labelled power: in place
-        labelled profile: in place
-        labelled role: in place
-        labelled timeouts: in place
-        labelled timeouts.create: in place
-        labelled timeouts.delete: in place
-        labelled timeouts.read: in place
-        labelled timeouts.update: in place
-        labelled upgrade_channel: in place
-        networked api_access: replaced
-        networked azure: refused PM006
-        networked azure.pods_cidr: replaced
-        networked azure.services_cidr: replaced
-        networked deletion_protection: in place
-        networked network: replaced
-        networked node_pools.system.memory_gb: refused PM082
-        networked node_pools.system.mode: refused PM077
-        networked node_pools.system.vcpu: refused PM082
-        networked node_pools.work.memory_gb: refused PM082
-        networked node_pools.work.vcpu: refused PM082
-        networked profile: in place
-        peopled admins: in place
-        peopled azure: refused PM006
-        peopled deletion_protection: in place
-        peopled deployer_admin: in place
-        peopled node_pools.system.memory_gb: refused PM082
-        peopled node_pools.system.mode: refused PM077
-        peopled node_pools.system.vcpu: refused PM082
-        peopled node_pools.work.memory_gb: refused PM082
-        peopled node_pools.work.vcpu: refused PM082
-        peopled profile: in place
-        peopled registries: in place
-        plain azure: refused PM006
-        plain azure.resource_group: replaced
-        plain azure.subscription_id: replaced
-        plain deletion_protection: in place
-        plain features: in place
-        plain features.cilium: in place
-        plain node_pools.system.memory_gb: refused PM082
-        plain node_pools.system.mode: refused PM077
-        plain node_pools.system.vcpu: refused PM082
-        plain node_pools.work.memory_gb: refused PM082
-        plain node_pools.work.vcpu: refused PM082
-        plain profile: in place
-        pooled azure: refused PM006
-        pooled azure.control_plane_identity_id: refused PM062
-        pooled azure.kubelet_identity_id: replaced
-        pooled deletion_protection: in place
-        pooled kms_key_id: in place
-        pooled node_pools.cheap.memory_gb: refused PM082
-        pooled node_pools.cheap.spot: in place
-        pooled node_pools.cheap.vcpu: refused PM082
-        pooled node_pools.system.memory_gb: refused PM082
-        pooled node_pools.system.mode: refused PM077
-        pooled node_pools.system.vcpu: refused PM082
-        pooled node_pools.work.disk_gb: in place
-        pooled node_pools.work.disk_type: in place
-        pooled node_pools.work.labels: in place
-        pooled node_pools.work.machine_type: refused PM082
-        pooled node_pools.work.max_pods: in place
-        pooled node_pools.work.surge: in place
-        pooled node_pools.work.taints: in place
-        pooled node_pools.work.zones: in place
-        pooled profile: in place
-        spread azure: refused PM006
-        spread deletion_protection: in place
-        spread node_pools.system.memory_gb: refused PM082
-        spread node_pools.system.mode: refused PM077
-        spread node_pools.system.vcpu: refused PM082
-        spread node_pools.work.memory_gb: refused PM082
-        spread node_pools.work.vcpu: refused PM082
-        spread profile: is the default
-        standing azure: refused PM006
-        standing deletion_protection: in place
-        standing node_pools.system.memory_gb: refused PM082
-        standing node_pools.system.mode: refused PM077
-        standing node_pools.system.vcpu: refused PM082
-        standing node_pools.work.memory_gb: refused PM082
-        standing node_pools.work.vcpu: refused PM082
-        standing profile: in place
-        standing role: in place
-        standing standby: in place
-        timed azure: refused PM006
-        timed deletion_protection: in place
-        timed maintenance: in place
-        timed maintenance.exclusions: in place
-        timed maintenance.window: refused PM162
-        timed maintenance.window.hours: in place
-        timed node_pools.system.memory_gb: refused PM082
-        timed node_pools.system.mode: refused PM077
-        timed node_pools.system.vcpu: refused PM082
-        timed node_pools.work.memory_gb: refused PM082
-        timed node_pools.work.vcpu: refused PM082
-        timed profile: in place
-        watched azure: refused PM006
-        watched deletion_protection: in place
-        watched features: in place
-        watched features.cost_allocation: in place
-        watched features.dataplane_metrics: in place
-        watched features.dns_cache: in place
-        watched features.vertical_pod_autoscaling: in place
-        watched features.workload_identity: in place
-        watched logs: in place
-        watched logs.workspace_id: in place
-        watched node_pools.system.memory_gb: refused PM082
-        watched node_pools.system.mode: refused PM077
-        watched node_pools.system.vcpu: refused PM082
-        watched node_pools.work.memory_gb: refused PM082
-        watched node_pools.work.vcpu: refused PM082
-        watched profile: in place"#]],
+            labelled labels: in place
+            labelled node_image_channel: in place
+            labelled power: in place
+            labelled timeouts: in place
+            labelled timeouts.create: in place
+            labelled timeouts.delete: in place
+            labelled timeouts.read: in place
+            labelled timeouts.update: in place
+            labelled upgrade_channel: in place
+            networked api_access: replaced
+            networked azure: refused PM006
+            networked azure.pods_cidr: replaced
+            networked azure.services_cidr: replaced
+            networked network: replaced
+            peopled admins: in place
+            peopled deployer_admin: in place
+            peopled node_pools.system.vcpu: refused PM082
+            peopled profile: in place
+            peopled registries: in place
+            plain azure: refused PM006
+            plain azure.resource_group: replaced
+            plain azure.subscription_id: replaced
+            plain features: in place
+            plain features.cilium: in place
+            pooled azure: refused PM006
+            pooled azure.control_plane_identity_id: refused PM062
+            pooled azure.kubelet_identity_id: replaced
+            pooled kms_key_id: in place
+            pooled node_pools.cheap.memory_gb: refused PM082
+            pooled node_pools.cheap.spot: in place
+            pooled node_pools.cheap.vcpu: refused PM082
+            pooled node_pools.work.disk_gb: in place
+            pooled node_pools.work.disk_type: in place
+            pooled node_pools.work.labels: in place
+            pooled node_pools.work.machine_type: refused PM082
+            pooled node_pools.work.max_pods: in place
+            pooled node_pools.work.surge: in place
+            pooled node_pools.work.taints: in place
+            pooled node_pools.work.zones: in place
+            spread azure: refused PM006
+            spread deletion_protection: in place
+            spread node_pools.system.mode: refused PM077
+            spread node_pools.work.memory_gb: refused PM082
+            spread profile: is the default
+            standing node_pools.system.memory_gb: refused PM082
+            standing node_pools.work.vcpu: refused PM082
+            standing role: in place
+            standing standby: in place
+            timed maintenance: in place
+            timed maintenance.exclusions: in place
+            timed maintenance.window: refused PM162
+            timed maintenance.window.hours: in place
+            watched features: in place
+            watched features.cost_allocation: in place
+            watched features.dataplane_metrics: in place
+            watched features.dns_cache: in place
+            watched features.vertical_pod_autoscaling: in place
+            watched features.workload_identity: in place
+            watched logs: in place
+            watched logs.workspace_id: in place"#]],
     );
 }
 
@@ -377,118 +345,63 @@ fn an_attribute_of_gke_that_is_left_out_leaves_nothing_behind() {
         &twin,
         &blocks,
         &expect![[r#"
-        labelled admins: in place
-        labelled deletion_protection: in place
-        labelled google: refused PM006
-        labelled labels: in place
-        labelled network: refused PM047
-        labelled network.pods_range: refused PM050
-        labelled network.services_range: refused PM050
-        labelled node_pools.system.memory_gb: refused PM082
-        labelled node_pools.system.mode: refused PM077
-        labelled node_pools.system.vcpu: refused PM082
-        labelled node_pools.work.memory_gb: refused PM082
-        labelled node_pools.work.vcpu: refused PM082
-        labelled power: in place
-        labelled profile: in place
-        labelled role: in place
-        labelled timeouts: in place
-        labelled timeouts.create: in place
-        labelled timeouts.delete: in place
-        labelled timeouts.read: in place
-        labelled timeouts.update: in place
-        labelled upgrade_channel: in place
-        networked deletion_protection: in place
-        networked google: refused PM006
-        networked google.control_plane_cidr: replaced
-        networked google.node_service_account: replaced
-        networked google.project: replaced
-        networked network: refused PM047
-        networked network.pods_range: refused PM050
-        networked network.services_range: refused PM050
-        networked node_pools.system.memory_gb: refused PM082
-        networked node_pools.system.mode: refused PM077
-        networked node_pools.system.vcpu: refused PM082
-        networked node_pools.work.memory_gb: refused PM082
-        networked node_pools.work.vcpu: refused PM082
-        networked profile: in place
-        pooled deletion_protection: in place
-        pooled google: refused PM006
-        pooled network: refused PM047
-        pooled network.pods_range: refused PM050
-        pooled network.services_range: refused PM050
-        pooled node_pools.cheap.memory_gb: refused PM082
-        pooled node_pools.cheap.spot: in place
-        pooled node_pools.cheap.vcpu: refused PM082
-        pooled node_pools.system.memory_gb: refused PM082
-        pooled node_pools.system.mode: refused PM077
-        pooled node_pools.system.vcpu: refused PM082
-        pooled node_pools.work.disk_gb: in place
-        pooled node_pools.work.disk_type: in place
-        pooled node_pools.work.labels: in place
-        pooled node_pools.work.machine_type: refused PM082
-        pooled node_pools.work.max_pods: in place
-        pooled node_pools.work.surge: in place
-        pooled node_pools.work.taints: in place
-        pooled node_pools.work.zones: in place
-        pooled profile: in place
-        spread api_access: in place
-        spread deletion_protection: in place
-        spread google: refused PM006
-        spread network: refused PM047
-        spread network.pods_range: refused PM050
-        spread network.services_range: refused PM050
-        spread node_pools.system.memory_gb: refused PM082
-        spread node_pools.system.mode: refused PM077
-        spread node_pools.system.vcpu: refused PM082
-        spread node_pools.work.memory_gb: refused PM082
-        spread node_pools.work.vcpu: refused PM082
-        spread profile: is the default
-        standing deletion_protection: in place
-        standing google: refused PM006
-        standing network: refused PM047
-        standing network.pods_range: refused PM050
-        standing network.services_range: refused PM050
-        standing node_pools.system.memory_gb: refused PM082
-        standing node_pools.system.mode: refused PM077
-        standing node_pools.system.vcpu: refused PM082
-        standing node_pools.work.memory_gb: refused PM082
-        standing node_pools.work.vcpu: refused PM082
-        standing profile: in place
-        standing role: in place
-        standing standby: in place
-        timed deletion_protection: in place
-        timed google: refused PM006
-        timed maintenance: in place
-        timed maintenance.exclusions: in place
-        timed maintenance.window: in place
-        timed maintenance.window.hours: refused PM172
-        timed network: refused PM047
-        timed network.pods_range: refused PM050
-        timed network.services_range: refused PM050
-        timed node_pools.system.memory_gb: refused PM082
-        timed node_pools.system.mode: refused PM077
-        timed node_pools.system.vcpu: refused PM082
-        timed node_pools.work.memory_gb: refused PM082
-        timed node_pools.work.vcpu: refused PM082
-        timed profile: in place
-        watched deletion_protection: in place
-        watched features: in place
-        watched features.cost_allocation: in place
-        watched features.dataplane_metrics: in place
-        watched features.dns_cache: in place
-        watched features.gateway_api: in place
-        watched features.vertical_pod_autoscaling: in place
-        watched google: refused PM006
-        watched kms_key_id: in place
-        watched network: refused PM047
-        watched network.pods_range: refused PM050
-        watched network.services_range: refused PM050
-        watched node_pools.system.memory_gb: refused PM082
-        watched node_pools.system.mode: refused PM077
-        watched node_pools.system.vcpu: refused PM082
-        watched node_pools.work.memory_gb: refused PM082
-        watched node_pools.work.vcpu: refused PM082
-        watched profile: in place"#]],
+            labelled admins: in place
+            labelled labels: in place
+            labelled network: refused PM047
+            labelled power: in place
+            labelled timeouts: in place
+            labelled timeouts.create: in place
+            labelled timeouts.delete: in place
+            labelled timeouts.read: in place
+            labelled timeouts.update: in place
+            labelled upgrade_channel: in place
+            networked google: refused PM006
+            networked google.control_plane_cidr: replaced
+            networked google.node_service_account: replaced
+            networked google.project: replaced
+            networked network: refused PM047
+            networked network.pods_range: refused PM050
+            networked network.services_range: refused PM050
+            pooled network: refused PM047
+            pooled node_pools.cheap.memory_gb: refused PM082
+            pooled node_pools.cheap.spot: in place
+            pooled node_pools.cheap.vcpu: refused PM082
+            pooled node_pools.work.disk_gb: in place
+            pooled node_pools.work.disk_type: in place
+            pooled node_pools.work.labels: in place
+            pooled node_pools.work.machine_type: refused PM082
+            pooled node_pools.work.max_pods: in place
+            pooled node_pools.work.surge: in place
+            pooled node_pools.work.taints: in place
+            pooled node_pools.work.zones: in place
+            spread api_access: in place
+            spread google: refused PM006
+            spread network: refused PM047
+            spread network.services_range: refused PM050
+            spread node_pools.system.memory_gb: refused PM082
+            spread node_pools.work.vcpu: refused PM082
+            spread profile: is the default
+            standing network: refused PM047
+            standing network.pods_range: refused PM050
+            standing node_pools.system.mode: refused PM077
+            standing node_pools.work.memory_gb: refused PM082
+            standing profile: in place
+            standing role: in place
+            standing standby: in place
+            timed deletion_protection: in place
+            timed maintenance: in place
+            timed maintenance.exclusions: in place
+            timed maintenance.window: in place
+            timed maintenance.window.hours: refused PM172
+            timed network: refused PM047
+            timed node_pools.system.vcpu: refused PM082
+            watched features: in place
+            watched features.cost_allocation: in place
+            watched features.dataplane_metrics: in place
+            watched features.dns_cache: in place
+            watched features.gateway_api: in place
+            watched features.vertical_pod_autoscaling: in place
+            watched kms_key_id: in place
+            watched network: refused PM047"#]],
     );
 }
