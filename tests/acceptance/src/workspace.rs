@@ -122,6 +122,7 @@ impl<'a> Workspace<'a> {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_CLI_ARGS", "-no-color")
             .env("PAYMESH_SIMULATOR", self.cloud.file())
+            .env("PAYMESH_PROGRESS", self.path("progress"))
             // The provider reads every authority that it is told of, which takes longer than
             // everything else it does here.
             .env("SSL_CERT_FILE", self.cloud.authority())
@@ -313,8 +314,11 @@ impl<'a> Workspace<'a> {
 
     /// Every file that the client keeps: state, its copies, lock file, saved plans.
     pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let entries = fs::read_dir(self.module()).expect("the module's folder can be read");
-        entries
+        let folders = [self.module(), self.path("progress")];
+        folders
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten()
             .flatten()
             .map(|entry| entry.path())
             .filter(|path| path.is_file())

@@ -250,6 +250,7 @@ fn a_cluster_is_imported_by_identity() {
         return;
     }
     check_import(AKS, "identity");
+    check_import(GKE, "identity");
 }
 
 /// Takes a cluster over from `foreign_type`, whose state is written by hand.

@@ -101,6 +101,49 @@ fn two_clusters_in_one_project_keep_their_grants_and_leave_no_trace() {
     assert_eq!(cloud.all("ServiceAccount"), Vec::<String>::new());
 }
 
+/// Control of the CIS GKE Benchmark 1.9, what it asks for, and where the cluster says so.
+#[rustfmt::skip]
+const CONTROLS: [(&str, &str, &str, &str); 17] = [
+    ("5.2.2", "workloads sign in by identities of their own", "/workloadIdentityConfig/workloadPool", "\"paymesh-hub.svc.id.goog\""),
+    ("5.4.1", "no pod asks the metadata server of its node", "/nodePools/0/config/workloadMetadataConfig/mode", "\"GKE_METADATA\""),
+    ("5.5.1", "nodes run Google's own system", "/nodePools/0/config/imageType", "\"COS_CONTAINERD\""),
+    ("5.5.2", "sick nodes are repaired", "/nodePools/0/management/autoRepair", "true"),
+    ("5.5.3", "nodes are upgraded", "/nodePools/0/management/autoUpgrade", "true"),
+    ("5.5.4", "versions follow a channel", "/releaseChannel/channel", "\"STABLE\""),
+    ("5.5.5", "nodes are shielded", "/shieldedNodes/enabled", "true"),
+    ("5.5.6", "they notice a changed boot", "/nodePools/0/config/shieldedInstanceConfig/enableIntegrityMonitoring", "true"),
+    ("5.5.7", "they start what is signed", "/nodePools/0/config/shieldedInstanceConfig/enableSecureBoot", "true"),
+    ("5.6.2", "pods have addresses of the network", "/ipAllocationPolicy/useIpAliases", "true"),
+    ("5.6.3", "the API server has no public address", "/controlPlaneEndpointsConfig/ipEndpointsConfig/enablePublicEndpoint", "false"),
+    ("5.6.5", "nor has a node", "/nodePools/0/networkConfig/enablePrivateNodes", "true"),
+    ("4.3.1", "network policies are enforced", "/networkConfig/datapathProvider", "\"ADVANCED_DATAPATH\""),
+    ("5.6.1", "nodes see each other's traffic logged", "/networkConfig/enableIntraNodeVisibility", "true"),
+    ("4.1.8", "nobody unknown is bound to a role", "/rbacBindingConfig/enableInsecureBindingSystemUnauthenticated", "false"),
+    ("4.1.9", "nor is everybody", "/rbacBindingConfig/enableInsecureBindingSystemAuthenticated", "false"),
+    ("5.10.4", "the posture is watched", "/securityPostureConfig/mode", "\"BASIC\""),
+];
+
+#[test]
+fn a_default_cluster_satisfies_the_controls() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &cluster("pay-one", 1, ""));
+    workspace.apply().succeeds();
+    let path = format!("{PROJECT}/locations/europe-west1/clusters/pay-one");
+    let body = cloud.google().get(&path);
+    let broken: Vec<String> = CONTROLS
+        .iter()
+        .filter(|(_, _, at, expected)| {
+            body.pointer(at).map(Value::to_string).as_deref() != Some(*expected)
+        })
+        .map(|(control, asks, at, expected)| format!("{control} {asks}: {at} is not {expected}"))
+        .collect();
+    assert_eq!(broken.join("\n"), "", "{body:#}");
+    // 5.2.1: not the project's own account, which may do everything.
+    let account = body.pointer("/nodePools/0/config/serviceAccount");
+    let account = account.and_then(Value::as_str).unwrap_or_default();
+    assert!(account.starts_with("pm-pay-one-"), "{account}");
+}
+
 #[test]
 fn who_no_longer_administers_loses_the_role_and_others_keep_theirs() {
     let cloud = Cloud::start();

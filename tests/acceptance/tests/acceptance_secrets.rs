@@ -111,6 +111,7 @@ fn a_canary_that_is_set_free_is_found_wherever_it_goes() {
         "main.tf",
         "output",
         "planned",
+        "progress",
         "terraform.tfstate",
     ];
     let names = found.iter().map(|leak| {

@@ -169,3 +169,67 @@ fn same(before: &Immutable<'_>, after: &Immutable<'_>) -> bool {
             before.max_pods,
         ) == (after.disk_gb, after.disk_type, after.spot, after.max_pods)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::{fixture, status::PoolStatus};
+
+    fn spec(cloud: &str, vcpu: u32, nodes_max: u32) -> ClusterSpec {
+        let pool = json!({
+            "mode": "system", "vcpu": vcpu, "memory_gb": 16, "min_nodes": 3, "max_nodes": nodes_max,
+        });
+        fixture::cluster(cloud, &json!({ "node_pools": { "system": pool } }))
+    }
+
+    /// The name of the pool after a change, where somebody else named it before.
+    fn name_after(cloud: &str, vcpu: u32, nodes_max: u32) -> String {
+        let before = spec(cloud, 4, 6);
+        let made = &choose(&before, None)["system"];
+        let status = ClusterStatus {
+            pools: BTreeMap::from([(
+                "system".to_owned(),
+                PoolStatus {
+                    cloud_name: Some("theirs".to_owned()),
+                    running_machine_type: Some(made.machine_type.clone()),
+                },
+            )]),
+            ..ClusterStatus::default()
+        };
+        let prior = Prior {
+            spec: before,
+            status,
+        };
+        let after = spec(cloud, vcpu, nodes_max);
+        choose(&after, Some(&prior))["system"].cloud_name.clone()
+    }
+
+    #[test]
+    fn a_pool_that_others_named_keeps_its_name_until_its_machines_change() {
+        for cloud in ["azure", "google"] {
+            assert_eq!(name_after(cloud, 4, 6), "theirs", "{cloud}");
+            assert_eq!(name_after(cloud, 4, 9), "theirs", "{cloud}");
+            let renamed = name_after(cloud, 8, 6);
+            assert!(renamed.starts_with("sys"), "{cloud}: {renamed}");
+        }
+    }
+
+    #[test]
+    fn two_pools_of_one_name_in_the_cloud_clash() {
+        let named = |cloud_name: &str| PoolChoice {
+            cloud_name: cloud_name.to_owned(),
+            machine_type: String::new(),
+            zones: Vec::new(),
+        };
+        let mut choices = BTreeMap::from([
+            ("payments-blue".to_owned(), named("paymentsa1b")),
+            ("payments-green".to_owned(), named("paymentsa1b")),
+            ("system".to_owned(), named("systemc2d")),
+        ]);
+        assert_eq!(clash(&choices), Some(("payments-blue", "payments-green")));
+        choices.insert("payments-green".to_owned(), named("paymentse3f"));
+        assert_eq!(clash(&choices), None);
+    }
+}

@@ -8,6 +8,8 @@ mod azure;
 pub mod checks;
 pub mod choice;
 pub mod credentials;
+#[cfg(test)]
+mod fixture;
 mod google;
 mod intent;
 pub mod lookup;

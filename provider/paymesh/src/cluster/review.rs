@@ -123,3 +123,30 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fixture;
+
+    #[test]
+    fn an_existing_identity_is_given_no_role() {
+        let own = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i";
+        let account = "nodes@pay.iam.gserviceaccount.com";
+        for (cloud, identity) in [
+            ("azure", json!({ "control_plane_identity_id": own })),
+            ("google", json!({ "node_service_account": account })),
+        ] {
+            let change = json!({ "deployer_admin": true, cloud: identity });
+            let spec = fixture::cluster(cloud, &change);
+            let mut found = Findings::new();
+            identities(&spec, &mut found);
+            assert!(
+                found.to_string().contains("Remove deployer_admin"),
+                "{cloud}: {found}"
+            );
+        }
+    }
+}

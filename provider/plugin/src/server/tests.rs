@@ -1,9 +1,11 @@
 //! Each promise of the server towards core, at the level of messages.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use expect_test::{Expect, expect};
+use tokio::sync::Notify;
+use tonic::Request;
 
 use super::{Server, private, rpc, service::Service};
 use crate::{
@@ -54,7 +56,10 @@ struct ThingStatus {
     id: String,
 }
 
-struct Thing;
+struct Thing {
+    /// Told when a slow thing is done.
+    slow_done: Arc<Notify>,
+}
 
 #[async_trait]
 impl Resource for Thing {
@@ -79,6 +84,10 @@ impl Resource for Thing {
             "failing" => {
                 found.error(at!(word), "It failed");
                 return Applied::nothing(found);
+            }
+            "slow" => {
+                tokio::task::yield_now().await;
+                self.slow_done.notify_one();
             }
             _ => {}
         }
@@ -107,7 +116,10 @@ impl Resource for Thing {
     }
 }
 
-struct Test;
+#[derive(Default)]
+struct Test {
+    slow_done: Arc<Notify>,
+}
 
 #[async_trait]
 impl Provider for Test {
@@ -118,7 +130,9 @@ impl Provider for Test {
     const ADDRESS: &'static str = "registry.terraform.io/paymesh/test";
 
     fn parts(&self) -> Parts<()> {
-        Parts::new().resource(Thing)
+        Parts::new().resource(Thing {
+            slow_done: self.slow_done.clone(),
+        })
     }
 
     async fn configure(&self, _: Draft<Config>, _: Client, _: &mut Findings) -> Option<()> {
@@ -144,9 +158,42 @@ fn text(value: Option<&DynamicValue>, diagnostics: &[Diagnostic]) -> String {
 }
 
 async fn configured() -> Arc<Server<Test>> {
-    let server = Arc::new(Server::new(Test));
+    configured_of(Test::default()).await
+}
+
+async fn configured_of(provider: Test) -> Arc<Server<Test>> {
+    let server = Arc::new(Server::new(provider));
     rpc::configure::answer(Arc::clone(&server), configure_provider::Request::default()).await;
     server
+}
+
+/// Core hangs up after its request was received.
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_goes_on_to_its_end() {
+    let slow_done = Arc::new(Notify::new());
+    let service = Service(
+        configured_of(Test {
+            slow_done: slow_done.clone(),
+        })
+        .await,
+    );
+    let slow = message(r#"{"word":"slow"}"#);
+    let request = apply_resource_change::Request {
+        type_name: "test_thing".to_owned(),
+        prior_state: Some(dynamic::encode(&Value::Null, &kind()).unwrap()),
+        planned_state: Some(slow.clone()),
+        config: Some(slow),
+        ..Default::default()
+    };
+    let call = provider_server::Provider::apply_resource_change(&service, Request::new(request));
+    tokio::select! {
+        biased;
+        _ = call => panic!("a slow thing is not made at once"),
+        () = std::future::ready(()) => {}
+    }
+    tokio::time::timeout(Duration::from_secs(10), slow_done.notified())
+        .await
+        .expect("the thing is made although nobody waits for the answer");
 }
 
 async fn check_plan(prior: &str, config: &str, prior_private: &[u8], expected: (&[u8], Expect)) {
@@ -311,7 +358,7 @@ async fn work_before_configuration_and_unknown_types_are_explained() {
         config: Some(message(r#"{"word":"a"}"#)),
         ..Default::default()
     };
-    let answer = rpc::plan::answer(Arc::new(Server::new(Test)), request).await;
+    let answer = rpc::plan::answer(Arc::new(Server::new(Test::default())), request).await;
     assert_eq!(
         answer.diagnostics[0].summary,
         "The provider is not configured"

@@ -16,12 +16,13 @@ pub(crate) const AKS: [(&str, &str); 9] = [
 
 /// Clusters on GKE.
 #[rustfmt::skip]
-pub(crate) const GKE: [(&str, &str); 7] = [
+pub(crate) const GKE: [(&str, &str); 8] = [
     ("labelled", r#"role = "dr"; admins = [{ google_email = "platform@example.com" }, { kind = "user", google_email = "one@example.com" }]; labels = { team = "payments" }; upgrade_channel = "rapid"; power = "on"; timeouts = { create = "3h", read = "5m", update = "3h", delete = "3h" }"#),
     ("spread", r#"region = "us-west1"; network.subnet_id = "$GOOGLE/us-west1/subnetworks/default"; profile = "high_availability"; deletion_protection = true; api_access = { authorized_cidrs = ["203.0.113.0/24", "198.51.100.7/32"] }"#),
     ("networked", r#"region = "europe-west4"; network = { subnet_id = "projects/paymesh-spoke/regions/europe-west4/subnetworks/default", pods_range = "pods-2", services_range = "services-2" }; google = { project = "paymesh-spoke", control_plane_cidr = "172.16.0.16/28", node_service_account = "gke-nodes@paymesh-spoke.iam.gserviceaccount.com" }"#),
     ("standing", r#"role = "dr"; standby = true; region = "europe-west3"; network.subnet_id = "$GOOGLE/europe-west3/subnetworks/default""#),
     ("timed", r#"region = "europe-west2"; network.subnet_id = "$GOOGLE/europe-west2/subnetworks/default"; maintenance = { window = { day = "sunday", start = "22:30", hours = 12 }, exclusions = { peak = { first_day = "2027-11-20", last_day = "2027-12-02" } } }"#),
     ("watched", r#"region = "europe-west6"; network.subnet_id = "$GOOGLE/europe-west6/subnetworks/default"; kms_key_id = "projects/paymesh-hub/locations/europe-west6/keyRings/paymesh/cryptoKeys/clusters"; features = { dataplane_metrics = true, vertical_pod_autoscaling = true, dns_cache = false, cost_allocation = false, gateway_api = true }"#),
+    ("plain", r#"region = "europe-north1"; network.subnet_id = "$GOOGLE/europe-north1/subnetworks/default"; registries = ["projects/paymesh-hub/locations/europe-west1/repositories/images"]; features = { cilium = false, workload_identity = false }"#),
     ("pooled", r#"region = "us-east1"; network.subnet_id = "$GOOGLE/us-east1/subnetworks/default"; node_pools.work = { machine_type = "n2-standard-4", zones = ["us-east1-b", "us-east1-c"], disk_gb = 100, disk_type = "ssd", max_pods = 60, labels = { team = "payments" }, taints = [{ key = "batch", value = "yes", effect = "no_execute" }], surge = 2, min_nodes = 2, max_nodes = 2 }; node_pools.cheap = { vcpu = 4, memory_gb = 16, min_nodes = 0, max_nodes = 6, spot = true }"#),
 ];

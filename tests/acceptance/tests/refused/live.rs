@@ -4,7 +4,7 @@ use super::{Case, Kind::Live, aks, gke};
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 42] = [
+pub(crate) const CASES: [Case; 43] = [
     aks(Live, r#"region = "atlantis""#, ["PM200", "region", "westeurope"]),
     aks(Live, r#"azure = { subscription_id = "00000000-0000-0000-0000-000000000001" }"#, ["PM201", "azure", "subscription_id"]),
     aks(Live, r#"azure = { resource_group = "nowhere" }"#, ["PM202", "azure.resource_group", "create it"]),
@@ -17,6 +17,7 @@ pub(crate) const CASES: [Case; 42] = [
     aks(Live, r#"kubernetes_version = "1.36""#, ["PM210", "kubernetes_version", "production"]),
     aks(Live, r#"node_pools.work = { machine_type = "Standard_D4s_v9", min_nodes = 1, max_nodes = 3 }"#, ["PM211", r#"node_pools["work"].machine_type"#, "another"]),
     aks(Live, r#"node_pools.work = { vcpu = 64, memory_gb = 256, min_nodes = 1, max_nodes = 3 }"#, ["PM211", r#"node_pools["work"].vcpu"#, "another"]),
+    aks(Live, r#"node_pools.system = { mode = "system", machine_type = "Standard_B1ms", min_nodes = 3, max_nodes = 5 }"#, ["PM212", r#"node_pools["system"].machine_type"#, "2 vcpu"]),
     aks(Live, r#"region = "francecentral"; node_pools.work = { machine_type = "Standard_D4s_v6", min_nodes = 1, max_nodes = 3 }"#, ["PM213", r#"node_pools["work"].machine_type"#, "support"]),
     aks(Live, r#"region = "northeurope"; node_pools.work = { machine_type = "Standard_D4s_v6", min_nodes = 1, max_nodes = 3, zones = ["3"] }"#, ["PM214", r#"node_pools["work"].zones"#, "offered"]),
     aks(Live, r#"region = "uksouth"; node_pools.work = { machine_type = "Standard_D8s_v5", min_nodes = 70, max_nodes = 80 }"#, ["PM215", "node_pools", "quota"]),
@@ -42,7 +43,7 @@ pub(crate) const CASES: [Case; 42] = [
     gke(Live, r#"@europe-west2; registries = ["projects/paymesh-hub/locations/europe-west2/repositories/nothing"]"#, ["PM248", "registries[0]", "create the repository"]),
     gke(Live, r#"@europe-west3; kms_key_id = "projects/paymesh-hub/locations/europe-west3/keyRings/paymesh/cryptoKeys/nothing""#, ["PM249", "kms_key_id", "create the key"]),
     gke(Live, r#"@europe-west4; google = { node_service_account = "nobody@paymesh-hub.iam.gserviceaccount.com" }"#, ["PM250", "google.node_service_account", "create the account"]),
-    gke(Live, r#"@europe-west6; kubernetes_version = "1.36""#, ["PM251", "kubernetes_version", ""]),
+    gke(Live, r#"@europe-west6; kubernetes_version = "1.36""#, ["PM251", "kubernetes_version", "upgrade_channel"]),
     gke(Live, r#"@europe-west9; node_pools.work.zones = ["europe-west9-z"]"#, ["PM252", r#"node_pools["work"].zones"#, "use some of"]),
     gke(Live, r#"@southamerica-east1; node_pools.work = { machine_type = "n9-standard-4", min_nodes = 3, max_nodes = 6 }"#, ["PM253", r#"node_pools["work"].machine_type"#, "another"]),
     gke(Live, r#"@us-west2; node_pools.work = { machine_type = "n2d-standard-4", min_nodes = 2, max_nodes = 6, zones = ["us-west2-a", "us-west2-b"] }"#, ["PM255", r#"node_pools["work"].zones"#, "another"]),

@@ -95,10 +95,15 @@ impl Places {
         self.add(&format!("state after {after}"), state.to_string());
     }
 
-    /// Every file of the client, saved plans taken apart.
+    /// Every file of the client and of the provider, saved plans taken apart.
     pub(crate) fn add_workspace(&mut self, workspace: &Workspace<'_>, after: &str) {
         for (path, bytes) in workspace.kept() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // A progress file is named by its moment and its process.
+            let name = if path.extension().is_some_and(|kind| kind == "jsonl") {
+                "progress".into()
+            } else {
+                path.file_name().unwrap_or_default().to_string_lossy()
+            };
             let name = format!("{name} after {after}");
             if bytes.starts_with(b"PK") {
                 self.add(&name, unpacked(&path));

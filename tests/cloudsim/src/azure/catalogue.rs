@@ -59,7 +59,8 @@ pub(super) struct Size(
 );
 
 /// The machine sizes.
-pub(super) const SIZES: [Size; 38] = [
+pub(super) const SIZES: [Size; 39] = [
+    Size("Standard_B1ms", "standardBSFamily", 1, 2.0, false),
     Size("Standard_B2s", "standardBSFamily", 2, 4.0, false),
     Size("Standard_B2ms", "standardBSFamily", 2, 8.0, false),
     Size("Standard_B4ms", "standardBSFamily", 4, 16.0, false),

@@ -8,16 +8,15 @@
 
 use paymesh_clock::Clock;
 use paymesh_engine::Engine;
-use paymesh_plugin::{
-    findings::Findings,
-    spec::{Attribute, Attributes},
-    value::Value,
-};
+use paymesh_plugin::{findings::Findings, spec::Attribute};
 use serde_json::{Value as Json, json};
 
 use super::want;
 use crate::{
-    cluster::{ClusterSpec, choice},
+    cluster::{
+        choice,
+        fixture::{spec, value},
+    },
     session::Session,
     settings::Settings,
 };
@@ -165,24 +164,6 @@ const OF_A_POOL: [(&str, &str, &str, &str); 2] = [
         "\"3\"",
     ),
 ];
-
-fn spec(config: &Json) -> ClusterSpec {
-    let mut found = Findings::new();
-    let draft = ClusterSpec::read(&value(config), &mut found);
-    assert_eq!(found.to_string(), "");
-    ClusterSpec::recall(&ClusterSpec::draft_value(&draft), &mut found).unwrap()
-}
-
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(it) => (*it).into(),
-        Json::Number(it) => it.as_i64().unwrap().into(),
-        Json::String(it) => it.as_str().into(),
-        Json::Array(all) => Value::list(all.iter().map(value)),
-        Json::Object(all) => Value::map(all.iter().map(|(key, it)| (key.clone(), value(it)))),
-    }
-}
 
 fn default_cluster() -> Json {
     json!({
