@@ -129,7 +129,9 @@ fn conflict(claim: &Claim, first: Intent) -> Fault {
              resource. Applied in this order or the other, a healthy object would be deleted.",
             format!(
                 "Tell Terraform that it is the same object:\n\n  moved {{\n    from = \
-                 {resource_type}.OLD\n    to   = {resource_type}.NEW\n  }}"
+                 {resource_type}.OLD\n    to   = {resource_type}.NEW\n  }}\n\nIf the plan shows a \
+                 deposed object, a replacement was interrupted before it began. Forget the object, \
+                 and apply takes it over again:\n\n  terraform state rm {resource_type}.NAME"
             ),
         )
     };
@@ -188,7 +190,11 @@ mod tests {
               moved {
                 from = paymesh_cluster.OLD
                 to   = paymesh_cluster.NEW
-              }"]],
+              }
+
+            If the plan shows a deposed object, a replacement was interrupted before it began. Forget the object, and apply takes it over again:
+
+              terraform state rm paymesh_cluster.NAME"]],
         );
     }
 

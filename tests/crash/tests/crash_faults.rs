@@ -135,7 +135,6 @@ fn an_operation_that_fails_or_was_canceled_is_named_with_the_clouds_reason() {
 }
 
 #[test]
-#[ignore = "a GKE cluster whose creation failed is refused by every plan, that of -replace included (PM154)"]
 fn a_creation_that_failed_for_good_is_replaced_as_its_error_says() {
     check_failed_operation(Api::Google);
 }

@@ -247,13 +247,13 @@ async fn announce<C: Converged>(
             return;
         }
     };
-    // What apply would refuse is an error now; but a destroy plans like this first, and an entry
-    // that another state has overtaken must still be forgotten.
+    // What apply would refuse is an error now. But a destroy plans like this first, and an entry
+    // that another state has overtaken must still be forgotten; and so does `-replace`, which is the
+    // way out of what can only be made anew.
     for fault in &reading.refusals {
-        let severity = if fault.kind == FaultKind::Stale {
-            Severity::Warning
-        } else {
-            Severity::Error
+        let severity = match fault.kind {
+            FaultKind::Stale | FaultKind::MustReplace => Severity::Warning,
+            _ => Severity::Error,
         };
         faults::report(&mut plan.found, fault, severity);
     }
