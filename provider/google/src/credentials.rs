@@ -104,6 +104,8 @@ impl Credentials {
                 .with_scopes([SCOPE])
                 .build_access_token_credentials()
                 .map_err(|error| {
+                    let error = error.to_string();
+                    let error = error.trim_end_matches('.');
                     format!(
                         "no Google credentials: {error}. Run gcloud auth application-default \
                          login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file"
