@@ -198,3 +198,51 @@ fn an_existing_identity_takes_over_in_place() {
     assert_eq!(grants(&cloud), ["the deployer administers the cluster"]);
     workspace.destroy().succeeds();
 }
+
+#[test]
+fn a_stopped_cluster_has_no_nodes_changes_nothing_and_starts_with_what_it_had() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &plain().to_string());
+    workspace.apply().succeeds();
+    let path = cloud.all("managedClusters").remove(0);
+    let body = || cloud.azure().get(&path);
+    let power = || body()["properties"]["powerState"]["code"].clone();
+    let usages = format!(
+        "/subscriptions/{}/providers/Microsoft.Compute/locations/westeurope/usages",
+        cloud.subscription()
+    );
+    let cores = || {
+        let usages = cloud.azure().get(&usages);
+        let mut lines = usages["value"].as_array().into_iter().flatten();
+        let line = lines.find(|line| line["name"]["value"] == "cores");
+        line.and_then(|line| line["currentValue"].as_u64())
+    };
+    let nodes = || {
+        let body = body();
+        let pools = body["properties"]["agentPoolProfiles"].as_array();
+        let pools = pools.into_iter().flatten();
+        let size =
+            |pool: &Value| ["name", "minCount", "count", "maxCount"].map(|of| pool[of].clone());
+        pools.map(size).collect::<Vec<_>>()
+    };
+    let before = nodes();
+    assert_eq!(cores(), Some(4));
+
+    let since = cloud.last_request();
+    configure(&workspace, &cloud, &plain().with(r#"power = "off""#));
+    assert_eq!(writes(&cloud, since), ["POST one/stop"]);
+    assert_eq!((power(), cores()), (json!("Stopped"), Some(0)));
+
+    let since = cloud.last_request();
+    let labelled = plain().with(r#"labels = { a = "b" }"#);
+    workspace.configure(&labelled.clone().with(r#"power = "off""#).to_string());
+    workspace
+        .plan()
+        .fails_with("A stopped cluster cannot be changed");
+    assert_eq!(writes(&cloud, since), [] as [String; 0]);
+
+    configure(&workspace, &cloud, &labelled.with(r#"power = "on""#));
+    assert_eq!((power(), cores()), (json!("Running"), Some(4)));
+    assert_eq!(body()["tags"]["a"], "b");
+    assert_eq!(nodes(), before);
+}
