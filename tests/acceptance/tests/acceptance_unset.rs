@@ -362,6 +362,12 @@ fn an_attribute_of_gke_that_is_left_out_leaves_nothing_behind() {
             networked network: refused PM047
             networked network.pods_range: refused PM050
             networked network.services_range: refused PM050
+            plain features: replaced
+            plain features.cilium: replaced
+            plain features.workload_identity: in place
+            plain network: refused PM047
+            plain node_pools.system.memory_gb: refused PM082
+            plain registries: in place
             pooled network: refused PM047
             pooled node_pools.cheap.memory_gb: refused PM082
             pooled node_pools.cheap.spot: in place
@@ -378,12 +384,12 @@ fn an_attribute_of_gke_that_is_left_out_leaves_nothing_behind() {
             spread google: refused PM006
             spread network: refused PM047
             spread network.services_range: refused PM050
-            spread node_pools.system.memory_gb: refused PM082
+            spread node_pools.system.mode: refused PM077
             spread node_pools.work.vcpu: refused PM082
             spread profile: is the default
             standing network: refused PM047
             standing network.pods_range: refused PM050
-            standing node_pools.system.mode: refused PM077
+            standing node_pools.system.vcpu: refused PM082
             standing node_pools.work.memory_gb: refused PM082
             standing profile: in place
             standing role: in place
@@ -394,7 +400,6 @@ fn an_attribute_of_gke_that_is_left_out_leaves_nothing_behind() {
             timed maintenance.window: in place
             timed maintenance.window.hours: refused PM172
             timed network: refused PM047
-            timed node_pools.system.vcpu: refused PM082
             watched features: in place
             watched features.cost_allocation: in place
             watched features.dataplane_metrics: in place
