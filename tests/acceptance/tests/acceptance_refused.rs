@@ -1,6 +1,8 @@
 //! Bad configurations, refused while planning: each at its attribute, with what to do, and without
 //! one request that writes.
 //!
+//! Once apply has begun, what the cloud itself says decides.
+//!
 //! A case is one line of a table: the change to a plain cluster, the code, the attribute, and a
 //! word of the mend. All cases of a table are planned in one run, which must report exactly them.
 
@@ -9,8 +11,8 @@ mod refused;
 use std::{collections::BTreeSet, fs};
 
 use paymesh_acceptance::{
-    Cloud, Finding, Workspace,
-    hcl::{ClusterBlock, configuration},
+    Cloud, Finding, Run, Workspace,
+    hcl::{ClusterBlock, Provider, configuration},
     samples::{AKS, GKE},
 };
 use refused::{Case, Kind, alone, check_refused, existing, live, together};
@@ -154,5 +156,58 @@ fn what_others_made(cloud: &Cloud) {
         &Method::PUT,
         &format!("{network}/subnets/reserved"),
         Some(&reserved),
+    );
+}
+
+/// Uses up a quota between a plan and its apply, for a cluster whose turn comes when another one has
+/// been made. A new plan refuses it by `code`; the apply asks the cloud, and tells its `words`.
+#[track_caller]
+fn check_the_cloud_decides(provider: Provider, large: &str, code: &str, words: &str) {
+    let cloud = Cloud::start();
+    let small = ClusterBlock::plain(provider, "small");
+    let large = |label: &str| ClusterBlock::plain(provider, label).with(large);
+    let waits = large("large").with("depends_on = [paymesh_cluster.small]");
+    let workspace = Workspace::new(&cloud, &configuration([&small, &waits]));
+    workspace.planned(&[]);
+    let others = Workspace::new(&cloud, &large("theirs").to_string());
+    others.apply().succeeds();
+    check_said(&workspace.plan_json(), code, "");
+
+    let run = workspace.run(&["apply", "-json", "planned"]);
+    check_said(&run.succeeds(), "PM148", words);
+    let standing = |address: &str| workspace.attributes(address)["status"].clone();
+    assert_eq!(standing("paymesh_cluster.small"), "Ready");
+    assert_eq!(standing("paymesh_cluster.large"), "Incomplete");
+}
+
+/// A run must say this of the cluster `large`, and nothing else.
+#[track_caller]
+fn check_said(run: &Run, code: &str, words: &str) {
+    let found = run.findings();
+    let [finding] = found.as_slice() else {
+        panic!("{run}");
+    };
+    assert_eq!(finding.address, "paymesh_cluster.large", "{finding}");
+    assert_eq!(finding.code(), Some(code), "{finding}");
+    assert!(finding.text.contains(words), "{finding}");
+}
+
+#[test]
+fn once_apply_has_begun_a_quota_of_azure_is_refused_by_azure_alone() {
+    check_the_cloud_decides(
+        Provider::Aks,
+        r#"region = "uksouth"; node_pools.work = { machine_type = "Standard_D8s_v5", min_nodes = 40, max_nodes = 50 }"#,
+        "PM215",
+        "Insufficient vcpu quota requested 320",
+    );
+}
+
+#[test]
+fn once_apply_has_begun_a_quota_of_google_is_refused_by_google_alone() {
+    check_the_cloud_decides(
+        Provider::Gke,
+        r#"region = "us-central1"; network.subnet_id = "projects/paymesh-hub/regions/us-central1/subnetworks/default"; node_pools.work = { machine_type = "n2-standard-8", min_nodes = 40, max_nodes = 60 }"#,
+        "PM256",
+        "Insufficient regional quota to satisfy request",
     );
 }
