@@ -179,23 +179,63 @@ fn a_cluster_that_others_stopped_stays_stopped_until_it_is_told_to_start() {
     let bed = Bed::new(&cloud, Provider::Aks, "");
     let azure = cloud.azure();
     azure.act(&Method::POST, &format!("{}/stop", bed.path), None);
-    bed.workspace.plans_nothing();
     let power = "/properties/powerState/code";
-    check_value(&azure.get(&bed.path), power, &json!("Stopped"));
-
-    let changed = bed.block.clone().with(r#"labels = { team = "payments" }"#);
-    bed.workspace.configure(&changed.to_string());
-    let before = cloud.last_request();
-    bed.workspace
-        .plan()
-        .fails_with("A stopped cluster cannot be changed");
-    assert_eq!(cloud.writes(before), Vec::<String>::new());
-
-    bed.update(r#"labels = { team = "payments" }; power = "on""#);
-    bed.workspace.plans_nothing();
+    check_stays_stopped(&bed, || {
+        check_value(&azure.get(&bed.path), power, &json!("Stopped"));
+    });
     let body = azure.get(&bed.path);
     check_value(&body, power, &json!("Running"));
     check_value(&body, "/tags/team", &json!("payments"));
+}
+
+#[test]
+fn a_cluster_whose_pools_others_emptied_stays_empty_until_it_is_told_to_start() {
+    let cloud = Cloud::start();
+    let bed = Bed::new(&cloud, Provider::Gke, "");
+    let google = cloud.google();
+    let body = google.get(&bed.path);
+    for key in ["system", "work"] {
+        let pool = bed.pool(&body, key);
+        let orders = [
+            (
+                "setAutoscaling",
+                json!({ "autoscaling": { "enabled": false } }),
+            ),
+            ("setSize", json!({ "nodeCount": 0 })),
+        ];
+        for (verb, order) in orders {
+            google.act(&Method::POST, &format!("{pool}:{verb}"), Some(&order));
+        }
+    }
+    let nodes = "/currentNodeCount";
+    check_stays_stopped(&bed, || {
+        assert_eq!(google.get(&bed.path).pointer(nodes), None);
+    });
+    let body = google.get(&bed.path);
+    check_value(&body, nodes, &json!(6));
+    check_value(&body, "/resourceLabels/team", &json!("payments"));
+    for key in ["system", "work"] {
+        let pool = google.get(&bed.pool(&body, key));
+        check_value(&pool, "/autoscaling/totalMinNodeCount", &json!(3));
+        check_value(&pool, "/autoscaling/totalMaxNodeCount", &json!(6));
+    }
+}
+
+/// That a cluster stopped by others is no difference, that a change of something else is refused
+/// without a write and leaves it stopped, and that it is made once the cluster is told to start.
+fn check_stays_stopped(bed: &Bed<'_>, is_stopped: impl Fn()) {
+    bed.workspace.plans_nothing();
+    is_stopped();
+    let changed = bed.block.clone().with(r#"labels = { team = "payments" }"#);
+    bed.workspace.configure(&changed.to_string());
+    let before = bed.cloud.last_request();
+    bed.workspace
+        .plan()
+        .fails_with("A stopped cluster cannot be changed");
+    assert_eq!(bed.cloud.writes(before), Vec::<String>::new());
+    is_stopped();
+    bed.update(r#"labels = { team = "payments" }; power = "on""#);
+    bed.workspace.plans_nothing();
 }
 
 #[test]
