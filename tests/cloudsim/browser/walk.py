@@ -100,7 +100,7 @@ def main(card_file, chromium, pictures, module, terraform):
         page.goto(card["console"] + "/settings")
         page.get_by_label("Kind").select_option("operation-failed")
         page.get_by_label("Method").select_option("PUT")
-        for kind, field in (("delay", "seconds"), ("lose_zone", "zone"), ("answer-html", "status")):
+        for kind, field in (("delay", "seconds"), ("lose_zone", "zone"), ("pending_pods", "cluster"), ("answer-html", "status")):
             page.get_by_label("Kind").select_option(kind)
             expect(page.locator(f".order [name={field}]")).to_be_visible()
         page.get_by_label("Kind").select_option("operation-failed")

@@ -619,6 +619,38 @@ async fn the_autoscaler_takes_idle_nodes_away() {
 }
 
 #[tokio::test]
+async fn pending_pods_make_nodes_where_a_pool_may_grow() {
+    let azure = Azure::start().await;
+    azure.with_cluster().await;
+    let grows = json!({ "properties": {
+        "mode": "User", "count": 0, "enableAutoScaling": true, "minCount": 0, "maxCount": 5, "vmSize": "Standard_D4s_v5",
+    }});
+    azure.expect(201, "PUT", POOL, grows).await;
+    let pods = json!({ "id": "pods", "action": { "kind": "pending_pods", "cluster": "main" } });
+    let count = async |seconds: u32| {
+        azure.step(seconds).await;
+        let pool = azure.expect(200, "GET", POOL, Value::Null).await;
+        pool["properties"]["count"].clone()
+    };
+    assert_eq!(count(200).await, 0);
+    // The extension manager comes and settles.
+    assert_eq!(count(700).await, 0);
+    assert_eq!(count(100).await, 0);
+    azure.bed.control("POST", "faults", pods).await;
+    assert_eq!(count(130).await, 2);
+    assert_eq!(count(600).await, 5);
+    let mut fixed = azure.expect(200, "GET", POOL, Value::Null).await;
+    for limit in ["minCount", "maxCount"] {
+        fixed["properties"][limit] = Value::Null;
+    }
+    fixed["properties"]["enableAutoScaling"] = false.into();
+    fixed["properties"]["count"] = 1.into();
+    azure.expect(200, "PUT", POOL, fixed).await;
+    assert_eq!(count(600).await, 1);
+    assert_eq!(count(600).await, 1);
+}
+
+#[tokio::test]
 async fn a_channel_upgrades_and_rewrites_the_alias() {
     let azure = Azure::start().await;
     azure

@@ -154,6 +154,7 @@ async fn a_form_that_cannot_be_obeyed_says_why() {
     let console = Console::start();
     for (act, form, words) in [
         ("fault", &[("kind", "lose_region")][..], "region is empty"),
+        ("fault", &[("kind", "pending_pods")], "cluster is empty"),
         (
             "fault",
             &[("kind", "delay"), ("seconds", "soon")][..],

@@ -603,6 +603,13 @@ async fn time_brings_upgrades_and_takes_idle_nodes() {
     assert_eq!(status, 200, "{operation}");
     assert_eq!(step(400).await["currentNodeCount"], 6);
     assert_eq!(step(600).await["currentNodeCount"], 3);
+    let pods = json!({ "id": "pods", "action": { "kind": "pending_pods", "cluster": "pay" } });
+    gcp.bed.control("POST", "faults", pods).await;
+    assert_eq!(step(130).await["currentNodeCount"], 5);
+    assert_eq!(step(1200).await["currentNodeCount"], 6);
+    gcp.bed.control("DELETE", "faults", Value::Null).await;
+    assert_eq!(step(300).await["currentNodeCount"], 6);
+    assert_eq!(step(600).await["currentNodeCount"], 3);
     let held = json!({ "maintenancePolicy": { "window": { "maintenanceExclusions": { "freeze": {
         "startTime": "2020-01-01T00:00:00Z", "endTime": "2040-01-01T00:00:00Z",
         "maintenanceExclusionOptions": { "scope": "NO_MINOR_OR_NODE_UPGRADES" },

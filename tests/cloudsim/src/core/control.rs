@@ -69,7 +69,8 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Answer {
             Ok(rule) => {
                 let mut world = server.world();
                 let world = &mut *world;
-                match world.faults.add(rule, || world.store.past()) {
+                let now = world.clock.now();
+                match world.faults.add(rule, now, || world.store.past()) {
                     Ok(id) => Answer::json(201, &json!({ "id": id })),
                     Err(error) => wrong(&error),
                 }

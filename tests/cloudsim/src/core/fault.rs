@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
+    clock::Millis,
     operation::{Ending, Failure},
     store::Past,
 };
@@ -119,6 +120,11 @@ pub(crate) enum Action {
         /// The zone.
         zone: String,
     },
+    /// Pods of a cluster find no node while the rule stands, however many nodes there are.
+    PendingPods {
+        /// The cluster's name.
+        cluster: String,
+    },
 }
 
 /// A rule.
@@ -188,6 +194,7 @@ pub(crate) enum Release {
 
 struct Armed {
     rule: Rule,
+    since: Millis,
     seen: u32,
     fired: u32,
     held: Vec<u64>,
@@ -207,6 +214,7 @@ impl Faults {
     pub(crate) fn add(
         &mut self,
         mut rule: Rule,
+        now: Millis,
         past: impl FnOnce() -> Past,
     ) -> Result<String, String> {
         self.made += 1;
@@ -227,6 +235,7 @@ impl Faults {
         let release = watch::Sender::new(Release::Wait);
         self.armed.push(Armed {
             rule,
+            since: now,
             seen: 0,
             fired: 0,
             held: Vec::new(),
@@ -243,7 +252,7 @@ impl Faults {
             let rule = &armed.rule;
             let matches = !matches!(
                 rule.action,
-                Action::LoseRegion { .. } | Action::LoseZone { .. }
+                Action::LoseRegion { .. } | Action::LoseZone { .. } | Action::PendingPods { .. }
             ) && rule.api.as_deref().is_none_or(|wanted| wanted == api)
                 && rule
                     .method
@@ -312,6 +321,15 @@ impl Faults {
                     && matches!(&armed.rule.action, Action::LoseZone { region: at, zone: lost }
                         if at.eq_ignore_ascii_case(region) && lost == zone)
             })
+    }
+
+    /// Since when pods of a cluster of `api` are pending, if they are.
+    pub(crate) fn pods_pending(&self, api: &str, cluster: &str) -> Option<Millis> {
+        let pending = self.armed.iter().filter(|armed| {
+            armed.rule.api.as_deref().is_none_or(|wanted| wanted == api)
+                && matches!(&armed.rule.action, Action::PendingPods { cluster: name } if name.eq_ignore_ascii_case(cluster))
+        });
+        pending.map(|armed| armed.since).min()
     }
 
     /// Deletes one rule, or all; held requests go on.
@@ -383,7 +401,7 @@ mod tests {
         let mut faults = Faults::default();
         let rule = json!({ "method": "GET", "nth": 2, "times": 1, "action": { "kind": "cut" } });
         faults
-            .add(serde_json::from_value(rule).unwrap(), || unreachable!())
+            .add(serde_json::from_value(rule).unwrap(), 0, || unreachable!())
             .unwrap();
         let fired: Vec<usize> = (0..3)
             .map(|_| faults.strike("azure", "GET", "/x").len())

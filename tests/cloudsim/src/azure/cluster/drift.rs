@@ -91,29 +91,41 @@ fn by_itself(world: &mut World, kind: &str, id: &str, seconds: u32, detail: Valu
     (world.ending, world.last_operation) = (ending, last);
 }
 
-/// Nothing runs on simulated nodes, so after ten idle minutes the autoscaler takes one away.
+/// The autoscaler. Nothing runs on simulated nodes, so after ten idle minutes it takes one away;
+/// while pods are pending it adds one every minute. It asks no quota.
 fn scale(world: &mut World, cluster: &str, now: i64) {
     const IDLE: i64 = 600_000;
+    const READY: i64 = 60_000;
+    let name = cluster.rsplit('/').next().unwrap_or_default();
+    let pending = world.faults.pods_pending("azure", name);
     let pools: Vec<(String, Value)> = pool::of_cluster(world, cluster)
         .map(|(id, body)| (id.clone(), body.clone()))
         .collect();
     for (id, body) in pools {
         let properties = &body["properties"];
         let settled = resource::kept(&body, "settled").as_i64().unwrap_or(now);
-        let (Some(count), Some(least)) = (
+        let (Some(count), Some(least), Some(most)) = (
             properties["count"].as_i64(),
             properties["minCount"].as_i64(),
+            properties["maxCount"].as_i64(),
         ) else {
             continue;
         };
-        let steps = (now - settled) / IDLE;
+        let (steps, scaled) = if let Some(since) = pending {
+            let steps = (now - settled.max(since)) / READY;
+            (steps, (count + steps).min(most.max(count)))
+        } else {
+            let steps = (now - settled) / IDLE;
+            (steps, (count - steps).max(least.min(count)))
+        };
+        // Nodes that pods wait for are not idle, also where there may be no more of them.
         if properties["enableAutoScaling"] == true
             && properties["provisioningState"] == "Succeeded"
             && steps > 0
-            && count > least
+            && (scaled != count || pending.is_some())
         {
             resource::change(world, &id, |body| {
-                body["properties"]["count"] = (count - steps).max(least).into();
+                body["properties"]["count"] = scaled.into();
                 resource::keep(body, "settled", now.into());
             });
         }

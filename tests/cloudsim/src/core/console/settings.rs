@@ -184,12 +184,13 @@ fn rule(form: &Form) -> Result<Value, String> {
         "throttle" => &["retry_after"],
         "lose_region" => &["region"],
         "lose_zone" => &["region", "zone"],
+        "pending_pods" => &["cluster"],
         "answer" => &["status"],
         _ => &[],
     };
     for name in used {
         let value = match *name {
-            "region" | "zone" => field(form, name)
+            "region" | "zone" | "cluster" => field(form, name)
                 .map(|value| json!(value))
                 .ok_or_else(|| format!("{name} is empty"))?,
             "retry_after" | "status" if field(form, name).is_none() => continue,

@@ -283,7 +283,8 @@ impl Server {
                 | Action::Stale
                 | Action::ExpireTokens
                 | Action::LoseRegion { .. }
-                | Action::LoseZone { .. } => {}
+                | Action::LoseZone { .. }
+                | Action::PendingPods { .. } => {}
             }
         }
         Ok(None)

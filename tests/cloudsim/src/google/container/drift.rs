@@ -1,7 +1,7 @@
 //! What changes without anybody asking: automatic upgrades, and the autoscaler.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
@@ -20,6 +20,8 @@ const DAY: Millis = 24 * 3600 * 1000;
 const UPGRADE_AFTER: Millis = 14 * DAY;
 /// How long nodes stay idle before the autoscaler takes them away.
 const IDLE: Millis = 10 * 60 * 1000;
+/// How long a node takes that pods wait for.
+const READY: Millis = 60 * 1000;
 
 /// Lets time pass.
 pub(crate) fn tick(world: &mut World) {
@@ -33,7 +35,7 @@ pub(crate) fn tick(world: &mut World) {
         }
     }
     for key in world.store.keys(POOLS, "") {
-        scale_down(world, &key, now);
+        scale(world, &key, now);
     }
 }
 
@@ -124,26 +126,71 @@ fn next_step<'a>(master: &str, target: &'a str, offered: &[&'a str]) -> Option<&
     offered.iter().find(near).copied()
 }
 
-/// Without load the autoscaler goes down to its minimum.
-fn scale_down(world: &mut World, key: &str, now: Millis) {
-    let Some(stored) = world.store.find(POOLS, key) else {
+/// The autoscaler: to its minimum after ten idle minutes, and a node more every minute while pods
+/// are pending. It asks no quota.
+fn scale(world: &mut World, key: &str, now: Millis) {
+    let (Some(stored), Some(cluster)) = (world.store.find(POOLS, key), ClusterName::of_key(key))
+    else {
         return;
     };
     let autoscaling = &stored["body"]["autoscaling"];
-    let idle = stored["sim"]["idle_since"]
-        .as_i64()
-        .is_some_and(|since| now - since >= IDLE);
-    if !idle || !truth(autoscaling, "/enabled") {
+    let idle_since = stored["sim"]["idle_since"].as_i64();
+    let (Some(zones), Some(idle_since), true) = (
+        stored["sim"]["nodes"].as_object(),
+        idle_since,
+        truth(autoscaling, "/enabled"),
+    ) else {
         return;
+    };
+    let pending = world.faults.pods_pending(API, &cluster.cluster);
+    let nodes = match pending {
+        Some(since) => match (now - idle_since.max(since)) / READY {
+            ..1 => return,
+            more => grown(autoscaling, zones.clone(), more),
+        },
+        None if now - idle_since < IDLE => return,
+        None => shrunk(autoscaling, zones),
+    };
+    // Nodes that pods wait for are not idle, also where there may be no more of them.
+    let changes = nodes != *zones || pending.is_some();
+    if changes && world.running_on(API, &cluster.key()).is_empty() {
+        world.store.change(POOLS, key, |document| {
+            document["sim"]["nodes"] = Value::Object(nodes);
+            if pending.is_some() {
+                document["sim"]["idle_since"] = now.into();
+            }
+        });
     }
-    let zones = stored["sim"]["nodes"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+}
+
+/// `more` nodes, each in the zone that has fewest, as far as the limits go.
+fn grown(autoscaling: &Value, mut zones: Map<String, Value>, more: i64) -> Map<String, Value> {
+    let zone_high = u64::from(count(autoscaling, "/maxNodeCount"));
+    let total_high = u64::from(count(autoscaling, "/totalMaxNodeCount"));
+    for _ in 0..more {
+        let total: u64 = zones.values().filter_map(Value::as_u64).sum();
+        let fewest = zones.values_mut().min_by_key(|have| have.as_u64());
+        let Some(fewest) = fewest else { break };
+        let have = fewest.as_u64().unwrap_or_default();
+        let may = if zone_high > 0 {
+            have < zone_high
+        } else {
+            total < total_high
+        };
+        if !may {
+            break;
+        }
+        *fewest = json!(have + 1);
+    }
+    zones
+}
+
+/// The least nodes, in their zones.
+fn shrunk(autoscaling: &Value, zones: &Map<String, Value>) -> Map<String, Value> {
     let total_low = count(autoscaling, "/totalMinNodeCount");
     let zone_low = count(autoscaling, "/minNodeCount");
     let spread = u32::try_from(zones.len()).unwrap_or(1).max(1);
-    let mut nodes = serde_json::Map::new();
+    let mut nodes = Map::new();
     for (place, (zone, have)) in zones.iter().enumerate() {
         let place = u32::try_from(place).unwrap_or_default();
         let share = if zone_low > 0 {
@@ -161,11 +208,7 @@ fn scale_down(world: &mut World, key: &str, now: Millis) {
             json!(if up { share } else { have.min(share) }),
         );
     }
-    if nodes != zones && world.running_on(API, key).is_empty() {
-        world.store.change(POOLS, key, |document| {
-            document["sim"]["nodes"] = Value::Object(nodes);
-        });
-    }
+    nodes
 }
 
 #[cfg(test)]
