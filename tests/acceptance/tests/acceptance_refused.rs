@@ -211,3 +211,28 @@ fn once_apply_has_begun_a_quota_of_google_is_refused_by_google_alone() {
         "Insufficient regional quota to satisfy request",
     );
 }
+
+#[test]
+fn what_an_apply_makes_meanwhile_is_not_counted_against_the_plan_of_another_cluster() {
+    let work = |nodes: u32| {
+        format!(
+            r#"region = "uksouth"; node_pools.work = {{ machine_type = "Standard_D8s_v5", min_nodes = {nodes}, max_nodes = 50 }}"#
+        )
+    };
+    let cloud = Cloud::start();
+    let one = ClusterBlock::plain(Provider::Aks, "one").with(&work(30));
+    let two = ClusterBlock::plain(Provider::Aks, "two")
+        .with(&work(20))
+        .with(r#"registries = ["$SHARED/Microsoft.ContainerRegistry/registries/images"]; azure = { pods_cidr = "10.245.0.0/16" }"#);
+    let both = cloud.seeded(&configuration([&one, &two]));
+    let workspace = Workspace::new(&cloud, &both);
+    workspace.planned(&[]);
+
+    let registry = cloud.hold("GET", "*/registries/images", 1, "before_effect");
+    let apply = workspace.start(&["apply", "-no-color", "planned"]);
+    registry.wait();
+    apply.wait_for("paymesh_cluster.one: Creation complete");
+    registry.release();
+    apply.end().succeeds().says("2 added");
+    workspace.plans_nothing();
+}

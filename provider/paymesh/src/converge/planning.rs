@@ -74,9 +74,7 @@ pub(super) async fn plan<C: Converged>(
     if plan.found.has_errors() || !session.is_known() || !is_changed {
         return;
     }
-    if !session.engine().claims().is_applying() {
-        C::preflight(session, &spec, prior.as_ref(), &mut plan.found).await;
-    }
+    preflight::<C>(session, &spec, prior.as_ref(), &mut plan.found).await;
     if plan.found.has_errors() {
         // Steps that cannot be are no news.
         return;
@@ -93,6 +91,26 @@ pub(super) async fn plan<C: Converged>(
                 .hint("apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile");
         }
         announce::<C>(request, plan, &spec, prior).await;
+    }
+}
+
+/// What the cloud says against the plan. A client plans once more before it applies, and does not say
+/// so: until the first apply begins, that plan asks like any other.
+async fn preflight<C: Converged>(
+    session: &crate::session::Session,
+    spec: &C::Spec,
+    prior: Option<&Whole<C>>,
+    found: &mut Findings,
+) {
+    let claims = session.engine().claims();
+    if claims.is_applying() {
+        return;
+    }
+    let mut answers = Findings::new();
+    C::preflight(session, spec, prior, &mut answers).await;
+    // What was being made meanwhile would count twice: as used, and as planned.
+    if !claims.is_applying() {
+        found.extend(answers);
     }
 }
 
