@@ -85,24 +85,83 @@ fn the_plan_of_an_upgrade_lists_every_step_in_order() {
     .assert_eq(&steps(&plan.output, "pay-gke"));
 }
 
+/// Regions of the GKE clusters among the twenty: each has ranges for one.
+const REGIONS: [&str; 10] = [
+    "europe-north1",
+    "europe-southwest1",
+    "europe-west1",
+    "europe-west2",
+    "europe-west3",
+    "europe-west4",
+    "europe-west6",
+    "us-central1",
+    "us-east1",
+    "us-west1",
+];
+
+/// The n-th of twenty clusters before or after its change: an upgrade or a rotation, on AKS or GKE.
+fn one_of_twenty(number: usize, is_changed: bool) -> String {
+    let name = format!("pay-{number:02}");
+    let (is_rotated, is_gke) = (number % 2 == 1, number % 4 >= 2);
+    let version = if is_changed && !is_rotated {
+        "1.35"
+    } else {
+        "1.34"
+    };
+    let cluster = if is_gke {
+        gke(&name, version).replace("europe-west1", REGIONS[number / 4 * 2 + number % 2])
+    } else {
+        aks(&name, version)
+    };
+    if is_changed && is_rotated {
+        cluster.replace(
+            "work   = { vcpu = 2, memory_gb = 8",
+            "work   = { vcpu = 4, memory_gb = 16",
+        )
+    } else {
+        cluster
+    }
+}
+
 #[test]
 fn twenty_disruptive_changes_show_twenty_step_lists() {
     let cloud = Cloud::start();
-    let twenty = |version: &str| -> String {
+    let twenty = |is_changed| -> String {
         (0..20)
-            .map(|number| aks(&format!("pay-{number:02}"), version))
+            .map(|number| one_of_twenty(number, is_changed))
             .collect()
     };
-    let workspace = Workspace::new(&cloud, &twenty("1.34"));
+    let workspace = Workspace::new(&cloud, &twenty(false));
     workspace.apply().succeeds();
-    workspace.configure(&twenty("1.35"));
+    workspace.configure(&twenty(true));
     let plan = workspace.plans_something();
-    for number in 0..20 {
-        let name = format!("pay-{number:02}");
-        assert_eq!(
-            steps(&plan.output, &name).lines().count(),
-            3,
-            "{name}: {plan}"
-        );
+    let lists: Vec<String> = (0..20)
+        .map(|number| steps(&plan.output, &format!("pay-{number:02}")))
+        .collect();
+    expect![[r#"
+        1. control plane 1.34.5 -> 1.35 (managed cluster)
+        2. pool systemkk3 1.34.5 -> 1.35 (agent pool)
+        3. pool worki32 1.34.5 -> 1.35 (agent pool)
+    "#]]
+    .assert_eq(&lists[0]);
+    expect![[r#"
+        1. create agent pool workeox (agent pool)
+        2. drain pool worki32 (drain)
+        3. delete agent pool worki32 (agent pool)
+    "#]]
+    .assert_eq(&lists[1]);
+    expect![[r#"
+        1. control plane 1.34 -> 1.35 (GKE cluster)
+        2. node pool system-t51 1.34 -> 1.35 (GKE node pool)
+        3. node pool work-25l 1.34 -> 1.35 (GKE node pool)
+    "#]]
+    .assert_eq(&lists[2]);
+    expect![[r#"
+        1. create node pool work-4h3 (GKE node pool)
+        2. delete GKE node pool work-25l (GKE node pool)
+    "#]]
+    .assert_eq(&lists[3]);
+    for (number, list) in lists.iter().enumerate() {
+        assert_eq!(*list, lists[number % 4], "pay-{number:02}: {plan}");
     }
 }
