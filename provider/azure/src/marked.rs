@@ -113,8 +113,11 @@ impl Azure {
         let Some(mut body) = self.read(id.as_str(), marked.version(), api::ARM).await? else {
             return Ok(None);
         };
+        if marked.is(0) {
+            self.pools_rest(id).await?;
+        }
         if busy(&body).is_some() {
-            self.rest(marked).await?;
+            self.rest(&marked.address()).await?;
             let after = self.read(id.as_str(), marked.version(), api::ARM).await?;
             let Some(after) = after else {
                 return Ok(None);
@@ -142,9 +145,23 @@ impl Azure {
         Ok(None)
     }
 
-    /// Waits until nothing works on it; how that ended does not matter.
-    async fn rest(&self, marked: &Marked) -> Result<(), Error> {
-        let operation = Operation::of_object(&marked.address(), false);
+    /// Waits until none of the cluster's pools is at work: the cluster itself does not show it, and
+    /// is not deleted meanwhile.
+    async fn pools_rest(&self, cluster: &ArmId) -> Result<(), Error> {
+        let query = [("api-version", version::CLUSTERS)];
+        let path = format!("{cluster}/agentPools");
+        for pool in self.list(&path, &query, api::ARM).await? {
+            if let Some(pool) = busy(&pool).and(text(&pool, "/id")) {
+                let address = format!("{pool}?api-version={}", version::CLUSTERS);
+                self.rest(&address).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing works on what is at `address`; how that ended does not matter.
+    async fn rest(&self, address: &str) -> Result<(), Error> {
+        let operation = Operation::of_object(address, false);
         match self.client().wait(&operation, self.longest()).await {
             Err(error) if error.kind != ErrorKind::Operation && !error.is_not_found() => Err(error),
             _ => Ok(()),

@@ -12,15 +12,13 @@ fn orphans(cloud: &Cloud, words: &[&str], succeeds: bool) -> String {
     text
 }
 
-#[test]
-fn what_a_killed_apply_made_is_deleted_while_the_clouds_still_work_on_it() {
+/// An apply is killed at these requests, once the clouds have begun with them, and its state is lost.
+#[track_caller]
+fn check_killed_at(requests: &[(&str, &str)]) {
     let cloud = Cloud::start();
     let workspace = Workspace::new(&cloud, &both());
-    let creates = [
-        ("PUT", "*/managedclusters/pay-aks"),
-        ("POST", "*/locations/europe-west1/clusters"),
-    ];
-    let faults = creates.map(|(method, path)| cloud.hold(method, path, 1, "after_effect"));
+    let hold = |(method, path): &(&str, &str)| cloud.hold(method, path, 1, "after_effect");
+    let faults: Vec<_> = requests.iter().map(hold).collect();
     let running = workspace.start_apply();
     for fault in &faults {
         fault.wait();
@@ -33,6 +31,16 @@ fn what_a_killed_apply_made_is_deleted_while_the_clouds_still_work_on_it() {
 
     let deleted = orphans(&cloud, &["--owner", OWNER, "--delete", "--yes"], true);
     assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
+}
+
+#[test]
+fn what_a_killed_apply_made_is_deleted_while_the_clouds_still_work_on_it() {
+    check_killed_at(&[
+        ("PUT", "*/managedclusters/pay-aks"),
+        ("POST", "*/locations/europe-west1/clusters"),
+    ]);
+    // A pool at work does not show on its cluster.
+    check_killed_at(&[("PUT", "*/managedclusters/pay-aks/agentpools/*")]);
 }
 
 #[test]
