@@ -159,7 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::checks::tests::value;
+    use crate::cluster::fixture::value;
 
     #[track_caller]
     fn check_refused(settings: &serde_json::Value, code: &str, at: &str) {

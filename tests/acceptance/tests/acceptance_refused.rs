@@ -91,6 +91,58 @@ fn a_login_that_is_refused_is_told_once_for_each_cloud() {
 }
 
 #[test]
+fn what_is_no_mistake_is_a_warning() {
+    let cloud = Cloud::start();
+    let clusters = format!("{AKS}{GKE}")
+        .replace("\"gke\" {", "\"gke\" {\n  upgrade_channel = \"rapid\"")
+        .replace("europe-west1", "us-west2");
+    let workspace = Workspace::new(&cloud, &clusters.replace("1.34", "1.35"));
+    workspace.apply().succeeds();
+
+    let [system, work] = ["system = { mode = \"system\", ", "work   = { "].map(|pool| {
+        let sized = format!("{pool}vcpu = 4, memory_gb = 16");
+        (sized, format!("{pool}machine_type = \"n2d-standard-4\""))
+    });
+    let (before, google) = clusters
+        .split_once("\"gke\" {")
+        .expect("the second is on GKE");
+    let google = google
+        .replace(&system.0, &system.1)
+        .replace(&work.0, &work.1);
+    workspace.configure(&format!("{before}\"gke\" {{{google}"));
+    let run = workspace.plan_json();
+    assert!(run.status.success(), "{run}");
+    let findings = run.findings();
+    let said: Vec<_> = findings
+        .iter()
+        .map(|it| {
+            let [code, path] = [it.code(), it.path()].map(Option::unwrap_or_default);
+            (it.address.as_str(), code, path)
+        })
+        .collect();
+    let expected = [
+        ("paymesh_cluster.aks", "PM116", "kubernetes_version"),
+        ("paymesh_cluster.gke", "PM116", "kubernetes_version"),
+        (
+            "paymesh_cluster.gke",
+            "PM254",
+            r#"node_pools["system"].zones"#,
+        ),
+        (
+            "paymesh_cluster.gke",
+            "PM254",
+            r#"node_pools["work"].zones"#,
+        ),
+        // The machines change, so the pools are rotated.
+        ("paymesh_cluster.gke", "PM121", ""),
+    ];
+    for wanted in expected {
+        assert!(said.contains(&wanted), "no {wanted:?} in {said:?}");
+    }
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+}
+
+#[test]
 fn the_tables_are_as_broad_as_promised() {
     let tables: [&[Case]; 4] = [
         &alone::CASES,

@@ -17,12 +17,16 @@ pub(super) fn spec(config: &Json) -> ClusterSpec {
     ClusterSpec::recall(&ClusterSpec::draft_value(&draft), &mut found).unwrap()
 }
 
+/// What stands for a value that is not known yet.
+pub(super) const UNKNOWN: &str = "<unknown>";
+
 /// A value of Terraform's.
-pub(super) fn value(json: &Json) -> Value {
+pub(crate) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(it) => (*it).into(),
         Json::Number(it) => it.as_i64().unwrap().into(),
+        Json::String(it) if it == UNKNOWN => Value::Unknown,
         Json::String(it) => it.as_str().into(),
         Json::Array(all) => Value::list(all.iter().map(value)),
         Json::Object(all) => Value::map(all.iter().map(|(key, it)| (key.clone(), value(it)))),
@@ -31,6 +35,11 @@ pub(super) fn value(json: &Json) -> Value {
 
 /// A cluster of one pool, with what `change` says about it.
 pub(super) fn cluster(cloud: &str, change: &Json) -> ClusterSpec {
+    spec(&config(cloud, change))
+}
+
+/// The same, as a user writes it.
+pub(super) fn config(cloud: &str, change: &Json) -> Json {
     let mut config = json!({
         "name": "pay",
         "region": "westeurope",
@@ -51,5 +60,5 @@ pub(super) fn cluster(cloud: &str, change: &Json) -> ClusterSpec {
     for (attribute, value) in change.as_object().into_iter().flatten() {
         config[attribute] = value.clone();
     }
-    spec(&config)
+    config
 }

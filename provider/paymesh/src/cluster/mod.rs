@@ -9,7 +9,7 @@ pub mod checks;
 pub mod choice;
 pub mod credentials;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod google;
 mod intent;
 pub mod lookup;

@@ -12,10 +12,10 @@ pub struct PoolSpec {
     pub mode: PoolMode,
     /// Least virtual CPUs of a node; with `memory_gb`, chooses the smallest machine that has both
     /// from the table in the guide "Machine types". The choice is kept once it is made.
-    #[attr(rolling, check = range(1..=64))]
+    #[attr(rolling, check = range(1..=1024))]
     pub vcpu: Option<u32>,
     /// Least memory of a node in gibibytes.
-    #[attr(rolling, check = range(1..=512))]
+    #[attr(rolling, check = range(1..=32_768))]
     pub memory_gb: Option<u32>,
     /// Machine type, in the cloud's own words, instead of `vcpu` and `memory_gb`.
     #[attr(rolling)]

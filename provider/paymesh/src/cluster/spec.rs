@@ -20,7 +20,7 @@ pub struct ClusterSpec {
     #[attr(replace, check = dns_label(1..=40))]
     pub name: String,
     /// Region, in the cloud's own words: `westeurope`, `europe-west1`.
-    #[attr(replace, check = non_empty())]
+    #[attr(replace)]
     pub region: String,
     /// What the cluster is for. It labels the cluster and never replaces it.
     #[attr(default = Role::Main)]

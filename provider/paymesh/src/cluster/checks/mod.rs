@@ -8,8 +8,6 @@ mod access;
 mod calendar;
 mod network;
 mod pools;
-#[cfg(test)]
-pub(crate) mod tests;
 mod whole;
 mod words;
 
@@ -60,4 +58,42 @@ pub(crate) fn refuse(found: &mut Findings, path: Path, code: Code, text: [&str; 
 /// The path of an attribute at the root.
 pub(crate) fn at(name: &str) -> Path {
     Path::root().attribute(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use paymesh_plugin::spec::Attributes;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::cluster::{fixture, spec::ClusterSpec};
+
+    #[track_caller]
+    fn check_accepted(change: &Json) {
+        for cloud in ["azure", "google"] {
+            let config = fixture::config(cloud, change);
+            let mut found = Findings::new();
+            ClusterSpec::read(&fixture::value(&config), &mut found);
+            assert_eq!(found.to_string(), "", "{cloud}: {change}");
+        }
+    }
+
+    // Bad configurations are refused in a real client: `acceptance_refused`.
+    #[test]
+    fn good_configurations_are_accepted() {
+        check_accepted(&json!({}));
+    }
+
+    #[test]
+    fn nothing_is_refused_while_it_is_unknown() {
+        for attribute in [
+            "region",
+            "kubernetes_version",
+            "node_pools",
+            "network",
+            "admins",
+        ] {
+            check_accepted(&json!({ attribute: fixture::UNKNOWN }));
+        }
+    }
 }
