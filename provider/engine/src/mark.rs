@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Ownership;
+use crate::{ObjectId, Ownership};
 
 /// Says whose a remote object is. A pure function of configuration, because after a crash nothing
 /// is in state.
@@ -13,7 +13,8 @@ use crate::Ownership;
 pub struct Mark {
     /// Unique per state; the same for everything the state owns.
     pub owner: String,
-    /// The resource within its owner.
+    /// The resource within its owner: the name of its principal object. That is its address in the
+    /// cloud, so that namesakes in two regions, groups or accounts differ.
     pub name: String,
 }
 
@@ -31,12 +32,17 @@ impl Mark {
     /// The tag or label that holds the [`Holder`].
     pub const HOLDER_KEY: &'static str = "paymesh-holder";
 
-    /// The mark of the resource `name` of `owner`.
+    /// The mark of `owner` that says `name`.
     pub fn new(owner: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             owner: owner.into(),
             name: name.into(),
         }
+    }
+
+    /// The mark of the resource of `owner` that `principal` stands for.
+    pub fn of(owner: impl Into<String>, principal: &ObjectId) -> Self {
+        Self::new(owner, principal.name.as_str())
     }
 
     /// The mark as words, for places that take any text: `(key, value)`.
@@ -134,6 +140,13 @@ mod tests {
                     .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
             );
         }
+    }
+
+    #[test]
+    fn namesakes_differ() {
+        let of = |place: &str| Mark::of("payments/prod", &ObjectId::new("cluster", place));
+        assert_ne!(of("west/pay"), of("north/pay"));
+        assert_ne!(of("west/pay").digests(), of("north/pay").digests());
     }
 
     #[test]

@@ -59,9 +59,6 @@ pub trait Converged: Send + Sync + 'static {
     /// What the cloud reports. Every field may be null: not known yet.
     type Status: paymesh_plugin::spec::Status + Default + Send + Sync;
 
-    /// The name that the mark carries, unique within the owner.
-    fn mark_name(spec: &Self::Spec) -> String;
-
     /// The words with which a finding speaks of the object: its name.
     fn title(spec: &Self::Spec) -> String;
 
@@ -313,7 +310,11 @@ fn job<C: Converged>(
     memory: Option<Memory>,
     act: Act,
 ) -> Job {
-    let mut job = Job::new(graph, call.mark(&C::mark_name(spec)));
+    let principal = graph
+        .principal_id()
+        .expect("a resource has a principal object");
+    let mark = call.mark(principal);
+    let mut job = Job::new(graph, mark);
     job.memory = memory;
     job.limits = act.limits(call.engine().clock());
     if let Some(total) = C::limit(spec, act) {

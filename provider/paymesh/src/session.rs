@@ -8,7 +8,7 @@ use std::{
 
 use paymesh_azure::{Azure, Credential, Sovereign};
 use paymesh_cloud::TokenSource;
-use paymesh_engine::{Engine, Mark};
+use paymesh_engine::{Engine, Mark, ObjectId};
 use paymesh_google::{Credentials, Endpoints, Google};
 use paymesh_plugin::findings::Severity;
 
@@ -37,7 +37,7 @@ pub struct Session {
     /// The clouds of which was told that they do not sign us in, and how loudly.
     refused: Mutex<BTreeSet<(&'static str, Severity)>>,
     /// Quota that the plans of this run need, by its name and by cluster.
-    reserved: Mutex<BTreeMap<String, BTreeMap<String, u64>>>,
+    reserved: Mutex<BTreeMap<String, BTreeMap<ObjectId, u64>>>,
 }
 
 impl Session {
@@ -65,13 +65,15 @@ impl Session {
         &self.engine
     }
 
-    /// The mark of the resource `name` of this configuration.
-    pub fn mark(&self, name: &str) -> Mark {
-        let owner = self
-            .settings
-            .as_ref()
-            .map_or("", |settings| settings.owner.as_str());
-        Mark::new(owner, name)
+    /// Whose everything is that this configuration makes.
+    pub fn owner(&self) -> &str {
+        let settings = self.settings.as_ref();
+        settings.map_or("", |settings| settings.owner.as_str())
+    }
+
+    /// The mark of the resource of this configuration that `principal` stands for.
+    pub fn mark(&self, principal: &ObjectId) -> Mark {
+        Mark::of(self.owner(), principal)
     }
 
     /// The labels of everything that this configuration makes.
@@ -132,10 +134,10 @@ impl Session {
         let there = places.entry(place.to_owned()).or_default();
         let others = there
             .iter()
-            .filter(|other| other.name != neighbour.name)
+            .filter(|other| other.cluster != neighbour.cluster)
             .cloned()
             .collect();
-        there.retain(|other| other.name != neighbour.name);
+        there.retain(|other| other.cluster != neighbour.cluster);
         there.push(neighbour);
         others
     }
@@ -149,10 +151,10 @@ impl Session {
 
     /// Notes that the plan of `cluster` needs `amount` of the quota `name`, and returns what the
     /// other plans of this run need of it.
-    pub(crate) fn reserve(&self, name: &str, cluster: &str, amount: u64) -> u64 {
+    pub(crate) fn reserve(&self, name: &str, cluster: &ObjectId, amount: u64) -> u64 {
         let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         let plans = reserved.entry(name.to_owned()).or_default();
-        plans.insert(cluster.to_owned(), amount);
+        plans.insert(cluster.clone(), amount);
         plans
             .iter()
             .filter(|(other, _)| *other != cluster)

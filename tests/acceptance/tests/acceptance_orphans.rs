@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use paymesh_acceptance::{Cloud, OWNER, Workspace, samples::both};
+use paymesh_acceptance::{
+    Cloud, OWNER, Workspace,
+    samples::{BOTH, both},
+};
 
 /// Runs the command; what it printed.
 #[track_caller]
@@ -76,4 +79,35 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
 
     let deleted = orphans(&cloud, &[&delete[..], &["--yes"]].concat(), true);
     assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
+}
+
+#[test]
+fn a_lost_namesake_of_another_region_is_an_orphan() {
+    let cloud = Cloud::start();
+    let main = both();
+    let workspace = Workspace::new(&cloud, &main);
+    workspace.apply().succeeds();
+    let before = cloud.inventory();
+    let recovery = main
+        .replace("\"aks\" {", "\"lost_aks\" {")
+        .replace("\"gke\" {", "\"lost_gke\" {")
+        .replace("westeurope", "northeurope")
+        .replace("europe-west1", "us-east1");
+    let recovery = &recovery[recovery.find("resource").expect("it has clusters")..];
+    workspace.configure(&format!("{main}{recovery}"));
+    workspace.apply().succeeds();
+    let lost = BOTH.map(|address| address.replace('.', ".lost_"));
+    workspace
+        .run(&["state", "rm", &lost[0], &lost[1]])
+        .succeeds();
+    let state = workspace.path("pulled.tfstate");
+    let pulled = workspace.run(&["state", "pull"]).succeeds();
+    fs::write(&state, &pulled.output).expect("a file can be written");
+    let state = state.to_str().expect("it is a word");
+
+    let delete = ["--owner", OWNER, "--delete", "--yes", state];
+    let deleted = orphans(&cloud, &delete, true);
+    assert_eq!(cloud.inventory(), before, "{deleted}");
+    workspace.configure(&main);
+    workspace.plans_nothing();
 }

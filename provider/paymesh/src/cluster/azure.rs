@@ -60,7 +60,7 @@ fn group_at(session: &Session, azure: &AzureCluster, region: &str) -> Result<Arm
     let name = azure
         .resource_group
         .clone()
-        .unwrap_or_else(|| own_group(&session.mark("").owner, region));
+        .unwrap_or_else(|| own_group(session.owner(), region));
     Ok(ArmId::group(&subscription, &name))
 }
 
@@ -132,7 +132,6 @@ pub(super) fn graph(
     } else {
         graph.present(Group::new(&azure, group_want));
     }
-    let owner = session.mark("").owner;
     let choices = choice::choose(spec, prior);
     let mut cluster = want::cluster(spec, &group, &choices);
     let id = cluster.id.clone();
@@ -145,7 +144,7 @@ pub(super) fn graph(
         graph.present(Identity::new(&azure, own));
     }
     for grant in grants::of(spec, &group, &id) {
-        let role = graph.present(grant.role(&azure, &owner));
+        let role = graph.present(grant.role(&azure, session.owner()));
         if grant.before_cluster {
             cluster.needs.push(role);
         }
@@ -275,9 +274,7 @@ async fn describe_beside(azure: &Azure, session: &Session, id: &ArmId, spec: &mu
         .assignments(id.as_str(), well_known_roles::CLUSTER_ADMIN)
         .await
         .unwrap_or_default();
-    let deployer = grants::deployer(id)
-        .role(azure, &session.mark("").owner)
-        .name();
+    let deployer = grants::deployer(id).role(azure, session.owner()).name();
     if assigned
         .iter()
         .any(|assignment| assignment.name == deployer)

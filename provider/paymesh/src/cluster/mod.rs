@@ -60,10 +60,6 @@ impl Converged for Cluster {
     type Spec = ClusterSpec;
     type Status = ClusterStatus;
 
-    fn mark_name(spec: &ClusterSpec) -> String {
-        format!("cluster/{}", spec.name)
-    }
-
     fn title(spec: &ClusterSpec) -> String {
         spec.name.clone()
     }

@@ -1,15 +1,17 @@
 //! What two clusters of one run must not both have.
 
+use paymesh_engine::ObjectId;
+use paymesh_google::cluster::Cluster;
 use paymesh_plugin::{findings::Findings, path::Path};
 
-use super::{address::Range, checks::refuse, spec::ClusterSpec};
+use super::{address::Range, checks::refuse, google, spec::ClusterSpec};
 use crate::{codes, session::Session};
 
 /// What the plan of one cluster has taken for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     /// The cluster.
-    pub name: String,
+    pub cluster: ObjectId,
     /// What it has taken.
     taken: Vec<Taken>,
 }
@@ -58,8 +60,11 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
                 .filter_map(|(name, word)| Some(worded(at("network", name), word.as_deref()?))),
         );
     }
+    let Ok(name) = google::cluster_name(session, spec) else {
+        return;
+    };
     let mine = Neighbour {
-        name: spec.name.clone(),
+        cluster: Cluster::id_of(&name),
         taken,
     };
     let others = session.meet(&place, mine.clone());
@@ -68,7 +73,7 @@ pub(super) fn check(session: &Session, spec: &ClusterSpec, found: &mut Findings)
             other
                 .taken
                 .iter()
-                .map(move |theirs| (ours, theirs, &other.name))
+                .map(move |theirs| (ours, theirs, &other.cluster.name))
         })
     }) {
         match (ours.range, theirs.range) {

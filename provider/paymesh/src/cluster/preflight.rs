@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use paymesh_cloud::{Error, ErrorKind};
+use paymesh_engine::ObjectId;
 use paymesh_plugin::{
     findings::{Code, Findings, Severity},
     path::Path,
@@ -114,15 +115,25 @@ pub(super) struct Quota<'a> {
 impl Quota<'_> {
     /// Notes that `cluster` needs `amount` of this to begin with. If that, with what is used and
     /// what the other plans of this run need, is more than is allowed, tells so.
-    pub(super) fn exceeded(&self, session: &Session, cluster: &str, amount: u64) -> Option<String> {
+    pub(super) fn exceeded(
+        &self,
+        session: &Session,
+        cluster: &ObjectId,
+        amount: u64,
+    ) -> Option<String> {
         let key = format!("{}/{}", self.place, self.name);
         let others = session.reserve(&key, cluster, amount);
         (amount > 0 && self.current + others + amount > self.limit).then(|| {
             format!(
                 "{} allows {} {} in {}; {} are in use, {others} are planned by other clusters of \
-                 this run, and {cluster} needs {amount} more to begin with, one surge node for each \
+                 this run, and {} needs {amount} more to begin with, one surge node for each \
                  new pool included",
-                self.name, self.limit, self.unit, self.place, self.current
+                self.name,
+                self.limit,
+                self.unit,
+                self.place,
+                self.current,
+                cluster.brief()
             )
         })
     }

@@ -118,9 +118,8 @@ fn people(
     let (Ok(azure), Some(group)) = (session.azure(), id.group_id()) else {
         return;
     };
-    let owner = session.mark("").owner;
     for grant in grants::of(spelling, &group, id) {
-        let role = paymesh_engine::Object::id(&grant.role(&azure, &owner));
+        let role = paymesh_engine::Object::id(&grant.role(&azure, session.owner()));
         if seen.observation(&role) == Some(&Observation::Absent) {
             grant.take_from(spec);
         }

@@ -9,6 +9,7 @@ use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_google::{
     ClusterName, Google,
     access::{AccountWant, Grants, GrantsWant, Scope, ServiceAccount, admins_in},
+    cluster::Cluster,
 };
 
 use crate::{
@@ -34,11 +35,10 @@ pub(super) fn own_account(
         .and_then(|prior| prior.status.node_identity.as_deref())
         .and_then(|email| email.strip_suffix(&format!("@{project}.iam.gserviceaccount.com")))
         .filter(|account| account.starts_with(OWN));
-    let owner = session.mark("").owner;
     AccountWant {
         project: project.clone(),
         name: before.map_or_else(
-            || naming::account_name(&owner, &name.cluster, &name.to_string()),
+            || naming::account_name(session.owner(), &name.cluster, &name.to_string()),
             str::to_owned,
         ),
         purpose: format!("Nodes of {} in {}", name.cluster, name.place.location),
@@ -108,7 +108,7 @@ pub(super) fn people(
         want.object_id()
     };
     let policy = seen.seen(&grants(Scope::Project(name.place.project.clone())));
-    let mark = session.mark(&format!("cluster/{}", name.cluster));
+    let mark = session.mark(&Cluster::id_of(name));
     let members = policy.map_or_else(Vec::new, |it| admins_in(&it.body, name, &mark));
     spec.admins.clone_from(&spelling.admins);
     spec.admins.retain(|admin| {
@@ -127,7 +127,7 @@ pub(super) async fn administrators(
     google: &Google,
     name: &ClusterName,
 ) -> Vec<Admin> {
-    let mark = session.mark(&format!("cluster/{}", name.cluster));
+    let mark = session.mark(&Cluster::id_of(name));
     // Who may not read the policy imports a cluster without administrators.
     let members = google.admins(name, &mark).await.unwrap_or_default();
     let admin = |member: &String| {

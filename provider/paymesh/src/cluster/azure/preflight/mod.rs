@@ -109,15 +109,15 @@ async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut 
     let Ok(Some(body)) = azure.cluster(&id).await else {
         return;
     };
-    let mark = session.mark(&format!("cluster/{}", spec.name));
-    if ClusterSeen::new(&body).tag(Mark::OWNER_KEY) != Some(mark.owner.as_str()) {
+    let owner = session.owner();
+    if ClusterSeen::new(&body).tag(Mark::OWNER_KEY) != Some(owner) {
         refuse(
             found,
             at("name"),
             codes::AZURE_CLUSTER_EXISTS_ALREADY,
             [
                 "The cluster exists already",
-                &format!("{id} was not made by {}", mark.owner),
+                &format!("{id} was not made by {owner}"),
                 &format!(
                     "to manage it, import it:\n\n  import {{\n    to = paymesh_cluster.NAME\n    id = \"{id}\"\n  }}\n\nor choose another name"
                 ),

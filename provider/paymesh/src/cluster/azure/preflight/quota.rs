@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use paymesh_azure::{Azure, MachineSize};
+use paymesh_azure::{Azure, MachineSize, cluster_object_id};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
     cluster::{
+        azure::cluster_id,
         checks::at,
         preflight::{Quota, refuse_live},
         spec::ClusterSpec,
@@ -51,6 +52,10 @@ pub(super) async fn check(
     let Ok(usages) = azure.usages(subscription, &spec.region).await else {
         return;
     };
+    let Ok(id) = cluster_id(session, spec) else {
+        return;
+    };
+    let cluster = cluster_object_id(&id);
     let place = format!("{subscription}/{}", spec.region);
     for (name, cores) in &needs.0 {
         let usage = usages
@@ -69,7 +74,7 @@ pub(super) async fn check(
             limit: usage.limit,
             current: usage.current,
         };
-        if let Some(detail) = quota.exceeded(session, &spec.name, *cores) {
+        if let Some(detail) = quota.exceeded(session, &cluster, *cores) {
             let next = "ask for more quota (az quota), or lower min_nodes";
             refuse_live(
                 found,

@@ -9,7 +9,7 @@ mod references;
 mod version;
 
 use paymesh_engine::Mark;
-use paymesh_google::{ClusterName, ClusterSeen, Google, preflight::Region};
+use paymesh_google::{ClusterName, ClusterSeen, Google, cluster::Cluster, preflight::Region};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
@@ -37,7 +37,7 @@ pub(in crate::cluster) async fn check(
         return;
     };
     if prior.is_none() {
-        is_free(session, &google, spec, &name, found).await;
+        is_free(session, &google, &name, found).await;
         network::check(&google, spec, found).await;
     }
     references::check(&google, spec, prior, found).await;
@@ -89,17 +89,11 @@ async fn region(
 }
 
 /// A cluster of that name that is somebody else's.
-async fn is_free(
-    session: &Session,
-    google: &Google,
-    spec: &ClusterSpec,
-    name: &ClusterName,
-    found: &mut Findings,
-) {
+async fn is_free(session: &Session, google: &Google, name: &ClusterName, found: &mut Findings) {
     let Ok(Some(body)) = google.cluster(name).await else {
         return;
     };
-    let mark = session.mark(&format!("cluster/{}", spec.name));
+    let mark = session.mark(&Cluster::id_of(name));
     if !ClusterSeen::new(&body).is_of(&mark) {
         refuse_live(
             found,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paymesh_google::{
     ClusterName,
+    cluster::Cluster,
     preflight::{MachineType, Region},
 };
 use paymesh_plugin::findings::Findings;
@@ -81,6 +82,7 @@ impl Needs {
         region: &Region,
         found: &mut Findings,
     ) {
+        let cluster = Cluster::id_of(name);
         let place = format!("{}/{}", name.place.project, name.place.region());
         for (quota, amount) in self.by_quota(region) {
             let Some(facts) = region.quotas.get(quota) else {
@@ -93,7 +95,7 @@ impl Needs {
                 limit: whole(facts.limit),
                 current: whole(facts.usage),
             };
-            if let Some(detail) = quota.exceeded(session, &name.cluster, amount) {
+            if let Some(detail) = quota.exceeded(session, &cluster, amount) {
                 refuse_live(
                     found,
                     at("node_pools"),
