@@ -36,7 +36,7 @@ impl Run<'_> {
         };
         // Others may have written while we waited for our turn, this process's or not.
         if self.engine.protections.looks_before_writing() {
-            self.look(id).await?;
+            self.look_again(id).await?;
         }
         let mut decision = self.decide(&self.state(), id);
         if let Decision::Act(Act::Hold) = decision {
@@ -62,7 +62,7 @@ impl Run<'_> {
     async fn decide_by_principal(&self, id: &ObjectId) -> Result<Decision, Halt> {
         let principal = self.state().graph.principal_id().cloned();
         if let Some(principal) = principal.filter(|it| it != id) {
-            self.look(&principal).await?;
+            self.look_again(&principal).await?;
         }
         Ok(self.decide(&self.state(), id))
     }

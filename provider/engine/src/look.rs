@@ -10,6 +10,12 @@ use crate::{
 impl Run<'_> {
     /// Observes `id` and notes what was seen.
     pub(crate) async fn look(&self, id: &ObjectId) -> Result<Observation, Halt> {
+        let observation = self.observe(id).await?;
+        self.note(id, &observation);
+        Ok(observation)
+    }
+
+    async fn observe(&self, id: &ObjectId) -> Result<Observation, Halt> {
         let (object, context, parent_absent) = {
             let state = self.state();
             let Some(node) = state.graph.node(id) else {
@@ -30,28 +36,27 @@ impl Run<'_> {
                 parent_absent,
             )
         };
-        let observation = if parent_absent {
-            Observation::Absent
-        } else {
-            let observed = tokio::select! {
-                biased;
-                observed = object.observe(&context) => observed,
-                halt = self.halted() => return Err(halt),
-            };
-            match observed {
-                Ok(observation) => observation,
-                Err(fault) if fault.kind == FaultKind::Missing => Observation::Absent,
-                Err(fault) => return Err(fault.into()),
-            }
+        if parent_absent {
+            return Ok(Observation::Absent);
+        }
+        let observed = tokio::select! {
+            biased;
+            observed = object.observe(&context) => observed,
+            halt = self.halted() => return Err(halt),
         };
+        match observed {
+            Err(fault) if fault.kind == FaultKind::Missing => Ok(Observation::Absent),
+            observed => Ok(observed?),
+        }
+    }
+
+    fn note(&self, id: &ObjectId, observation: &Observation) {
         let mut state = self.state();
         let leads = state.graph.principal_id() == Some(id);
         if let Some(seen) = observation.seen().filter(|_| leads) {
             state.led |= seen.holder.as_ref() == Some(&self.holder);
         }
         state.note(id, observation.clone());
-        drop(state);
-        Ok(observation)
     }
 
     /// Observes everything, what is needed first, then the children of every parent that is
@@ -88,7 +93,7 @@ impl Run<'_> {
     }
 
     async fn look_twice_if_gone(&self, id: &ObjectId) -> Result<(), Halt> {
-        let mut observation = self.look(id).await?;
+        let mut observation = self.observe(id).await?;
         let expected = {
             let state = self.state();
             let wanted = state
@@ -114,14 +119,38 @@ impl Run<'_> {
                     .is_some_and(|it| it.want == Want::Absent);
             (wanted || leaves) && remembered && parent_there
         };
+        if expected {
+            observation = self.doubt_absence(id, observation).await?;
+        }
+        self.note(id, &observation);
+        Ok(())
+    }
+
+    /// Looks at what may have been there a moment ago.
+    pub(crate) async fn look_again(&self, id: &ObjectId) -> Result<(), Halt> {
+        let was_there = self.state().observations.seen(id).is_some();
+        let mut observation = self.observe(id).await?;
+        if was_there {
+            observation = self.doubt_absence(id, observation).await?;
+        }
+        self.note(id, &observation);
+        Ok(())
+    }
+
+    /// That something is gone is believed, and told to those that depend on it, only after several
+    /// reads in a row.
+    async fn doubt_absence(
+        &self,
+        id: &ObjectId,
+        mut observation: Observation,
+    ) -> Result<Observation, Halt> {
         let mut reads = 1;
-        while expected && observation == Observation::Absent && reads < self.job.limits.absent_reads
-        {
+        while observation == Observation::Absent && reads < self.job.limits.absent_reads {
             self.pause(self.job.limits.pause).await?;
-            observation = self.look(id).await?;
+            observation = self.observe(id).await?;
             reads += 1;
         }
-        Ok(())
+        Ok(observation)
     }
 
     async fn list_children(&self) -> Result<(), Halt> {

@@ -255,6 +255,36 @@ fn a_destroy_does_not_believe_one_read_that_shows_nothing() {
     });
 }
 
+#[test]
+fn a_destroy_does_not_believe_one_wrong_answer_whichever_it_is() {
+    let destroy = |wrong: Option<u32>| {
+        paused(async move {
+            let world = World::new(1);
+            let fields = [("size", 2), ("zone", 1)];
+            plant(&world, "cluster", &our_tags("mine"), &fields);
+            let nothing_there = Mishap::Answer(FaultKind::Missing);
+            world
+                .books()
+                .mishaps
+                .extend(wrong.map(|it| (it, nothing_there)));
+            let job = Job {
+                memory: Some(remembered("mine")),
+                ..single(&world)
+            };
+            let outcome = engine(&world, CALM).destroy(&job).await;
+            let left: Vec<_> = world.books().things.keys().cloned().collect();
+            if outcome.is_finished() {
+                assert_eq!(left, Vec::<String>::new(), "with request {wrong:?} wrong");
+            }
+            world.books().requests
+        })
+    };
+    let calm = destroy(None);
+    for wrong in 0..calm {
+        destroy(Some(wrong));
+    }
+}
+
 /// The cluster is gone, and what was made beside it bears another's holder: a replacement was
 /// killed between its halves, or another state is about to create.
 fn beheaded(world: &World) -> Job {

@@ -101,6 +101,11 @@ fn a_failed_operation_is_repaired_by_the_next_run() {
 }
 
 #[test]
+fn any_single_answer_that_nothing_is_there_is_not_believed() {
+    check_sweep(Mishap::Answer(FaultKind::Missing), ALL);
+}
+
+#[test]
 fn any_single_fault_ends_in_convergence() {
     let kinds = [
         FaultKind::Busy,
