@@ -38,6 +38,8 @@ pub struct MachineType {
 /// A subnetwork.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnetwork {
+    /// The path of the network that it is part of.
+    pub network: String,
     /// Addresses of machines, in CIDR notation.
     pub range: String,
     /// Secondary ranges by name, in CIDR notation.
@@ -120,7 +122,10 @@ impl Google {
     pub async fn subnetwork(&self, path: &str) -> Result<Option<Subnetwork>, Error> {
         Ok(self.fact(Api::Compute, path).await?.map(|subnetwork| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let network = text(&subnetwork["network"]);
+            let from = network.find("projects/").unwrap_or(0);
             Subnetwork {
+                network: network[from..].to_owned(),
                 range: text(&subnetwork["ipCidrRange"]),
                 secondary_ranges: items(&subnetwork["secondaryIpRanges"])
                     .map(|range| (text(&range["rangeName"]), text(&range["ipCidrRange"])))

@@ -146,7 +146,7 @@ pub trait Converged: Send + Sync + 'static {
     );
 
     /// Rules over the prior state and the plan, and over the resources of one run.
-    fn review(
+    async fn review(
         session: &Session,
         spec: &Self::Spec,
         prior: Option<&Whole<Self>>,

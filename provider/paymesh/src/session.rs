@@ -13,6 +13,7 @@ use paymesh_google::{Credentials, Endpoints, Google};
 use paymesh_plugin::findings::Severity;
 
 use crate::{
+    cluster::Neighbour,
     settings::{AzureEnvironment, AzureSettings, GoogleSettings, Settings},
     simulator::Simulator,
 };
@@ -33,7 +34,7 @@ pub struct Session {
     azure: OnceLock<Result<Azure, String>>,
     google: OnceLock<Result<Arc<Google>, String>>,
     /// What the plans of this run have taken for themselves, so that two clusters cannot.
-    pub(crate) neighbours: Mutex<BTreeMap<String, Vec<crate::cluster::Neighbour>>>,
+    neighbours: Mutex<BTreeMap<ObjectId, Neighbour>>,
     /// The clouds of which was told that they do not sign us in, and how loudly.
     refused: Mutex<BTreeSet<(&'static str, Severity)>>,
     /// Quota that the plans of this run need, by its name and by cluster.
@@ -121,24 +122,19 @@ impl Session {
         self.google.get_or_init(|| self.connect_google()).clone()
     }
 
-    /// Takes `neighbour` into the list called `place` and returns what was there before.
+    /// Notes what the plan of `cluster` takes for itself, and returns what other plans took before.
     pub(crate) fn meet(
         &self,
-        place: &str,
-        neighbour: crate::cluster::Neighbour,
-    ) -> Vec<crate::cluster::Neighbour> {
-        let mut places = self
+        cluster: ObjectId,
+        neighbour: &Neighbour,
+    ) -> Vec<(ObjectId, Neighbour)> {
+        let mut neighbours = self
             .neighbours
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let there = places.entry(place.to_owned()).or_default();
-        let others = there
-            .iter()
-            .filter(|other| other.cluster != neighbour.cluster)
-            .cloned()
-            .collect();
-        there.retain(|other| other.cluster != neighbour.cluster);
-        there.push(neighbour);
+        neighbours.remove(&cluster);
+        let others = neighbours.clone().into_iter().collect();
+        neighbours.insert(cluster, neighbour.clone());
         others
     }
 

@@ -453,6 +453,31 @@ async fn what_does_not_fit_is_refused_with_the_words_of_the_cloud() {
 }
 
 #[tokio::test]
+async fn nothing_else_in_the_network_has_the_addresses_of_a_control_plane() {
+    let gcp = Gcp::start().await;
+    let with = |range: &str| {
+        let mut body = pay(&json!({}));
+        body["cluster"]["privateClusterConfig"] = json!({ "masterIpv4CidrBlock": range });
+        body
+    };
+    let clusters = |region: &str| format!("{HUB}/{region}/clusters");
+    let path = clusters("europe-west1");
+    gcp.done("POST", &path, with("172.16.0.0/28")).await;
+    let east = clusters("us-east1");
+    let other = expect![
+        "400 INVALID_ARGUMENT The given master_ipv4_cidr 172.16.0.0/28 overlaps with an existing network 172.16.0.0/28."
+    ];
+    gcp.refused("POST", &east, with("172.16.0.0/28"), other)
+        .await;
+    let machines = expect![
+        "400 INVALID_ARGUMENT The given master_ipv4_cidr 10.206.3.0/28 overlaps with an existing network 10.206.0.0/20."
+    ];
+    gcp.refused("POST", &east, with("10.206.3.0/28"), machines)
+        .await;
+    gcp.done("POST", &east, with("172.16.0.16/28")).await;
+}
+
+#[tokio::test]
 async fn an_engineer_may_act_as_a_service_account() {
     let gcp = Gcp::start().await;
     let robot =

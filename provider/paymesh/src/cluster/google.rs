@@ -3,12 +3,14 @@
 mod access;
 mod body;
 mod near;
+pub(super) mod neighbours;
 pub(super) mod preflight;
 mod want;
 
 use std::sync::Arc;
 
 pub(super) use near::described;
+pub use neighbours::Neighbour;
 use paymesh_cloud::Token;
 use paymesh_engine::{Graph, Observations};
 use paymesh_google::{

@@ -17,7 +17,6 @@ pub mod machines;
 mod moved;
 pub mod naming;
 mod near;
-mod neighbours;
 pub mod pool;
 mod preflight;
 pub mod profiles;
@@ -42,7 +41,7 @@ use paymesh_plugin::{
 };
 
 pub use choice::Prior;
-pub use neighbours::Neighbour;
+pub use google::Neighbour;
 pub use spec::ClusterSpec;
 pub use status::{ClusterStatus, PoolStatus};
 
@@ -222,7 +221,7 @@ impl Converged for Cluster {
         intent::intend(plan, spec, prior.as_ref());
     }
 
-    fn review(
+    async fn review(
         session: &Session,
         spec: &ClusterSpec,
         prior: Option<&Whole<Self>>,
@@ -230,6 +229,9 @@ impl Converged for Cluster {
     ) {
         let prior = prior.map(Prior::from);
         review::review(session, spec, prior.as_ref(), found);
+        if !spec.on_azure() {
+            google::neighbours::check(session, spec, found).await;
+        }
     }
 
     async fn preflight(

@@ -6,7 +6,7 @@ use paymesh_plugin::{findings::Findings, path::Path};
 use super::{
     Prior,
     checks::{at, default_labels, refuse},
-    choice, neighbours,
+    choice,
     spec::{ClusterSpec, Power},
 };
 use crate::{codes, session::Session};
@@ -20,7 +20,6 @@ pub(super) fn review(
     default_labels(session.default_labels(), !spec.on_azure(), found);
     names(spec, prior, found);
     identities(spec, found);
-    neighbours::check(session, spec, found);
     if let Some(prior) = prior {
         version(spec, prior, found);
         stopped(session, spec, prior, found);

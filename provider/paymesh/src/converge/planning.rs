@@ -70,7 +70,7 @@ pub(super) async fn plan<C: Converged>(
     let stays = prior.as_ref().filter(|_| !plan.is_replacement());
     claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
-    C::review(session, &spec, prior.as_ref(), &mut plan.found);
+    C::review(session, &spec, prior.as_ref(), &mut plan.found).await;
     if plan.found.has_errors() || !session.is_known() || !is_changed {
         return;
     }

@@ -17,7 +17,7 @@ const fn both(case: Case) -> Case {
 
 /// The cases. Each has a region of its own.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 10] = [
+pub(crate) const CASES: [Case; 12] = [
     both(aks(Clusters, r#"name = "pay-twin""#, ["PM156", "name", "rename"])),
     both(gke(Clusters, r#"name = "pay-twin"; region = "us-east1"; network = { subnet_id = "$GOOGLE/us-east1/subnetworks/default", pods_range = "pods-2", services_range = "services-2" }"#, ["PM156", "name", "rename"])),
     beside(r#"network.services_range = "services-2""#, gke(Clusters, "", ["PM106", "network.pods_range", "of its own"])),
@@ -28,6 +28,14 @@ pub(crate) const CASES: [Case; 10] = [
     beside(
         r#"region = "us-east4"; network = { subnet_id = "$GOOGLE/us-east4/subnetworks/default", pods_range = "pods-2", services_range = "services-2" }; google = { control_plane_cidr = "172.16.0.0/28" }"#,
         gke(Clusters, r#"region = "us-east4"; network.subnet_id = "$GOOGLE/us-east4/subnetworks/default"; google = { control_plane_cidr = "172.16.0.0/28" }"#, ["PM105", "google.control_plane_cidr", "of its own"]),
+    ),
+    beside(
+        r#"@asia-east1; google = { control_plane_cidr = "172.16.1.0/28" }"#,
+        gke(Clusters, r#"@asia-northeast1; google = { control_plane_cidr = "172.16.1.0/28" }"#, ["PM105", "google.control_plane_cidr", "of its own"]),
+    ),
+    beside(
+        r#"region = "asia-southeast1"; network.subnet_id = "https://www.googleapis.com/compute/v1/$GOOGLE/asia-southeast1/subnetworks/default""#,
+        gke(Clusters, r#"@asia-southeast1; "#, ["PM106", "network.pods_range | network.services_range", "of its own"]),
     ),
     beside(
         r#"name = "namesake"; region = "us-west2"; network.subnet_id = "$GOOGLE/us-west2/subnetworks/default"; google = { project = "paymesh-spoke" }"#,

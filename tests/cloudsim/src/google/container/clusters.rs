@@ -10,7 +10,7 @@ use super::{
         names::{ClusterName, check_labels, fingerprint},
         refusal::Refusal,
     },
-    API, CLUSTERS, POOLS, Request, cluster, maintenance,
+    API, CLUSTERS, POOLS, Request, cluster, maintenance, master,
     operations::{self, Effect},
     pool, quota, show, update,
 };
@@ -38,6 +38,7 @@ pub(crate) fn create(
         )));
     }
     let (mut body, pools) = cluster::complete(world, &name, given)?;
+    master::check(world, &name, &body)?;
     keys::check_encryption(world, &name, &body["databaseEncryption"])?;
     for pool in &pools {
         caller.may_run_nodes_as(world, &pool::service_account(&name, pool), &name.project)?;

@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 mod clusters;
 pub(crate) mod drift;
 mod maintenance;
+mod master;
 pub(crate) mod operations;
 pub(crate) mod pool;
 mod pools;
