@@ -225,7 +225,5 @@ CATALOGUE = {
              "walks the console", "apt-get install chromium"),
         Tool("postgres", ("postgres",), r"1[5-9]|[2-9]\d", "15 or newer", ("--version",),
              "the payment services and their tests", "apt-get install postgresql"),
-        Tool("java", ("java",), r"1[7-9]|[2-9]\d", "17 or newer", ("-version",),
-             "nothing yet (Kafka)", "apt-get install openjdk-17-jre-headless"),
     )
 }

@@ -87,9 +87,7 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn every_path_named_in_the_architecture_exists() {
-    let text =
-        std::fs::read_to_string(top().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+fn every_path_named_in_a_document_exists() {
     let rooms = [
         "provider/",
         "services/",
@@ -99,15 +97,13 @@ fn every_path_named_in_the_architecture_exists() {
         ".ci/",
         ".github/",
     ];
-    let gone: Vec<String> = text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|word| {
+    let mut gone = Vec::new();
+    for (document, text) in files("", ".md") {
+        let named = text.split('`').skip(1).step_by(2).filter(|word| {
             rooms.iter().any(|room| word.starts_with(room)) && !word.contains([' ', '*', '<'])
-        })
-        .filter(|word| !top().join(word).exists())
-        .map(ToOwned::to_owned)
-        .collect();
-    check_none("ARCHITECTURE.md names what is not there", &gone);
+        });
+        let missing = named.filter(|word| !top().join(word).exists());
+        gone.extend(missing.map(|word| format!("{document}: {word}")));
+    }
+    check_none("a document names what is not there", &gone);
 }

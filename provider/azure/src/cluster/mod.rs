@@ -1,4 +1,5 @@
-//! A managed cluster (AKS), without its pools beyond the first.
+//! A managed cluster (AKS). It is made together with its system pools; later on pools are objects of
+//! their own.
 //!
 //! Created under `If-None-Match: *`; changed by rewriting what was read, under its etag. Versions
 //! go up one minor at a time, each time waiting for the pools. Which changes need a new cluster
