@@ -255,3 +255,23 @@ fn the_faults_of_the_guide_are_accepted() {
         bed.ok(&["faults", "add", fault]);
     }
 }
+
+#[test]
+fn orphans_are_looked_for_where_the_provider_would_look() {
+    let orphans = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paymesh"));
+        command.arg("orphans").env_clear().envs(variables.to_vec());
+        let output = command.output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let nowhere = orphans(&[]);
+    assert!(nowhere.contains("where?"), "{nowhere}");
+    let mistyped = ("ARM_ENVIRONMENT", "german");
+    let elsewhere = orphans(&[("ARM_SUBSCRIPTION_ID", "one"), mistyped]);
+    assert!(elsewhere.contains("ARM_ENVIRONMENT"), "{elsewhere}");
+    // Who has a project only is not asked for a cloud of Azure.
+    let missing = ("GOOGLE_CREDENTIALS", "/nowhere/login.json");
+    let google = orphans(&[("CLOUDSDK_CORE_PROJECT", "one"), missing, mistyped]);
+    assert!(google.contains("/nowhere/login.json"), "{google}");
+}

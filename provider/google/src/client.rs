@@ -8,7 +8,7 @@ use paymesh_cloud::{Client, Error, Rate, Request, Token, TokenSource, VerbClass}
 use paymesh_engine::{Fault, FaultKind, Limits, ObjectId};
 use serde_json::Value;
 
-use crate::fault::fault;
+use crate::{Credentials, fault::fault};
 
 /// Where the APIs are. The defaults are Google's public endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,16 @@ const CONTAINER_RATE: Rate = Rate {
 };
 
 impl Google {
+    /// Connects as `credentials`; nothing is sent yet.
+    pub fn connect(
+        endpoints: &Endpoints,
+        clock: &Clock,
+        credentials: Credentials,
+    ) -> Result<Self, Error> {
+        let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
+        Self::new(endpoints, clock, &tokens, None)
+    }
+
     /// Clients of `endpoints`; `extra_ca` is PEM of authorities to trust beside the machine's.
     pub fn new(
         endpoints: &Endpoints,

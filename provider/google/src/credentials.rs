@@ -14,6 +14,24 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Google's access tokens live an hour (OAuth 2.0 service reference); a sixth is kept in hand.
 const LIFETIME: std::time::Duration = std::time::Duration::from_mins(50);
 
+/// Where Terraform's own Google provider looks for the project, in its order.
+const PROJECTS: [&str; 4] = [
+    "GOOGLE_PROJECT",
+    "GOOGLE_CLOUD_PROJECT",
+    "GCLOUD_PROJECT",
+    "CLOUDSDK_CORE_PROJECT",
+];
+
+/// The project of whoever names none.
+pub fn usual_project() -> Option<String> {
+    PROJECTS.into_iter().find_map(variable)
+}
+
+/// The variable `name`, if it is set to something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|it| !it.is_empty())
+}
+
 /// Where credentials come from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
@@ -64,7 +82,7 @@ impl Credentials {
     /// What the variables of Terraform's own Google provider say, else the application default
     /// credentials.
     pub fn usual() -> Self {
-        Self::usual_from(|name| env::var(name).ok().filter(|it| !it.is_empty()))
+        Self::usual_from(variable)
     }
 
     fn usual_from(variable: impl Fn(&str) -> Option<String>) -> Self {

@@ -25,7 +25,7 @@ mod update;
 
 pub use attributes::Attributes;
 pub use client::{Endpoints, Google};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, usual_project};
 pub use marked::Marked;
 pub use name::{ClusterName, Location, NodePoolName, NotACluster};
 pub use seen::{ClusterSeen, PoolSeen};

@@ -6,10 +6,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use paymesh_azure::{Azure, Credential, Sovereign};
-use paymesh_cloud::TokenSource;
+use paymesh_azure::{Azure, AzureSettings as Connection, Simulated, Sovereign, usual_subscription};
 use paymesh_engine::{Engine, Mark, ObjectId};
-use paymesh_google::{Credentials, Endpoints, Google};
+use paymesh_google::{Credentials, Endpoints, Google, usual_project};
 use paymesh_plugin::findings::Severity;
 
 use crate::{
@@ -17,14 +16,6 @@ use crate::{
     settings::{AzureEnvironment, AzureSettings, GoogleSettings, Settings},
     simulator::Simulator,
 };
-
-/// Where Terraform's own Google provider looks for the project, in its order.
-const PROJECTS: [&str; 4] = [
-    "GOOGLE_PROJECT",
-    "GOOGLE_CLOUD_PROJECT",
-    "GCLOUD_PROJECT",
-    "CLOUDSDK_CORE_PROJECT",
-];
 
 /// The session of one provider block.
 pub struct Session {
@@ -101,15 +92,14 @@ impl Session {
     pub fn subscription(&self) -> Option<String> {
         let set = self.azure_settings().subscription_id;
         let simulated = || self.simulator.as_ref()?.subscription_ids.first().cloned();
-        set.or_else(simulated)
-            .or_else(|| first_set(&["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"]))
+        set.or_else(simulated).or_else(usual_subscription)
     }
 
     /// The project of resources that name none.
     pub fn project(&self) -> Option<String> {
         let set = self.google_settings().project;
         let simulated = || self.simulator.as_ref()?.google_projects.first().cloned();
-        set.or_else(simulated).or_else(|| first_set(&PROJECTS))
+        set.or_else(simulated).or_else(usual_project)
     }
 
     /// The connection to Azure, made at its first use.
@@ -173,96 +163,58 @@ impl Session {
     }
 
     fn connect_azure(&self) -> Result<Azure, String> {
-        let set = self.azure_settings();
         let clock = self.engine.clock().clone();
-        let read = |path: &std::path::Path| {
-            fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
-        };
         let settings = if let Some(simulator) = &self.simulator {
-            let secret = read(&simulator.client_secret_file)?;
-            paymesh_azure::AzureSettings {
-                sovereign: Sovereign::Public,
-                endpoint: Some(simulator.azure.to_string()),
-                authority: Some(simulator.azure.to_string()),
-                extra_ca: Some(read(&simulator.ca)?),
-                credential: Credential::ClientSecret {
-                    tenant_id: simulator.tenant_id.clone(),
-                    client_id: simulator.client_id.clone(),
-                    secret: String::from_utf8_lossy(&secret).trim().to_owned().into(),
-                },
-                clock,
-            }
+            let simulated = Simulated {
+                address: simulator.azure.as_str(),
+                ca: &simulator.ca,
+                tenant_id: &simulator.tenant_id,
+                client_id: &simulator.client_id,
+                secret: &simulator.client_secret_file,
+            };
+            Connection::simulated(&simulated, clock)?
         } else {
-            paymesh_azure::AzureSettings {
-                sovereign: sovereign(set.environment, first_set(&["ARM_ENVIRONMENT"]).as_deref())?,
+            let set = self.azure_settings();
+            let read = |path: String| {
+                fs::read(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+            };
+            let sovereign = set.environment.map(Sovereign::from);
+            Connection {
                 endpoint: set.endpoint,
-                authority: None,
-                extra_ca: set.ca_file.map(|path| read(path.as_ref())).transpose()?,
-                credential: Credential::usual(set.tenant_id.as_deref()),
-                clock,
+                extra_ca: set.ca_file.map(read).transpose()?,
+                ..Connection::usual(sovereign, set.tenant_id.as_deref(), clock)?
             }
         };
         Azure::connect(settings).map_err(|error| error.to_string())
     }
 
     fn connect_google(&self) -> Result<Arc<Google>, String> {
-        let set = self.google_settings();
         let (endpoints, credentials) = match &self.simulator {
             Some(simulator) => (
                 Endpoints::at(simulator.google.as_str().trim_end_matches('/')),
                 Credentials::File(simulator.google_credentials_file.clone()),
             ),
             None => (
-                set.endpoint
+                self.google_settings()
+                    .endpoint
                     .as_deref()
                     .map(Endpoints::at)
                     .unwrap_or_default(),
                 Credentials::usual(),
             ),
         };
-        let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
-        Google::new(&endpoints, self.engine.clock(), &tokens, None)
+        Google::connect(&endpoints, self.engine.clock(), credentials)
             .map(Arc::new)
             .map_err(|error| error.to_string())
     }
 }
 
-/// The first of these variables that is set to something.
-fn first_set(names: &[&str]) -> Option<String> {
-    let values = names.iter().filter_map(|name| std::env::var(name).ok());
-    values.into_iter().find(|value| !value.is_empty())
-}
-
-/// The Azure cloud that the provider block means, else the variable.
-fn sovereign(set: Option<AzureEnvironment>, variable: Option<&str>) -> Result<Sovereign, String> {
-    Ok(match (set, variable) {
-        (Some(AzureEnvironment::UsGovernment), _) | (None, Some("usgovernment")) => {
-            Sovereign::UsGovernment
+impl From<AzureEnvironment> for Sovereign {
+    fn from(environment: AzureEnvironment) -> Self {
+        match environment {
+            AzureEnvironment::Public => Self::Public,
+            AzureEnvironment::UsGovernment => Self::UsGovernment,
+            AzureEnvironment::China => Self::China,
         }
-        (Some(AzureEnvironment::China), _) | (None, Some("china")) => Sovereign::China,
-        (Some(AzureEnvironment::Public), _) | (None, None | Some("public")) => Sovereign::Public,
-        (None, Some(other)) => {
-            return Err(format!(
-                "ARM_ENVIRONMENT is {other:?}: write public, usgovernment or china, or set \
-                 azure.environment"
-            ));
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_provider_block_says_which_azure_it_is_before_the_environment_does() {
-        let china = Some(AzureEnvironment::China);
-        assert_eq!(sovereign(china, Some("usgovernment")), Ok(Sovereign::China));
-        assert_eq!(
-            sovereign(None, Some("usgovernment")),
-            Ok(Sovereign::UsGovernment)
-        );
-        assert_eq!(sovereign(None, None), Ok(Sovereign::Public));
-        assert!(sovereign(None, Some("german")).is_err());
     }
 }

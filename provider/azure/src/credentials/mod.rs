@@ -7,10 +7,12 @@ mod advice;
 mod assertion;
 mod source;
 
-use std::{env, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 pub use assertion::Assertion;
 pub(crate) use source::Source;
+
+use crate::environment::variable;
 
 /// How to sign in.
 #[derive(Clone)]
@@ -58,9 +60,7 @@ impl Credential {
     /// managed identity (when `ARM_USE_MSI` says so), and the command line. `ARM_USE_OIDC` and
     /// `ARM_USE_CLI` can say no.
     pub fn usual(tenant_id: Option<&str>) -> Self {
-        Self::usual_from(tenant_id, |name| {
-            env::var(name).ok().filter(|it| !it.is_empty())
-        })
+        Self::usual_from(tenant_id, variable)
     }
 
     fn usual_from(tenant_id: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {

@@ -1,12 +1,11 @@
 //! The clouds that are looked in, and what was found there.
 
-use std::{env, fmt, fs, path::Path, sync::Arc};
+use std::fmt;
 
-use paymesh_azure::{Azure, AzureSettings, Credential, Sovereign};
+use paymesh_azure::{Azure, AzureSettings, Simulated, usual_subscription};
 use paymesh_clock::Clock;
-use paymesh_cloud::TokenSource;
 use paymesh_engine::Mark;
-use paymesh_google::{Credentials, Endpoints, Google};
+use paymesh_google::{Credentials, Endpoints, Google, usual_project};
 
 use super::{Options, Result};
 use crate::sim::{Card, Place};
@@ -110,72 +109,55 @@ impl Clouds {
             })?;
             return Self::simulated(&card);
         }
-        let or_usual = |named: &[String], usual: &str| match named {
-            [] => env::var(usual).into_iter().collect(),
+        let or_usual = |named: &[String], usual: fn() -> Option<String>| match named {
+            [] => usual().into_iter().collect(),
             named => named.to_vec(),
         };
-        let subscriptions = or_usual(&options.subscriptions, "AZURE_SUBSCRIPTION_ID");
-        let projects = or_usual(&options.projects, "GOOGLE_CLOUD_PROJECT");
+        let subscriptions = or_usual(&options.subscriptions, usual_subscription);
+        let projects = or_usual(&options.projects, usual_project);
         if subscriptions.is_empty() && projects.is_empty() {
             return Err("where? Name --subscription, --project or --simulator".to_owned());
         }
-        let azure = AzureSettings {
-            sovereign: Sovereign::Public,
-            endpoint: None,
-            authority: None,
-            extra_ca: None,
-            credential: Credential::usual(None),
-            clock: Clock::real(),
-        };
+        let clock = Clock::real();
         Self::new(
-            (azure, subscriptions),
-            (
-                &Endpoints::default(),
-                Credentials::ApplicationDefault,
-                projects,
-            ),
+            || AzureSettings::usual(None, None, clock.clone()),
+            subscriptions,
+            || Google::connect(&Endpoints::default(), &clock, Credentials::usual()),
+            projects,
         )
     }
 
     fn simulated(card: &Card) -> Result<Self> {
-        let read =
-            |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-        let secret = read(&card.client_secret_file)?;
-        let azure = AzureSettings {
-            sovereign: Sovereign::Public,
-            endpoint: Some(card.azure.clone()),
-            authority: Some(card.azure.clone()),
-            extra_ca: Some(read(&card.ca)?),
-            credential: Credential::ClientSecret {
-                tenant_id: card.tenant_id.clone(),
-                client_id: card.client_id.clone(),
-                secret: String::from_utf8_lossy(&secret).trim().to_owned().into(),
-            },
-            clock: Clock::scaled(card.clock_rate).map_err(|bad| bad.to_string())?,
+        let clock = Clock::scaled(card.clock_rate).map_err(|bad| bad.to_string())?;
+        let azure = Simulated {
+            address: &card.azure,
+            ca: &card.ca,
+            tenant_id: &card.tenant_id,
+            client_id: &card.client_id,
+            secret: &card.client_secret_file,
         };
-        let endpoints = Endpoints::at(&card.google);
         let credentials = Credentials::File(card.google_credentials_file.clone());
         Self::new(
-            (azure, card.subscription_ids.clone()),
-            (&endpoints, credentials, card.google_projects.clone()),
+            || AzureSettings::simulated(&azure, clock.clone()),
+            card.subscription_ids.clone(),
+            || Google::connect(&Endpoints::at(&card.google), &clock, credentials),
+            card.google_projects.clone(),
         )
     }
 
     /// A cloud without a place to look in is not connected to: nobody may be signed in there.
-    fn new(
-        (azure, subscriptions): (AzureSettings, Vec<String>),
-        (endpoints, credentials, projects): (&Endpoints, Credentials, Vec<String>),
+    fn new<E: fmt::Display>(
+        azure: impl FnOnce() -> Result<AzureSettings>,
+        subscriptions: Vec<String>,
+        google: impl FnOnce() -> std::result::Result<Google, E>,
+        projects: Vec<String>,
     ) -> Result<Self> {
-        let clock = azure.clock.clone();
-        let azure = (!subscriptions.is_empty()).then(|| Azure::connect(azure));
-        let google = (!projects.is_empty()).then(|| {
-            let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
-            Google::new(endpoints, &clock, &tokens, None)
-        });
+        let azure = || Azure::connect(azure()?).map_err(|error| error.to_string());
+        let google = || google().map_err(|error| error.to_string());
         Ok(Self {
-            azure: azure.transpose().map_err(|error| error.to_string())?,
+            azure: (!subscriptions.is_empty()).then(azure).transpose()?,
             subscriptions,
-            google: google.transpose().map_err(|error| error.to_string())?,
+            google: (!projects.is_empty()).then(google).transpose()?,
             projects,
         })
     }

@@ -39,10 +39,12 @@ pub(crate) struct Options {
     /// Look in the simulated cloud that `paymesh sim up` started, and nowhere else.
     #[arg(long, conflicts_with_all = ["subscriptions", "projects"])]
     simulator: bool,
-    /// A subscription to look in; `AZURE_SUBSCRIPTION_ID` if none is named.
+    /// A subscription to look in; if none is named, that of `ARM_SUBSCRIPTION_ID` or
+    /// `AZURE_SUBSCRIPTION_ID`. Cloud and login are those of the provider: `ARM_ENVIRONMENT`, ...
     #[arg(long = "subscription", value_name = "ID")]
     subscriptions: Vec<String>,
-    /// A project to look in; `GOOGLE_CLOUD_PROJECT` if none is named.
+    /// A project to look in; if none is named, that of `GOOGLE_PROJECT`, `GOOGLE_CLOUD_PROJECT`,
+    /// `GCLOUD_PROJECT` or `CLOUDSDK_CORE_PROJECT`.
     #[arg(long = "project", value_name = "ID")]
     projects: Vec<String>,
 }
