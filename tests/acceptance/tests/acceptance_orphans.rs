@@ -4,8 +4,12 @@ use std::fs;
 
 use paymesh_acceptance::{
     Cloud, OWNER, Workspace,
+    hcl::{ClusterBlock, Provider},
     samples::{BOTH, both},
 };
+
+/// Deletes what bears the owner's mark, whatever runs.
+const LOST: [&str; 5] = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
 
 /// Runs the command; what it printed.
 #[track_caller]
@@ -32,7 +36,7 @@ fn check_killed_at(requests: &[(&str, &str)]) {
     }
     assert!(!cloud.inventory().is_empty());
 
-    let deleted = orphans(&cloud, &["--owner", OWNER, "--delete", "--yes"], true);
+    let deleted = orphans(&cloud, &LOST, true);
     assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
 }
 
@@ -60,7 +64,7 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
     let delete = ["--owner", OWNER, "--delete"];
     let kept = orphans(&cloud, &[&delete[..], &["--yes", state]].concat(), true);
     assert!(kept.starts_with("No orphans"), "{kept}");
-    let others = ["--owner", "somebody/else", "--delete", "--yes"];
+    let others = ["--owner", "somebody/else", "--delete", "--yes", state];
     let none = orphans(&cloud, &others, true);
     assert!(none.starts_with("No orphans"), "{none}");
     let listed = orphans(&cloud, &[], true);
@@ -73,11 +77,11 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
         assert!(listed.contains(kind), "{kind}: {listed}");
     }
     orphans(&cloud, &["--delete", "--yes"], false);
-    let unasked = orphans(&cloud, &delete, false);
+    let unasked = orphans(&cloud, &[&delete[..], &["--without-state"]].concat(), false);
     assert!(unasked.contains("say --yes"), "{unasked}");
     assert_eq!(cloud.inventory(), before);
 
-    let deleted = orphans(&cloud, &[&delete[..], &["--yes"]].concat(), true);
+    let deleted = orphans(&cloud, &LOST, true);
     assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
 }
 
@@ -110,4 +114,45 @@ fn a_lost_namesake_of_another_region_is_an_orphan() {
     assert_eq!(cloud.inventory(), before, "{deleted}");
     workspace.configure(&main);
     workspace.plans_nothing();
+}
+
+#[test]
+fn no_state_and_one_that_could_not_be_pulled_delete_nothing() {
+    let cloud = Cloud::start();
+    let block = |name| ClusterBlock::plain(Provider::Aks, name).to_string();
+    let workspace = Workspace::new(&cloud, &block("one"));
+    workspace.apply().succeeds();
+    let elsewhere = Workspace::new(
+        &cloud,
+        &format!(
+            "provider \"paymesh\" {{\n  owner = \"acceptance/two\"\n  simulator = true\n}}\n{}",
+            block("two")
+        ),
+    );
+    elsewhere.apply().succeeds();
+    let before = cloud.inventory();
+
+    let delete = ["--owner", OWNER, "--delete", "--yes"];
+    let given = |name: &str, text: &str| {
+        let path = workspace.path(name);
+        fs::write(&path, text).expect("a file can be written");
+        path.to_str().expect("it is a word").to_owned()
+    };
+    let others = elsewhere.run(&["state", "pull"]).succeeds();
+    for (text, why) in [
+        ("", "holds no resource of Paymesh"),
+        (
+            r#"{ "format_version": "1.0" }"#,
+            "holds no resource of Paymesh",
+        ),
+        ("Error: no state", "expected value"),
+        (&others.output, "have none of it"),
+    ] {
+        let state = given("given.tfstate", text);
+        let refused = orphans(&cloud, &[&delete[..], &[&state]].concat(), false);
+        assert!(refused.contains(why), "{refused}");
+    }
+    let refused = orphans(&cloud, &delete, false);
+    assert!(refused.contains("say --without-state"), "{refused}");
+    assert_eq!(cloud.inventory(), before);
 }

@@ -420,7 +420,7 @@ impl<'a> Bed<'a> {
     /// Destroys what the state has, and deletes what no state has.
     fn give_up(&self, case: &Case) -> Result<(), String> {
         self.destroy(case)?;
-        let words = ["--owner", OWNER, "--delete", "--yes"];
+        let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(self.core.simulator(), &words);
         if !has_succeeded {
             return Err(format!("orphans are left: {text}"));

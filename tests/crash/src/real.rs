@@ -417,7 +417,7 @@ impl<'a> Bed<'a> {
         if !destroyed.status.success() {
             return Err(format!("not destroyed: {destroyed}\nafter {killed}"));
         }
-        let words = ["--owner", OWNER, "--delete", "--yes"];
+        let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
         let left = books::left(self.cloud);
         if has_succeeded && left.is_empty() {

@@ -2,7 +2,9 @@
 //!
 //! The provider needs none of this after a crash: the next apply finds its own by the mark. It is
 //! for what no apply will come back for, because the state or the configuration is gone. The mark
-//! is all there is to go by, so deleting is limited to one owner, which is unique per state.
+//! is all there is to go by, so deleting is limited to one owner, which is unique per state. Where
+//! no state is given everything is an orphan, and a state that could not be pulled looks like none:
+//! so deleting asks for a state that has something of the owner, or for the word that it is lost.
 
 mod clouds;
 mod states;
@@ -23,9 +25,11 @@ type Result<T> = std::result::Result<T, String>;
 
 /// What to look for, and where.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Options {
     /// States whose objects are no orphans: files of `terraform state pull` or
-    /// `terraform show -json`, or `-` for standard input.
+    /// `terraform show -json`, or `-` for standard input. With --delete, each must hold a resource
+    /// of Paymesh, and together something that the owner has marked.
     states: Vec<PathBuf>,
     /// Only what this owner has marked: `owner` of a provider block.
     #[arg(long)]
@@ -33,6 +37,9 @@ pub(crate) struct Options {
     /// Delete what is found, after showing it.
     #[arg(long, requires = "owner")]
     delete: bool,
+    /// Delete everything that the owner has marked: its state is lost, or holds nothing any more.
+    #[arg(long, requires = "delete", conflicts_with = "states")]
+    without_state: bool,
     /// Delete without asking.
     #[arg(long, requires = "delete")]
     yes: bool,
@@ -52,6 +59,9 @@ pub(crate) struct Options {
 /// Lists the orphans; deletes them if that is wanted.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let states = States::read(&options.states)?;
+    if options.delete {
+        has_state(options, &states)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -76,14 +86,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             println!("  {orphan}");
         }
         if !options.delete {
-            println!("\nDelete them with: paymesh orphans --owner OWNER --delete [STATE]...");
+            println!("\nDelete them with: paymesh orphans --owner OWNER --delete STATE...");
             return Ok(());
+        }
+        if !options.without_state && orphans.len() == looked_at {
+            return Err(format!(
+                "nothing was deleted: the given states have none of it. {LOST}"
+            ));
         }
         if !options.yes {
             ask()?;
         }
         delete(&clouds, &orphans).await
     })
+}
+
+/// What to do where no state is known to be the owner's.
+const LOST: &str = "Give the state of this owner, from its folder and workspace \
+    (terraform state pull > FILE); or say --without-state if it is lost, which deletes everything \
+    that this owner has marked, clusters that run included";
+
+/// Whether there is a state to spare what it has, or the word that there is none.
+fn has_state(options: &Options, states: &States) -> Result<()> {
+    if options.states.is_empty() && !options.without_state {
+        return Err(format!("nothing was deleted: no state was given. {LOST}"));
+    }
+    match states.bare() {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "nothing was deleted: {} holds no resource of Paymesh. {LOST}",
+            path.display()
+        )),
+    }
 }
 
 /// Asks whoever sits at the terminal.

@@ -21,6 +21,10 @@ pub(crate) struct States {
     holders: BTreeSet<String>,
     /// Ids, in lower case.
     ids: BTreeSet<String>,
+    /// How many objects they hold.
+    held: usize,
+    /// The given states that hold nothing of ours.
+    bare: Vec<PathBuf>,
 }
 
 impl States {
@@ -36,24 +40,33 @@ impl States {
             } else {
                 fs::read_to_string(path).map_err(about)?
             };
-            states
-                .add(&text)
-                .map_err(|why| format!("{}: {why}", path.display()))?;
+            let about = |why: String| format!("{}: {why}", path.display());
+            if !states.add(&text).map_err(about)? {
+                states.bare.push(path.clone());
+            }
         }
         Ok(states)
     }
 
-    /// Adds what one state holds. `terraform state pull` prints nothing where there is no state.
-    fn add(&mut self, text: &str) -> Result<()> {
+    /// The first given state that holds nothing of ours: an empty one, that of another folder or
+    /// workspace, or what a failed `terraform state pull` printed.
+    pub(crate) fn bare(&self) -> Option<&Path> {
+        self.bare.first().map(PathBuf::as_path)
+    }
+
+    /// Adds what one state holds, if it holds anything of ours. `terraform state pull` prints
+    /// nothing where there is no state.
+    fn add(&mut self, text: &str) -> Result<bool> {
         if text.trim().is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let state: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if state.get("version").is_none() && state.get("format_version").is_none() {
             return Err("this is no state; write one with: terraform state pull".to_owned());
         }
+        let before = self.held;
         self.walk(&state);
-        Ok(())
+        Ok(self.held > before)
     }
 
     /// Both forms say `type` of a resource; below it are its attributes, in `values` or in the
@@ -75,8 +88,10 @@ impl States {
 
     fn hold(&mut self, attributes: &Value) {
         let word = |key: &str| attributes[key].as_str().filter(|it| !it.is_empty());
-        self.holders.extend(word("holder").map(str::to_owned));
-        self.ids.extend(word("id").map(str::to_ascii_lowercase));
+        let (holder, id) = (word("holder"), word("id"));
+        self.held += usize::from(holder.or(id).is_some());
+        self.holders.extend(holder.map(str::to_owned));
+        self.ids.extend(id.map(str::to_ascii_lowercase));
     }
 
     /// What of `found` no state has. All that bears one mark is one resource's: a state that has
@@ -116,7 +131,7 @@ mod tests {
     #[track_caller]
     fn check_held(state: &Value) {
         let mut states = States::default();
-        states.add(&state.to_string()).unwrap();
+        assert_eq!(states.add(&state.to_string()), Ok(true));
         assert_eq!(states.holders, BTreeSet::from(["h1".to_owned()]));
         assert_eq!(states.ids, BTreeSet::from(["/a/b".to_owned()]));
     }
@@ -139,7 +154,17 @@ mod tests {
     fn what_is_no_state_is_refused() {
         assert!(States::default().add("{}").is_err());
         assert!(States::default().add("<html>").is_err());
-        assert_eq!(States::default().add("\n"), Ok(()));
+    }
+
+    #[test]
+    fn what_holds_nothing_of_ours_is_told() {
+        let data = r#"{ "version": 4, "resources": [
+            { "mode": "data", "type": "paymesh_cluster", "instances": [{ "attributes": { "id": "x" } }] },
+            { "mode": "managed", "type": "paymesh_cluster", "instances": [] }
+        ] }"#;
+        for text in ["", "\n", r#"{ "format_version": "1.0" }"#, data] {
+            assert_eq!(States::default().add(text), Ok(false), "{text}");
+        }
     }
 
     fn found(id: &str, mark: &str, holder: Option<&str>) -> Found {
