@@ -11,11 +11,11 @@ use paymesh_engine::{Limits, Mark};
 use serde_json::Value;
 
 use crate::{
-    ArmId, Azure,
+    ArmId, Azure, cluster_object_id,
     connection::{api, busy, version},
     diagnostics, group,
     json::text,
-    tags,
+    role, tags,
 };
 
 /// The kinds of marked resources, in the order in which they go: what uses before what is used.
@@ -129,7 +129,7 @@ impl Azure {
                 return Ok(Some(why));
             }
         } else {
-            self.remove_roles(id, &body).await?;
+            self.remove_roles(marked, &body).await?;
         }
         if marked.is(0) {
             let logs = Request::delete(diagnostics::path_of(id));
@@ -168,31 +168,34 @@ impl Azure {
         }
     }
 
-    /// Removes the roles on the resource, and those of its identities anywhere in its subscription:
-    /// nobody can use them afterwards, and they would be listed as held by nobody.
-    async fn remove_roles(&self, id: &ArmId, body: &Value) -> Result<(), Error> {
-        let principals = [
-            "/properties/principalId",
-            "/identity/principalId",
-            "/properties/identityProfile/kubeletidentity/objectId",
-        ];
+    /// Removes the roles that the owner's mark stands for, anywhere in the subscription: nobody can
+    /// use them afterwards, and they would be listed as held by nobody. Those are all roles of an
+    /// identity that bears the mark or that the cluster made for itself, and what the owner has
+    /// given on the cluster or to its kubelets. An identity that others brought keeps what others
+    /// gave it.
+    async fn remove_roles(&self, marked: &Marked, body: &Value) -> Result<(), Error> {
+        let id = &marked.id;
         let subscription = format!("/subscriptions/{}", id.subscription().unwrap_or_default());
-        let mut lists = vec![(id.as_str(), "atScope()".to_owned())];
-        let principals = principals.iter().filter_map(|at| text(body, at));
-        lists
-            .extend(principals.map(|it| (subscription.as_str(), format!("principalId eq '{it}'"))));
-        for (scope, filter) in lists {
+        let of = |principal: &str| format!("principalId eq '{principal}'");
+        let mut lists = Vec::new();
+        if marked.is(0) {
+            lists.push((id.to_string(), "atScope()".to_owned(), false));
+            let kubelet = &body["properties"]["identityProfile"]["kubeletidentity"];
+            if let Some(principal) = text(kubelet, "/objectId") {
+                lists.push((subscription, of(principal), is_made_by(body, kubelet)));
+            }
+        } else if let Some(principal) = text(body, "/properties/principalId") {
+            lists.push((subscription, of(principal), true));
+        }
+        let cluster = cluster_object_id(id);
+        for (scope, filter, are_all_ours) in lists {
             let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments");
             let query = [("api-version", version::ROLES), ("$filter", &filter)];
             for role in self.list(&path, &query, api::ARM).await? {
-                let is_above = scope == id.as_str()
-                    && !text(&role, "/properties/scope")
-                        .is_some_and(|it| it.eq_ignore_ascii_case(scope));
-                if let Some(role) = text(&role, "/id").filter(|_| !is_above) {
-                    gone(
-                        self.write(Request::delete(role), version::ROLES, api::ARM)
-                            .await,
-                    )?;
+                let is_ours = are_all_ours || role::is_for(&marked.owner, &cluster, &role);
+                if let Some(role) = text(&role, "/id").filter(|_| is_ours) {
+                    let request = Request::delete(role);
+                    gone(self.write(request, version::ROLES, api::ARM).await)?;
                 }
             }
         }
@@ -202,6 +205,17 @@ impl Azure {
     fn longest(&self) -> Duration {
         Limits::writing(self.client().clock()).busy
     }
+}
+
+/// Whether AKS made the identity `kubelet` for the cluster `body`: then it lies in the group that
+/// AKS manages for the cluster, and goes with it.
+fn is_made_by(body: &Value, kubelet: &Value) -> bool {
+    let group = text(body, "/properties/nodeResourceGroup");
+    let identity = text(kubelet, "/resourceId").and_then(|id| ArmId::parse(id).ok());
+    let lies_in = identity.as_ref().and_then(ArmId::group_name);
+    group
+        .zip(lies_in)
+        .is_some_and(|(group, lies_in)| group.eq_ignore_ascii_case(lies_in))
 }
 
 /// The answer to a delete; nothing, if there was nothing to delete.

@@ -93,15 +93,8 @@ impl Role {
 
     /// The assignment's name.
     pub fn name(&self) -> String {
-        let principal = match &self.want.principal {
-            Principal::Known { id, .. } => id.to_ascii_lowercase(),
-            Principal::Identity(id) => id.to_string(),
-            Principal::KubeletOf(id) => format!("kubelet of {id}"),
-            Principal::Deployer => "deployer".to_owned(),
-        };
-        let scope = self.want.scope.to_ascii_lowercase();
-        let words = [&self.owner, &scope, &self.want.role, &principal].map(String::as_str);
-        Uuid::new_v5(&NAMESPACE, words.join("\n").as_bytes()).to_string()
+        let want = &self.want;
+        name(&self.owner, &want.scope, &want.role, &want.principal)
     }
 
     fn path(&self) -> String {
@@ -209,6 +202,45 @@ impl Role {
             Err(error) => Err(self.fault(&error)),
         }
     }
+}
+
+/// The name of the assignment of `role` at `scope` to `principal` by `owner`.
+fn name(owner: &str, scope: &str, role: &str, principal: &Principal) -> String {
+    let principal = match principal {
+        Principal::Known { id, .. } => id.to_ascii_lowercase(),
+        Principal::Identity(id) => id.to_string(),
+        Principal::KubeletOf(id) => format!("kubelet of {id}"),
+        Principal::Deployer => "deployer".to_owned(),
+    };
+    let scope = scope.to_ascii_lowercase();
+    let words = [owner, &scope, role, &principal];
+    Uuid::new_v5(&NAMESPACE, words.join("\n").as_bytes()).to_string()
+}
+
+/// Whether `owner` made the assignment `body` for `cluster`, for its kubelets or for those who
+/// administer it: its name tells.
+pub(crate) fn is_for(owner: &str, cluster: &ObjectId, body: &Value) -> bool {
+    let [Some(named), Some(scope), Some(role), Some(id)] = [
+        "/name",
+        "/properties/scope",
+        "/properties/roleDefinitionId",
+        "/properties/principalId",
+    ]
+    .map(|at| text(body, at)) else {
+        return false;
+    };
+    let role = role.rsplit('/').next().unwrap_or_default();
+    let person = Principal::Known {
+        id: id.to_owned(),
+        kind: String::new(),
+    };
+    [
+        person,
+        Principal::Deployer,
+        Principal::KubeletOf(cluster.clone()),
+    ]
+    .iter()
+    .any(|principal| named.eq_ignore_ascii_case(&name(owner, scope, role, principal)))
 }
 
 impl Azure {

@@ -4,9 +4,14 @@ use std::fs;
 
 use paymesh_acceptance::{
     Cloud, OWNER, Workspace,
-    hcl::{ClusterBlock, Provider},
+    hcl::{ClusterBlock, Provider, configuration},
     samples::{BOTH, both},
 };
+use reqwest::Method;
+use serde_json::json;
+
+const ACR_PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
+const REGISTRY: &str = "$SHARED/Microsoft.ContainerRegistry/registries/images";
 
 /// Deletes what bears the owner's mark, whatever runs.
 const LOST: [&str; 5] = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
@@ -155,4 +160,70 @@ fn no_state_and_one_that_could_not_be_pulled_delete_nothing() {
     let refused = orphans(&cloud, &delete, false);
     assert!(refused.contains("say --without-state"), "{refused}");
     assert_eq!(cloud.inventory(), before);
+}
+
+/// An identity that others made, with a role that others gave it.
+struct Given {
+    /// The identity's id.
+    id: String,
+    /// Where the role is asked for.
+    role: String,
+}
+
+impl Given {
+    fn new(cloud: &Cloud, name: &str, number: u32) -> Self {
+        let azure = cloud.azure();
+        let shared = cloud.shared();
+        let id = format!("{shared}/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
+        let at = format!("{id}?api-version=2024-11-30");
+        azure.act(
+            &Method::PUT,
+            &at,
+            Some(&json!({ "location": "westeurope" })),
+        );
+        let principal = azure.get(&at)["properties"]["principalId"].take();
+        let role = format!(
+            "{}/providers/Microsoft.Authorization/roleAssignments/22222222-2222-4222-8222-22222222222{number}?api-version=2022-04-01",
+            cloud.seeded(REGISTRY)
+        );
+        let definition = format!(
+            "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{ACR_PULL}",
+            cloud.subscription()
+        );
+        let properties = json!({
+            "roleDefinitionId": definition,
+            "principalId": principal,
+            "principalType": "ServicePrincipal",
+        });
+        azure.act(
+            &Method::PUT,
+            &role,
+            Some(&json!({ "properties": properties })),
+        );
+        Self { id, role }
+    }
+}
+
+#[test]
+fn an_identity_that_others_brought_keeps_the_roles_that_others_gave_it() {
+    let cloud = Cloud::start();
+    let [plane, nodes] =
+        [("plane", 1), ("nodes", 2)].map(|(name, number)| Given::new(&cloud, name, number));
+    let before = cloud.inventory();
+    let with_given = ClusterBlock::plain(Provider::Aks, "given").with(&format!(
+        r#"azure = {{ control_plane_identity_id = "{}", kubelet_identity_id = "{}" }}"#,
+        plane.id, nodes.id
+    ));
+    let with_own =
+        ClusterBlock::plain(Provider::Aks, "own").with(&format!(r#"registries = ["{REGISTRY}"]"#));
+    let both = cloud.seeded(&configuration([&with_given, &with_own]));
+    let workspace = Workspace::new(&cloud, &both);
+    workspace.apply().succeeds();
+
+    let deleted = orphans(&cloud, &LOST, true);
+    // What the owner gave to identities of its own went with them.
+    assert_eq!(cloud.inventory(), before, "{deleted}");
+    for given in [plane, nodes] {
+        cloud.azure().get(&given.role);
+    }
 }
