@@ -3,15 +3,82 @@
 //! A code is for ever: it is never given to another finding, and a finding that is no longer made
 //! leaves a gap. Codes below 20 are the plugin's.
 
-use paymesh_plugin::findings::Code;
+use paymesh_plugin::{
+    findings::{Code, Finding, Findings, Severity},
+    path::Path,
+};
+
+/// What all findings of one code say.
+#[derive(Debug)]
+pub(crate) struct Row {
+    code: Code,
+    title: &'static str,
+    next: &'static str,
+}
+
+impl Row {
+    /// A finding of this code.
+    pub(crate) fn finding(
+        &self,
+        severity: Severity,
+        path: Path,
+        detail: impl Into<String>,
+    ) -> Finding {
+        let mut finding = match severity {
+            Severity::Error => Finding::error(path, self.title),
+            Severity::Warning => Finding::warning(path, self.title),
+        };
+        finding.code(self.code).detail(detail).hint(self.next);
+        finding
+    }
+
+    /// The same with what it is about in its title: of several warnings of one title, Terraform
+    /// shows the first only.
+    pub(crate) fn finding_about(
+        &self,
+        name: &str,
+        severity: Severity,
+        path: Path,
+        detail: impl Into<String>,
+    ) -> Finding {
+        let mut finding = self.finding(severity, path, detail);
+        finding.title = format!("{}: {name}", self.title);
+        finding
+    }
+}
+
+/// One error, in the order in which it is read.
+pub(crate) fn refuse(found: &mut Findings, path: Path, row: &Row, detail: impl Into<String>) {
+    found.add(row.finding(Severity::Error, path, detail));
+}
+
+/// One warning.
+pub(crate) fn warn(found: &mut Findings, path: Path, row: &Row, detail: impl Into<String>) {
+    found.add(row.finding(Severity::Warning, path, detail));
+}
+
+/// One warning about an object of this name.
+pub(crate) fn warn_about(
+    found: &mut Findings,
+    path: Path,
+    row: &Row,
+    name: &str,
+    detail: impl Into<String>,
+) {
+    found.add(row.finding_about(name, Severity::Warning, path, detail));
+}
 
 /// Makes a constant of each row, and the table of them all.
 macro_rules! codes {
-    ($($name:ident = $code:literal, $meaning:literal, $next:literal;)*) => {
-        $(#[doc = $meaning] pub(crate) const $name: Code = Code($code);)*
+    ($($name:ident = $code:literal, $title:literal, $next:literal;)*) => {
+        $(#[doc = $title] pub(crate) const $name: Row = Row {
+            code: Code($code),
+            title: $title,
+            next: $next,
+        };)*
 
-        /// Code, meaning, what to do.
-        pub const ROWS: &[(Code, &str, &str)] = &[$((Code($code), $meaning, $next)),*];
+        /// Code, title, what to do.
+        pub const ROWS: &[(Code, &str, &str)] = &[$((Code($code), $title, $next)),*];
     };
 }
 
@@ -23,9 +90,9 @@ codes! {
     GKE_VERSION_ON_AKS = 22, "A GKE version on AKS",
         "Remove what follows the hyphen.";
     HUB_CANNOT_STAND_BY = 23, "A hub cannot stand by",
-        "Remove standby, or give the cluster role = `dr`.";
+        "Remove standby, or give the cluster `role = \"dr\"`.";
     STOPPED_CLUSTER_CANNOT_STAND_BY = 24, "A stopped cluster cannot stand by",
-        "Choose one: standby = true wakes within minutes, power = `off` costs least.";
+        "Choose one: `standby = true` wakes within minutes, `power = \"off\"` costs least.";
     GKE_HAS_NO_PATCH_CHANNEL = 25, "GKE has no patch channel",
         "Use `stable`, and hold upgrades off with maintenance.exclusions.";
     AKS_HAS_NO_REGULAR_CHANNEL = 26, "AKS has no regular channel",
@@ -33,7 +100,7 @@ codes! {
     GKE_NODE_IMAGES_FOLLOW_VERSION = 27, "GKE node images follow the node version",
         "Remove node_image_channel; upgrade_channel and maintenance say when nodes change.";
     DATAPLANE_METRICS_NEED_CILIUM = 28, "Dataplane metrics need Cilium",
-        "Set cilium = true, or remove dataplane_metrics.";
+        "Set `cilium = true`, or remove dataplane_metrics.";
     AKS_HAS_NO_GATEWAY_API = 29, "AKS has no built-in Gateway API",
         "Remove it; the platform's gateway component brings the Gateway API with it.";
     NOBODY_ADMINISTERS_HUB = 30, "Nobody would administer the hub",
@@ -67,7 +134,7 @@ codes! {
     TOO_FEW_POD_ADDRESSES = 44, "Too few addresses for pods",
         "Choose a larger range, or lower max_nodes.";
     NOT_A_SUBSCRIPTION_ID = 45, "Not a subscription id",
-        "Print it with: az account show --query id.";
+        "Print it with `az account show --query id`.";
     NOT_A_RESOURCE_GROUP = 46, "Not the name of a resource group",
         "Write the name of an existing group, not its id.";
     GKE_NEEDS_A_NETWORK = 47, "GKE needs a network",
@@ -97,7 +164,7 @@ codes! {
     NOT_AN_E_MAIL_ADDRESS = 59, "Not an e-mail address",
         "Write the address of the Google group, user or service account.";
     ADMINISTRATOR_NOT_A_SERVICE_ACCOUNT = 60, "Not a service account",
-        "Write kind = `group` or `user`, or the service account's address.";
+        "Write `kind = \"group\"` or `kind = \"user\"`, or the service account's address.";
     NOT_A_USER_ASSIGNED_IDENTITY = 61, "Not the id of a user-assigned identity",
         "Copy the resource id of the identity.";
     NODE_IDENTITY_ALONE = 62, "A node identity without a control-plane identity",
@@ -106,7 +173,7 @@ codes! {
         "Write the e-mail address of the service account, or `default` for the project's own.";
     NOT_A_REGISTRY = 64, "Not the id of a registry",
         "Write the ARM id of a container registry, or projects/P/locations/L/repositories/R.";
-    EXISTING_IDENTITY_GETS_NO_ROLES = 65, "No roles are assigned to an existing identity",
+    REGISTRIES_BESIDE_EXISTING_IDENTITIES = 65, "No roles are assigned to an existing identity",
         "Give the nodes' identity the pull role where it is made, and remove registries.";
     NOBODY_IS_AUTHORIZED = 66, "Nobody is authorized",
         "Name the ranges, or remove api_access to make the API server private.";
@@ -129,9 +196,9 @@ codes! {
     EXCLUSION_TOO_LONG = 75, "An exclusion that is too long",
         "Shorten it.";
     CLUSTER_WITHOUT_NODES = 76, "A cluster without nodes",
-        "Add at least one pool with mode = `system`.";
+        "Add at least one pool with `mode = \"system\"`.";
     NO_SYSTEM_POOL = 77, "No system pool",
-        "Give one pool mode = `system`.";
+        "Give one pool `mode = \"system\"`.";
     TOO_MANY_POOLS = 78, "Too many pools",
         "Join pools that differ only in their labels.";
     NOT_AN_AKS_POOL_NAME = 79, "Not the name of an AKS pool",
@@ -151,7 +218,7 @@ codes! {
     MAXIMUM_BELOW_MINIMUM = 86, "A maximum below the minimum",
         "Swap the two.";
     POOL_NEVER_HAS_A_NODE = 87, "A pool that never has a node",
-        "Remove the pool, or let it grow; standby = true keeps a cluster without workload nodes.";
+        "Remove the pool, or let it grow; `standby = true` keeps a cluster without workload nodes.";
     ZONES_CANNOT_SHARE_FIXED_SIZE = 88, "A fixed size that the zones cannot share",
         "Use one of the two sizes that the message names, or a range.";
     SAME_ZONE_TWICE = 89, "The same zone twice",
@@ -161,7 +228,7 @@ codes! {
     ZONE_OF_ANOTHER_REGION = 91, "A zone of another region",
         "Name a zone of the cluster's region.";
     HIGH_AVAILABILITY_IN_ONE_ZONE = 92, "High availability in one zone",
-        "Name two or three zones, or set profile = `cost_optimized`.";
+        "Name two or three zones, or set `profile = \"cost_optimized\"`.";
     GKE_HAS_NO_EPHEMERAL_SYSTEM_DISK = 93, "GKE has no ephemeral system disk",
         "Use `balanced` or `ssd`.";
     SYSTEM_POOL_WITHOUT_NODES = 94, "A system pool without nodes",
@@ -192,10 +259,10 @@ codes! {
         "Give each cluster secondary ranges of its own.";
     POOL_NAMES_CLASH = 107, "Two pools would have the same name in the cloud",
         "Rename one of the two.";
-    EXISTING_IDENTITIES_GET_NO_ROLES = 108, "No roles are assigned beside existing identities",
+    DEPLOYER_BESIDE_EXISTING_IDENTITIES = 108, "No roles are assigned beside existing identities",
         "Remove deployer_admin, and name the deployer's group in admins.";
     STOPPED_CLUSTER_CANNOT_CHANGE = 109, "A stopped cluster cannot be changed",
-        "Set power = `on` in the same change, or undo the other changes.";
+        "Set `power = \"on\"` in the same change, or undo the other changes.";
     TWO_PLACES_FOR_ONE_CLOUD = 110, "Two places for one cloud",
         "Remove the endpoint: the simulator's file says where it is.";
     CREDENTIALS_IN_CLEAR = 111, "Credentials would travel in clear",
@@ -205,37 +272,37 @@ codes! {
     SETTINGS_NOT_KNOWN = 113, "The provider's settings are not known yet",
         "Apply what the provider block depends on first, if this plan needs live facts.";
     NO_SIMULATED_CLOUD = 114, "No simulated cloud",
-        "Start it with: paymesh sim up.";
+        "Start it with `paymesh sim up`; where its file is damaged, after `paymesh sim down`.";
     SIMULATORS_CLOCK_WRONG = 115, "The simulator's clock is wrong",
-        "Set another rate with: paymesh sim clock --rate 600.";
+        "Set another rate with `paymesh sim clock --rate 600`.";
     NO_DOWNGRADE = 116, "A cluster is not downgraded",
-        "Nothing needs to be done: the version is a minimum.";
+        "Nothing needs to be done: kubernetes_version is a minimum.";
     ONE_PROCESS_TWO_CONFIGURATIONS = 117, "One process, two configurations",
         "Start one provider process per configuration.";
     CUSTOM_CERTIFICATE_AUTHORITY = 118, "Custom certificate authority",
         "Remove it unless a proxy of yours needs it.";
     IMPORT_OF_ANOTHERS_OBJECT = 119, "Another state owns the object that is imported",
-        "Let the other state forget it; or do not apply the import: the first apply that changes something takes the object over.";
+        "Let the other state forget it (`terraform state rm`, in its folder), or do not apply the import.";
     PROTECTED_FROM_REPLACEMENT = 120, "Deletion protection forbids the replacement",
-        "Undo the change; or set deletion_protection = false, apply that alone, and plan again.";
+        "Undo the change; or set `deletion_protection = false`, apply that alone, and plan again.";
     DISRUPTION = 121, "Apply will disturb what runs",
-        "Read the steps; each resumes where it stopped.";
+        "Read the steps; each resumes where it stopped if the apply is interrupted.";
     PROTECTED_FROM_DESTRUCTION = 122, "Deletion protection forbids the destruction",
         "Set `deletion_protection = false`, apply, and destroy then.";
     UNREADABLE_PRIVATE_DATA = 123, "The private data cannot be read",
         "Use the provider version that wrote it, or remove the resource from the state and import it.";
     INTERRUPTED = 124, "An operation was interrupted or ran out of time",
-        "Run `terraform apply` again: it resumes there.";
+        "Run `terraform apply` again: it resumes there. What the cloud has begun goes on meanwhile.";
     STATE_NOT_WHOLE = 125, "The state of the object is not whole",
-        "Refresh it with: terraform apply -refresh-only.";
+        "Refresh it with `terraform apply -refresh-only`.";
     TAINTED_OBJECT_IS_PROTECTED = 126, "Deletion protection keeps a tainted object",
-        "Untaint it, or set `deletion_protection = false` and apply first.";
+        "Keep it with `terraform untaint paymesh_cluster.NAME`; or set `deletion_protection = false`, apply that alone, and plan again.";
     STALE = 127, "Another state owns the object now",
-        "Forget this entry with `terraform state rm`.";
+        "Forget this entry with `terraform state rm paymesh_cluster.NAME`.";
     PARTS_REMAIN = 128, "A cluster is gone, its parts are not",
         "Apply to make it anew, or destroy to take the rest away.";
     RESUMES = 129, "Apply will resume what an earlier run began",
-        "Apply: it goes on where that run stopped.";
+        "Apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile.";
     NOT_A_CLUSTER_ID = 130, "Not the id of a cluster",
         "Copy the resource id from the cloud's console.";
     NO_SUBSCRIPTION_KNOWN = 131, "No subscription is known",
@@ -243,13 +310,13 @@ codes! {
     AZURE_CANNOT_BE_REACHED = 132, "Azure cannot be reached",
         "Check the provider's azure block and the credentials in the environment.";
     AKS_CLUSTER_NOT_FOUND = 133, "An AKS cluster cannot be found",
-        "Check the id and what this identity may see: `az aks list --query [].id`.";
+        "Check the credentials, the id, and what this identity may see: `az aks list --query [].id`.";
     NO_PROJECT_IS_KNOWN = 134, "No project is known",
         "Set `google = { project = \"...\" }` in the provider block.";
     GOOGLE_CANNOT_BE_REACHED = 135, "Google Cloud cannot be reached",
         "Check the provider's google block and the application default credentials.";
     GKE_CLUSTER_NOT_FOUND = 136, "A GKE cluster cannot be found",
-        "Check the id and what this identity may see: `gcloud container clusters list`.";
+        "Check the credentials, the id, and what this identity may see: `gcloud container clusters list`.";
     LOOKUP_NEEDS_SETTINGS = 137, "The provider's settings are not known yet",
         "Apply what the provider block depends on first.";
     NO_TOKEN_FOR_CLUSTER = 138, "No token for the cluster",
@@ -261,7 +328,7 @@ codes! {
     BUSY = 141, "The cloud is still busy with an object",
         "Wait until its operation has ended, then apply again.";
     KEEPS_CHANGING = 142, "Somebody else keeps changing an object",
-        "Wait until the other run has ended, then apply again.";
+        "Find what else changes it, then apply again.";
     UNCERTAIN = 143, "It is uncertain what happened to a request",
         "Apply again: it looks first.";
     VANISHED = 144, "Somebody deleted an object meanwhile",
@@ -270,26 +337,26 @@ codes! {
         "Apply again in a minute.";
     NO_ANSWER = 146, "The cloud did not answer",
         "Wait and apply again; `terraform destroy -refresh=false` and `plan -refresh=false` do not ask.";
-    NOT_ALLOWED = 147, "The identity may not do this",
-        "Give it the role that the message names.";
+    DENIED = 147, "The identity may not do this",
+        "Give the identity that runs Terraform the right that the message names.";
     USED_UP = 148, "Quota or capacity is used up",
         "Ask for more, or use another machine type or region.";
     REFUSED = 149, "The cloud refused a request",
-        "Correct the attribute that the message names.";
+        "Correct what the message names, then apply again.";
     OPERATION_FAILED = 150, "An operation failed",
         "Read the cloud's reason, then apply again: it goes on from what exists.";
     CHANGE_NOT_MADE = 151, "The cloud accepted a change and did not make it",
-        "Find what else manages the object, or remove the attribute.";
+        "Find what else manages the object, or set the attribute to what the cloud shows.";
     FOREIGN = 152, "Somebody else owns an object",
-        "Import it with the block that the message prints, or choose another name.";
+        "Choose another name, or import it.";
     NAME_HELD = 153, "A deleted object still holds its name",
-        "Recover or purge it with the command that the message prints.";
+        "Choose another name, or wait until the cloud frees it.";
     NEEDS_REPLACEMENT = 154, "Only a new object can be as wanted",
-        "Undo the change, or let the plan replace the resource.";
+        "Undo the change, or replace it with `terraform apply -replace=ADDRESS`.";
     OTHER_HOLDER = 155, "Another state entry owns the object",
         "Remove this entry with `terraform state rm`, or give one of the states another `owner`.";
     CLAIMED_TWICE = 156, "Two resources want one object",
-        "Use the `moved` block or the state commands that the message prints.";
+        "Give one of the two another name.";
     NEED_MISSING = 157, "Something that is needed does not exist",
         "Create it first, correct its name, or leave the name out.";
     TIMED_OUT = 158, "Out of time",
@@ -315,9 +382,9 @@ codes! {
     GKE_UPGRADES_EVERY_CLUSTER = 171, "GKE upgrades every cluster",
         "Use `stable`, and hold upgrades off with maintenance.exclusions.";
     WINDOW_TOO_SHORT = 172, "A window that is too short",
-        "set hours to at least ";
+        "Raise `hours` to what the message names.";
     VERSION_TOO_OLD = 173, "No cloud offers such an old version",
-        "Write the version in quotes: as a number, 1.30 is 1.3.";
+        "Write a version that is offered, in quotes: `\"1.34\"`.";
     CHANGED_OUTSIDE = 180, "An object was changed outside Terraform",
         "Apply to undo it, or write what was changed into the configuration.";
     CANNOT_BE_MOVED_HERE = 181, "A resource of another provider cannot be moved here",
@@ -331,7 +398,7 @@ codes! {
     AZURE_NO_SUCH_REGION = 200, "No such region",
         "Use one of the regions that the message names.";
     AZURE_CANNOT_BE_ASKED = 201, "Azure cannot be asked while planning",
-        "Check `subscription_id` and the credentials, or plan with `-refresh=false`.";
+        "Check `subscription_id` and the credentials.";
     NO_SUCH_RESOURCE_GROUP = 202, "No such resource group",
         "Create it, or remove resource_group to let the provider make its own.";
     AZURE_CLUSTER_EXISTS_ALREADY = 203, "The cluster exists already",
@@ -371,9 +438,9 @@ codes! {
     NO_SUCH_IDENTITY = 220, "No such identity",
         "Create the identity first, or correct its id.";
     MACHINE_TYPE_HAS_NO_SPOT = 221, "The machine type has no spot machines",
-        "Set spot = false, or name another machine_type.";
+        "Set `spot = false`, or name another machine_type.";
     MACHINE_TYPE_HAS_NO_DISK = 222, "The machine type has no disk of its own",
-        "Use disk_type = `balanced`, or a machine type with a local disk, such as Standard_D4ds_v5.";
+        "Use `disk_type = \"balanced\"`, or a machine type with a local disk, such as Standard_D4ds_v5.";
     AZURE_SPOT_QUOTA = 223, "Not enough quota for spot machines",
         "Ask for more quota (`az quota`), or lower `min_nodes`.";
     GOOGLE_NO_SUCH_REGION = 240, "No such region",
@@ -393,7 +460,7 @@ codes! {
     CONTROL_PLANE_SHARES_ADDRESSES = 247, "The control plane shares addresses with the subnet",
         "Choose a /28 that nothing in the network uses.";
     GOOGLE_NO_SUCH_REGISTRY = 248, "No such registry",
-        "Create the registry first, or correct its id.";
+        "Create the repository first, or correct its id.";
     NO_SUCH_KEY = 249, "No such key",
         "Create the key first, or correct its id.";
     NO_SUCH_SERVICE_ACCOUNT = 250, "No such service account",
@@ -410,12 +477,6 @@ codes! {
         "Set `zones` to those that offer it, or name another `machine_type`.";
     GOOGLE_NOT_ENOUGH_QUOTA = 256, "Not enough quota",
         "Ask for more quota (IAM & Admin, Quotas), or lower `min_nodes`.";
-}
-
-/// What `code` means, and what to do.
-pub(crate) fn row(code: Code) -> (&'static str, &'static str) {
-    let found = ROWS.iter().find(|(it, ..)| *it == code);
-    found.map_or(("", ""), |(_, meaning, next)| (meaning, next))
 }
 
 #[cfg(test)]

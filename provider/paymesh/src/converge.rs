@@ -288,6 +288,11 @@ impl<C: Converged> paymesh_plugin::resource::Resource for Resource<C> {
     }
 }
 
+/// What the resource is called in findings.
+fn named<C: Converged>(spec: &C::Spec) -> String {
+    format!("{} {}", C::Spec::NAME, C::title(spec))
+}
+
 /// The typed form of a state, if all of it is known.
 fn whole<C: Converged>(state: &State<C::Spec>) -> Option<Whole<C>> {
     let mut found = Findings::new();

@@ -14,7 +14,7 @@ use paymesh_plugin::{
 
 use crate::{
     cluster::{Cluster, credentials::Credentials, lookup::Lookup},
-    codes,
+    codes::{self, refuse, warn},
     converge::Resource,
     progress,
     session::Session,
@@ -63,11 +63,12 @@ impl Provider for Paymesh {
     ) -> Option<Session> {
         let value = Settings::draft_value(&config);
         if !value.is_wholly_known() {
-            found
-                .warning(Path::root(), "The provider's settings are not known yet")
-                .code(codes::SETTINGS_NOT_KNOWN)
-                .detail("part of the provider block depends on something that does not exist yet; until it does, nothing is asked of the cloud and plans show what is in state")
-                .hint("apply what the provider block depends on first, if this plan needs live facts");
+            warn(
+                found,
+                Path::root(),
+                &codes::SETTINGS_NOT_KNOWN,
+                "part of the provider block depends on something that does not exist yet; until it does, nothing is asked of the cloud and plans show what is in state",
+            );
             return Some(Session::new(None, None, Engine::new(Clock::real())));
         }
         let settings = Settings::recall(&value, found)?;
@@ -75,11 +76,8 @@ impl Provider for Paymesh {
             Some(true) => match Simulator::running() {
                 Ok(simulator) => Some(simulator),
                 Err(missing) => {
-                    found
-                        .error(Path::root().attribute("simulator"), "No simulated cloud")
-                        .code(codes::NO_SIMULATED_CLOUD)
-                        .detail(missing.to_string())
-                        .hint(missing.remedy());
+                    let path = Path::root().attribute("simulator");
+                    refuse(found, path, &codes::NO_SIMULATED_CLOUD, missing.to_string());
                     return None;
                 }
             },
@@ -91,25 +89,16 @@ impl Provider for Paymesh {
         let clock = match Clock::scaled(rate) {
             Ok(clock) => clock,
             Err(bad) => {
-                found
-                    .error(
-                        Path::root().attribute("simulator"),
-                        "The simulator's clock is wrong",
-                    )
-                    .code(codes::SIMULATORS_CLOCK_WRONG)
-                    .detail(bad.to_string())
-                    .hint("set another rate with: paymesh sim clock --rate 600");
+                let path = Path::root().attribute("simulator");
+                refuse(found, path, &codes::SIMULATORS_CLOCK_WRONG, bad.to_string());
                 return None;
             }
         };
         match self.engine(clock, &value.to_string()) {
             Ok(engine) => Some(Session::new(Some(settings), simulator, engine)),
             Err(why) => {
-                found
-                    .error(Path::root(), "One process, two configurations")
-                    .code(codes::ONE_PROCESS_TWO_CONFIGURATIONS)
-                    .detail(why)
-                    .hint("start one provider process per configuration");
+                let row = &codes::ONE_PROCESS_TWO_CONFIGURATIONS;
+                refuse(found, Path::root(), row, why);
                 None
             }
         }

@@ -9,7 +9,11 @@ use paymesh_plugin::{
 };
 use url::Url;
 
-use crate::{cluster::checks, codes, simulator::is_here};
+use crate::{
+    cluster::checks,
+    codes::{self, refuse, warn},
+    simulator::is_here,
+};
 
 /// Payments platforms on AKS and GKE, in the cloud or on the simulated cloud.
 #[derive(Clone, Debug, PartialEq, Spec)]
@@ -74,16 +78,14 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
     if let Some(azure) = draft.azure.known()
         && let Field::Known(file) = &azure.ca_file
     {
-        found
-            .warning(
-                path.attribute("azure").attribute("ca_file"),
-                "Custom certificate authority",
-            )
-            .code(codes::CUSTOM_CERTIFICATE_AUTHORITY)
-            .detail(format!(
+        warn(
+            found,
+            path.attribute("azure").attribute("ca_file"),
+            &codes::CUSTOM_CERTIFICATE_AUTHORITY,
+            format!(
                 "azure.ca_file is {file:?}: whoever holds its key can read what is sent to Azure"
-            ))
-            .hint("remove it unless a proxy of yours needs it");
+            ),
+        );
     }
     let endpoints = [
         ("azure", draft.azure.known().map(|azure| &azure.endpoint)),
@@ -98,27 +100,24 @@ fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
         };
         let path = path.attribute(cloud).attribute("endpoint");
         if simulated {
-            found
-                .error(path, "Two places for one cloud")
-                .code(codes::TWO_PLACES_FOR_ONE_CLOUD)
-                .detail(format!(
-                    "simulator is true and {cloud}.endpoint is {endpoint:?}"
-                ))
-                .hint("remove the endpoint: the simulator's file says where it is");
+            refuse(
+                found,
+                path,
+                &codes::TWO_PLACES_FOR_ONE_CLOUD,
+                format!("simulator is true and {cloud}.endpoint is {endpoint:?}"),
+            );
         } else if is_plain_http_elsewhere(endpoint) {
-            found
-                .error(path, "Credentials would travel in clear")
-                .code(codes::CREDENTIALS_IN_CLEAR)
-                .detail(format!(
-                    "{cloud}.endpoint is {endpoint:?}, plain http to another machine"
-                ))
-                .hint("use https");
+            refuse(
+                found,
+                path,
+                &codes::CREDENTIALS_IN_CLEAR,
+                format!("{cloud}.endpoint is {endpoint:?}, plain http to another machine"),
+            );
         } else {
-            found
-                .warning(path, "Custom endpoint")
-                .code(codes::CUSTOM_ENDPOINT)
-                .detail(format!("{cloud}.endpoint is {endpoint:?}: requests and tokens go there, not to the cloud"))
-                .hint("remove it unless you mean it");
+            let detail = format!(
+                "{cloud}.endpoint is {endpoint:?}: requests and tokens go there, not to the cloud"
+            );
+            warn(found, path, &codes::CUSTOM_ENDPOINT, detail);
         }
     }
 }
@@ -132,13 +131,12 @@ fn words(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
     if let Field::Known(owner) = &draft.owner
         && (owner.trim() != owner || owner.contains(char::is_control))
     {
-        found
-            .error(path.attribute("owner"), "Not an owner")
-            .code(codes::NOT_AN_OWNER)
-            .detail(format!(
-                "{owner:?} begins or ends with a space, or holds control characters"
-            ))
-            .hint("write plain words, such as \"payments/prod\"");
+        refuse(
+            found,
+            path.attribute("owner"),
+            &codes::NOT_AN_OWNER,
+            format!("{owner:?} begins or ends with a space, or holds control characters"),
+        );
     }
     let azure = draft.azure.known();
     if let Some(id) = azure.and_then(|azure| azure.subscription_id.known()) {

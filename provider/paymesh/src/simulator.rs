@@ -141,16 +141,6 @@ fn usual_path() -> PathBuf {
     state.join("paymesh/simulator.json")
 }
 
-impl NoSimulator {
-    /// What to do.
-    pub fn remedy(&self) -> &'static str {
-        match self {
-            Self::NotRunning(_) | Self::Silent { .. } => "start it with: paymesh sim up",
-            Self::Unreadable { .. } => "write it anew with: paymesh sim down && paymesh sim up",
-        }
-    }
-}
-
 impl fmt::Display for NoSimulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -138,13 +138,11 @@ fn check_lookup(resource: &str, place: &str) {
         }
     }
     second.configure(&lookups.replace("\"pay-one\"", "\"pay-none\""));
-    second
-        .run(&["plan"])
-        .fails_with("The cluster cannot be found");
+    second.run(&["plan"]).fails_with("cluster cannot be found");
     second.configure("data \"paymesh_cluster\" \"x\" {\n  name = \"pay-one\"\n}\n");
     second
         .run(&["plan"])
-        .fails_with("name, region, and one of azure and google");
+        .fails_with("`name`, `region`, and one of `azure` and `google`");
 }
 
 #[test]

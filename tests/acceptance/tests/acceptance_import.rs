@@ -160,7 +160,7 @@ fn an_import_of_anothers_cluster_is_warned_of_and_the_first_write_takes_it_over(
         taker
             .run(&["plan", "-generate-config-out=generated.tf"])
             .succeeds()
-            .says("Another state owns pay");
+            .says("Another state owns the object that is imported: pay");
         taker.apply().succeeds();
         label(&taker, "taker");
         taker.apply().succeeds();

@@ -184,7 +184,9 @@ fn a_simulated_cloud_that_was_not_started_is_told_by_its_command() {
     );
     let workspace = Workspace::with_environment(&cloud, &format!("{AKS}{GKE}"), &[nowhere]);
     let before = cloud.last_request();
-    workspace.plan().fails_with("Start it with: paymesh sim up");
+    workspace
+        .plan()
+        .fails_with("Start it with `paymesh sim up`");
     assert_eq!(said(&workspace.plan_json()), ["error PM114 at simulator"]);
     assert_eq!(cloud.last_request(), before);
 }

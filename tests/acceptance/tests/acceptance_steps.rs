@@ -44,7 +44,7 @@ const GKE_NETWORK: &str = r#"google = {}
 
 /// The numbered lines below the warning about `name`, without machine-made endings.
 fn steps(plan: &str, name: &str) -> String {
-    let title = format!("Apply will disturb paymesh_cluster {name}");
+    let title = format!("Apply will disturb what runs: paymesh_cluster {name}");
     let after = plan.split_once(&title).map_or("", |(_, after)| after);
     let mut steps = String::new();
     let lines = after

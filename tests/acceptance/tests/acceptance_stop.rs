@@ -94,7 +94,7 @@ fn check_stop(before: Option<&str>, after: Option<&str>, requests: [(&str, &str)
         if *next == "apply" {
             workspace
                 .plans_something()
-                .says("Apply will resume paymesh_cluster pay-gke");
+                .says("Apply will resume what an earlier run began: paymesh_cluster pay-gke");
             workspace.apply().succeeds();
             assert_eq!(cloud.all("managedClusters").len(), 1);
             assert_eq!(cloud.all("Cluster").len(), 1);

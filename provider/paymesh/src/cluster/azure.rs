@@ -25,7 +25,10 @@ use super::{
     spec::{AzureCluster, ClusterSpec},
     status::ClusterStatus,
 };
-use crate::{codes, session::Session};
+use crate::{
+    codes::{self, refuse},
+    session::Session,
+};
 
 /// Where the configuration wants the cluster.
 pub(super) fn cluster_id(session: &Session, spec: &ClusterSpec) -> Result<ArmId, String> {
@@ -106,14 +109,8 @@ pub(super) fn graph(
     let group = match group_now(session, spec, prior) {
         Ok(group) => group,
         Err(why) => {
-            found
-                .error(
-                    Path::root().attribute("azure").attribute("subscription_id"),
-                    "No subscription",
-                )
-                .code(codes::NO_SUBSCRIPTION_KNOWN)
-                .detail(why)
-                .hint("set azure = { subscription_id = \"...\" } in the provider block");
+            let path = Path::root().attribute("azure").attribute("subscription_id");
+            refuse(found, path, &codes::NO_SUBSCRIPTION_KNOWN, why);
             return None;
         }
     };
@@ -171,13 +168,7 @@ pub(super) fn graph(
 fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {
     session
         .azure()
-        .map_err(|why| {
-            found
-                .error(Path::root(), "Azure cannot be reached")
-                .code(codes::AZURE_CANNOT_BE_REACHED)
-                .detail(why)
-                .hint("check the provider's azure block and the credentials in the environment");
-        })
+        .map_err(|why| refuse(found, Path::root(), &codes::AZURE_CANNOT_BE_REACHED, why))
         .ok()
 }
 
@@ -251,19 +242,12 @@ pub(super) async fn token(session: &Session, found: &mut Findings) -> Option<Tok
 
 async fn body_of(session: &Session, id: &ArmId, found: &mut Findings) -> Option<Value> {
     let azure = connect(session, found)?;
-    let (detail, next) = match azure.cluster(id).await {
+    let detail = match azure.cluster(id).await {
         Ok(Some(body)) => return Some(body),
-        Ok(None) => (
-            format!("{id} does not exist, or this identity may not see it"),
-            "list the clusters with: az aks list --query [].id",
-        ),
-        Err(error) => (error.to_string(), "check the credentials, and try again"),
+        Ok(None) => format!("{id} does not exist, or this identity may not see it"),
+        Err(error) => error.to_string(),
     };
-    found
-        .error(Path::root(), "The cluster cannot be found")
-        .code(codes::AKS_CLUSTER_NOT_FOUND)
-        .detail(detail)
-        .hint(next);
+    refuse(found, Path::root(), &codes::AKS_CLUSTER_NOT_FOUND, detail);
     None
 }
 

@@ -12,7 +12,10 @@ use paymesh_plugin::{
 };
 
 use super::{azure, google, lookup};
-use crate::{codes, session::Session};
+use crate::{
+    codes::{self, refuse},
+    session::Session,
+};
 
 /// Address, certificate authority and a short-lived token of a cluster, for providers that talk to
 /// it. Nothing of it is in a plan or a state.
@@ -57,14 +60,12 @@ impl EphemeralResource for Credentials {
         let id = spec.cluster_id;
         let cluster = lookup::look_up(&call, &id, found).await?;
         let Some(endpoint) = cluster.endpoint else {
-            found
-                .error(
-                    Path::root().attribute("cluster_id"),
-                    "The cluster has no address",
-                )
-                .code(codes::CLUSTER_HAS_NO_ADDRESS)
-                .detail(format!("{id} is not ready, or it is stopped"))
-                .hint("start it, or wait until it is ready");
+            refuse(
+                found,
+                Path::root().attribute("cluster_id"),
+                &codes::CLUSTER_HAS_NO_ADDRESS,
+                format!("{id} is not ready, or it is stopped"),
+            );
             return None;
         };
         let token = if ClusterName::parse(&id).is_ok() {

@@ -25,7 +25,10 @@ use super::{
     spec::{ClusterSpec, GoogleCluster},
     status::ClusterStatus,
 };
-use crate::{codes, session::Session};
+use crate::{
+    codes::{self, refuse},
+    session::Session,
+};
 
 /// Where the configuration wants the cluster.
 pub(super) fn cluster_name(session: &Session, spec: &ClusterSpec) -> Result<ClusterName, String> {
@@ -85,14 +88,8 @@ pub(super) fn graph(
     let name = match name_now(session, spec, prior) {
         Ok(name) => name,
         Err(why) => {
-            found
-                .error(
-                    Path::root().attribute("google").attribute("project"),
-                    "No project",
-                )
-                .code(codes::NO_PROJECT_IS_KNOWN)
-                .detail(why)
-                .hint("set google = { project = \"...\" } in the provider block");
+            let path = Path::root().attribute("google").attribute("project");
+            refuse(found, path, &codes::NO_PROJECT_IS_KNOWN, why);
             return None;
         }
     };
@@ -127,13 +124,7 @@ pub(super) fn graph(
 fn connect(session: &Session, found: &mut Findings) -> Option<Arc<Google>> {
     session
         .google()
-        .map_err(|why| {
-            found
-                .error(Path::root(), "Google Cloud cannot be reached")
-                .code(codes::GOOGLE_CANNOT_BE_REACHED)
-                .detail(why)
-                .hint("check the provider's google block and the application default credentials");
-        })
+        .map_err(|why| refuse(found, Path::root(), &codes::GOOGLE_CANNOT_BE_REACHED, why))
         .ok()
 }
 
@@ -201,18 +192,11 @@ pub(super) async fn token(session: &Session, found: &mut Findings) -> Option<Tok
 
 async fn body_of(session: &Session, name: &ClusterName, found: &mut Findings) -> Option<Value> {
     let google = connect(session, found)?;
-    let (detail, next) = match google.cluster(name).await {
+    let detail = match google.cluster(name).await {
         Ok(Some(body)) => return Some(body),
-        Ok(None) => (
-            format!("{name} does not exist, or this identity may not see it"),
-            "list the clusters with: gcloud container clusters list",
-        ),
-        Err(error) => (error.to_string(), "check the credentials, and try again"),
+        Ok(None) => format!("{name} does not exist, or this identity may not see it"),
+        Err(error) => error.to_string(),
     };
-    found
-        .error(Path::root(), "The cluster cannot be found")
-        .code(codes::GKE_CLUSTER_NOT_FOUND)
-        .detail(detail)
-        .hint(next);
+    refuse(found, Path::root(), &codes::GKE_CLUSTER_NOT_FOUND, detail);
     None
 }

@@ -18,7 +18,7 @@ use super::{
     spec::{AzureCluster, GoogleCluster},
 };
 use crate::{
-    codes,
+    codes::{self, refuse},
     converge::{INCOMPLETE, READY},
     session::Session,
 };
@@ -85,11 +85,12 @@ pub(super) async fn look_up(
     found: &mut Findings,
 ) -> Option<ClusterStatus> {
     if !session.is_known() {
-        found
-            .error(Path::root(), "The provider's settings are not known yet")
-            .code(codes::LOOKUP_NEEDS_SETTINGS)
-            .detail("part of the provider block depends on something that does not exist yet")
-            .hint("apply what the provider block depends on first");
+        refuse(
+            found,
+            Path::root(),
+            &codes::LOOKUP_NEEDS_SETTINGS,
+            "part of the provider block depends on something that does not exist yet",
+        );
         return None;
     }
     let status = if let Ok(name) = ClusterName::parse(id) {
@@ -119,23 +120,15 @@ pub(super) fn chosen(spec: &ClusterSpec) -> BTreeMap<String, PoolStatus> {
 
 /// Says that `id` names no cluster.
 pub(super) fn not_an_id(id: &str, path: Path, found: &mut Findings) {
-    found
-        .error(path, "Not the id of a cluster")
-        .code(codes::NOT_A_CLUSTER_ID)
-        .detail(format!(
-            "{id:?} is neither the ARM id of an AKS cluster nor \
-             projects/P/locations/L/clusters/C"
-        ))
-        .hint("copy the resource id from the cloud's console");
+    let detail = format!(
+        "{id:?} is neither the ARM id of an AKS cluster nor projects/P/locations/L/clusters/C"
+    );
+    refuse(found, path, &codes::NOT_A_CLUSTER_ID, detail);
 }
 
 /// Says why there is no token.
 pub(super) fn no_token(why: &str, found: &mut Findings) {
-    found
-        .error(Path::root(), "No token for the cluster")
-        .code(codes::NO_TOKEN_FOR_CLUSTER)
-        .detail(why)
-        .hint("check the credentials in the environment");
+    refuse(found, Path::root(), &codes::NO_TOKEN_FOR_CLUSTER, why);
 }
 
 fn id_of(session: &Session, spec: LookupSpec, found: &mut Findings) -> Option<String> {
@@ -170,14 +163,8 @@ fn id_of(session: &Session, spec: LookupSpec, found: &mut Findings) -> Option<St
             })
         }
     };
-    id.map_err(|why| {
-        found
-            .error(Path::root(), "The cluster's place is not known")
-            .code(codes::PLACE_NOT_KNOWN)
-            .detail(why)
-            .hint("name the subscription or project here or in the provider block");
-    })
-    .ok()
+    id.map_err(|why| refuse(found, Path::root(), &codes::PLACE_NOT_KNOWN, why))
+        .ok()
 }
 
 /// Either an id, or a name with its region and cloud.
@@ -200,9 +187,5 @@ fn check(draft: &Draft<LookupSpec>, path: &Path, found: &mut Findings) {
         _ if named.is_empty() => return,
         _ => format!("cluster_id is set, and so is {}", named.join(", ")),
     };
-    found
-        .error(path.clone(), "Which cluster?")
-        .code(codes::LOOKUP_AMBIGUOUS)
-        .detail(detail)
-        .hint("set cluster_id alone; or name, region, and one of azure and google");
+    refuse(found, path.clone(), &codes::LOOKUP_AMBIGUOUS, detail);
 }

@@ -3,7 +3,11 @@
 
 use paymesh_azure::ArmId;
 use paymesh_google::ClusterName;
-use paymesh_plugin::{findings::Findings, path::Path, resource::ForeignState};
+use paymesh_plugin::{
+    findings::{Findings, Severity},
+    path::Path,
+    resource::ForeignState,
+};
 use serde_json::Value;
 
 use super::status::ClusterStatus;
@@ -66,14 +70,10 @@ fn from_id(
 }
 
 fn cannot(foreign: &ForeignState, why: &str, next: &str, found: &mut Findings) {
-    found
-        .error(
-            Path::root(),
-            format!("This {} cannot be moved", foreign.type_name),
-        )
-        .code(codes::CANNOT_BE_MOVED_HERE)
-        .detail(why)
-        .hint(next);
+    let row = &codes::CANNOT_BE_MOVED_HERE;
+    let mut finding = row.finding_about(&foreign.type_name, Severity::Error, Path::root(), why);
+    finding.hint(next);
+    found.add(finding);
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
             json!({ "id": null }),
             &expect![[r#"
 
-                error PM181: This azurerm_kubernetes_cluster cannot be moved
+                error PM181: A resource of another provider cannot be moved here: azurerm_kubernetes_cluster
                   Its state has no id: the cluster was never made.
                   Refresh it with its own provider first, or import the cluster by its id."#]],
         );
@@ -133,7 +133,7 @@ mod tests {
             json!({ "id": "projects/p/locations/l/clusters/c", "enable_autopilot": true }),
             &expect![[r#"
 
-                error PM181: This google_container_cluster cannot be moved
+                error PM181: A resource of another provider cannot be moved here: google_container_cluster
                   An Autopilot cluster has no node pools of yours.
                   Keep it where it is, and make a standard cluster beside it."#]],
         );
@@ -143,7 +143,7 @@ mod tests {
             json!({ "id": "x" }),
             &expect![[r#"
 
-                error PM181: This google_container_node_pool cannot be moved
+                error PM181: A resource of another provider cannot be moved here: google_container_node_pool
                   A pool is a part of its cluster here, and comes along with it.
                   Forget the old address with: removed { from = ... lifecycle { destroy = false } }"#]],
         );

@@ -5,30 +5,33 @@ use std::collections::BTreeMap;
 use paymesh_cloud::{Error, ErrorKind};
 use paymesh_engine::ObjectId;
 use paymesh_plugin::{
-    findings::{Code, Findings, Severity},
+    findings::{Findings, Severity},
     path::Path,
 };
 
 use super::{
     Prior,
-    checks::refuse,
     choice::PoolChoice,
     spec::{ClusterSpec, Power},
 };
-use crate::{cluster::pool::PoolMode, codes, session::Session};
+use crate::{
+    cluster::pool::PoolMode,
+    codes::{self, Row},
+    session::Session,
+};
 
 /// How to go on when a live check stands in the way of a destroy, which plans first.
-pub(super) const WAY_OUT: &str = "terraform destroy -refresh=false asks none of this";
+const WAY_OUT: &str = "`terraform destroy -refresh=false` asks none of this.";
 
-/// One error of a live check: title, detail and what to do.
-pub(super) fn refuse_live(found: &mut Findings, path: Path, code: Code, text: [&str; 3]) {
-    let [title, detail, next] = text;
-    refuse(
-        found,
-        path,
-        code,
-        [title, detail, &format!("{next}; {WAY_OUT}")],
-    );
+/// One error of a live check.
+pub(super) fn refuse_live(found: &mut Findings, path: Path, row: &Row, detail: impl Into<String>) {
+    let finding = found.add(row.finding(Severity::Error, path, detail));
+    finding.next_step.extend([" ", WAY_OUT]);
+}
+
+/// The block that imports the cluster `id`.
+pub(super) fn import_block(id: &str) -> String {
+    format!("  import {{\n    to = paymesh_cluster.NAME\n    id = \"{id}\"\n  }}")
 }
 
 /// The cloud does not answer what `spec` depends on: an error at `path`. That it does not sign us in
@@ -37,17 +40,14 @@ pub(super) fn refuse_unanswered(
     session: &Session,
     spec: &ClusterSpec,
     found: &mut Findings,
-    (path, code): (Path, Code),
-    (error, next): (&Error, &str),
+    (path, row): (Path, &Row),
+    error: &Error,
 ) {
     let cloud = spec.cloud();
     if error.kind != ErrorKind::Token {
-        let title = format!("{cloud} cannot be asked");
-        refuse_live(found, path, code, [&title, &error.to_string(), next]);
+        refuse_live(found, path, row, error.to_string());
     } else if session.is_first_refusal(cloud, Severity::Error) {
-        let (title, next) = codes::row(codes::NO_TOKEN);
-        let text = [title, &error.to_string(), next];
-        refuse_live(found, Path::root(), codes::NO_TOKEN, text);
+        refuse_live(found, Path::root(), &codes::NO_TOKEN, error.to_string());
     }
 }
 

@@ -5,11 +5,14 @@ use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::{
     Prior,
-    checks::{at, default_labels, refuse},
+    checks::{at, default_labels},
     choice,
     spec::{ClusterSpec, Power},
 };
-use crate::{codes, session::Session};
+use crate::{
+    codes::{self, refuse, warn_about},
+    session::Session,
+};
 
 pub(super) fn review(
     session: &Session,
@@ -32,15 +35,11 @@ fn names(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
         refuse(
             found,
             at("node_pools").key(other),
-            codes::POOL_NAMES_CLASH,
-            [
-                "Two pools would have the same name in the cloud",
-                &format!(
-                    "{one:?} and {other:?} are cut to the same name {:?}",
-                    choices[other].cloud_name
-                ),
-                "rename one of the two",
-            ],
+            &codes::POOL_NAMES_CLASH,
+            format!(
+                "{one:?} and {other:?} are cut to the same name {:?}",
+                choices[other].cloud_name
+            ),
         );
     }
 }
@@ -58,12 +57,8 @@ fn identities(spec: &ClusterSpec, found: &mut Findings) {
         refuse(
             found,
             at("deployer_admin"),
-            codes::EXISTING_IDENTITIES_GET_NO_ROLES,
-            [
-                "No roles are assigned beside existing identities",
-                "deployer_admin is true, and the cluster uses an existing identity",
-                "remove deployer_admin, and name the deployer's group in admins",
-            ],
+            &codes::DEPLOYER_BESIDE_EXISTING_IDENTITIES,
+            "deployer_admin is true, and the cluster uses an existing identity",
         );
     }
 }
@@ -82,14 +77,16 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
     let before = prior.spec.kubernetes_version.parse::<Version>();
     let lowered = before.is_ok_and(|before| !floor.meets(before));
     if lowered && !floor.meets(runs.minor()) {
-        found
-            .warning(at("kubernetes_version"), format!("{} is not downgraded", spec.name))
-            .code(codes::NO_DOWNGRADE)
-            .detail(format!(
-                "kubernetes_version is a minimum: it goes from {} to {floor}, and the cluster keeps running {runs}",
+        warn_about(
+            found,
+            at("kubernetes_version"),
+            &codes::NO_DOWNGRADE,
+            &spec.name,
+            format!(
+                "kubernetes_version goes from {} to {floor}, and the cluster keeps running {runs}",
                 prior.spec.kubernetes_version
-            ))
-            .hint("nothing needs to be done");
+            ),
+        );
     }
 }
 
@@ -110,15 +107,11 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
         refuse(
             found,
             Path::root(),
-            codes::STOPPED_CLUSTER_CANNOT_CHANGE,
-            [
-                "A stopped cluster cannot be changed",
-                &format!(
-                    "{} is stopped, and the plan changes more than its power",
-                    spec.name
-                ),
-                "set power = \"on\" in the same change, or undo the other changes",
-            ],
+            &codes::STOPPED_CLUSTER_CANNOT_CHANGE,
+            format!(
+                "{} is stopped, and the plan changes more than its power",
+                spec.name
+            ),
         );
     }
 }

@@ -7,14 +7,14 @@ use paymesh_plugin::{
     findings::{Findings, Severity},
     path::Path,
     resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
-    spec::{Attribute, Attributes, Draft, Spec},
+    spec::{Attribute, Attributes, Draft},
 };
 
 use super::{
     Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, drift, faults,
-    graph_before, job, whole,
+    graph_before, job, named, whole,
 };
-use crate::codes;
+use crate::codes::{self, refuse, warn_about};
 
 pub(super) async fn apply<C: Converged>(
     request: ApplyRequest<Resource<C>>,
@@ -108,11 +108,8 @@ fn memory(private: &[u8], found: &mut Findings) -> Option<Memory> {
     match Memory::from_bytes(private) {
         Ok(memory) => Some(memory),
         Err(error) => {
-            found
-                .error(Path::root(), "The private data cannot be read")
-                .code(codes::UNREADABLE_PRIVATE_DATA)
-                .detail(error.to_string())
-                .hint("use the provider version that wrote it, or remove the resource from the state and import it");
+            let row = &codes::UNREADABLE_PRIVATE_DATA;
+            refuse(found, Path::root(), row, error.to_string());
             None
         }
     }
@@ -137,16 +134,9 @@ fn unfinished<C: Converged>(
                 StopCause::Asked => "the apply was interrupted",
                 StopCause::TimedOut => "the time limit was reached",
             };
-            let title = format!("{} {} is not finished", C::Spec::NAME, C::title(spec));
             let detail = format!("{why}; left to do:\n{}", listed(unfinished));
-            let finding = match severity {
-                Severity::Error => found.error(Path::root(), title),
-                Severity::Warning => found.warning(Path::root(), title),
-            };
-            finding
-                .code(codes::INTERRUPTED)
-                .detail(detail)
-                .hint("run terraform apply again: it resumes here. What the cloud has begun goes on meanwhile");
+            let row = &codes::INTERRUPTED;
+            found.add(row.finding_about(&named::<C>(spec), severity, Path::root(), detail));
         }
     }
 }
@@ -166,11 +156,12 @@ pub(super) async fn delete<C: Converged>(
     let session = request.call.session();
     session.engine().claims().apply_began();
     let Some(prior) = whole::<C>(&request.prior) else {
-        found
-            .error(Path::root(), "The state of the object is not whole")
-            .code(codes::STATE_NOT_WHOLE)
-            .detail("an attribute that it needs is null")
-            .hint("refresh it with: terraform apply -refresh-only");
+        refuse(
+            &mut found,
+            Path::root(),
+            &codes::STATE_NOT_WHOLE,
+            "an attribute that it needs is null",
+        );
         return Deleted::failed(found);
     };
     let Some(mut memory) = memory(&request.private, &mut found) else {
@@ -188,22 +179,15 @@ pub(super) async fn delete<C: Converged>(
     }
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
     if C::is_protected(&prior.0) && !is_elsewhere(&request, &job).await {
-        found
-            .error(
-                Path::root().attribute("deletion_protection"),
-                "Deletion protection forbids the destruction",
-            )
-            .code(codes::TAINTED_OBJECT_IS_PROTECTED)
-            .detail(format!(
-                "{} {} is tainted, so Terraform wants to destroy it, which no plan was asked about",
-                C::Spec::NAME,
-                C::title(&prior.0)
-            ))
-            .hint(format!(
-                "keep it with: terraform untaint {}.NAME; or set deletion_protection = false, \
-                 apply that alone, and plan again",
-                C::Spec::NAME
-            ));
+        refuse(
+            &mut found,
+            Path::root().attribute("deletion_protection"),
+            &codes::TAINTED_OBJECT_IS_PROTECTED,
+            format!(
+                "{} is tainted, so Terraform wants to destroy it, which no plan was asked about",
+                named::<C>(&prior.0)
+            ),
+        );
         return Deleted::failed(found);
     }
     let outcome = session.engine().destroy(&job).await;
@@ -341,18 +325,15 @@ fn foreign_owner<'a>(reading: &'a Reading, graph: &Graph) -> Option<&'a str> {
 }
 
 fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
-    found
-        .warning(
-            Path::root(),
-            format!("Another state owns {}", C::title(&prior.0)),
-        )
-        .code(codes::IMPORT_OF_ANOTHERS_OBJECT)
-        .detail(format!(
+    warn_about(
+        found,
+        Path::root(),
+        &codes::IMPORT_OF_ANOTHERS_OBJECT,
+        &C::title(&prior.0),
+        format!(
             "the object bears the mark of another configuration ({owner}). The import writes nothing; the first apply that changes something takes the object over, and from then on the other state can neither change nor destroy it"
-        ))
-        .hint(
-            "let the other state forget it (terraform state rm, in its folder); or do not apply this import",
-        );
+        ),
+    );
 }
 
 fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
@@ -361,18 +342,13 @@ fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findin
     let refused = reading.refusals.iter();
     let refused = refused.map(|fault| format!("  - {}: {}", fault.object.brief(), fault.message));
     let lines: Vec<String> = undone.chain(refused).collect();
-    found
-        .warning(
-            Path::root(),
-            format!(
-                "{} {} was changed outside Terraform",
-                C::Spec::NAME,
-                C::title(&prior.0)
-            ),
-        )
-        .code(codes::CHANGED_OUTSIDE)
-        .detail(format!("apply would undo it:\n\n{}", lines.join("\n")))
-        .hint("apply, or write what was changed into the configuration");
+    warn_about(
+        found,
+        Path::root(),
+        &codes::CHANGED_OUTSIDE,
+        &named::<C>(&prior.0),
+        format!("apply would undo it:\n\n{}", lines.join("\n")),
+    );
 }
 
 /// The entry is kept, so that a destroy takes away what is left.
@@ -380,27 +356,21 @@ fn remains<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
     if C::standing(&prior.1) == Some(INCOMPLETE) {
         return;
     }
-    found
-        .warning(
-            Path::root(),
-            format!(
-                "{} {} is gone, its parts are not",
-                C::Spec::NAME,
-                C::title(&prior.0)
-            ),
-        )
-        .code(codes::PARTS_REMAIN)
-        .detail("somebody else deleted the object; what was made beside it is still there")
-        .hint("apply makes it anew; destroy takes the rest away");
+    warn_about(
+        found,
+        Path::root(),
+        &codes::PARTS_REMAIN,
+        &named::<C>(&prior.0),
+        "somebody else deleted the object; what was made beside it is still there",
+    );
 }
 
 fn stale<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
-    found
-        .warning(
-            Path::root(),
-            format!("This state no longer owns {} {}", C::Spec::NAME, C::title(&prior.0)),
-        )
-        .code(codes::STALE)
-        .detail("a later run or another state has made or adopted the object; its values are kept as they were, updates are refused, and destroying it only forgets it")
-        .hint(format!("forget it with: terraform state rm {}.NAME", C::Spec::NAME));
+    warn_about(
+        found,
+        Path::root(),
+        &codes::STALE,
+        &named::<C>(&prior.0),
+        "a later run or another state has made or adopted the object; its values are kept as they were, updates are refused, and destroying it only forgets it",
+    );
 }

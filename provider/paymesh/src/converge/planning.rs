@@ -11,9 +11,9 @@ use paymesh_plugin::{
 
 use super::{
     Act, Converged, INCOMPLETE, Place, READY, Resource, STALE, Whole, faults, graph_before, job,
-    protection, whole,
+    named, protection, whole,
 };
-use crate::codes;
+use crate::codes::{self, refuse, warn_about};
 
 pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
@@ -81,14 +81,13 @@ pub(super) async fn plan<C: Converged>(
     }
     if let Some(prior) = prior.as_ref().filter(|_| !plan.is_replacement()) {
         if C::standing(&prior.1) == Some(INCOMPLETE) {
-            plan.found
-                .warning(
-                    Path::root(),
-                    format!("Apply will resume {} {}", C::Spec::NAME, C::title(&spec)),
-                )
-                .code(codes::RESUMES)
-                .detail("an earlier run began what is planned here and did not finish it")
-                .hint("apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile");
+            warn_about(
+                &mut plan.found,
+                Path::root(),
+                &codes::RESUMES,
+                &named::<C>(&spec),
+                "an earlier run began what is planned here and did not finish it",
+            );
         }
         announce::<C>(request, plan, &spec, prior).await;
     }
@@ -204,13 +203,8 @@ fn protect<C: Converged>(
         .replace
         .first()
         .map_or_else(Path::root, |first| first.path.clone());
-    plan.found
-        .error(path, "Deletion protection forbids the replacement")
-        .code(codes::PROTECTED_FROM_REPLACEMENT)
-        .detail(detail)
-        .hint(
-            "undo the change; or set deletion_protection = false, apply that alone, and plan again",
-        );
+    let row = &codes::PROTECTED_FROM_REPLACEMENT;
+    refuse(&mut plan.found, path, row, detail);
 }
 
 fn claim<C: Converged>(
@@ -279,14 +273,13 @@ async fn announce<C: Converged>(
         tracing::info!(number, object = %step.object, step = step.title, "planned");
     }
     if let Some(text) = steps(&reading.steps) {
-        plan.found
-            .warning(
-                Path::root(),
-                format!("Apply will disturb {} {}", C::Spec::NAME, C::title(spec)),
-            )
-            .code(codes::DISRUPTION)
-            .detail(format!("in this order:\n\n{text}"))
-            .hint("each step resumes where it stopped if the apply is interrupted");
+        warn_about(
+            &mut plan.found,
+            Path::root(),
+            &codes::DISRUPTION,
+            &named::<C>(spec),
+            format!("in this order:\n\n{text}"),
+        );
     }
 }
 
@@ -313,18 +306,12 @@ pub(super) fn plan_destroy<C: Converged>(
     // An entry that another state has overtaken destroys nothing.
     let is_stale = C::standing(&prior.1) == Some(STALE);
     if C::is_protected(&prior.0) && !is_stale {
-        plan.found
-            .error(
-                Path::root().attribute("deletion_protection"),
-                "Deletion protection forbids the destruction",
-            )
-            .code(codes::PROTECTED_FROM_DESTRUCTION)
-            .detail(format!(
-                "{} {} would be destroyed",
-                C::Spec::NAME,
-                C::title(&prior.0)
-            ))
-            .hint("set deletion_protection = false, apply, and destroy then");
+        refuse(
+            &mut plan.found,
+            Path::root().attribute("deletion_protection"),
+            &codes::PROTECTED_FROM_DESTRUCTION,
+            format!("{} would be destroyed", named::<C>(&prior.0)),
+        );
         return;
     }
     if !session.is_known() {

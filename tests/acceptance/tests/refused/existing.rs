@@ -19,6 +19,6 @@ pub(crate) const CASES: [Case; 9] = [
     gke(One, r#"google = { control_plane_cidr = "172.20.0.0/28" }"#, ["PM120", "google.control_plane_cidr", "deletion_protection = false"]),
     aks(Live, "node_pools.system.max_nodes = 255; node_pools.system.min_nodes = 250", ["PM215", "node_pools", "quota"]),
     gke(Live, "@us-central1; node_pools.system.max_nodes = 255; node_pools.system.min_nodes = 250", ["PM256", "node_pools", "quota"]),
-    aks(Live, r#"registries = ["$SHARED/Microsoft.ContainerRegistry/registries/nothing"]"#, ["PM219", "registries[0]", "create it"]),
+    aks(Live, r#"registries = ["$SHARED/Microsoft.ContainerRegistry/registries/nothing"]"#, ["PM219", "registries[0]", "create the registry"]),
     aks(Live, r#"node_pools.system.machine_type = "Standard_D4s_v9"; node_pools.system.vcpu = null; node_pools.system.memory_gb = null"#, ["PM211", r#"node_pools["system"].machine_type"#, "another"]),
 ];

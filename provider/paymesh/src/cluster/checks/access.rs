@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use paymesh_plugin::{findings::Findings, spec::Field};
 
-use super::{Cloud, at, refuse, words};
+use super::{Cloud, at, words};
 use crate::cluster::{
     address::Range,
     spec::{AdminKind, ClusterSpecDraft},
 };
-use crate::codes;
+use crate::codes::{self, refuse};
 
 const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
@@ -42,12 +42,8 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute(name),
-                codes::ADMINISTRATOR_WITHOUT_ID,
-                [
-                    "An administrator without an id in this cloud",
-                    &format!("admins[{index}] has no {name}"),
-                    &format!("set {name}; one object may hold the ids of both clouds"),
-                ],
+                &codes::ADMINISTRATOR_WITHOUT_ID,
+                format!("admins[{index}] has no {name}"),
             );
         }
         if given
@@ -59,14 +55,10 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute("kind"),
-                codes::ADMINS_BESIDE_EXISTING_IDENTITIES,
-                [
-                    "No roles are assigned beside existing identities",
-                    &format!(
-                        "admins[{index}] is no group, and the cluster uses an existing identity; AKS admits only groups without a role"
-                    ),
-                    "name a group that has this member, or assign the role where the identity is made",
-                ],
+                &codes::ADMINS_BESIDE_EXISTING_IDENTITIES,
+                format!(
+                    "admins[{index}] is no group, and the cluster uses an existing identity; AKS admits only groups without a role"
+                ),
             );
         }
         if let Some(id) = field.known()
@@ -75,12 +67,8 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute(name),
-                codes::SAME_ADMINISTRATOR_TWICE,
-                [
-                    "The same administrator twice",
-                    &format!("{id} is in admins twice"),
-                    "remove one of the two",
-                ],
+                &codes::SAME_ADMINISTRATOR_TWICE,
+                format!("{id} is in admins twice"),
             );
         }
         if let Some(id) = admin.entra_object_id.known()
@@ -89,12 +77,8 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
             refuse(
                 found,
                 path.attribute("entra_object_id"),
-                codes::NOT_AN_ENTRA_OBJECT_ID,
-                [
-                    "Not an Entra object id",
-                    &format!("{id:?} is not a UUID"),
-                    "write the object id of the group, not its name",
-                ],
+                &codes::NOT_AN_ENTRA_OBJECT_ID,
+                format!("{id:?} is not a UUID"),
             );
         }
         if let Some(email) = admin.google_email.known() {
@@ -102,12 +86,8 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
                 refuse(
                     found,
                     path.attribute("google_email"),
-                    codes::NOT_AN_E_MAIL_ADDRESS,
-                    [
-                        "Not an e-mail address",
-                        &format!("{email:?} is not an e-mail address"),
-                        "write the address of the Google group, user or service account",
-                    ],
+                    &codes::NOT_AN_E_MAIL_ADDRESS,
+                    format!("{email:?} is not an e-mail address"),
                 );
             } else if admin.kind.is(AdminKind::ServicePrincipal)
                 && !email.ends_with(".gserviceaccount.com")
@@ -115,14 +95,10 @@ fn admins(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
                 refuse(
                     found,
                     path.attribute("kind"),
-                    codes::ADMINISTRATOR_NOT_A_SERVICE_ACCOUNT,
-                    [
-                        "Not a service account",
-                        &format!(
-                            "kind is \"service_principal\" and {email} is not a Google service account"
-                        ),
-                        "write kind = \"group\" or \"user\", or the service account's address",
-                    ],
+                    &codes::ADMINISTRATOR_NOT_A_SERVICE_ACCOUNT,
+                    format!(
+                        "kind is \"service_principal\" and {email} is not a Google service account"
+                    ),
                 );
             }
         }
@@ -145,12 +121,8 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path(name),
-                    codes::NOT_A_USER_ASSIGNED_IDENTITY,
-                    [
-                        "Not the id of a user-assigned identity",
-                        &format!("{id:?} is not the id of a {IDENTITY}"),
-                        "copy the resource id of the identity",
-                    ],
+                    &codes::NOT_A_USER_ASSIGNED_IDENTITY,
+                    format!("{id:?} is not the id of a {IDENTITY}"),
                 );
             }
         }
@@ -158,12 +130,8 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("kubelet_identity_id"),
-                codes::NODE_IDENTITY_ALONE,
-                [
-                    "A node identity without a control-plane identity",
-                    "azure.kubelet_identity_id is set and azure.control_plane_identity_id is not; AKS needs both",
-                    "set both, or none",
-                ],
+                &codes::NODE_IDENTITY_ALONE,
+                "azure.kubelet_identity_id is set and azure.control_plane_identity_id is not; AKS needs both",
             );
         }
     }
@@ -175,12 +143,8 @@ fn identities(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("google").attribute("node_service_account"),
-            codes::NODE_IDENTITY_NOT_A_SERVICE_ACCOUNT,
-            [
-                "Not a service account",
-                &format!("{email:?} does not end in .gserviceaccount.com"),
-                "write the e-mail address of the service account, or \"default\" for the project's own",
-            ],
+            &codes::NODE_IDENTITY_NOT_A_SERVICE_ACCOUNT,
+            format!("{email:?} does not end in .gserviceaccount.com"),
         );
     }
 }
@@ -190,12 +154,8 @@ fn deployer(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("deployer_admin"),
-            codes::GKE_CANNOT_KEEP_DEPLOYER_OUT,
-            [
-                "GKE cannot keep the deployer out",
-                "deployer_admin is false, and who may create GKE clusters in a project administers them by that same role",
-                "remove deployer_admin, and limit the deployer's role in the project's IAM policy",
-            ],
+            &codes::GKE_CANNOT_KEEP_DEPLOYER_OUT,
+            "deployer_admin is false, and who may create GKE clusters in a project administers them by that same role",
         );
     }
 }
@@ -218,12 +178,8 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
             refuse(
                 found,
                 path,
-                codes::NOT_A_REGISTRY,
-                [
-                    "Not the id of a registry",
-                    &format!("{id:?} is not a registry of this cloud"),
-                    "write the ARM id of a container registry, or projects/P/locations/L/repositories/R",
-                ],
+                &codes::NOT_A_REGISTRY,
+                format!("{id:?} is not a registry of this cloud"),
             );
         }
     }
@@ -239,12 +195,8 @@ fn registries(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
         refuse(
             found,
             at("registries"),
-            codes::EXISTING_IDENTITY_GETS_NO_ROLES,
-            [
-                "No roles are assigned to an existing identity",
-                "registries is set, and so is an existing identity",
-                "give the nodes' identity the pull role where it is made, and remove registries",
-            ],
+            &codes::REGISTRIES_BESIDE_EXISTING_IDENTITIES,
+            "registries is set, and so is an existing identity",
         );
     }
 }
@@ -266,24 +218,16 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
         refuse(
             found,
             path.clone(),
-            codes::NOBODY_IS_AUTHORIZED,
-            [
-                "Nobody is authorized",
-                "api_access.authorized_cidrs is empty, which the clouds read as everybody",
-                "name the ranges, or remove api_access to make the API server private",
-            ],
+            &codes::NOBODY_IS_AUTHORIZED,
+            "api_access.authorized_cidrs is empty, which the clouds read as everybody",
         );
     }
     if cidrs.len() > most {
         refuse(
             found,
             path.clone(),
-            codes::TOO_MANY_AUTHORIZED_RANGES,
-            [
-                "Too many authorized ranges",
-                &format!("{} ranges, and the cloud takes {most}", cidrs.len()),
-                "join neighbouring ranges",
-            ],
+            &codes::TOO_MANY_AUTHORIZED_RANGES,
+            format!("{} ranges, and the cloud takes {most}", cidrs.len()),
         );
     }
     let mut known: Vec<Range> = Vec::new();
@@ -294,34 +238,22 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             Err(bad) => refuse(
                 found,
                 path,
-                codes::NOT_AN_AUTHORIZED_RANGE,
-                [
-                    "Not an address range",
-                    &bad.to_string(),
-                    "write a single address as \"203.0.113.7/32\"",
-                ],
+                &codes::NOT_AN_AUTHORIZED_RANGE,
+                bad.to_string(),
             ),
             Ok(range) if range.prefix() == 0 => refuse(
                 found,
                 path,
-                codes::API_SERVER_OPEN_TO_INTERNET,
-                [
-                    "The API server would be open to the internet",
-                    &format!("{range} is every address"),
-                    "name the ranges of your offices, runners and VPN",
-                ],
+                &codes::API_SERVER_OPEN_TO_INTERNET,
+                format!("{range} is every address"),
             ),
             Ok(range) => {
                 if let Some(other) = known.iter().find(|other| other.overlaps(range)) {
                     refuse(
                         found,
                         path,
-                        codes::OVERLAPPING_AUTHORIZED_RANGES,
-                        [
-                            "Overlapping authorized ranges",
-                            &format!("{range} overlaps {other}"),
-                            "keep the larger of the two",
-                        ],
+                        &codes::OVERLAPPING_AUTHORIZED_RANGES,
+                        format!("{range} overlaps {other}"),
                     );
                 }
                 known.push(range);

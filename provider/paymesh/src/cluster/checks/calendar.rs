@@ -3,8 +3,11 @@
 use jiff::civil::{Date, Time};
 use paymesh_plugin::findings::Findings;
 
-use super::{Cloud, at, refuse};
-use crate::{cluster::spec::ClusterSpecDraft, codes};
+use super::{Cloud, at};
+use crate::{
+    cluster::spec::ClusterSpecDraft,
+    codes::{self, refuse},
+};
 
 /// GKE lets three exclusions of this many days hold off every upgrade.
 const GKE_LONGEST: i32 = 30;
@@ -24,12 +27,8 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("maintenance").attribute("window").attribute("start"),
-            codes::NOT_A_TIME_OF_DAY,
-            [
-                "Not a time of day",
-                &format!("{start:?} is not HH:MM"),
-                "write the hour and minute in UTC, such as \"22:00\"",
-            ],
+            &codes::NOT_A_TIME_OF_DAY,
+            format!("{start:?} is not HH:MM"),
         );
     }
     if let Some(window) = maintenance.window.known()
@@ -40,14 +39,10 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("maintenance").attribute("window").attribute("hours"),
-            codes::WINDOW_TOO_SHORT,
-            [
-                "A window that is too short",
-                &format!(
-                    "hours is {hours}, and GKE wants 48 hours in any 32 days, which hold only four weekly windows for certain"
-                ),
-                &format!("set hours to at least {GKE_LEAST}"),
-            ],
+            &codes::WINDOW_TOO_SHORT,
+            format!(
+                "hours is {hours}, and GKE wants at least {GKE_LEAST}: 48 hours in any 32 days, which hold only four weekly windows for certain"
+            ),
         );
     }
     let Some(exclusions) = maintenance.exclusions.known() else {
@@ -58,24 +53,16 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             path.clone(),
-            codes::EXCLUSIONS_WITHOUT_WINDOW,
-            [
-                "Exclusions without a window",
-                "maintenance.exclusions is set and maintenance.window is not; AKS keeps exclusions in a window",
-                "set maintenance.window: day, start and hours",
-            ],
+            &codes::EXCLUSIONS_WITHOUT_WINDOW,
+            "maintenance.exclusions is set and maintenance.window is not; AKS keeps exclusions in a window",
         );
     }
     if cloud == Some(Cloud::Google) && exclusions.len() > 3 {
         refuse(
             found,
             path.clone(),
-            codes::TOO_MANY_EXCLUSIONS,
-            [
-                "Too many exclusions",
-                &format!("{} exclusions, and GKE takes three", exclusions.len()),
-                "remove those that have passed",
-            ],
+            &codes::TOO_MANY_EXCLUSIONS,
+            format!("{} exclusions, and GKE takes three", exclusions.len()),
         );
     }
     for (key, exclusion) in exclusions {
@@ -90,12 +77,8 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    codes::NOT_A_DAY,
-                    [
-                        "Not a day",
-                        &format!("{text:?} is not YYYY-MM-DD"),
-                        "write the day, such as \"2026-11-20\"",
-                    ],
+                    &codes::NOT_A_DAY,
+                    format!("{text:?} is not YYYY-MM-DD"),
                 );
             }
             parsed
@@ -110,26 +93,18 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
             refuse(
                 found,
                 path.attribute("last_day"),
-                codes::EXCLUSION_ENDS_BEFORE_IT_BEGINS,
-                [
-                    "An exclusion that ends before it begins",
-                    &format!("first_day is {first} and last_day is {last}"),
-                    "swap the two days",
-                ],
+                &codes::EXCLUSION_ENDS_BEFORE_IT_BEGINS,
+                format!("first_day is {first} and last_day is {last}"),
             );
         } else if cloud == Some(Cloud::Google) && days >= GKE_LONGEST {
             refuse(
                 found,
                 path.attribute("last_day"),
-                codes::EXCLUSION_TOO_LONG,
-                [
-                    "An exclusion that is too long",
-                    &format!(
-                        "{} days, and GKE holds off upgrades for {GKE_LONGEST} at most",
-                        days + 1
-                    ),
-                    "shorten it",
-                ],
+                &codes::EXCLUSION_TOO_LONG,
+                format!(
+                    "{} days, and GKE holds off upgrades for {GKE_LONGEST} at most",
+                    days + 1
+                ),
             );
         }
     }

@@ -12,11 +12,7 @@ mod whole;
 mod words;
 
 pub(crate) use network::{project, subscription};
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-    spec::Field,
-};
+use paymesh_plugin::{findings::Findings, path::Path, spec::Field};
 
 use super::spec::ClusterSpecDraft;
 
@@ -44,16 +40,6 @@ pub fn check(draft: &ClusterSpecDraft, _: &Path, found: &mut Findings) {
 }
 
 pub(super) use whole::default_labels;
-
-/// One error, in the order in which it is read.
-pub(crate) fn refuse(found: &mut Findings, path: Path, code: Code, text: [&str; 3]) {
-    let [title, detail, next] = text;
-    found
-        .error(path, title)
-        .code(code)
-        .detail(detail)
-        .hint(next);
-}
 
 /// The path of an attribute at the root.
 pub(crate) fn at(name: &str) -> Path {

@@ -2,10 +2,10 @@
 
 use paymesh_plugin::{findings::Findings, path::Path, spec::Field};
 
-use super::{Cloud, at, refuse, words};
+use super::{Cloud, at, words};
 use crate::{
     cluster::{address::Range, spec::ClusterSpecDraft},
-    codes,
+    codes::{self, refuse},
 };
 
 /// Addresses that AKS overlay gives to each node.
@@ -28,14 +28,10 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("subnet_id"),
-                codes::NOT_AN_AZURE_SUBNET,
-                [
-                    "Not the id of an Azure subnet",
-                    &format!(
-                        "{id:?} is not /subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/V/subnets/N"
-                    ),
-                    "copy the resource id of the subnet",
-                ],
+                &codes::NOT_AN_AZURE_SUBNET,
+                format!(
+                    "{id:?} is not /subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/V/subnets/N"
+                ),
             );
         }
         for (name, field) in [
@@ -46,12 +42,8 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path(name),
-                    codes::AZURE_SUBNETS_HAVE_NO_RANGES,
-                    [
-                        "Azure subnets have no secondary ranges",
-                        &format!("network.{name} is set on AKS"),
-                        "remove it; azure.pods_cidr and azure.services_cidr say the addresses",
-                    ],
+                    &codes::AZURE_SUBNETS_HAVE_NO_RANGES,
+                    format!("network.{name} is set on AKS"),
                 );
             }
         }
@@ -68,12 +60,8 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("services_cidr"),
-            codes::PODS_AND_SERVICES_SHARE_ADDRESSES,
-            [
-                "Pods and services share addresses",
-                &format!("azure.pods_cidr {pods} overlaps azure.services_cidr {services}"),
-                "choose ranges that share no address",
-            ],
+            &codes::PODS_AND_SERVICES_SHARE_ADDRESSES,
+            format!("azure.pods_cidr {pods} overlaps azure.services_cidr {services}"),
         );
     }
     if let Some(services) = services
@@ -82,12 +70,8 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("services_cidr"),
-            codes::WRONG_NUMBER_OF_SERVICE_ADDRESSES,
-            [
-                "The wrong number of service addresses",
-                &format!("azure.services_cidr {services} must be between a /12 and a /28"),
-                "a /16 is usual",
-            ],
+            &codes::WRONG_NUMBER_OF_SERVICE_ADDRESSES,
+            format!("azure.services_cidr {services} must be between a /12 and a /28"),
         );
     }
     if let (Some(pods), Some(pools)) = (pods, draft.node_pools.known()) {
@@ -102,15 +86,11 @@ fn azure(draft: &ClusterSpecDraft, found: &mut Findings) {
             refuse(
                 found,
                 path("pods_cidr"),
-                codes::TOO_FEW_POD_ADDRESSES,
-                [
-                    "Too few addresses for pods",
-                    &format!(
-                        "node_pools may grow to {nodes} nodes, each of which takes {POD_ADDRESSES_OF_A_NODE} addresses: {needed}; azure.pods_cidr {pods} has {}",
-                        pods.size()
-                    ),
-                    "choose a larger range, or lower max_nodes",
-                ],
+                &codes::TOO_FEW_POD_ADDRESSES,
+                format!(
+                    "node_pools may grow to {nodes} nodes, each of which takes {POD_ADDRESSES_OF_A_NODE} addresses: {needed}; azure.pods_cidr {pods} has {}",
+                    pods.size()
+                ),
             );
         }
     }
@@ -128,12 +108,8 @@ fn identity_of_scope(azure: &crate::cluster::spec::AzureClusterDraft, found: &mu
         refuse(
             found,
             path("resource_group"),
-            codes::NOT_A_RESOURCE_GROUP,
-            [
-                "Not the name of a resource group",
-                &format!("{name:?}: 1 to 90 letters, digits and - _ . ( ), no dot at the end"),
-                "write the name of an existing group, not its id",
-            ],
+            &codes::NOT_A_RESOURCE_GROUP,
+            format!("{name:?}: 1 to 90 letters, digits and - _ . ( ), no dot at the end"),
         );
     }
 }
@@ -144,12 +120,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         Field::Null => refuse(
             found,
             at("network"),
-            codes::GKE_NEEDS_A_NETWORK,
-            [
-                "GKE needs a network",
-                "network is not set on GKE",
-                "set subnet_id, pods_range and services_range of an existing subnet",
-            ],
+            &codes::GKE_NEEDS_A_NETWORK,
+            "network is not set on GKE",
         ),
         Field::Known(network) => {
             if let Some(id) = network.subnet_id.known() {
@@ -158,12 +130,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path("subnet_id"),
-                        codes::NOT_A_GOOGLE_SUBNET,
-                        [
-                            "Not the id of a Google subnet",
-                            &format!("{id:?} is not projects/P/regions/R/subnetworks/S"),
-                            "copy the subnet's resource name",
-                        ],
+                        &codes::NOT_A_GOOGLE_SUBNET,
+                        format!("{id:?} is not projects/P/regions/R/subnetworks/S"),
                     );
                 } else if let (Some(there), Some(here)) = (region, draft.region.known())
                     && there != here
@@ -171,12 +139,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path("subnet_id"),
-                        codes::SUBNET_IN_ANOTHER_REGION,
-                        [
-                            "A subnet in another region",
-                            &format!("the subnet is in {there} and region is {here:?}"),
-                            "correct region, or use a subnet in it",
-                        ],
+                        &codes::SUBNET_IN_ANOTHER_REGION,
+                        format!("the subnet is in {there} and region is {here:?}"),
                     );
                 }
             }
@@ -188,12 +152,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                     refuse(
                         found,
                         path(name),
-                        codes::GKE_NEEDS_SECONDARY_RANGES,
-                        [
-                            "GKE needs the subnet's secondary ranges",
-                            &format!("network.{name} is not set on GKE"),
-                            "name the secondary range of the subnet",
-                        ],
+                        &codes::GKE_NEEDS_SECONDARY_RANGES,
+                        format!("network.{name} is not set on GKE"),
                     );
                 }
             }
@@ -204,12 +164,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
                 refuse(
                     found,
                     path("services_range"),
-                    codes::PODS_AND_SERVICES_SHARE_RANGE,
-                    [
-                        "Pods and services share a range",
-                        &format!("network.pods_range and network.services_range are both {pods:?}"),
-                        "name two different secondary ranges",
-                    ],
+                    &codes::PODS_AND_SERVICES_SHARE_RANGE,
+                    format!("network.pods_range and network.services_range are both {pods:?}"),
                 );
             }
         }
@@ -231,12 +187,8 @@ fn google(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             path("control_plane_cidr"),
-            codes::CONTROL_PLANE_TAKES_16_ADDRESSES,
-            [
-                "The control plane takes a /28",
-                &format!("google.control_plane_cidr is {range}"),
-                "write sixteen addresses, such as \"172.16.0.0/28\"",
-            ],
+            &codes::CONTROL_PLANE_TAKES_16_ADDRESSES,
+            format!("google.control_plane_cidr is {range}"),
         );
     }
 }
@@ -245,28 +197,15 @@ fn range(field: &Field<String>, path: Path, found: &mut Findings) -> Option<Rang
     let text = field.known()?;
     match text.parse::<Range>() {
         Err(bad) => {
-            refuse(
-                found,
-                path,
-                codes::NOT_A_CLUSTER_RANGE,
-                [
-                    "Not an address range",
-                    &bad.to_string(),
-                    "write a range in CIDR notation",
-                ],
-            );
+            refuse(found, path, &codes::NOT_A_CLUSTER_RANGE, bad.to_string());
             None
         }
         Ok(range) if !range.is_private() => {
             refuse(
                 found,
                 path,
-                codes::PUBLIC_ADDRESSES_INSIDE_CLUSTER,
-                [
-                    "Public addresses inside the cluster",
-                    &format!("{range} is not in private address space"),
-                    "choose a range in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
-                ],
+                &codes::PUBLIC_ADDRESSES_INSIDE_CLUSTER,
+                format!("{range} is not in private address space"),
             );
             None
         }
@@ -280,12 +219,8 @@ pub(crate) fn subscription(path: Path, id: &str, found: &mut Findings) {
         refuse(
             found,
             path,
-            codes::NOT_A_SUBSCRIPTION_ID,
-            [
-                "Not a subscription id",
-                &format!("{id:?} is not a UUID"),
-                "print it with: az account show --query id",
-            ],
+            &codes::NOT_A_SUBSCRIPTION_ID,
+            format!("{id:?} is not a UUID"),
         );
     }
 }
@@ -296,12 +231,8 @@ pub(crate) fn project(path: Path, id: &str, found: &mut Findings) {
         refuse(
             found,
             path,
-            codes::NOT_A_PROJECT_ID,
-            [
-                "Not a project id",
-                &format!("{id:?}: 6 to 30 lower-case letters, digits and hyphens"),
-                "write the project's id, not its name or number",
-            ],
+            &codes::NOT_A_PROJECT_ID,
+            format!("{id:?}: 6 to 30 lower-case letters, digits and hyphens"),
         );
     }
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paymesh_plugin::{findings::Findings, path::Path, spec::Field};
 
-use super::{Cloud, at, refuse, words};
+use super::{Cloud, at, words};
 use crate::cluster::{
     machines,
     pool::{DiskType, PoolMode, PoolSpecDraft},
     spec::{ClusterSpecDraft, Profile},
     totals,
 };
-use crate::codes;
+use crate::codes::{self, refuse};
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     let Some(pools) = draft.node_pools.known() else {
@@ -21,12 +21,8 @@ pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             at("node_pools"),
-            codes::CLUSTER_WITHOUT_NODES,
-            [
-                "A cluster without nodes",
-                "node_pools is empty",
-                "add at least one pool with mode = \"system\"",
-            ],
+            &codes::CLUSTER_WITHOUT_NODES,
+            "node_pools is empty",
         );
         return;
     }
@@ -59,12 +55,8 @@ fn together(
         refuse(
             found,
             at("node_pools"),
-            codes::NO_SYSTEM_POOL,
-            [
-                "No system pool",
-                "no pool has mode = \"system\"; the cluster's own components need one",
-                "give one pool mode = \"system\"",
-            ],
+            &codes::NO_SYSTEM_POOL,
+            "no pool has mode = \"system\"; the cluster's own components need one",
         );
     }
     let most = if cloud == Some(Cloud::Google) {
@@ -76,15 +68,11 @@ fn together(
         refuse(
             found,
             at("node_pools"),
-            codes::TOO_MANY_POOLS,
-            [
-                "Too many pools",
-                &format!(
-                    "{} pools; {most} leave room for their rotation",
-                    pools.len()
-                ),
-                "join pools that differ only in their labels",
-            ],
+            &codes::TOO_MANY_POOLS,
+            format!(
+                "{} pools; {most} leave room for their rotation",
+                pools.len()
+            ),
         );
     }
 }
@@ -97,14 +85,8 @@ fn name(key: &str, path: &Path, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                codes::NOT_AN_AKS_POOL_NAME,
-                [
-                    "Not the name of an AKS pool",
-                    &format!(
-                        "{key:?}: at most 12 lower-case letters and digits, the first a letter"
-                    ),
-                    "rename the pool",
-                ],
+                &codes::NOT_AN_AKS_POOL_NAME,
+                format!("{key:?}: at most 12 lower-case letters and digits, the first a letter"),
             );
         }
         Some(Cloud::Google)
@@ -116,14 +98,10 @@ fn name(key: &str, path: &Path, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                codes::NOT_A_GKE_POOL_NAME,
-                [
-                    "Not the name of a GKE pool",
-                    &format!(
-                        "{key:?}: at most 36 lower-case letters, digits and hyphens, the first a letter"
-                    ),
-                    "rename the pool",
-                ],
+                &codes::NOT_A_GKE_POOL_NAME,
+                format!(
+                    "{key:?}: at most 36 lower-case letters, digits and hyphens, the first a letter"
+                ),
             );
         }
         _ => {}
@@ -138,12 +116,8 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    codes::SIZED_TWICE,
-                    [
-                        "Sized twice",
-                        &format!("both machine_type and {name} are set"),
-                        "keep machine_type, or vcpu and memory_gb",
-                    ],
+                    &codes::SIZED_TWICE,
+                    format!("both machine_type and {name} are set"),
                 );
             }
         }
@@ -154,12 +128,8 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
                 refuse(
                     found,
                     path.attribute(name),
-                    codes::POOL_WITHOUT_SIZE,
-                    [
-                        "A pool without a size",
-                        &format!("neither machine_type nor {name} is set"),
-                        "set vcpu and memory_gb, or machine_type",
-                    ],
+                    &codes::POOL_WITHOUT_SIZE,
+                    format!("neither machine_type nor {name} is set"),
                 );
             }
         }
@@ -177,12 +147,8 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
         refuse(
             found,
             path.attribute("memory_gb"),
-            codes::NO_MACHINE_OF_THIS_SIZE,
-            [
-                "No machine of this size",
-                &format!("the provider's table has no machine with {vcpu} vCPU and {memory} GiB"),
-                "name a machine_type instead",
-            ],
+            &codes::NO_MACHINE_OF_THIS_SIZE,
+            format!("the provider's table has no machine with {vcpu} vCPU and {memory} GiB"),
         );
     }
 }
@@ -206,12 +172,8 @@ fn check_machine_type(
         refuse(
             found,
             path.attribute("machine_type"),
-            codes::MACHINE_TYPE_OF_ANOTHER_CLOUD,
-            [
-                "A machine type of another cloud",
-                &format!("{machine:?} is not how this cloud writes a machine type"),
-                "write \"Standard_D4s_v5\" on AKS and \"n2-standard-4\" on GKE, or vcpu and memory_gb for both",
-            ],
+            &codes::MACHINE_TYPE_OF_ANOTHER_CLOUD,
+            format!("{machine:?} is not how this cloud writes a machine type"),
         );
     }
     let small = [machines::AZURE, machines::GOOGLE]
@@ -222,12 +184,8 @@ fn check_machine_type(
         refuse(
             found,
             path.attribute("machine_type"),
-            codes::TOO_SMALL_FOR_SYSTEM_POOL,
-            [
-                "Too small for a system pool",
-                &format!("{machine} has less than 2 vCPU or 4 GiB"),
-                "choose a larger machine",
-            ],
+            &codes::TOO_SMALL_FOR_SYSTEM_POOL,
+            format!("{machine} has less than 2 vCPU or 4 GiB"),
         );
     }
 }
@@ -240,24 +198,16 @@ fn size(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("max_nodes"),
-            codes::MAXIMUM_BELOW_MINIMUM,
-            [
-                "A maximum below the minimum",
-                &format!("min_nodes is {min} and max_nodes is {max}"),
-                "swap the two",
-            ],
+            &codes::MAXIMUM_BELOW_MINIMUM,
+            format!("min_nodes is {min} and max_nodes is {max}"),
         );
     }
     if *max == 0 {
         refuse(
             found,
             path.attribute("max_nodes"),
-            codes::POOL_NEVER_HAS_A_NODE,
-            [
-                "A pool that never has a node",
-                "max_nodes is 0",
-                "remove the pool, or let it grow; standby = true keeps a cluster without workload nodes",
-            ],
+            &codes::POOL_NEVER_HAS_A_NODE,
+            "max_nodes is 0",
         );
     }
     if let (Some(Cloud::Google), true, Some(zones)) = (cloud, min == max, pool.zones.known())
@@ -267,12 +217,10 @@ fn size(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("min_nodes"),
-            codes::ZONES_CANNOT_SHARE_FIXED_SIZE,
-            [
-                "A fixed size that the zones cannot share",
-                &format!("{min} nodes over {zones} zones; GKE has the same number in each zone"),
-                &format!("use {less} or {more}, or a range"),
-            ],
+            &codes::ZONES_CANNOT_SHARE_FIXED_SIZE,
+            format!(
+                "{min} nodes over {zones} zones; GKE has the same number in each zone, so {less} or {more}"
+            ),
         );
     }
 }
@@ -295,12 +243,8 @@ fn zones(
             refuse(
                 found,
                 path.clone(),
-                codes::SAME_ZONE_TWICE,
-                [
-                    "The same zone twice",
-                    &format!("{zone} is named twice"),
-                    "remove one of the two",
-                ],
+                &codes::SAME_ZONE_TWICE,
+                format!("{zone} is named twice"),
             );
         }
         match cloud {
@@ -308,12 +252,8 @@ fn zones(
                 refuse(
                     found,
                     path,
-                    codes::NOT_AN_AZURE_ZONE,
-                    [
-                        "Not an Azure zone",
-                        &format!("{zone:?}: Azure numbers the zones of a region 1, 2 and 3"),
-                        "write \"1\", \"2\" or \"3\"",
-                    ],
+                    &codes::NOT_AN_AZURE_ZONE,
+                    format!("{zone:?}: Azure numbers the zones of a region 1, 2 and 3"),
                 );
             }
             Some(Cloud::Google) => {
@@ -325,12 +265,8 @@ fn zones(
                     refuse(
                         found,
                         path,
-                        codes::ZONE_OF_ANOTHER_REGION,
-                        [
-                            "A zone of another region",
-                            &format!("{zone:?} is not a zone of {region}"),
-                            &format!("write \"{region}-b\" or another zone of the region"),
-                        ],
+                        &codes::ZONE_OF_ANOTHER_REGION,
+                        format!("{zone:?} is not a zone of {region}, such as {region}-b"),
                     );
                 }
             }
@@ -344,12 +280,8 @@ fn zones(
         refuse(
             found,
             path.attribute("zones"),
-            codes::HIGH_AVAILABILITY_IN_ONE_ZONE,
-            [
-                "High availability in one zone",
-                "the system pool is in one zone and profile is \"high_availability\"",
-                "name two or three zones, or set profile = \"cost_optimized\"",
-            ],
+            &codes::HIGH_AVAILABILITY_IN_ONE_ZONE,
+            "the system pool is in one zone and profile is \"high_availability\"",
         );
     }
 }
@@ -359,24 +291,16 @@ fn disk(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("disk_type"),
-            codes::GKE_HAS_NO_EPHEMERAL_SYSTEM_DISK,
-            [
-                "GKE has no ephemeral system disk",
-                "disk_type is \"ephemeral\" on GKE",
-                "use \"balanced\" or \"ssd\"",
-            ],
+            &codes::GKE_HAS_NO_EPHEMERAL_SYSTEM_DISK,
+            "disk_type is \"ephemeral\" on GKE",
         );
     }
     if pool.disk_type.is(DiskType::Ssd) && cloud == Some(Cloud::Azure) {
         refuse(
             found,
             path.attribute("disk_type"),
-            codes::AKS_CHOOSES_DISK_BY_MACHINE,
-            [
-                "AKS chooses the disk by the machine",
-                "disk_type is \"ssd\" on AKS, where machines with an s in their size have fast disks",
-                "use \"balanced\", or \"ephemeral\" for the machine's own disk",
-            ],
+            &codes::AKS_CHOOSES_DISK_BY_MACHINE,
+            "disk_type is \"ssd\" on AKS, where machines with an s in their size have fast disks",
         );
     }
 }
@@ -386,12 +310,8 @@ fn spot(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut Fin
         refuse(
             found,
             path.attribute("surge"),
-            codes::SPOT_POOL_WITHOUT_SURGE,
-            [
-                "AKS adds no nodes to a spot pool",
-                "surge and spot are both set on AKS, which upgrades a spot pool without surge",
-                "remove surge",
-            ],
+            &codes::SPOT_POOL_WITHOUT_SURGE,
+            "surge and spot are both set on AKS, which upgrades a spot pool without surge",
         );
     }
 }
@@ -404,36 +324,24 @@ fn system(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
         refuse(
             found,
             path.attribute("min_nodes"),
-            codes::SYSTEM_POOL_WITHOUT_NODES,
-            [
-                "A system pool without nodes",
-                "min_nodes is 0 in a pool with mode = \"system\"",
-                "keep at least one node, better three",
-            ],
+            &codes::SYSTEM_POOL_WITHOUT_NODES,
+            "min_nodes is 0 in a pool with mode = \"system\"",
         );
     }
     if pool.spot.is(true) {
         refuse(
             found,
             path.attribute("spot"),
-            codes::SPOT_SYSTEM_POOL,
-            [
-                "A system pool that can be taken back",
-                "spot is true in a pool with mode = \"system\"",
-                "use spot nodes for workloads only",
-            ],
+            &codes::SPOT_SYSTEM_POOL,
+            "spot is true in a pool with mode = \"system\"",
         );
     }
     if pool.max_pods.known().is_some_and(|pods| *pods < 30) {
         refuse(
             found,
             path.attribute("max_pods"),
-            codes::TOO_FEW_PODS_FOR_SYSTEM_POOL,
-            [
-                "Too few pods for a system pool",
-                "max_pods is below 30 in a pool with mode = \"system\"",
-                "allow 30 pods or more",
-            ],
+            &codes::TOO_FEW_PODS_FOR_SYSTEM_POOL,
+            "max_pods is below 30 in a pool with mode = \"system\"",
         );
     }
 }
@@ -448,25 +356,15 @@ fn labels(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.clone(),
-                codes::NOT_A_LABEL_KEY,
-                [
-                    "Not the key of a Kubernetes label",
-                    &format!("{key:?}: {why}"),
-                    "rename the label",
-                ],
+                &codes::NOT_A_LABEL_KEY,
+                format!("{key:?}: {why}"),
             );
         } else if let Some(owner) = words::reserved_label(key) {
             refuse(
                 found,
                 path.clone(),
-                codes::LABEL_OF_THE_CLOUD,
-                [
-                    "A label that the cloud owns",
-                    &format!(
-                        "{key:?} belongs to {owner}; the cloud would refuse it or write over it"
-                    ),
-                    "use a prefix of your own",
-                ],
+                &codes::LABEL_OF_THE_CLOUD,
+                format!("{key:?} belongs to {owner}; the cloud would refuse it or write over it"),
             );
         }
         if let Some(value) = value.known()
@@ -475,14 +373,8 @@ fn labels(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path,
-                codes::NOT_A_LABEL_VALUE,
-                [
-                    "Not the value of a Kubernetes label",
-                    &format!(
-                        "{value:?}: at most 63 letters, digits, hyphens, dots and underscores"
-                    ),
-                    "shorten it, or write it without other characters",
-                ],
+                &codes::NOT_A_LABEL_VALUE,
+                format!("{value:?}: at most 63 letters, digits, hyphens, dots and underscores"),
             );
         }
     }
@@ -503,25 +395,15 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("key"),
-                codes::NOT_A_TAINT_KEY,
-                [
-                    "Not the key of a taint",
-                    &format!("{key:?}: {why}"),
-                    "rename the taint",
-                ],
+                &codes::NOT_A_TAINT_KEY,
+                format!("{key:?}: {why}"),
             );
         } else if let Some(owner) = words::reserved_label(key) {
             refuse(
                 found,
                 path.attribute("key"),
-                codes::TAINT_OF_THE_CLOUD,
-                [
-                    "A taint that the cloud owns",
-                    &format!(
-                        "{key:?} belongs to {owner}; spot = true sets the spot taint by itself"
-                    ),
-                    "use a prefix of your own",
-                ],
+                &codes::TAINT_OF_THE_CLOUD,
+                format!("{key:?} belongs to {owner}; spot = true sets the spot taint by itself"),
             );
         }
         if let Some(value) = taint.value.known()
@@ -530,14 +412,8 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("value"),
-                codes::NOT_A_TAINT_VALUE,
-                [
-                    "Not the value of a taint",
-                    &format!(
-                        "{value:?}: at most 63 letters, digits, hyphens, dots and underscores"
-                    ),
-                    "shorten it, or write it without other characters",
-                ],
+                &codes::NOT_A_TAINT_VALUE,
+                format!("{value:?}: at most 63 letters, digits, hyphens, dots and underscores"),
             );
         }
         if let Some(effect) = taint.effect.known()
@@ -546,26 +422,18 @@ fn taints(pool: &PoolSpecDraft, path: &Path, found: &mut Findings) {
             refuse(
                 found,
                 path.attribute("effect"),
-                codes::SAME_TAINT_TWICE,
-                [
-                    "The same taint twice",
-                    &format!("{key:?} has the effect {effect} twice"),
-                    "remove one of the two",
-                ],
+                &codes::SAME_TAINT_TWICE,
+                format!("{key:?} has the effect {effect} twice"),
             );
         }
         if pool.mode.is(PoolMode::System) && key != "CriticalAddonsOnly" {
             refuse(
                 found,
                 path.attribute("key"),
-                codes::TAINT_KEEPS_COMPONENTS_OUT,
-                [
-                    "A taint that keeps the cluster's components out",
-                    &format!(
-                        "{key:?} is on a pool with mode = \"system\"; only CriticalAddonsOnly is tolerated"
-                    ),
-                    "remove it, or put it on a workload pool",
-                ],
+                &codes::TAINT_KEEPS_COMPONENTS_OUT,
+                format!(
+                    "{key:?} is on a pool with mode = \"system\"; only CriticalAddonsOnly is tolerated"
+                ),
             );
         }
     }

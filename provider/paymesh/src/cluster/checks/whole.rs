@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use paymesh_kubernetes::Version;
 use paymesh_plugin::{findings::Findings, path::Path};
 
-use super::{Cloud, at, refuse, words};
+use super::{Cloud, at, words};
 use crate::cluster::spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel};
-use crate::codes;
+use crate::codes::{self, refuse};
 
 /// Older minors than this are offered by neither cloud.
 const OLDEST: Version = Version::of_minor(25);
@@ -31,12 +31,8 @@ fn region(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("region"),
-            codes::NOT_A_REGION,
-            [
-                "Not a region",
-                &format!("{region:?} is not how a cloud writes a region"),
-                "write the region's short name, such as \"westeurope\" or \"europe-west1\"",
-            ],
+            &codes::NOT_A_REGION,
+            format!("{region:?} is not how a cloud writes a region"),
         );
     }
 }
@@ -49,35 +45,23 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
         Err(bad) => refuse(
             found,
             at("kubernetes_version"),
-            codes::NOT_A_KUBERNETES_VERSION,
-            [
-                "Not a Kubernetes version",
-                &bad.to_string(),
-                "write the least version the cluster may run, best without a patch: \"1.34\"",
-            ],
+            &codes::NOT_A_KUBERNETES_VERSION,
+            bad.to_string(),
         ),
         Ok(version) if version < OLDEST => refuse(
             found,
             at("kubernetes_version"),
-            codes::VERSION_TOO_OLD,
-            [
-                "No cloud offers such an old version",
-                &format!(
-                    "{text:?} is older than {OLDEST}: a number loses its last zero, so 1.30 without quotes is 1.3"
-                ),
-                "write it in quotes: \"1.34\"",
-            ],
+            &codes::VERSION_TOO_OLD,
+            format!(
+                "{text:?} is older than {OLDEST}: a number loses its last zero, so 1.30 without quotes is 1.3"
+            ),
         ),
         Ok(version) if version.has_build() && cloud == Some(Cloud::Azure) => {
             refuse(
                 found,
                 at("kubernetes_version"),
-                codes::GKE_VERSION_ON_AKS,
-                [
-                    "A GKE version on AKS",
-                    &format!("{text:?} names a build, which only GKE has"),
-                    "remove what follows the hyphen",
-                ],
+                &codes::GKE_VERSION_ON_AKS,
+                format!("{text:?} names a build, which only GKE has"),
             );
         }
         Ok(_) => {}
@@ -89,24 +73,16 @@ fn state(draft: &ClusterSpecDraft, found: &mut Findings) {
         refuse(
             found,
             at("standby"),
-            codes::HUB_CANNOT_STAND_BY,
-            [
-                "A hub cannot stand by",
-                "standby is true and role is \"hub\": the hub deploys to every other cluster",
-                "remove standby, or give the cluster role = \"dr\"",
-            ],
+            &codes::HUB_CANNOT_STAND_BY,
+            "standby is true and role is \"hub\": the hub deploys to every other cluster",
         );
     }
     if draft.standby.is(true) && draft.power.is(Power::Off) {
         refuse(
             found,
             at("power"),
-            codes::STOPPED_CLUSTER_CANNOT_STAND_BY,
-            [
-                "A stopped cluster cannot stand by",
-                "standby is true and power is \"off\": a standby cluster runs without workload nodes",
-                "choose one: standby = true wakes within minutes, power = \"off\" costs least",
-            ],
+            &codes::STOPPED_CLUSTER_CANNOT_STAND_BY,
+            "standby is true and power is \"off\": a standby cluster runs without workload nodes",
         );
     }
 }
@@ -119,36 +95,24 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("upgrade_channel"),
-            codes::GKE_HAS_NO_PATCH_CHANNEL,
-            [
-                "GKE has no patch channel",
-                "upgrade_channel is \"patch\", which only AKS has",
-                "use \"stable\", and hold upgrades off with maintenance.exclusions",
-            ],
+            &codes::GKE_HAS_NO_PATCH_CHANNEL,
+            "upgrade_channel is \"patch\", which only AKS has",
         );
     }
     if wrong(UpgradeChannel::None, Cloud::Azure) {
         refuse(
             found,
             at("upgrade_channel"),
-            codes::GKE_UPGRADES_EVERY_CLUSTER,
-            [
-                "GKE upgrades every cluster",
-                "upgrade_channel is \"none\", and a GKE cluster without a channel is upgraded all the same",
-                "use \"stable\", and hold upgrades off with maintenance.exclusions",
-            ],
+            &codes::GKE_UPGRADES_EVERY_CLUSTER,
+            "upgrade_channel is \"none\", and a GKE cluster without a channel is upgraded all the same",
         );
     }
     if wrong(UpgradeChannel::Regular, Cloud::Google) {
         refuse(
             found,
             at("upgrade_channel"),
-            codes::AKS_HAS_NO_REGULAR_CHANNEL,
-            [
-                "AKS has no regular channel",
-                "upgrade_channel is \"regular\", which only GKE has",
-                "use \"stable\" or \"rapid\"",
-            ],
+            &codes::AKS_HAS_NO_REGULAR_CHANNEL,
+            "upgrade_channel is \"regular\", which only GKE has",
         );
     }
     let own_images = draft.node_image_channel.is(NodeImageChannel::SecurityPatch)
@@ -157,12 +121,8 @@ fn channels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("node_image_channel"),
-            codes::GKE_NODE_IMAGES_FOLLOW_VERSION,
-            [
-                "GKE node images follow the node version",
-                "node_image_channel is set to a value that only AKS has",
-                "remove node_image_channel; upgrade_channel and maintenance say when nodes change",
-            ],
+            &codes::GKE_NODE_IMAGES_FOLLOW_VERSION,
+            "node_image_channel is set to a value that only AKS has",
         );
     }
 }
@@ -176,24 +136,16 @@ fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             path("dataplane_metrics"),
-            codes::DATAPLANE_METRICS_NEED_CILIUM,
-            [
-                "Dataplane metrics need Cilium",
-                "features.dataplane_metrics is true and features.cilium is false",
-                "set cilium = true, or remove dataplane_metrics",
-            ],
+            &codes::DATAPLANE_METRICS_NEED_CILIUM,
+            "features.dataplane_metrics is true and features.cilium is false",
         );
     }
     if features.gateway_api.is(true) && cloud == Some(Cloud::Azure) {
         refuse(
             found,
             path("gateway_api"),
-            codes::AKS_HAS_NO_GATEWAY_API,
-            [
-                "AKS has no built-in Gateway API",
-                "features.gateway_api is true on AKS",
-                "remove it; the platform's gateway component brings the Gateway API with it",
-            ],
+            &codes::AKS_HAS_NO_GATEWAY_API,
+            "features.gateway_api is true on AKS",
         );
     }
     if draft.deployer_admin.is(false)
@@ -203,12 +155,8 @@ fn features(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings
         refuse(
             found,
             at("deployer_admin"),
-            codes::NOBODY_ADMINISTERS_HUB,
-            [
-                "Nobody would administer the hub",
-                "deployer_admin is false and admins is empty",
-                "name at least one group in admins",
-            ],
+            &codes::NOBODY_ADMINISTERS_HUB,
+            "deployer_admin is false and admins is empty",
         );
     }
 }
@@ -222,15 +170,11 @@ fn labels(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) 
         refuse(
             found,
             at("labels"),
-            codes::TOO_MANY_LABELS,
-            [
-                "Too many labels",
-                &format!(
-                    "{} labels, and the cloud takes {most} beside the provider's own",
-                    labels.len()
-                ),
-                "remove some of them",
-            ],
+            &codes::TOO_MANY_LABELS,
+            format!(
+                "{} labels, and the cloud takes {most} beside the provider's own",
+                labels.len()
+            ),
         );
     }
     for (key, value) in labels {
@@ -275,14 +219,10 @@ fn label(
         refuse(
             found,
             path.clone(),
-            codes::PROVIDERS_OWN_LABEL,
-            [
-                "A label of the provider's own",
-                &format!(
-                    "{whose}{key:?} begins with \"paymesh-\", with which the provider marks what it owns"
-                ),
-                "choose another key",
-            ],
+            &codes::PROVIDERS_OWN_LABEL,
+            format!(
+                "{whose}{key:?} begins with \"paymesh-\", with which the provider marks what it owns"
+            ),
         );
     }
     let google_word = |text: &str| {
@@ -299,14 +239,10 @@ fn label(
         refuse(
             found,
             path.clone(),
-            codes::NOT_A_GOOGLE_LABEL,
-            [
-                "Not a Google label",
-                &format!(
-                    "{whose}{key:?} = {value:?}: at most 63 lower-case letters, digits, hyphens and underscores, and keys begin with a letter"
-                ),
-                "write it in lower case, with hyphens for other characters",
-            ],
+            &codes::NOT_A_GOOGLE_LABEL,
+            format!(
+                "{whose}{key:?} = {value:?}: at most 63 lower-case letters, digits, hyphens and underscores, and keys begin with a letter"
+            ),
         );
     }
     if cloud == Some(Cloud::Azure)
@@ -318,14 +254,10 @@ fn label(
         refuse(
             found,
             path.clone(),
-            codes::NOT_AN_AZURE_TAG,
-            [
-                "Not an Azure tag",
-                &format!(
-                    "{whose}{key:?}: a key has at most 512 characters without < > % & \\ ? /, a value at most 256"
-                ),
-                "shorten it, or write it without those characters",
-            ],
+            &codes::NOT_AN_AZURE_TAG,
+            format!(
+                "{whose}{key:?}: a key has at most 512 characters without < > % & \\ ? /, a value at most 256"
+            ),
         );
     }
 }
@@ -343,14 +275,10 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    codes::NOT_A_KEY_VAULT_KEY,
-                    [
-                        "Not the id of a Key Vault key",
-                        &format!(
-                            "{key:?} is not of the form https://VAULT.vault.azure.net/keys/NAME/VERSION"
-                        ),
-                        "copy the key identifier, with its version, from the vault",
-                    ],
+                    &codes::NOT_A_KEY_VAULT_KEY,
+                    format!(
+                        "{key:?} is not of the form https://VAULT.vault.azure.net/keys/NAME/VERSION"
+                    ),
                 );
             }
             if draft
@@ -360,12 +288,8 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    codes::NOBODY_COULD_READ_KEY,
-                    [
-                        "Nobody could read the key",
-                        "kms_key_id is set and azure.control_plane_identity_id is not; AKS reads the key while it makes the cluster, before an identity of its own could be let in",
-                        "make an identity, give it \"Key Vault Crypto User\" on the key, and set azure.control_plane_identity_id",
-                    ],
+                    &codes::NOBODY_COULD_READ_KEY,
+                    "kms_key_id is set and azure.control_plane_identity_id is not; AKS reads the key while it makes the cluster, before an identity of its own could be let in",
                 );
             }
         }
@@ -375,14 +299,10 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    codes::NOT_A_CLOUD_KMS_KEY,
-                    [
-                        "Not the id of a Cloud KMS key",
-                        &format!(
-                            "{key:?} is not of the form projects/P/locations/L/keyRings/R/cryptoKeys/K"
-                        ),
-                        "copy the resource name of the key",
-                    ],
+                    &codes::NOT_A_CLOUD_KMS_KEY,
+                    format!(
+                        "{key:?} is not of the form projects/P/locations/L/keyRings/R/cryptoKeys/K"
+                    ),
                 );
             } else if let (Some(location), Some(region)) = (location, draft.region.known())
                 && location != region
@@ -390,14 +310,10 @@ fn encryption(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findin
                 refuse(
                     found,
                     at("kms_key_id"),
-                    codes::KEY_IN_ANOTHER_REGION,
-                    [
-                        "A key in another region",
-                        &format!(
-                            "the key is in {location} and the cluster in {region}; GKE needs a key in its own region"
-                        ),
-                        "use a key in the cluster's region",
-                    ],
+                    &codes::KEY_IN_ANOTHER_REGION,
+                    format!(
+                        "the key is in {location} and the cluster in {region}; GKE needs a key in its own region"
+                    ),
                 );
             }
         }
@@ -417,12 +333,8 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             } else {
                 at("logs")
             },
-            codes::GKE_HAS_NO_LOG_WORKSPACE,
-            [
-                "GKE has no log workspace",
-                "logs is set on GKE, which writes its logs, the control plane's among them, to Cloud Logging of its project",
-                "remove logs",
-            ],
+            &codes::GKE_HAS_NO_LOG_WORKSPACE,
+            "logs is set on GKE, which writes its logs, the control plane's among them, to Cloud Logging of its project",
         ),
         (Some(id), Some(Cloud::Azure))
             if words::arm_name(id, "Microsoft.OperationalInsights/workspaces").is_none() =>
@@ -430,12 +342,8 @@ fn logs(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
             refuse(
                 found,
                 path,
-                codes::NOT_A_LOG_ANALYTICS_WORKSPACE,
-                [
-                    "Not the id of a Log Analytics workspace",
-                    &format!("{id:?} is not the id of a Microsoft.OperationalInsights/workspaces"),
-                    "copy the resource id from the workspace's properties",
-                ],
+                &codes::NOT_A_LOG_ANALYTICS_WORKSPACE,
+                format!("{id:?} is not the id of a Microsoft.OperationalInsights/workspaces"),
             );
         }
         _ => {}

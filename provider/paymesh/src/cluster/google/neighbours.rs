@@ -5,12 +5,8 @@ use paymesh_plugin::findings::Findings;
 
 use super::{cluster_name, want};
 use crate::{
-    cluster::{
-        address::Range,
-        checks::{at, refuse},
-        spec::ClusterSpec,
-    },
-    codes,
+    cluster::{address::Range, checks::at, spec::ClusterSpec},
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -57,15 +53,11 @@ pub(in crate::cluster) async fn check(session: &Session, spec: &ClusterSpec, fou
             refuse(
                 found,
                 at("google").attribute("control_plane_cidr"),
-                codes::CLUSTERS_SHARE_ADDRESSES,
-                [
-                    "Two clusters of one network share addresses",
-                    &format!(
-                        "google.control_plane_cidr of this cluster is {range}, that of {} is {taken}",
-                        other.name
-                    ),
-                    "give each cluster a range of its own",
-                ],
+                &codes::CLUSTERS_SHARE_ADDRESSES,
+                format!(
+                    "google.control_plane_cidr of this cluster is {range}, that of {} is {taken}",
+                    other.name
+                ),
             );
         }
     }
@@ -80,14 +72,8 @@ fn ranges(mine: &Neighbour, theirs: &Neighbour, other: &str, found: &mut Finding
         refuse(
             found,
             at("network").attribute(*name),
-            codes::CLUSTERS_SHARE_RANGE,
-            [
-                "Two clusters use one secondary range",
-                &format!(
-                    "network.{name} is {range:?}, which {other} uses as its network.{their_name}"
-                ),
-                "give each cluster secondary ranges of its own",
-            ],
+            &codes::CLUSTERS_SHARE_RANGE,
+            format!("network.{name} is {range:?}, which {other} uses as its network.{their_name}"),
         );
     }
 }

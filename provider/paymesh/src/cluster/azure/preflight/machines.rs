@@ -7,13 +7,13 @@ use super::quota;
 use crate::{
     cluster::{
         Prior,
-        checks::{at, refuse},
+        checks::at,
         choice::{self, PoolChoice},
         pool::{DiskType, PoolMode, PoolSpec},
         preflight::{Growth, growing},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -56,12 +56,8 @@ pub(super) async fn check(
                 refuse(
                     found,
                     attribute,
-                    codes::AZURE_MACHINE_TYPE_NOT_OFFERED_HERE,
-                    [
-                        "The machine type is not offered here",
-                        &format!("{} is not offered in {}", choice.machine_type, spec.region),
-                        "name another machine_type, or use another region",
-                    ],
+                    &codes::AZURE_MACHINE_TYPE_NOT_OFFERED_HERE,
+                    format!("{} is not offered in {}", choice.machine_type, spec.region),
                 );
             }
             continue;
@@ -81,39 +77,27 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         refuse(
             found,
             attribute.clone(),
-            codes::AZURE_MACHINE_TOO_SMALL,
-            [
-                "Too small for a system pool",
-                &format!(
-                    "{} has {} vCPU and {} GiB",
-                    size.name, size.vcpu, size.memory_gb
-                ),
-                "choose a machine with at least 2 vCPU and 4 GiB",
-            ],
+            &codes::AZURE_MACHINE_TOO_SMALL,
+            format!(
+                "{} has {} vCPU and {} GiB",
+                size.name, size.vcpu, size.memory_gb
+            ),
         );
     }
     if pool.spot && !size.has_spot {
         refuse(
             found,
             path.attribute("spot"),
-            codes::MACHINE_TYPE_HAS_NO_SPOT,
-            [
-                "The machine type has no spot machines",
-                &format!("{} is not sold as spot", size.name),
-                "set spot = false, or name another machine_type",
-            ],
+            &codes::MACHINE_TYPE_HAS_NO_SPOT,
+            format!("{} is not sold as spot", size.name),
         );
     }
     if pool.disk_type == DiskType::Ephemeral && !size.has_ephemeral_disk {
         refuse(
             found,
             path.attribute("disk_type"),
-            codes::MACHINE_TYPE_HAS_NO_DISK,
-            [
-                "The machine type has no disk of its own",
-                &format!("{} cannot hold an ephemeral system disk", size.name),
-                "use disk_type = \"balanced\", or a machine type with a local disk, such as Standard_D4ds_v5",
-            ],
+            &codes::MACHINE_TYPE_HAS_NO_DISK,
+            format!("{} cannot hold an ephemeral system disk", size.name),
         );
     }
 }
@@ -130,12 +114,8 @@ fn usable(
         refuse(
             found,
             attribute.clone(),
-            codes::MACHINE_TYPE_CLOSED,
-            [
-                "The machine type is closed to the subscription",
-                &format!("{} in {}: {why}", size.name, spec.region),
-                "name another machine_type, or ask Azure support to open it",
-            ],
+            &codes::MACHINE_TYPE_CLOSED,
+            format!("{} in {}: {why}", size.name, spec.region),
         );
         return;
     }
@@ -154,17 +134,13 @@ fn usable(
         refuse(
             found,
             path.attribute("zones"),
-            codes::AZURE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
-            [
-                "The machine type is not offered in these zones",
-                &format!(
-                    "{} in {}: zones {} are wanted and {offered} are offered",
-                    size.name,
-                    spec.region,
-                    missing.join(", ")
-                ),
-                "set zones to those that are offered, or name another machine_type",
-            ],
+            &codes::AZURE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
+            format!(
+                "{} in {}: zones {} are wanted and {offered} are offered",
+                size.name,
+                spec.region,
+                missing.join(", ")
+            ),
         );
     }
 }

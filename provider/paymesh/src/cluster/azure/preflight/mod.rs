@@ -15,11 +15,11 @@ use super::{cluster_id, group_id};
 use crate::{
     cluster::{
         Prior,
-        checks::{at, refuse},
-        preflight::refuse_unanswered,
+        checks::at,
+        preflight::{import_block, refuse_unanswered},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -62,20 +62,19 @@ async fn region(
             refuse(
                 found,
                 at("region"),
-                codes::AZURE_NO_SUCH_REGION,
-                [
-                    "No such region",
-                    &format!("{:?} is not a region of the subscription", spec.region),
-                    &format!("use one of {}", known.join(", ")),
-                ],
+                &codes::AZURE_NO_SUCH_REGION,
+                format!(
+                    "the subscription has no region {:?}, only {}",
+                    spec.region,
+                    known.join(", ")
+                ),
             );
             false
         }
         Ok(_) => true,
         Err(error) => {
-            let place = (at("azure"), codes::AZURE_CANNOT_BE_ASKED);
-            let next = "check subscription_id and the credentials";
-            refuse_unanswered(session, spec, found, place, (&error, next));
+            let place = (at("azure"), &codes::AZURE_CANNOT_BE_ASKED);
+            refuse_unanswered(session, spec, found, place, &error);
             false
         }
     }
@@ -91,12 +90,8 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
         refuse(
             found,
             at("azure").attribute("resource_group"),
-            codes::NO_SUCH_RESOURCE_GROUP,
-            [
-                "No such resource group",
-                &format!("{name} does not exist in the subscription"),
-                "create it, or remove resource_group to let the provider make its own",
-            ],
+            &codes::NO_SUCH_RESOURCE_GROUP,
+            format!("{name} does not exist in the subscription"),
         );
     }
 }
@@ -114,14 +109,11 @@ async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut 
         refuse(
             found,
             at("name"),
-            codes::AZURE_CLUSTER_EXISTS_ALREADY,
-            [
-                "The cluster exists already",
-                &format!("{id} was not made by {owner}"),
-                &format!(
-                    "to manage it, import it:\n\n  import {{\n    to = paymesh_cluster.NAME\n    id = \"{id}\"\n  }}\n\nor choose another name"
-                ),
-            ],
+            &codes::AZURE_CLUSTER_EXISTS_ALREADY,
+            format!(
+                "{id} was not made by {owner}. To manage it, import it:\n\n{}",
+                import_block(id.as_str())
+            ),
         );
     }
 }

@@ -4,12 +4,8 @@
 use paymesh_azure::{ArmId, Azure, Subnet};
 use paymesh_plugin::{findings::Findings, path::Path};
 
-use crate::cluster::{
-    address::Range,
-    checks::{at, refuse},
-    spec::ClusterSpec,
-};
-use crate::codes;
+use crate::cluster::{address::Range, checks::at, spec::ClusterSpec};
+use crate::codes::{self, refuse};
 
 /// Addresses of a subnet that Azure keeps for itself.
 const RESERVED: u64 = 5;
@@ -24,12 +20,8 @@ pub(super) async fn check(azure: &Azure, spec: &ClusterSpec, found: &mut Finding
         Ok(None) => refuse(
             found,
             path,
-            codes::AZURE_NO_SUCH_SUBNET,
-            [
-                "No such subnet",
-                &format!("{id} does not exist, or this identity may not see it"),
-                "copy the resource id of the subnet",
-            ],
+            &codes::AZURE_NO_SUCH_SUBNET,
+            format!("{id} does not exist, or this identity may not see it"),
         ),
         Ok(Some(subnet)) => {
             usable(&subnet, &path, spec, found);
@@ -44,12 +36,8 @@ fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings
         refuse(
             found,
             path.clone(),
-            codes::SUBNET_RESERVED,
-            [
-                "The subnet is reserved for another service",
-                &format!("{} is delegated to {service}", subnet.id),
-                "use a subnet without delegation",
-            ],
+            &codes::SUBNET_RESERVED,
+            format!("{} is delegated to {service}", subnet.id),
         );
     }
     let pools = spec.node_pools.values();
@@ -61,12 +49,8 @@ fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings
         refuse(
             found,
             path.clone(),
-            codes::AZURE_SUBNET_TOO_SMALL,
-            [
-                "The subnet is too small",
-                &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
-                "use a larger subnet, or lower max_nodes",
-            ],
+            &codes::AZURE_SUBNET_TOO_SMALL,
+            format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
         );
     }
 }
@@ -88,15 +72,11 @@ async fn around(
         refuse(
             found,
             path.clone(),
-            codes::NETWORK_IN_ANOTHER_REGION,
-            [
-                "A subnet in another region",
-                &format!(
-                    "{id} is in {} and region is {:?}",
-                    network.location, spec.region
-                ),
-                "use a subnet in the cluster's region",
-            ],
+            &codes::NETWORK_IN_ANOTHER_REGION,
+            format!(
+                "{id} is in {} and region is {:?}",
+                network.location, spec.region
+            ),
         );
     }
     let own = spec.azure.clone().unwrap_or_default();
@@ -111,12 +91,8 @@ async fn around(
             refuse(
                 found,
                 at("azure").attribute(name),
-                codes::RANGE_OVERLAPS_NODES_NETWORK,
-                [
-                    "The range overlaps the nodes' network",
-                    &format!("azure.{name} {range} shares addresses with {shared} of {id}"),
-                    "choose a range outside the virtual network",
-                ],
+                &codes::RANGE_OVERLAPS_NODES_NETWORK,
+                format!("azure.{name} {range} shares addresses with {shared} of {id}"),
             );
         }
     }

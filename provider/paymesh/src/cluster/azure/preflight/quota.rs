@@ -62,10 +62,10 @@ pub(super) async fn check(
             .iter()
             .find(|usage| usage.name.eq_ignore_ascii_case(name));
         let Some(usage) = usage else { continue };
-        let (code, what) = match name.as_str() {
-            REGION => (codes::AZURE_REGION_QUOTA, "the region"),
-            SPOT => (codes::AZURE_SPOT_QUOTA, "spot"),
-            family => (codes::AZURE_FAMILY_QUOTA, family),
+        let (row, what) = match name.as_str() {
+            REGION => (&codes::AZURE_REGION_QUOTA, "the region"),
+            SPOT => (&codes::AZURE_SPOT_QUOTA, "spot"),
+            family => (&codes::AZURE_FAMILY_QUOTA, family),
         };
         let quota = Quota {
             name: what,
@@ -75,13 +75,7 @@ pub(super) async fn check(
             current: usage.current,
         };
         if let Some(detail) = quota.exceeded(session, &cluster, *cores) {
-            let next = "ask for more quota (az quota), or lower min_nodes";
-            refuse_live(
-                found,
-                at("node_pools"),
-                code,
-                ["Not enough quota", &detail, next],
-            );
+            refuse_live(found, at("node_pools"), row, detail);
         }
     }
 }

@@ -1,17 +1,10 @@
 //! What the configuration names by id and somebody else made must be there.
 
 use paymesh_azure::{ArmId, Azure};
-use paymesh_plugin::{
-    findings::{Code, Findings},
-    path::Path,
-};
+use paymesh_plugin::{findings::Findings, path::Path};
 
-use crate::cluster::{
-    Prior,
-    checks::{at, refuse},
-    spec::ClusterSpec,
-};
-use crate::codes;
+use crate::cluster::{Prior, checks::at, spec::ClusterSpec};
+use crate::codes::{self, Row, refuse};
 
 /// Asks about the ids that are new in `spec`.
 pub(super) async fn check(
@@ -32,15 +25,8 @@ pub(super) async fn check(
             refuse(
                 found,
                 reference.path,
-                reference.code,
-                [
-                    &format!("No such {}", reference.what),
-                    &format!("{id} does not exist, or this identity may not see it"),
-                    &format!(
-                        "create it, or copy the resource id of an existing {}",
-                        reference.what
-                    ),
-                ],
+                reference.row,
+                format!("{id} does not exist, or this identity may not see it"),
             );
         }
     }
@@ -49,18 +35,16 @@ pub(super) async fn check(
 struct Reference {
     path: Path,
     id: String,
-    code: Code,
-    what: &'static str,
+    row: &'static Row,
 }
 
 fn named(spec: &ClusterSpec) -> Vec<Reference> {
     let mut all = Vec::new();
-    let mut add = |path: Path, id: Option<&String>, code, what| {
+    let mut add = |path: Path, id: Option<&String>, row| {
         all.extend(id.map(|id| Reference {
             path,
             id: id.clone(),
-            code,
-            what,
+            row,
         }));
     };
     let workspace = spec
@@ -70,15 +54,13 @@ fn named(spec: &ClusterSpec) -> Vec<Reference> {
     add(
         at("logs").attribute("workspace_id"),
         workspace,
-        codes::NO_SUCH_LOG_WORKSPACE,
-        "workspace",
+        &codes::NO_SUCH_LOG_WORKSPACE,
     );
     for (index, registry) in spec.registries.iter().enumerate() {
         add(
             at("registries").index(index),
             Some(registry),
-            codes::AZURE_NO_SUCH_REGISTRY,
-            "registry",
+            &codes::AZURE_NO_SUCH_REGISTRY,
         );
     }
     if let Some(own) = &spec.azure {
@@ -89,8 +71,7 @@ fn named(spec: &ClusterSpec) -> Vec<Reference> {
             add(
                 at("azure").attribute(name),
                 id.as_ref(),
-                codes::NO_SUCH_IDENTITY,
-                "identity",
+                &codes::NO_SUCH_IDENTITY,
             );
         }
     }

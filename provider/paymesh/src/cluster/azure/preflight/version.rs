@@ -4,12 +4,8 @@ use paymesh_azure::Azure;
 use paymesh_kubernetes::Version;
 use paymesh_plugin::findings::Findings;
 
-use crate::cluster::{
-    Prior,
-    checks::{at, refuse},
-    spec::ClusterSpec,
-};
-use crate::codes;
+use crate::cluster::{Prior, checks::at, spec::ClusterSpec};
+use crate::codes::{self, refuse};
 
 pub(super) async fn check(
     azure: &Azure,
@@ -42,12 +38,8 @@ pub(super) async fn check(
         refuse(
             found,
             at("kubernetes_version"),
-            codes::AZURE_VERSION_NOT_OFFERED,
-            [
-                "The version is not offered",
-                &format!("AKS offers {} in {}", minors.join(", "), spec.region),
-                "use one of these",
-            ],
+            &codes::AZURE_VERSION_NOT_OFFERED,
+            format!("AKS offers {} in {}", minors.join(", "), spec.region),
         );
         return;
     };
@@ -55,24 +47,16 @@ pub(super) async fn check(
         refuse(
             found,
             at("kubernetes_version"),
-            codes::PATCH_NOT_OFFERED,
-            [
-                "The patch is not offered",
-                &format!("AKS offers {} in {}", entry.patches.join(", "), spec.region),
-                &format!("write \"{minor}\" to accept any patch"),
-            ],
+            &codes::PATCH_NOT_OFFERED,
+            format!("AKS offers {} in {}", entry.patches.join(", "), spec.region),
         );
     }
     if entry.is_preview {
         refuse(
             found,
             at("kubernetes_version"),
-            codes::PREVIEW_VERSION,
-            [
-                "A preview version",
-                &format!("{minor} is a preview in {}", spec.region),
-                "use a version that is supported for production",
-            ],
+            &codes::PREVIEW_VERSION,
+            format!("{minor} is a preview in {}", spec.region),
         );
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         preflight::{Growth, growing, refuse_live},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, warn_about},
     session::Session,
 };
 
@@ -78,16 +78,13 @@ fn zones(
     refuse_live(
         found,
         path.attribute("zones"),
-        codes::NO_SUCH_ZONE,
-        [
-            "No such zone",
-            &format!(
-                "the region {} has no zone {}",
-                name.place.region(),
-                strange.join(", ")
-            ),
-            &format!("use some of {}", region.zones.join(", ")),
-        ],
+        &codes::NO_SUCH_ZONE,
+        format!(
+            "the region {} has no zone {}, only {}",
+            name.place.region(),
+            strange.join(", "),
+            region.zones.join(", ")
+        ),
     );
     false
 }
@@ -129,12 +126,8 @@ async fn machine(
         refuse_live(
             found,
             path.attribute(attribute),
-            codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_HERE,
-            [
-                "The machine type is not offered here",
-                &format!("no zone of {} offers {type_name}", name.place.region()),
-                "name another machine_type, or use another region",
-            ],
+            &codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_HERE,
+            format!("no zone of {} offers {type_name}", name.place.region()),
         );
         return None;
     }
@@ -149,29 +142,20 @@ async fn machine(
             missing.join(", "),
             there.join(", ")
         );
-        let next = "set zones to those that offer it, or name another machine_type";
         if choice.zones.is_empty() {
-            let path = path.attribute("zones");
-            found
-                .warning(
-                    path.clone(),
-                    format!("Not every zone has the machines of {}", name.cluster),
-                )
-                .code(codes::NOT_EVERY_ZONE_HAS_MACHINES)
-                .detail(format!(
-                    "{detail}. Google chooses the zones of a pool that names none"
-                ))
-                .hint(next);
+            warn_about(
+                found,
+                path.attribute("zones"),
+                &codes::NOT_EVERY_ZONE_HAS_MACHINES,
+                &name.cluster,
+                format!("{detail}. Google chooses the zones of a pool that names none"),
+            );
         } else {
             refuse_live(
                 found,
                 path.attribute("zones"),
-                codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
-                [
-                    "The machine type is not offered in these zones",
-                    &detail,
-                    next,
-                ],
+                &codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,
+                detail,
             );
             return None;
         }

@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{refuse_live, refuse_unanswered},
+        preflight::{import_block, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes,
@@ -67,22 +67,18 @@ async fn region(
             refuse_live(
                 found,
                 at("region"),
-                codes::GOOGLE_NO_SUCH_REGION,
-                [
-                    "No such region",
-                    &format!(
-                        "the project {project} has no region {:?}",
-                        name.place.location
-                    ),
-                    &format!("use one of {}", names.join(", ")),
-                ],
+                &codes::GOOGLE_NO_SUCH_REGION,
+                format!(
+                    "the project {project} has no region {:?}, only {}",
+                    name.place.location,
+                    names.join(", ")
+                ),
             );
             None
         }
         Err(error) => {
-            let place = (at("google"), codes::GOOGLE_CANNOT_BE_ASKED);
-            let next = "check the project and the credentials, and that the identity may read the project (roles/compute.viewer)";
-            refuse_unanswered(session, spec, found, place, (&error, next));
+            let place = (at("google"), &codes::GOOGLE_CANNOT_BE_ASKED);
+            refuse_unanswered(session, spec, found, place, &error);
             None
         }
     }
@@ -98,18 +94,13 @@ async fn is_free(session: &Session, google: &Google, name: &ClusterName, found: 
         refuse_live(
             found,
             at("name"),
-            codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
-            [
-                "The cluster exists already",
-                &format!(
-                    "the cluster {name} does not bear the mark of {} ({})",
-                    mark.owner,
-                    Mark::OWNER_KEY
-                ),
-                &format!(
-                    "to manage it, import it:\n\n  import {{\n    to = paymesh_cluster.NAME\n    id = \"{name}\"\n  }}\n\nor choose another name"
-                ),
-            ],
+            &codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
+            format!(
+                "the cluster {name} does not bear the mark of {} ({}). To manage it, import it:\n\n{}",
+                mark.owner,
+                Mark::OWNER_KEY,
+                import_block(&name.to_string())
+            ),
         );
     }
 }

@@ -23,15 +23,11 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
             return refuse_live(
                 found,
                 path("subnet_id"),
-                codes::GOOGLE_NO_SUCH_SUBNET,
-                [
-                    "No such subnet",
-                    &format!(
-                        "the subnetwork {} does not exist, or this identity may not see it",
-                        want.subnetwork
-                    ),
-                    "copy the resource name of the subnet",
-                ],
+                &codes::GOOGLE_NO_SUCH_SUBNET,
+                format!(
+                    "the subnetwork {} does not exist, or this identity may not see it",
+                    want.subnetwork
+                ),
             );
         }
         Err(_) => return,
@@ -53,12 +49,8 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path(name),
-            codes::NO_SUCH_SECONDARY_RANGE,
-            [
-                "No such secondary range",
-                &format!("the subnet has no range {wanted:?}; it has {names}"),
-                "name one of them, or add the range to the subnet",
-            ],
+            &codes::NO_SUCH_SECONDARY_RANGE,
+            format!("the subnet has no range {wanted:?}; it has {names}"),
         );
         None
     };
@@ -76,12 +68,8 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("subnet_id"),
-            codes::GOOGLE_SUBNET_TOO_SMALL,
-            [
-                "The subnet is too small",
-                &format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
-                "use a larger subnet, or lower max_nodes",
-            ],
+            &codes::GOOGLE_SUBNET_TOO_SMALL,
+            format!("node_pools may grow to {nodes} nodes; the subnet has {room} addresses"),
         );
     }
     let needed: u64 = spec
@@ -93,15 +81,11 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         refuse_live(
             found,
             path("pods_range"),
-            codes::GOOGLE_TOO_FEW_POD_ADDRESSES,
-            [
-                "Too few addresses for pods",
-                &format!(
-                    "node_pools may grow to {nodes} nodes, which take {needed} addresses (twice max_pods each, rounded up to a power of two); the range {pods} has {}",
-                    pods.size()
-                ),
-                "use a larger range, or lower max_nodes or max_pods",
-            ],
+            &codes::GOOGLE_TOO_FEW_POD_ADDRESSES,
+            format!(
+                "node_pools may grow to {nodes} nodes, which take {needed} addresses (twice max_pods each, rounded up to a power of two); the range {pods} has {}",
+                pods.size()
+            ),
         );
     }
     control_plane(spec, machines, pods, found);
@@ -134,12 +118,8 @@ fn control_plane(
         refuse_live(
             found,
             at("google").attribute("control_plane_cidr"),
-            codes::CONTROL_PLANE_SHARES_ADDRESSES,
-            [
-                "The control plane shares addresses with the subnet",
-                &format!("google.control_plane_cidr {range} overlaps {shared}"),
-                "choose a /28 that nothing in the network uses",
-            ],
+            &codes::CONTROL_PLANE_SHARES_ADDRESSES,
+            format!("google.control_plane_cidr {range} overlaps {shared}"),
         );
     }
 }

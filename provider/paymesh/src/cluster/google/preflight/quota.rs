@@ -99,12 +99,8 @@ impl Needs {
                 refuse_live(
                     found,
                     at("node_pools"),
-                    codes::GOOGLE_NOT_ENOUGH_QUOTA,
-                    [
-                        "Not enough quota",
-                        &detail,
-                        "ask for more quota (IAM & Admin, Quotas), or lower min_nodes",
-                    ],
+                    &codes::GOOGLE_NOT_ENOUGH_QUOTA,
+                    &detail,
                 );
             }
         }

@@ -24,14 +24,8 @@ pub(super) async fn check(
             refuse_live(
                 found,
                 at("registries").index(index),
-                codes::GOOGLE_NO_SUCH_REGISTRY,
-                [
-                    "No such registry",
-                    &format!(
-                        "the repository {path} does not exist, or this identity may not see it"
-                    ),
-                    "create the repository first, or correct its id",
-                ],
+                &codes::GOOGLE_NO_SUCH_REGISTRY,
+                format!("the repository {path} does not exist, or this identity may not see it"),
             );
         }
     }
@@ -44,12 +38,8 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("kms_key_id"),
-            codes::NO_SUCH_KEY,
-            [
-                "No such key",
-                &format!("the key {key} does not exist, or this identity may not see it"),
-                "create the key first, or correct its id",
-            ],
+            &codes::NO_SUCH_KEY,
+            format!("the key {key} does not exist, or this identity may not see it"),
         );
     }
     let account = spec
@@ -63,12 +53,8 @@ pub(super) async fn check(
         refuse_live(
             found,
             at("google").attribute("node_service_account"),
-            codes::NO_SUCH_SERVICE_ACCOUNT,
-            [
-                "No such service account",
-                &format!("the account {account} does not exist, or this identity may not see it"),
-                "create the account first, or remove it: the cluster then gets one of its own",
-            ],
+            &codes::NO_SUCH_SERVICE_ACCOUNT,
+            format!("the account {account} does not exist, or this identity may not see it"),
         );
     }
 }

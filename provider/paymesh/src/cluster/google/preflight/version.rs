@@ -65,15 +65,16 @@ pub(super) async fn check(
                 ", and from {runs}, which runs, the way leads over {missing}"
             ))
     );
-    let next = match elsewhere(google, place, written).await {
-        Some(word) => format!("set upgrade_channel = \"{word}\", or use a version that is offered"),
-        None => "use a version that is offered".to_owned(),
-    };
+    let elsewhere = elsewhere(google, place, written)
+        .await
+        .map_or(String::new(), |word| {
+            format!("; upgrade_channel = \"{word}\" offers {written}")
+        });
     refuse_live(
         found,
         at("kubernetes_version"),
-        codes::GOOGLE_VERSION_NOT_OFFERED,
-        ["The version is not offered", &detail, &next],
+        &codes::GOOGLE_VERSION_NOT_OFFERED,
+        detail + &elsewhere,
     );
 }
 
