@@ -109,8 +109,7 @@ impl Azure {
     /// why, if it stays.
     pub async fn remove(&self, marked: &Marked) -> Result<Option<String>, Error> {
         let id = &marked.id;
-        self.forget_reads();
-        let Some(mut body) = self.read(id.as_str(), marked.version(), api::ARM).await? else {
+        let Some(mut body) = self.still(marked).await? else {
             return Ok(None);
         };
         if marked.is(0) {
@@ -118,8 +117,7 @@ impl Azure {
         }
         if busy(&body).is_some() {
             self.rest(&marked.address()).await?;
-            let after = self.read(id.as_str(), marked.version(), api::ARM).await?;
-            let Some(after) = after else {
+            let Some(after) = self.still(marked).await? else {
                 return Ok(None);
             };
             body = after;
@@ -136,11 +134,33 @@ impl Azure {
             gone(self.write(logs, version::DIAGNOSTICS, api::ARM).await)?;
         }
         let request = Request::delete(id.as_str());
-        let Some(reply) = gone(self.write(request, marked.version(), api::ARM).await)? else {
-            return Ok(None);
+        let reply = match self.write(request, marked.version(), api::ARM).await {
+            Err(error) if error.is_not_found() && self.still(marked).await?.is_none() => {
+                return Ok(None);
+            }
+            reply => reply?,
         };
         if let Some(operation) = Operation::azure(&reply, &marked.address(), true) {
             self.client().wait(&operation, self.longest()).await?;
+        }
+        Ok(None)
+    }
+
+    /// What it is now; nothing, if the cloud says several times in a row that it is gone.
+    async fn still(&self, marked: &Marked) -> Result<Option<Value>, Error> {
+        let clock = self.client().clock();
+        let limits = Limits::writing(clock);
+        for read in 0..limits.absent_reads {
+            if read > 0 {
+                clock.sleep(limits.pause).await;
+            }
+            self.forget_reads();
+            let body = self
+                .read(marked.id.as_str(), marked.version(), api::ARM)
+                .await?;
+            if body.is_some() {
+                return Ok(body);
+            }
         }
         Ok(None)
     }

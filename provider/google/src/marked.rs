@@ -96,44 +96,51 @@ impl Google {
         Ok(clusters.chain(accounts).collect())
     }
 
-    /// Removes it, and the roles that were granted for it. In the policies of image repositories
-    /// an account stays as a deleted one, which has no rights.
+    /// Removes it, and before it the roles that were granted for it: what is granted on a name
+    /// would count for whatever bears that name next, and nothing tells of it once the object is
+    /// gone. In the policies of image repositories an account stays as a deleted one, which has no
+    /// rights.
     pub async fn remove(&self, marked: &Marked) -> Result<(), Error> {
         match &marked.kind {
             Kind::Cluster(name) => {
-                self.remove_cluster(name).await?;
-                self.revoke(marked, &marked.id, None).await
+                let address = Api::Container.address(&marked.id);
+                self.rest(&address).await?;
+                self.revoke(marked, &marked.id, None).await?;
+                self.remove_cluster(name, &address).await
             }
             Kind::Account { email } => {
                 self.revoke(marked, "", Some(email.clone())).await?;
-                let request = Request::delete(Api::Iam.address(&marked.id));
-                self.gone(Api::Iam, request).await.map(|_| ())
+                let address = Api::Iam.address(&marked.id);
+                self.delete(Api::Iam, &address).await.map(|_| ())
             }
         }
     }
 
-    async fn remove_cluster(&self, name: &ClusterName) -> Result<(), Error> {
+    /// Waits until nothing works on what is at `address`; how that ended does not matter.
+    async fn rest(&self, address: &str) -> Result<(), Error> {
         let client = self.client(Api::Container);
         let limit = Limits::writing(client.clock()).busy;
-        let address = Api::Container.address(&name.to_string());
-        let resting = Operation::of_object(&address, false);
+        let resting = Operation::of_object(address, false);
         match client.wait(&resting, limit).await {
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) if error.kind != ErrorKind::Operation => return Err(error),
-            // How what ran on it ended does not matter.
-            _ => {}
+            Err(error) if error.kind != ErrorKind::Operation && !error.is_not_found() => Err(error),
+            _ => Ok(()),
         }
-        let request = Request::delete(address.as_str());
-        let Some(answer) = self.gone(Api::Container, request).await? else {
+    }
+
+    async fn remove_cluster(&self, name: &ClusterName, address: &str) -> Result<(), Error> {
+        let Some(answer) = self.delete(Api::Container, address).await? else {
             return Ok(());
         };
+        let client = self.client(Api::Container);
         let id = answer["name"].as_str().unwrap_or_default();
         let url = Api::Container.address(&format!("{}/operations/{id}", name.place));
-        let deletion = Operation::google(&url, &address, true);
+        let deletion = Operation::google(&url, address, true);
+        let limit = Limits::writing(client.clock()).busy;
         client.wait(&deletion, limit).await.map(|_| ())
     }
 
-    /// Takes away what was granted on the project for the cluster or to the account.
+    /// Takes away what was granted on the project for the cluster or to the account. Whoever writes
+    /// the policy meanwhile is not overwritten: it is read again.
     async fn revoke(
         &self,
         marked: &Marked,
@@ -141,14 +148,23 @@ impl Google {
         account: Option<String>,
     ) -> Result<(), Error> {
         let scope = Scope::Project(marked.project.clone());
-        let policy = self.ask(Api::Projects, scope.read()).await?;
         let sign = Sign::of_digests([&marked.owner, &marked.name], cluster, account);
-        let Some(policy) = access::without(&policy, &sign) else {
-            return Ok(());
-        };
         let address = Api::Projects.address(&format!("{scope}:setIamPolicy"));
-        let request = Request::post(address, json!({ "policy": policy }));
-        self.ask(Api::Projects, request).await.map(|_| ())
+        let clock = self.client(Api::Projects).clock();
+        let limits = Limits::writing(clock);
+        let mut tries = 0;
+        loop {
+            let policy = self.ask(Api::Projects, scope.read()).await?;
+            let Some(policy) = access::without(&policy, &sign) else {
+                return Ok(());
+            };
+            let request = Request::post(address.as_str(), json!({ "policy": policy }));
+            match self.ask(Api::Projects, request).await {
+                Err(error) if error.is_conflict() && tries < limits.retries => tries += 1,
+                answer => return answer.map(|_| ()),
+            }
+            clock.sleep(limits.pause).await;
+        }
     }
 
     async fn ask(&self, api: Api, request: Request) -> Result<Value, Error> {
@@ -156,13 +172,26 @@ impl Google {
         Ok(reply.body)
     }
 
-    /// The answer to a delete; nothing, if there was nothing to delete.
-    async fn gone(&self, api: Api, request: Request) -> Result<Option<Value>, Error> {
-        match self.ask(api, request).await {
-            Ok(body) => Ok(Some(body)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+    /// The answer to a delete of what is at `address`; nothing, if it is gone.
+    async fn delete(&self, api: Api, address: &str) -> Result<Option<Value>, Error> {
+        match self.ask(api, Request::delete(address)).await {
+            Err(error) if error.is_not_found() && self.is_gone(api, address).await? => Ok(None),
+            answer => answer.map(Some),
         }
+    }
+
+    /// Whether the cloud says so several times in a row.
+    async fn is_gone(&self, api: Api, address: &str) -> Result<bool, Error> {
+        let clock = self.client(api).clock();
+        let limits = Limits::writing(clock);
+        for _ in 0..limits.absent_reads {
+            clock.sleep(limits.pause).await;
+            match self.ask(api, Request::get(address)).await {
+                Err(error) if error.is_not_found() => {}
+                answer => return answer.map(|_| false),
+            }
+        }
+        Ok(true)
     }
 
     /// The list called `key` at `path`, all pages of it.
@@ -175,6 +204,12 @@ impl Google {
                 request = request.query("pageToken", page.as_str());
             }
             let mut body = self.ask(api, request).await?;
+            if let Some(Value::Array(silent)) = body.get("missingZones")
+                && !silent.is_empty()
+            {
+                let why = format!("{} do not answer, so {path} is not all.", json!(silent));
+                return Err(Error::new(ErrorKind::Answer, why));
+            }
             if let Value::Array(items) = body[key].take() {
                 all.extend(items);
             }

@@ -72,6 +72,7 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
     let others = ["--owner", "somebody/else", "--delete", "--yes", state];
     let none = orphans(&cloud, &others, true);
     assert!(none.starts_with("No orphans"), "{none}");
+    assert!(none.contains(&format!("Owners found: {OWNER}.")), "{none}");
     let listed = orphans(&cloud, &[], true);
     for kind in [
         "managed cluster",
@@ -80,6 +81,9 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
         "service account",
     ] {
         assert!(listed.contains(kind), "{kind}: {listed}");
+    }
+    for line in listed.lines().filter(|line| line.starts_with("  ")) {
+        assert!(line.contains(&format!("(owner {OWNER}")), "{line}");
     }
     orphans(&cloud, &["--delete", "--yes"], false);
     let unasked = orphans(&cloud, &[&delete[..], &["--without-state"]].concat(), false);
@@ -226,4 +230,42 @@ fn an_identity_that_others_brought_keeps_the_roles_that_others_gave_it() {
     for given in [plane, nodes] {
         cloud.azure().get(&given.role);
     }
+}
+
+/// The project's bindings that bear an owner's mark.
+fn marked_bindings(cloud: &Cloud) -> usize {
+    let options = json!({ "options": { "requestedPolicyVersion": 3 } });
+    let policy = "/v1/projects/paymesh-hub:getIamPolicy";
+    let policy = cloud.google().ask(policy, &options).to_string();
+    policy.matches("paymesh-owner=").count()
+}
+
+#[test]
+fn a_refused_removal_is_repeated_and_one_wrong_answer_is_not_believed() {
+    let cloud = Cloud::start();
+    let granted = ClusterBlock::plain(Provider::Gke, "granted")
+        .with(r#"admins = [{ google_email = "Payments@paymesh.example" }]"#);
+    let plain = ClusterBlock::plain(Provider::Aks, "plain");
+    let workspace = Workspace::new(&cloud, &configuration([&granted, &plain]));
+    workspace.apply().succeeds();
+    assert_eq!(marked_bindings(&cloud), 1);
+    let answer = |method: &str, path: &str, nth: u32, status: u16, code: &str| {
+        let body = json!({ "error": { "code": code, "status": code, "message": "no" } });
+        let action = json!({ "kind": "answer", "status": status, "body": body });
+        cloud.fault(&json!({
+            "method": method, "path": path, "nth": nth, "times": 1, "action": action,
+        }));
+    };
+    let setting = "*:setiampolicy";
+    answer("POST", setting, 1, 409, "ABORTED");
+    answer("POST", setting, 2, 403, "PERMISSION_DENIED");
+    answer("GET", "*/managedclusters/plain", 1, 404, "ResourceNotFound");
+    let refused = orphans(&cloud, &LOST, false);
+    assert!(refused.contains("FAILED   GKE cluster"), "{refused}");
+    let clusters: Vec<String> = cloud.all("managedClusters");
+    assert_eq!(clusters, Vec::<String>::new(), "{refused}");
+    assert_eq!(marked_bindings(&cloud), 1, "{refused}");
+    let deleted = orphans(&cloud, &LOST, true);
+    assert_eq!(marked_bindings(&cloud), 0, "{deleted}");
+    assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
 }

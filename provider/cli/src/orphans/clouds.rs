@@ -29,7 +29,8 @@ pub(crate) struct Found {
     pub(crate) mark: [String; 2],
     /// The state entry that holds it, if it says so.
     pub(crate) holder: Option<String>,
-    kind: &'static str,
+    /// What it is.
+    pub(crate) kind: &'static str,
     object: Object,
 }
 
@@ -86,13 +87,6 @@ impl From<paymesh_google::Marked> for Found {
             kind: it.kind(),
             object: Object::Google(it),
         }
-    }
-}
-
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [owner, name] = &self.mark;
-        write!(f, "{} {}  (owner {owner}, name {name})", self.kind, self.id)
     }
 }
 

@@ -7,6 +7,7 @@
 //! so deleting asks for a state that has something of the owner, or for the word that it is lost.
 
 mod clouds;
+mod shown;
 mod states;
 
 use std::{
@@ -18,6 +19,7 @@ use clap::Args;
 
 use self::{
     clouds::{Clouds, Found},
+    shown::Owners,
     states::States,
 };
 
@@ -69,8 +71,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     runtime.block_on(async {
         let clouds = Clouds::connect(options)?;
         let mut found = clouds.marked().await?;
+        let owners = Owners::known(&found, options.owner.as_deref());
         if let Some(owner) = &options.owner {
+            let all = owners.list(&found);
             found.retain(|it| it.is_of(owner));
+            if found.is_empty() && !all.is_empty() {
+                println!("No orphans: nothing bears the mark of {owner}. Owners found: {all}.");
+                return Ok(());
+            }
         }
         let looked_at = found.len();
         let orphans = states.orphans(found);
@@ -78,12 +86,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             println!("No orphans: {looked_at} objects bear a mark, and a given state has each.");
             return Ok(());
         }
+        if options.states.is_empty() {
+            println!("No state was given: whatever bears a mark is listed.");
+        } else if let Some(path) = states.bare() {
+            println!("{} holds no resource of Paymesh.", path.display());
+        }
         println!(
             "{} objects bear a mark and are in no given state:",
             orphans.len()
         );
         for orphan in &orphans {
-            println!("  {orphan}");
+            println!("  {}", owners.line(orphan));
         }
         if !options.delete {
             println!("\nDelete them with: paymesh orphans --owner OWNER --delete STATE...");
@@ -97,7 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if !options.yes {
             ask()?;
         }
-        delete(&clouds, &orphans).await
+        delete(&clouds, &orphans, &owners).await
     })
 }
 
@@ -142,15 +155,16 @@ fn ask() -> Result<()> {
 }
 
 /// Deletes one after the other: what uses before what is used.
-async fn delete(clouds: &Clouds, orphans: &[Found]) -> Result<()> {
+async fn delete(clouds: &Clouds, orphans: &[Found], owners: &Owners) -> Result<()> {
     let mut left = 0;
     for orphan in orphans {
+        let line = owners.line(orphan);
         match clouds.remove(orphan).await {
-            Ok(None) => println!("deleted  {orphan}"),
-            Ok(Some(why)) => println!("kept     {orphan}: {why}"),
+            Ok(None) => println!("deleted  {line}"),
+            Ok(Some(why)) => println!("kept     {line}: {why}"),
             Err(why) => {
                 left += 1;
-                println!("FAILED   {orphan}\n{why}");
+                println!("FAILED   {line}\n{why}");
             }
         }
     }
