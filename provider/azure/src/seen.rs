@@ -84,6 +84,11 @@ impl<'a> ClusterSeen<'a> {
         Self(body)
     }
 
+    /// Whether local accounts, whose kubeconfigs hold certificates, get in.
+    pub fn has_local_accounts(self) -> bool {
+        !flag(self.0, "/properties/disableLocalAccounts")
+    }
+
     /// The id as the cloud spells it.
     pub fn id(self) -> Option<&'a str> {
         text(self.0, "/id")

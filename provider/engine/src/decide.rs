@@ -39,10 +39,13 @@ pub(crate) enum Act {
     Delete,
 }
 
+/// The title of looking at an object.
+pub(crate) const LOOK: &str = "observe";
+
 impl Act {
     pub(crate) fn title(&self) -> String {
         match self {
-            Self::Look => "observe".into(),
+            Self::Look => LOOK.into(),
             Self::Rest(what) => format!("wait for {what}"),
             Self::AwaitName(_) => "wait for the name".into(),
             Self::Doubt => "wait for the cloud to show it".into(),

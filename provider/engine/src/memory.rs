@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Holder, ObjectId, OperationId};
+use crate::{Holder, ObjectId, OperationId, decide::LOOK};
 
 const VERSION: u32 = 1;
 
@@ -65,6 +65,13 @@ pub struct Unfinished {
     pub step: String,
     /// The operation that runs for it, if one does.
     pub operation: Option<OperationId>,
+}
+
+impl Unfinished {
+    /// Whether it is nothing but a look at the object.
+    pub fn only_looks(&self) -> bool {
+        self.operation.is_none() && self.step == LOOK
+    }
 }
 
 /// Memory that cannot be read.

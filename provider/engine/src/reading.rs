@@ -1,8 +1,8 @@
 //! A run that only reads: what a refresh, a plan and an import see.
 
 use crate::{
-    Difference, Fault, FaultKind, Imported, ObjectId, Observation, Reading, Want, act::Halt,
-    run::Run, state::State,
+    Difference, Fault, FaultKind, Imported, Object, ObjectId, Observation, Reading, Want,
+    act::Halt, refusals::attribute_of, run::Run, state::State,
 };
 
 impl Run<'_> {
@@ -62,6 +62,9 @@ impl Run<'_> {
             Some(Observation::Present(seen)) if seen.busy.is_none() && self.is_ours(&state, id) => {
                 match node.object.differ(&context, seen) {
                     Difference::Change(change) => change.paths,
+                    Difference::Replace(reasons) if principal != Some(id) => {
+                        of_itself(&*node.object, &reasons)
+                    }
                     Difference::Same | Difference::Replace(_) => Vec::new(),
                 }
             }
@@ -91,6 +94,17 @@ impl Run<'_> {
         let message = format!("the cloud has not told all about it within {minutes} minutes.");
         unread(Fault::new(object, FaultKind::TimedOut, message))
     }
+}
+
+/// The attributes among `reasons` that belong to `object` alone. Who wants another there can want
+/// another object; what it has in common with others, nobody can change here.
+fn of_itself(object: &dyn Object, reasons: &[String]) -> Vec<String> {
+    let own = object.attribute();
+    let attributes = reasons.iter().filter_map(|reason| attribute_of(reason));
+    attributes
+        .filter(|it| own.as_ref().is_some_and(|own| it.starts_with(own)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether `id` exists and nothing runs on it.

@@ -68,22 +68,38 @@ impl Run<'_> {
                 None => fault.next(next),
             }
         } else {
+            let is_part = self
+                .job
+                .graph
+                .principal_id()
+                .is_some_and(|principal| principal != id);
+            let next = if is_part {
+                format!(
+                    "Undo the change; or delete {} in the cloud, then run terraform apply: it is \
+                     made anew. To destroy all as it is: terraform destroy -refresh=false.",
+                    id.brief()
+                )
+            } else {
+                "Undo the change; or let Terraform destroy it and create it anew: terraform apply \
+                 -replace=ADDRESS. To destroy it as it is: terraform destroy -refresh=false."
+                    .to_owned()
+            };
             Fault::new(
                 id.clone(),
                 FaultKind::MustReplace,
                 format!("it differs in what can never change: {why}."),
             )
-            .next(
-                "Undo the change; or let Terraform destroy it and create it anew: terraform apply \
-                 -replace=ADDRESS. To destroy it as it is: terraform destroy -refresh=false.",
-            )
+            .next(next)
         };
-        match reasons
-            .first()
-            .and_then(|reason| reason.split([':', ' ']).next())
-        {
-            Some(attribute) if !attribute.is_empty() => fault.at(attribute),
-            _ => fault,
+        match reasons.first().and_then(|reason| attribute_of(reason)) {
+            Some(attribute) => fault.at(attribute),
+            None => fault,
         }
     }
+}
+
+/// The attribute that a reason of a replacement begins with.
+pub(crate) fn attribute_of(reason: &str) -> Option<&str> {
+    let attribute = reason.split([':', ' ']).next();
+    attribute.filter(|attribute| !attribute.is_empty())
 }

@@ -17,6 +17,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// What to do, unless something better is known.
+    pub(crate) const fn next(&self) -> &'static str {
+        self.next
+    }
+
     /// A finding of this code.
     pub(crate) fn finding(
         &self,
@@ -175,7 +180,7 @@ codes! {
         "Write the ARM id of a container registry, or projects/P/locations/L/repositories/R.";
     REGISTRIES_BESIDE_EXISTING_IDENTITIES = 65, "No roles are assigned to an existing identity",
         "Give the nodes' identity the pull role where it is made, and remove registries.";
-    NOBODY_IS_AUTHORIZED = 66, "Nobody is authorized",
+    NOBODY_IS_AUTHORIZED = 66, "Nobody is authorized, or everybody",
         "Name the ranges, or remove api_access to make the API server private.";
     TOO_MANY_AUTHORIZED_RANGES = 67, "Too many authorized ranges",
         "Join neighbouring ranges.";
@@ -288,11 +293,11 @@ codes! {
     DISRUPTION = 121, "Apply will disturb what runs",
         "Read the steps; each resumes where it stopped if the apply is interrupted.";
     PROTECTED_FROM_DESTRUCTION = 122, "Deletion protection forbids the destruction",
-        "Set `deletion_protection = false`, apply, and destroy then.";
+        "The state still says true: set `deletion_protection = false` if the configuration does not say so yet, run `terraform apply` first, then destroy.";
     UNREADABLE_PRIVATE_DATA = 123, "The private data cannot be read",
         "Use the provider version that wrote it, or remove the resource from the state and import it.";
     INTERRUPTED = 124, "An operation was interrupted or ran out of time",
-        "Run `terraform apply` again: it resumes there. What the cloud has begun goes on meanwhile.";
+        "Run the same command again, apply or destroy: it resumes there. What the cloud has begun goes on meanwhile.";
     STATE_NOT_WHOLE = 125, "The state of the object is not whole",
         "Refresh it with `terraform apply -refresh-only`.";
     TAINTED_OBJECT_IS_PROTECTED = 126, "Deletion protection keeps a tainted object",
@@ -352,7 +357,7 @@ codes! {
     NAME_HELD = 153, "A deleted object still holds its name",
         "Choose another name, or wait until the cloud frees it.";
     NEEDS_REPLACEMENT = 154, "Only a new object can be as wanted",
-        "Undo the change, or replace it with `terraform apply -replace=ADDRESS`.";
+        "Undo the change, delete the part that the message names, or replace all with `terraform apply -replace=ADDRESS`.";
     OTHER_HOLDER = 155, "Another state entry owns the object",
         "Remove this entry with `terraform state rm`, or give one of the states another `owner`.";
     CLAIMED_TWICE = 156, "Two resources want one object",
@@ -393,6 +398,12 @@ codes! {
         "Set `cluster_id` alone; or `name`, `region`, and one of `azure` and `google`.";
     CLUSTER_HAS_NO_ADDRESS = 184, "The cluster has no address",
         "Start it, or wait until it is ready.";
+    IMPORTED_DIFFERS = 185, "What an import does not change, a later apply does",
+        "Read the steps. Write into the configuration what shall stay as it is, as far as it has an attribute.";
+    NOBODY_COULD_SIGN_IN = 186, "Nobody could sign in to the cluster any more",
+        "Name a group in admins, or set `deployer_admin = true`, before local accounts end.";
+    POOLS_RENAMED = 187, "Pools change their keys and keep their nodes",
+        "Nothing needs to be done: the plan shows them as removed and added, and no node is touched.";
     NOT_AN_OWNER = 190, "Not an owner",
         "Write plain words in the provider's `owner`, such as `payments/prod`.";
     AZURE_NO_SUCH_REGION = 200, "No such region",

@@ -153,6 +153,11 @@ pub trait Converged: Send + Sync + 'static {
         found: &mut Findings,
     );
 
+    /// Warns of what the steps of a plan do to those who use the object as it was seen.
+    fn beware(spec: &Self::Spec, seen: &Observations, graph: &Graph, found: &mut Findings) {
+        let _ = (spec, seen, graph, found);
+    }
+
     /// Asks the cloud whether the plan can succeed.
     async fn preflight(
         session: &Session,

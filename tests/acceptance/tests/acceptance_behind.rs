@@ -263,6 +263,80 @@ fn a_pool_deleted_by_others_is_planned_and_comes_back() {
     }
 }
 
+/// Somebody deletes a pool and makes another one under its name, with other machines.
+#[test]
+fn a_pool_that_others_made_again_with_other_machines_is_replaced_by_a_new_one() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let bed = Bed::new(&cloud, provider, "");
+        let somebody = match provider {
+            Provider::Aks => cloud.azure(),
+            Provider::Gke => cloud.google(),
+        };
+        let theirs = bed.pool(&somebody.get(&bed.path), "work");
+        let mut body = somebody.get(&theirs);
+        somebody.act(&Method::DELETE, &theirs, None);
+        let machine = match provider {
+            Provider::Aks => {
+                let machine = "Standard_D8ds_v5";
+                body["properties"]["vmSize"] = machine.into();
+                let fresh = [
+                    "count",
+                    "mode",
+                    "vmSize",
+                    "enableAutoScaling",
+                    "minCount",
+                    "maxCount",
+                ]
+                .map(|key| (key, body["properties"][key].clone()));
+                let body = json!({ "properties": serde_json::Map::from_iter(fresh.map(|(key, value)| (key.to_owned(), value))) });
+                somebody.act(&Method::PUT, &theirs, Some(&body));
+                machine
+            }
+            Provider::Gke => {
+                let machine = "n2-standard-8";
+                let pool = json!({ "nodePool": { "name": body["name"], "initialNodeCount": 1, "config": { "machineType": machine } } });
+                somebody.act(
+                    &Method::POST,
+                    &format!("{}/nodePools", bed.path),
+                    Some(&pool),
+                );
+                machine
+            }
+        };
+
+        let plan = bed.workspace.planned(&[]);
+        let change = &plan["resource_changes"][0]["change"];
+        assert_eq!(change["actions"], json!(["update"]), "{change:#}");
+        check_value(
+            change,
+            "/before/node_pools/work/machine_type",
+            &json!(machine),
+        );
+        check_value(
+            change,
+            "/before/pools/work/running_machine_type",
+            &json!(machine),
+        );
+        let told = bed.workspace.plans_something();
+        let told = told
+            .says("Another takes its place")
+            .says("Apply will disturb what runs: paymesh_cluster pay");
+        assert!(!told.output.contains("-replace"), "{told}");
+
+        // Other changes come with it.
+        bed.update(r#"labels = { team = "payments" }"#);
+        bed.workspace.plans_nothing();
+        let ours = bed.pool(&somebody.get(&bed.path), "work");
+        assert_ne!(ours, theirs);
+        let labels = match provider {
+            Provider::Aks => "/tags/team",
+            Provider::Gke => "/resourceLabels/team",
+        };
+        check_value(&somebody.get(&bed.path), labels, &json!("payments"));
+    }
+}
+
 /// The plan must show each of these attributes (JSON pointers) as a change, and what the apply makes
 /// of it must plan nothing.
 #[track_caller]

@@ -289,7 +289,7 @@ fn a_protected_cluster_is_neither_destroyed_nor_replaced_and_the_plan_says_so() 
         &cloud,
         &workspace,
         &["destroy", "-auto-approve"],
-        "Set deletion_protection = false, apply, and destroy then",
+        "run `terraform apply` first, then destroy",
     );
     check_refused(
         &cloud,
@@ -308,7 +308,7 @@ fn a_protected_cluster_is_neither_destroyed_nor_replaced_and_the_plan_says_so() 
         &cloud,
         &workspace,
         &["plan"],
-        "Deletion protection forbids the destruction",
+        "run `terraform apply` first, then destroy",
     );
     workspace.configure(&both());
     check_refused(

@@ -169,3 +169,105 @@ fn an_import_of_anothers_cluster_is_warned_of_and_the_first_write_takes_it_over(
         assert_eq!(held["paymesh-holder"], taker.attributes(ADDRESS)["holder"]);
     }
 }
+
+/// Makes a cluster one that Paymesh would have made otherwise, in what no attribute speaks of.
+fn loosen(cloud: &Cloud, provider: Provider, path: &str) {
+    if provider == Provider::Gke {
+        let order = json!({ "update": { "desiredShieldedNodes": { "enabled": false } } });
+        cloud.google().act(&Method::PUT, path, Some(&order));
+        return;
+    }
+    let azure = cloud.azure();
+    azure.change(path, |body| {
+        body["properties"]["disableLocalAccounts"] = false.into();
+        body["properties"]["aadProfile"]["enableAzureRBAC"] = false.into();
+    });
+    let api = "api-version=2022-04-01";
+    let roles = format!("{path}/providers/Microsoft.Authorization/roleAssignments");
+    let assigned = azure.get(&format!("{roles}?{api}"));
+    for role in assigned["value"].as_array().into_iter().flatten() {
+        let id = role["id"].as_str().unwrap_or_default();
+        if id.to_lowercase().starts_with(&path.to_lowercase()) {
+            azure.act(&Method::DELETE, &format!("{id}?{api}"), None);
+        }
+    }
+}
+
+#[test]
+fn the_plan_of_an_import_tells_what_the_apply_after_it_changes() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let (path, id) = lonely(&cloud, provider);
+        loosen(&cloud, provider, &path);
+        let import = format!("import {{\n  to = {ADDRESS}\n  id = \"{id}\"\n}}\n");
+        let block = format!("{}{import}", provider_block("acceptance/one"));
+        let workspace = Workspace::new(&cloud, &block);
+        let first = workspace
+            .run(&["plan", "-generate-config-out=generated.tf"])
+            .succeeds()
+            .says("1 to import, 0 to add, 0 to change")
+            .says("What an import does not change, a later apply does: paymesh_cluster pay");
+        workspace.apply().succeeds().says("0 changed");
+        let second = workspace
+            .plans_something()
+            .says("What an import does not change, a later apply does: paymesh_cluster pay")
+            .says("It was imported.");
+        for plan in [&first, &second] {
+            assert!(!plan.output.contains("outside Terraform"), "{plan}");
+            if provider == Provider::Aks {
+                for words in [
+                    "(disturbs)",
+                    "Nobody could sign in to the cluster any more: pay",
+                ] {
+                    assert!(plan.text().contains(words), "{words:?}: {plan}");
+                }
+            }
+        }
+        workspace.apply().succeeds();
+        workspace.plans_nothing();
+    }
+}
+
+#[test]
+fn an_aks_cluster_that_is_open_to_everybody_is_imported_with_a_warning() {
+    let cloud = Cloud::start();
+    let block = ClusterBlock::plain(Provider::Aks, "pay")
+        .with(r#"api_access = { authorized_cidrs = ["203.0.113.0/24"] }"#);
+    let maker = Workspace::new(&cloud, &block.to_string());
+    maker.apply().succeeds();
+    let id = maker.attributes(ADDRESS)["id"].clone();
+    let id = id.as_str().expect("a cluster has an id");
+    cloud.azure().change(id, |body| {
+        body["properties"]["apiServerAccessProfile"]["authorizedIPRanges"] = json!([]);
+    });
+    maker.run(&["state", "rm", ADDRESS]).succeeds();
+    let open = importer(&cloud, "acceptance/one", id);
+    open.plan().says("Nobody is authorized, or everybody: pay");
+    label(&open, "payments");
+    open.apply().succeeds();
+    open.plans_nothing();
+    let body = cloud.azure().get(id);
+    let ranges = &body["properties"]["apiServerAccessProfile"]["authorizedIPRanges"];
+    assert!(ranges.as_array().is_none_or(Vec::is_empty), "{body:#}");
+}
+
+#[test]
+fn pools_that_are_imported_under_the_keys_they_had_keep_their_nodes_and_the_plan_says_so() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let (_, id) = lonely(&cloud, provider);
+        let block = ClusterBlock::plain(provider, "pay");
+        let import = format!("import {{\n  to = {ADDRESS}\n  id = \"{id}\"\n}}\n");
+        let workspace = Workspace::new(&cloud, &format!("{import}{block}"));
+        workspace
+            .plans_something()
+            .says("Pools change their keys and keep their nodes: pay");
+        let before = cloud.last_request();
+        workspace.apply().succeeds();
+        let writes = cloud.writes(before);
+        assert!(!writes.iter().any(|it| it.contains("DELETE")), "{writes:?}");
+        let plan = workspace.plan();
+        assert_eq!(plan.status.code(), Some(0), "{plan}");
+        assert!(!plan.output.contains("change their keys"), "{plan}");
+    }
+}

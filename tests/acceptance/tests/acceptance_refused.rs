@@ -55,6 +55,21 @@ fn what_an_existing_cluster_cannot_become_is_reported_while_planning() {
 }
 
 #[test]
+fn a_channel_that_has_not_the_version_that_runs_is_refused_while_planning() {
+    let cloud = Cloud::start();
+    let made = ClusterBlock::plain(Provider::Gke, "pay")
+        .with(r#"kubernetes_version = "1.35"; upgrade_channel = "regular""#);
+    let workspace = Workspace::new(&cloud, &made.to_string());
+    workspace.apply().succeeds();
+    let back = made.with(r#"kubernetes_version = "1.34"; upgrade_channel = "stable""#);
+    workspace.configure(&back.to_string());
+    workspace
+        .plan()
+        .fails_with("which the channel STABLE does not have")
+        .says("(PM251 at upgrade_channel)");
+}
+
+#[test]
 fn a_login_that_is_refused_is_told_once_for_each_cloud() {
     let cloud = Cloud::start();
     let made = format!("{AKS}{GKE}");

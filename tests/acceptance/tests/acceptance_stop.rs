@@ -90,6 +90,8 @@ fn check_stop(before: Option<&str>, after: Option<&str>, requests: [(&str, &str)
             workspace.configure(after);
         }
         let run = stopped(&cloud, &workspace, word, requests);
+        let run = run.says(&format!("Run `terraform {word}` again: it resumes there"));
+        assert!(!run.output.contains(": observe"), "{run}");
         check_incomplete(&workspace, &run);
         if *next == "apply" {
             workspace

@@ -77,6 +77,13 @@ const REPLACES_NODES: [&str; 3] = [
     "properties.identityProfile.kubeletidentity",
 ];
 
+/// What those who use a cluster feel: who gets in, and as whom its control plane works.
+const TURNS_AWAY: [&str; 3] = [
+    "identity",
+    "properties.disableLocalAccounts",
+    "properties.aadProfile.enableAzureRBAC",
+];
+
 /// What only the cloud writes (schema flags of API 2026-05-01).
 const READ_ONLY: [&str; 16] = [
     "/id",
@@ -167,9 +174,10 @@ impl Cluster {
         let mut all = Differences::default();
         let name = want.id.name();
         let differing = part::differing(&want.part(), body);
-        let disruptive = differing
-            .iter()
-            .any(|path| REPLACES_NODES.iter().any(|it| part::within(path, it)));
+        let disruptive = differing.iter().any(|path| {
+            let disturbing = REPLACES_NODES.iter().chain(&TURNS_AWAY);
+            disturbing.into_iter().any(|it| part::within(path, it))
+        });
         for path in differing {
             match IMMUTABLE
                 .iter()

@@ -26,7 +26,7 @@ use super::{
     status::ClusterStatus,
 };
 use crate::{
-    codes::{self, refuse},
+    codes::{self, refuse, warn_about},
     session::Session,
 };
 
@@ -195,6 +195,27 @@ pub(super) fn status(
         status.id = Some(id);
     }
     status
+}
+
+/// Warns when the last way into the cluster would end: AKS clusters of Paymesh have no local
+/// accounts.
+pub(super) fn beware(spec: &ClusterSpec, seen: &Observations, graph: &Graph, found: &mut Findings) {
+    let body = graph.principal_id().and_then(|id| seen.seen(id));
+    let has_local_accounts =
+        body.is_some_and(|seen| ClusterSeen::new(&seen.body).has_local_accounts());
+    let is_administered = !spec.admins.is_empty()
+        || (spec.deployer_admin != Some(false) && want::existing_identity(spec).is_none());
+    if !has_local_accounts || is_administered {
+        return;
+    }
+    warn_about(
+        found,
+        Path::root().attribute("admins"),
+        &codes::NOBODY_COULD_SIGN_IN,
+        &spec.name,
+        "apply ends the cluster's local accounts, and with them every kubeconfig that holds a \
+         certificate; admins names nobody, and the deployer is no administrator",
+    );
 }
 
 /// The configuration that describes the existing cluster `id`.

@@ -60,21 +60,35 @@ pub fn choose(spec: &ClusterSpec, prior: Option<&Prior>) -> BTreeMap<String, Poo
             );
             let zones = zones(spec, pool);
             let immutable = immutable(spec, pool, &machine_type, &zones);
-            let kept = prior.and_then(|(before, whole, status)| {
+            // The name of the pool before, if it is as this one with what `whole` says of it.
+            let alike = |whole: Option<&ClusterSpec>| {
+                let (before, applied, status) = prior?;
+                let whole = whole.unwrap_or(applied);
                 let zones = self::zones(whole, before);
-                let machine = status.running_machine_type.clone()?;
-                let unchanged = same(
-                    &self::immutable(whole, before, &machine, &zones),
-                    &immutable,
-                );
-                status.cloud_name.clone().filter(|_| unchanged)
-            });
+                let machine = status.running_machine_type.as_deref()?;
+                let immutable_before = self::immutable(whole, before, machine, &zones);
+                Some(status.cloud_name.as_deref()?).filter(|_| same(&immutable_before, &immutable))
+            };
+            let kept = alike(None).map(str::to_owned);
             let rule = if spec.on_azure() {
                 naming::AKS
             } else {
                 naming::GKE
             };
-            let cloud_name = kept.unwrap_or_else(|| naming::pool_name(rule, key, &immutable));
+            let cloud_name = kept.unwrap_or_else(|| {
+                let first = naming::pool_name(rule, key, &immutable);
+                let second = naming::second_name(rule, key, &immutable);
+                let runs = prior.and_then(|(.., status)| status.cloud_name.as_deref());
+                // A profile that others changed (the tier of AKS) moves no pool to other zones:
+                // only what a pool has itself makes it another.
+                let is_another = alike(Some(spec)).is_none();
+                let has_second = runs == Some(second.as_str());
+                if is_another && runs == Some(first.as_str()) || !is_another && has_second {
+                    second
+                } else {
+                    first
+                }
+            });
             (
                 key.clone(),
                 PoolChoice {
@@ -213,6 +227,77 @@ mod tests {
             assert_eq!(name_after(cloud, 4, 9), "theirs", "{cloud}");
             let renamed = name_after(cloud, 8, 6);
             assert!(renamed.starts_with("sys"), "{cloud}: {renamed}");
+        }
+    }
+
+    #[test]
+    fn a_pool_that_others_made_again_otherwise_gets_another_name_until_it_is_made_again() {
+        for cloud in ["azure", "google"] {
+            let wanted = spec(cloud, 4, 6);
+            let made = choose(&wanted, None)["system"].clone();
+            let first = made.cloud_name.clone();
+            let (mut seen, mut status) = (wanted.clone(), ClusterStatus::default());
+            let pool = seen.node_pools.get_mut("system").expect("it has one pool");
+            pool.machine_type = Some("theirs".to_owned());
+            status.pools = BTreeMap::from([(
+                "system".to_owned(),
+                PoolStatus {
+                    cloud_name: Some(made.cloud_name.clone()),
+                    running_machine_type: Some("theirs".to_owned()),
+                },
+            )]);
+            let mut prior = Prior { spec: seen, status };
+            let before = choose(&prior.spec, Some(&prior))["system"].clone();
+            assert_eq!(
+                before.cloud_name, made.cloud_name,
+                "what is there stays, {cloud}"
+            );
+            let after = choose(&wanted, Some(&prior))["system"].clone();
+            assert_eq!(after.machine_type, made.machine_type, "{cloud}");
+            assert_ne!(after.cloud_name, first, "{cloud}");
+            // Once more: the first name is free again.
+            let pool = prior
+                .status
+                .pools
+                .get_mut("system")
+                .expect("it has one pool");
+            pool.cloud_name = Some(after.cloud_name);
+            let again = choose(&wanted, Some(&prior))["system"].clone();
+            assert_eq!(again.cloud_name, first, "{cloud}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_others_changed_gives_no_pool_another_name() {
+        let wanted = spec("azure", 4, 6);
+        let made = choose(&wanted, None)["system"].clone();
+        let mut seen = wanted.clone();
+        seen.profile = Profile::CostOptimized;
+        let second = naming::second_name(
+            naming::AKS,
+            "system",
+            &immutable(
+                &wanted,
+                &wanted.node_pools["system"],
+                &made.machine_type,
+                &made.zones,
+            ),
+        );
+        for runs in [&made.cloud_name, &second] {
+            let pool = PoolStatus {
+                cloud_name: Some(runs.clone()),
+                running_machine_type: Some(made.machine_type.clone()),
+            };
+            let status = ClusterStatus {
+                pools: BTreeMap::from([("system".to_owned(), pool)]),
+                ..ClusterStatus::default()
+            };
+            let prior = Prior {
+                spec: seen.clone(),
+                status,
+            };
+            let kept = choose(&wanted, Some(&prior))["system"].clone();
+            assert_eq!(kept.cloud_name, *runs);
         }
     }
 

@@ -46,7 +46,9 @@ pub(super) fn intend(
         plan.running_power = Field::Unknown;
     }
     let moves = prior.zip(spec).is_none_or(|(prior, spec)| {
-        prior.spec.api_access != spec.api_access || prior.spec.power != spec.power
+        // Other ranges leave the address.
+        prior.spec.api_access.is_some() != spec.api_access.is_some()
+            || prior.spec.power != spec.power
     });
     if moves {
         plan.endpoint = Field::Unknown;
@@ -85,4 +87,55 @@ pub(super) fn pools(choices: &BTreeMap<String, PoolChoice>) -> BTreeMap<String, 
             (key.clone(), status)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fixture;
+
+    /// What is planned of the address when the access changes so.
+    fn endpoint(
+        cloud: &str,
+        before: &serde_json::Value,
+        after: &serde_json::Value,
+    ) -> Field<String> {
+        let with = |access| fixture::cluster(cloud, &json!({ "api_access": access }));
+        let status = ClusterStatus {
+            status: Some(READY.to_owned()),
+            endpoint: Some("https://there".to_owned()),
+            ..ClusterStatus::default()
+        };
+        let mut plan = status
+            .clone()
+            .into_draft()
+            .into_known()
+            .expect("it is known");
+        let prior = Prior {
+            spec: with(before),
+            status,
+        };
+        intend(&mut plan, Some(&with(after)), Some(&prior));
+        plan.endpoint
+    }
+
+    #[test]
+    fn other_ranges_leave_the_address_and_the_way_in_does_not() {
+        let ranges = |range| json!({ "authorized_cidrs": [range] });
+        let (one, other) = (ranges("203.0.113.0/24"), ranges("198.51.100.0/24"));
+        for cloud in ["azure", "google"] {
+            assert_eq!(
+                endpoint(cloud, &one, &other),
+                Field::Known("https://there".to_owned()),
+                "{cloud}"
+            );
+            assert_eq!(
+                endpoint(cloud, &one, &json!(null)),
+                Field::Unknown,
+                "{cloud}"
+            );
+        }
+    }
 }

@@ -234,6 +234,12 @@ impl Converged for Cluster {
         }
     }
 
+    fn beware(spec: &ClusterSpec, seen: &Observations, graph: &Graph, found: &mut Findings) {
+        if spec.on_azure() {
+            azure::beware(spec, seen, graph, found);
+        }
+    }
+
     async fn preflight(
         session: &Session,
         spec: &ClusterSpec,
@@ -257,6 +263,7 @@ impl Converged for Cluster {
         if spec.on_azure() {
             azure::complete(session, prior.map(|(_, status)| status), status).await;
         }
+        near::machines(spec, status);
     }
 
     fn place(session: &Session, spec: &ClusterSpec, (_, status): &Whole<Self>) -> Option<Place> {

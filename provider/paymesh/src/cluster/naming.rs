@@ -4,7 +4,10 @@
 //! and the pool's immutable fields. A change of an immutable field therefore gives the pool
 //! another name, and replacing it is ordinary convergence: the new pool is made beside the old
 //! one, which is then drained and deleted. Which pool serves a key is state: a pool that was
-//! imported keeps the name it has until one of its immutable fields really differs.
+//! imported keeps the name it has until one of its immutable fields really differs. Where the pool
+//! that has to go bears the very name of the one that is wanted (somebody deleted it and made it
+//! again otherwise), the wanted one gets the key's second name, whose hash has a 2 at its end; and
+//! where that one is taken, the first again.
 //!
 //! The hash is part of the format of every state ever written. It must never change.
 
@@ -63,23 +66,27 @@ pub fn account_name(owner: &str, cluster: &str, path: &str) -> String {
     format!("{START}{}-{hash}", short.trim_end_matches('-'))
 }
 
-/// The cloud name of the pool `key` with these immutable fields.
+/// The cloud name of a new pool `key` with these immutable fields.
 pub fn pool_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> String {
-    let room = rule.longest - HASH_LENGTH - rule.joint.len();
-    let short: String = key.chars().take(room).collect();
-    format!(
-        "{}{}{}",
-        short.trim_end_matches('-'),
-        rule.joint,
-        hash(key, immutable)
-    )
+    named(rule, key, &hash(key, immutable, ""))
 }
 
-fn hash(key: &str, immutable: &Immutable<'_>) -> String {
+/// The name of the same pool beside one that bears its first name and is another.
+pub fn second_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> String {
+    named(rule, key, &hash(key, immutable, "\n2"))
+}
+
+fn named(rule: NameRule, key: &str, hash: &str) -> String {
+    let room = rule.longest - HASH_LENGTH - rule.joint.len();
+    let short: String = key.chars().take(room).collect();
+    format!("{}{}{hash}", short.trim_end_matches('-'), rule.joint)
+}
+
+fn hash(key: &str, immutable: &Immutable<'_>, end: &str) -> String {
     let mut zones = immutable.zones.to_vec();
     zones.sort_unstable();
     let words = format!(
-        "pool/1\n{key}\n{}\n{}\n{}\n{}\n{}\n{}",
+        "pool/1\n{key}\n{}\n{}\n{}\n{}\n{}\n{}{end}",
         immutable.machine_type.to_ascii_lowercase(),
         zones.join(","),
         immutable.disk_gb,
@@ -120,6 +127,8 @@ mod tests {
         let name = |rule, key| pool_name(rule, key, &immutable(&zones));
         expect_test::expect!["systemesw"].assert_eq(&name(AKS, "system"));
         expect_test::expect!["averylong4qo"].assert_eq(&name(AKS, "averylongkey"));
+        let second = second_name(AKS, "system", &immutable(&zones));
+        expect_test::expect!["systemgfs"].assert_eq(&second);
         expect_test::expect!["card-payments-qss"].assert_eq(&name(GKE, "card-payments"));
     }
 

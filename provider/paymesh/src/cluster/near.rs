@@ -42,6 +42,21 @@ pub(super) fn pools(
     pools.collect()
 }
 
+/// The machines of a pool that others made again are those that were seen, not those that were
+/// chosen.
+pub(super) fn machines(seen: &ClusterSpec, status: &mut ClusterStatus) {
+    for (key, pool) in &mut status.pools {
+        let seen = seen.node_pools.get(key);
+        let Some(machine) = seen.and_then(|seen| seen.machine_type.as_deref()) else {
+            continue;
+        };
+        let mut running = pool.running_machine_type.iter();
+        if !running.any(|running| running.eq_ignore_ascii_case(machine)) {
+            pool.running_machine_type = Some(machine.to_owned());
+        }
+    }
+}
+
 /// The exclusions under the names that are spelled for the same days.
 pub(super) fn maintenance(spelled: &Maintenance, mut seen: Maintenance) -> Maintenance {
     let days = seen.exclusions.into_iter();

@@ -23,7 +23,9 @@ pub(super) fn review(
     default_labels(session.default_labels(), !spec.on_azure(), found);
     names(spec, prior, found);
     identities(spec, found);
+    reach(spec, prior, found);
     if let Some(prior) = prior {
+        renamed(spec, prior, found);
         version(spec, prior, found);
         stopped(session, spec, prior, found);
     }
@@ -44,6 +46,36 @@ fn names(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
     }
 }
 
+/// A pool under another key that keeps its name in the cloud: the plan of an import shows it as one
+/// that goes and one that comes.
+fn renamed(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
+    let choices = choice::choose(spec, Some(prior));
+    let lines = prior.status.pools.iter().filter_map(|(before, status)| {
+        let name = status.cloud_name.as_deref()?;
+        let mut now = choices
+            .iter()
+            .filter(|(_, choice)| choice.cloud_name == name);
+        let (now, _) = now.next().filter(|(now, _)| *now != before)?;
+        Some(format!(
+            "  - node_pools[{before:?}] -> node_pools[{now:?}]: {name}"
+        ))
+    });
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    warn_about(
+        found,
+        at("node_pools"),
+        &codes::POOLS_RENAMED,
+        &spec.name,
+        format!(
+            "the plan shows them as removed and added; no node is touched:\n\n{}",
+            lines.join("\n")
+        ),
+    );
+}
+
 fn identities(spec: &ClusterSpec, found: &mut Findings) {
     let given = spec
         .azure
@@ -61,6 +93,37 @@ fn identities(spec: &ClusterSpec, found: &mut Findings) {
             "deployer_admin is true, and the cluster uses an existing identity",
         );
     }
+}
+
+/// The clouds read an empty list as everybody. A cluster that is open already stays so until its
+/// configuration names ranges: it could not be imported otherwise.
+fn reach(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
+    let is_open = |spec: &ClusterSpec| {
+        let access = spec.api_access.as_ref();
+        access.is_some_and(|access| access.authorized_cidrs.is_empty())
+    };
+    if !is_open(spec) {
+        return;
+    }
+    let path = at("api_access").attribute("authorized_cidrs");
+    if prior.is_some_and(|prior| is_open(&prior.spec)) {
+        let detail = "api_access.authorized_cidrs is empty, as it is in the cloud: everybody is \
+                      authorized, and stays so";
+        warn_about(
+            found,
+            path,
+            &codes::NOBODY_IS_AUTHORIZED,
+            &spec.name,
+            detail,
+        );
+        return;
+    }
+    refuse(
+        found,
+        path,
+        &codes::NOBODY_IS_AUTHORIZED,
+        "api_access.authorized_cidrs is empty, which the clouds read as everybody",
+    );
 }
 
 fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {

@@ -13,6 +13,12 @@ use super::{ClusterStatus, pool::PoolSpec};
 ///
 /// Importing a cluster writes nothing, whoever made it. The first apply that changes something puts
 /// this owner's mark on it, and takes it over from any other state.
+///
+/// What an import does not change, the apply after it does, where the cluster is not as Paymesh makes
+/// them: its plan lists those steps (PM185). The generated configuration has the pools under the names
+/// they have in the cloud. A cluster that Paymesh made may be imported with the keys that its
+/// configuration had: the plan then shows each pool as removed and added, and says that no node is
+/// touched (PM187).
 #[derive(Clone, Debug, PartialEq, Spec)]
 #[spec(name = "paymesh_cluster", version = 1, status = ClusterStatus, rule = super::checks::check)]
 pub struct ClusterSpec {

@@ -6,10 +6,30 @@ use paymesh_plugin::{
     path::Path,
 };
 
+use super::Act;
 use crate::{
     codes::{self, Row, warn_about},
     session::Session,
 };
+
+/// Adds what ended `act`: a destroy goes on by another command than an apply.
+pub(super) fn report_of(found: &mut Findings, fault: &Fault, act: Act, severity: Severity) {
+    let mut fault = fault.clone();
+    if act == Act::Delete {
+        let next = fault.next.as_deref().unwrap_or(row(fault.kind).next());
+        let again = [
+            ("terraform apply again", "terraform destroy again"),
+            ("Apply again", "Run `terraform destroy` again"),
+            ("apply again", "run `terraform destroy` again"),
+        ];
+        let known = again.iter().find(|(apply, _)| next.contains(apply));
+        fault.next = Some(known.map_or_else(
+            || next.to_owned(),
+            |(apply, destroy)| next.replace(apply, destroy),
+        ));
+    }
+    report(found, &fault, severity);
+}
 
 /// Adds `fault` as an error, or as a warning where an error would taint what exists.
 pub(super) fn report(found: &mut Findings, fault: &Fault, severity: Severity) {

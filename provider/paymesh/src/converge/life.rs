@@ -1,7 +1,8 @@
 //! Apply, delete and read, through the engine.
 
 use paymesh_engine::{
-    End, Graph, Holder, Memory, Outcome, Ownership, Reading, Standing, StopCause, Unfinished,
+    End, FaultKind, Graph, Holder, Memory, Outcome, Ownership, Reading, Standing, StopCause,
+    Unfinished,
 };
 use paymesh_plugin::{
     findings::{Findings, Severity},
@@ -12,7 +13,7 @@ use paymesh_plugin::{
 
 use super::{
     Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, drift, faults,
-    graph_before, job, named, whole,
+    graph_before, job, named, planning, whole,
 };
 use crate::codes::{self, refuse, warn_about};
 
@@ -58,17 +59,17 @@ pub(super) async fn apply<C: Converged>(
     C::set_standing(&mut status, INCOMPLETE);
     match prior {
         None if !outcome.exists() => {
-            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Error);
+            unfinished::<C>(&mut found, &request.spec, &outcome, act, Severity::Error);
             Applied::nothing(found)
         }
         None => {
-            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Warning);
+            unfinished::<C>(&mut found, &request.spec, &outcome, act, Severity::Warning);
             Applied::done(request.spec, status)
                 .with_private(private)
                 .with_found(found)
         }
         Some((before, status_before)) => {
-            unfinished::<C>(&mut found, &request.spec, &outcome, Severity::Error);
+            unfinished::<C>(&mut found, &request.spec, &outcome, act, Severity::Error);
             let mut status = status_before;
             C::set_holder(&mut status, outcome.memory.borne_holder());
             C::set_standing(&mut status, INCOMPLETE);
@@ -120,29 +121,45 @@ fn unfinished<C: Converged>(
     found: &mut Findings,
     spec: &C::Spec,
     outcome: &Outcome,
+    act: Act,
     severity: Severity,
 ) {
+    let command = if act == Act::Delete {
+        "destroy"
+    } else {
+        "apply"
+    };
     match &outcome.end {
         End::Finished => {}
         End::Failed(list) => {
             for fault in list {
-                faults::report(found, fault, severity);
+                faults::report_of(found, fault, act, severity);
             }
         }
         End::Stopped { cause, unfinished } => {
             let why = match cause {
-                StopCause::Asked => "the apply was interrupted",
-                StopCause::TimedOut => "the time limit was reached",
+                StopCause::Asked => format!("the {command} was interrupted"),
+                StopCause::TimedOut => "the time limit was reached".to_owned(),
             };
-            let detail = format!("{why}; left to do:\n{}", listed(unfinished));
+            let detail = match listed(unfinished) {
+                left if left.is_empty() => format!("{why} before what is there had been seen"),
+                left => format!("{why}; left to do:\n{left}"),
+            };
             let row = &codes::INTERRUPTED;
-            found.add(row.finding_about(&named::<C>(spec), severity, Path::root(), detail));
+            let mut finding = row.finding_about(&named::<C>(spec), severity, Path::root(), detail);
+            finding.hint(format!(
+                "run `terraform {command}` again: it resumes there. What the cloud has begun goes on \
+                 meanwhile"
+            ));
+            found.add(finding);
         }
     }
 }
 
+/// What is left to do; to look at something is nothing to tell of.
 fn listed(unfinished: &[Unfinished]) -> String {
-    let lines = unfinished.iter().map(|left| match &left.operation {
+    let told = unfinished.iter().filter(|left| !left.only_looks());
+    let lines = told.map(|left| match &left.operation {
         Some(operation) => format!("  - {}: {} (operation {operation})", left.object, left.step),
         None => format!("  - {}: {}", left.object, left.step),
     });
@@ -197,7 +214,7 @@ pub(super) async fn delete<C: Converged>(
         gone.found = found;
         return gone;
     }
-    unfinished::<C>(&mut found, &prior.0, &outcome, Severity::Error);
+    unfinished::<C>(&mut found, &prior.0, &outcome, Act::Delete, Severity::Error);
     let (spec, mut status) = prior;
     C::set_standing(&mut status, INCOMPLETE);
     Deleted {
@@ -293,7 +310,9 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     } else {
         DRIFTED
     };
-    if standing == DRIFTED {
+    if standing == DRIFTED && reading.memory.imported.is_some() {
+        imported_differs::<C>(&prior, &reading, &mut found);
+    } else if standing == DRIFTED {
         drifted::<C>(&prior, &reading, &mut found);
     }
     C::set_standing(&mut status, standing);
@@ -339,8 +358,21 @@ fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
 fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
     let steps = reading.steps.iter();
     let undone = steps.map(|step| format!("  - {} ({})", step.title, step.object.kind));
-    let refused = reading.refusals.iter();
-    let refused = refused.map(|fault| format!("  - {}: {}", fault.object.brief(), fault.message));
+    let refused = reading.refusals.iter().map(|fault| {
+        // What is shown as an attribute that differs, the plan gives a new object.
+        let is_rotated = fault.kind == FaultKind::MustReplace
+            && fault
+                .attribute
+                .as_ref()
+                .is_some_and(|attribute| reading.differing.contains(attribute));
+        let successor = if is_rotated {
+            " Another takes its place, and it goes."
+        } else {
+            ""
+        };
+        let brief = fault.object.brief();
+        format!("  - {brief}: {}{successor}", fault.message)
+    });
     let lines: Vec<String> = undone.chain(refused).collect();
     warn_about(
         found,
@@ -348,6 +380,24 @@ fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findin
         &codes::CHANGED_OUTSIDE,
         &named::<C>(&prior.0),
         format!("apply would undo it:\n\n{}", lines.join("\n")),
+    );
+}
+
+/// Nobody changed it: it was imported, and is not yet as the configuration says.
+fn imported_differs<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
+    let refused = reading.refusals.iter();
+    let refused = refused.map(|fault| format!("\n  - {}: {}", fault.object.brief(), fault.message));
+    warn_about(
+        found,
+        Path::root(),
+        &codes::IMPORTED_DIFFERS,
+        &named::<C>(&prior.0),
+        format!(
+            "it was imported. Apply changes, where (disturbs) marks what those who use it may \
+             feel:\n\n{}{}",
+            planning::marked(&reading.steps),
+            refused.collect::<String>()
+        ),
     );
 }
 

@@ -71,7 +71,14 @@ pub(super) async fn plan<C: Converged>(
     claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
     C::review(session, &spec, prior.as_ref(), &mut plan.found).await;
-    if plan.found.has_errors() || !session.is_known() || !is_changed {
+    if plan.found.has_errors() || !session.is_known() {
+        return;
+    }
+    if !is_changed {
+        // An import hides nothing of what comes after it.
+        if let Some(prior) = prior.as_ref().filter(|_| was_imported::<C>(request)) {
+            announce::<C>(request, plan, &spec, prior).await;
+        }
         return;
     }
     preflight::<C>(session, &spec, prior.as_ref(), &mut plan.found).await;
@@ -237,7 +244,13 @@ fn claim<C: Converged>(
     }
 }
 
-/// Says which steps apply will take, when they disturb what runs.
+/// Whether the entry came with an import and has written nothing yet.
+fn was_imported<C: Converged>(request: &PlanRequest<Resource<C>>) -> bool {
+    let memory = Memory::from_bytes(&request.private);
+    memory.is_ok_and(|memory| memory.imported.is_some())
+}
+
+/// Says which steps apply will take, when they disturb what runs, or when an import hides them.
 async fn announce<C: Converged>(
     request: &PlanRequest<Resource<C>>,
     plan: &mut Plan<Resource<C>>,
@@ -261,16 +274,35 @@ async fn announce<C: Converged>(
     };
     // What apply would refuse is an error now. But a destroy plans like this first, and an entry
     // that another state has overtaken must still be forgotten; and so does `-replace`, which is the
-    // way out of what can only be made anew.
+    // way out where the whole can only be made anew.
+    let principal = job.graph.principal_id();
     for fault in &reading.refusals {
         let severity = match fault.kind {
-            FaultKind::Stale | FaultKind::MustReplace => Severity::Warning,
+            FaultKind::Stale => Severity::Warning,
+            FaultKind::MustReplace if principal == Some(&fault.object) => Severity::Warning,
             _ => Severity::Error,
         };
         faults::report(&mut plan.found, fault, severity);
     }
     for (number, step) in reading.steps.iter().enumerate() {
         tracing::info!(number, object = %step.object, step = step.title, "planned");
+    }
+    C::beware(&wanted, &reading.observations, &job.graph, &mut plan.found);
+    // Where the read before this plan saw that something differs, it said so.
+    let is_new = C::standing(&prior.1) == Some(READY);
+    if is_new && was_imported::<C>(request) && !reading.steps.is_empty() {
+        warn_about(
+            &mut plan.found,
+            Path::root(),
+            &codes::IMPORTED_DIFFERS,
+            &named::<C>(spec),
+            format!(
+                "the import itself changes nothing. The first apply that follows it does, also \
+                 without a change of the configuration; (disturbs) marks what those who use it \
+                 may feel:\n\n{}",
+                marked(&reading.steps)
+            ),
+        );
     }
     if let Some(text) = steps(&reading.steps) {
         warn_about(
@@ -281,6 +313,15 @@ async fn announce<C: Converged>(
             format!("in this order:\n\n{text}"),
         );
     }
+}
+
+/// The steps as a list in which the disruptive ones are marked.
+pub(super) fn marked(steps: &[PlannedStep]) -> String {
+    let lines = steps.iter().map(|step| {
+        let mark = if step.disruptive { " (disturbs)" } else { "" };
+        format!("  - {} ({}){mark}", step.title, step.object.kind)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn steps(steps: &[PlannedStep]) -> Option<String> {

@@ -4,7 +4,8 @@ use super::{Case, Kind::Live, aks, gke};
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 43] = [
+pub(crate) const CASES: [Case; 44] = [
+    aks(Live, r#"api_access = { authorized_cidrs = [] }"#, ["PM066", "api_access.authorized_cidrs", "private"]),
     aks(Live, r#"region = "atlantis""#, ["PM200", "region", "westeurope"]),
     aks(Live, r#"azure = { subscription_id = "00000000-0000-0000-0000-000000000001" }"#, ["PM201", "azure", "subscription_id"]),
     aks(Live, r#"azure = { resource_group = "nowhere" }"#, ["PM202", "azure.resource_group", "create it"]),

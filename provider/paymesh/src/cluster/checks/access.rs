@@ -214,14 +214,6 @@ fn reach(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     } else {
         200
     };
-    if cidrs.is_empty() {
-        refuse(
-            found,
-            path.clone(),
-            &codes::NOBODY_IS_AUTHORIZED,
-            "api_access.authorized_cidrs is empty, which the clouds read as everybody",
-        );
-    }
     if cidrs.len() > most {
         refuse(
             found,

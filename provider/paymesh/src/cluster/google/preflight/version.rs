@@ -38,6 +38,14 @@ pub(super) async fn check(
     if offered.is_empty() {
         return;
     }
+    let enrols = prior.filter(|prior| prior.spec.upgrade_channel != spec.upgrade_channel);
+    if let Some(runs) = runs
+        .filter(|_| enrols.is_some())
+        .filter(|runs| !offered.iter().any(|it| it.minor() == runs.minor()))
+    {
+        cannot_enrol(google, place, channel, runs, found).await;
+        return;
+    }
     let written = floor;
     let path = match &runs {
         None => vec![floor],
@@ -73,6 +81,31 @@ pub(super) async fn check(
     refuse_live(
         found,
         at("kubernetes_version"),
+        &codes::GOOGLE_VERSION_NOT_OFFERED,
+        detail + &elsewhere,
+    );
+}
+
+/// A cluster joins a channel only with a version that the channel has.
+async fn cannot_enrol(
+    google: &Google,
+    place: &Location,
+    channel: Channel,
+    runs: Version,
+    found: &mut Findings,
+) {
+    let detail = format!(
+        "the cluster runs {runs}, which the channel {} does not have in {}: GKE refuses to enrol it",
+        channel.as_str(),
+        place.location
+    );
+    let word = elsewhere(google, place, runs.minor()).await;
+    let elsewhere = word.map_or(String::new(), |word| {
+        format!("; upgrade_channel = \"{word}\" has it")
+    });
+    refuse_live(
+        found,
+        at("upgrade_channel"),
         &codes::GOOGLE_VERSION_NOT_OFFERED,
         detail + &elsewhere,
     );
