@@ -308,7 +308,7 @@ impl<'a> PoolSeen<'a> {
 
     /// How many nodes are wanted.
     pub fn scale(self) -> Scale {
-        let count = number(self.field("count")).unwrap_or(0);
+        let count = self.nodes();
         if self.field("enableAutoScaling") != Some(&Value::Bool(true)) {
             return Scale::Fixed(count);
         }
@@ -316,6 +316,11 @@ impl<'a> PoolSeen<'a> {
             min: number(self.field("minCount")).unwrap_or(count),
             max: number(self.field("maxCount")).unwrap_or(count),
         }
+    }
+
+    /// How many nodes it has now.
+    pub fn nodes(self) -> u32 {
+        number(self.field("count")).unwrap_or(0)
     }
 
     /// The version that runs.

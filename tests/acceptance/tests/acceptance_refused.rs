@@ -303,3 +303,49 @@ fn what_an_apply_makes_meanwhile_is_not_counted_against_the_plan_of_another_clus
     apply.end().succeeds().says("2 added");
     workspace.plans_nothing();
 }
+
+/// A cluster that fits into a quota once, and not twice, must be gone on with after a kill at
+/// `write`, and be replaced by `-replace` and when it is tainted: what it has is not counted again.
+#[track_caller]
+fn check_own_machines_count_once(provider: Provider, large: &str, method: &str, write: &str) {
+    let cloud = Cloud::start();
+    let block = ClusterBlock::plain(provider, "large").with(large);
+    let workspace = Workspace::new(&cloud, &cloud.seeded(&block.to_string()));
+    let made = cloud.hold(method, write, 1, "after_effect");
+    let apply = workspace.start_apply();
+    made.wait();
+    apply.kill();
+    made.release();
+    assert!(workspace.state().is_empty(), "the state knows nothing");
+    workspace.apply().succeeds().says("1 added");
+
+    let replace = format!("-replace={}", block.address());
+    let plan = workspace.run(&["plan", &replace]).succeeds();
+    assert!(!plan.output.contains("quota"), "{plan}");
+    workspace.run(&["taint", &block.address()]).succeeds();
+    workspace
+        .apply()
+        .succeeds()
+        .says("1 added, 0 changed, 1 destroyed");
+    workspace.plans_nothing();
+}
+
+#[test]
+fn the_machines_of_a_killed_or_replaced_aks_cluster_are_not_counted_against_it() {
+    check_own_machines_count_once(
+        Provider::Aks,
+        r#"region = "uksouth"; node_pools.work = { machine_type = "Standard_D8s_v5", min_nodes = 40, max_nodes = 50 }"#,
+        "PUT",
+        "*/managedclusters/large/agentpools/*",
+    );
+}
+
+#[test]
+fn the_machines_of_a_killed_or_replaced_gke_cluster_are_not_counted_against_it() {
+    check_own_machines_count_once(
+        Provider::Gke,
+        r#"region = "us-central1"; network.subnet_id = "$GOOGLE/us-central1/subnetworks/default"; node_pools.work = { machine_type = "n2-standard-8", min_nodes = 40, max_nodes = 60 }"#,
+        "POST",
+        "*/locations/us-central1/clusters",
+    );
+}

@@ -11,7 +11,7 @@ use paymesh_plugin::{
 
 use super::{
     Prior,
-    choice::PoolChoice,
+    choice::{self, PoolChoice},
     spec::{ClusterSpec, Power},
 };
 use crate::{
@@ -83,6 +83,20 @@ pub(super) fn growing<'a>(
             nodes: more + u64::from(is_new && more > 0),
         })
     })
+}
+
+/// Whether pools are made, of which a cut run may have begun some.
+pub(super) fn begins_pools(spec: &ClusterSpec, prior: Option<&Prior>) -> bool {
+    let choices = choice::choose(spec, prior);
+    growing(spec, &choices, prior).any(|growth| growth.is_new)
+}
+
+/// Whether the machines of the pool that the cloud calls `name` are there for what is planned, so that
+/// quota is needed only beyond them: those of a pool that a cut run began, and where the state holds
+/// no cluster all those of ours, which is gone on with, or destroyed first.
+pub(super) fn is_spared(growing: &[Growth<'_>], prior: Option<&Prior>, name: Option<&str>) -> bool {
+    let begins = |growth: &Growth<'_>| growth.is_new && Some(&*growth.choice.cloud_name) == name;
+    prior.is_none() || growing.iter().any(begins)
 }
 
 /// The nodes with which a pool begins.

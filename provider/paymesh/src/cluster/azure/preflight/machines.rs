@@ -1,6 +1,6 @@
 //! The machines of the pools that are made: offered, open, in the zones, and fit for their use.
 
-use paymesh_azure::{Azure, MachineSize};
+use paymesh_azure::{Azure, ClusterSeen, MachineSize};
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use super::quota;
@@ -10,7 +10,7 @@ use crate::{
         checks::at,
         choice::{self, PoolChoice},
         pool::{DiskType, PoolMode, PoolSpec},
-        preflight::{Growth, growing},
+        preflight::{Growth, growing, is_spared},
         spec::ClusterSpec,
     },
     codes::{self, refuse},
@@ -21,8 +21,8 @@ pub(super) async fn check(
     session: &Session,
     azure: &Azure,
     subscription: &str,
-    spec: &ClusterSpec,
-    prior: Option<&Prior>,
+    (spec, prior): (&ClusterSpec, Option<&Prior>),
+    standing: Option<ClusterSeen<'_>>,
     found: &mut Findings,
 ) {
     let choices = choice::choose(spec, prior);
@@ -35,6 +35,16 @@ pub(super) async fn check(
     };
     if sizes.is_empty() {
         return;
+    }
+    let mut held = quota::Needs::default();
+    for pool in standing.into_iter().flat_map(ClusterSeen::pools) {
+        let size = sizes.iter().find(|size| {
+            pool.vm_size()
+                .is_some_and(|name| name.eq_ignore_ascii_case(&size.name))
+        });
+        if let Some(size) = size.filter(|_| is_spared(&growing, prior, pool.name())) {
+            held.add(size, pool.is_spot(), pool.nodes().into());
+        }
     }
     let mut needs = quota::Needs::default();
     for Growth {
@@ -68,6 +78,7 @@ pub(super) async fn check(
         }
         needs.add(size, pool.spot, nodes);
     }
+    let needs = needs.beyond(&held);
     quota::check(session, azure, subscription, spec, &needs, found).await;
 }
 

@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{import_block, refuse_unanswered},
+        preflight::{begins_pools, import_block, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes::{self, refuse},
@@ -37,17 +37,28 @@ pub(in crate::cluster) async fn check(
     let Some(subscription) = group.subscription() else {
         return;
     };
+    if prior.is_none() && !region(session, &azure, subscription, spec, found).await {
+        return;
+    }
+    let id = cluster_id(session, spec).ok();
+    let body = match id.as_ref().filter(|_| begins_pools(spec, prior)) {
+        Some(id) => azure.cluster(id).await.ok().flatten(),
+        None => None,
+    };
+    let standing = body.as_ref().map(ClusterSeen::new);
+    let owner = session.owner();
+    let ours = standing.filter(|it| it.tag(Mark::OWNER_KEY) == Some(owner));
     if prior.is_none() {
-        if !region(session, &azure, subscription, spec, found).await {
-            return;
-        }
         place(&azure, &group, spec, found).await;
-        name(session, &azure, spec, found).await;
+        if let (Some(id), Some(_), None) = (&id, standing, ours) {
+            taken(id, owner, found);
+        }
         network::check(&azure, spec, found).await;
     }
     references::check(&azure, spec, prior, found).await;
     version::check(&azure, subscription, spec, prior, found).await;
-    machines::check(session, &azure, subscription, spec, prior, found).await;
+    let planned = (spec, prior);
+    machines::check(session, &azure, subscription, planned, ours, found).await;
 }
 
 async fn region(
@@ -96,24 +107,15 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
     }
 }
 
-/// A cluster of that name that is somebody else's.
-async fn name(session: &Session, azure: &Azure, spec: &ClusterSpec, found: &mut Findings) {
-    let Ok(id) = cluster_id(session, spec) else {
-        return;
-    };
-    let Ok(Some(body)) = azure.cluster(&id).await else {
-        return;
-    };
-    let owner = session.owner();
-    if ClusterSeen::new(&body).tag(Mark::OWNER_KEY) != Some(owner) {
-        refuse(
-            found,
-            at("name"),
-            &codes::AZURE_CLUSTER_EXISTS_ALREADY,
-            format!(
-                "{id} was not made by {owner}. To manage it, import it:\n\n{}",
-                import_block(id.as_str())
-            ),
-        );
-    }
+/// A cluster of that name is somebody else's.
+fn taken(id: &ArmId, owner: &str, found: &mut Findings) {
+    refuse(
+        found,
+        at("name"),
+        &codes::AZURE_CLUSTER_EXISTS_ALREADY,
+        format!(
+            "{id} was not made by {owner}. To manage it, import it:\n\n{}",
+            import_block(id.as_str())
+        ),
+    );
 }

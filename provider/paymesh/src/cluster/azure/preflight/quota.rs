@@ -33,6 +33,14 @@ impl Needs {
             *self.0.entry((*quota).to_owned()).or_default() += cores;
         }
     }
+
+    /// What is needed beyond `held`.
+    pub(super) fn beyond(mut self, held: &Self) -> Self {
+        for (quota, cores) in &mut self.0 {
+            *cores = cores.saturating_sub(held.0.get(quota).copied().unwrap_or(0));
+        }
+        self
+    }
 }
 
 /// The name of the quota of all families together.

@@ -1,7 +1,7 @@
 //! The machines of the pools that grow: that each of their zones offers them.
 
 use paymesh_google::{
-    ClusterName, Google,
+    ClusterName, ClusterSeen, Google, PoolSeen,
     preflight::{MachineType, Region},
 };
 use paymesh_plugin::{findings::Findings, path::Path};
@@ -12,7 +12,7 @@ use crate::{
         Prior,
         checks::at,
         choice::{self, PoolChoice},
-        preflight::{Growth, growing, refuse_live},
+        preflight::{Growth, growing, is_spared, refuse_live},
         spec::ClusterSpec,
     },
     codes::{self, warn_about},
@@ -22,20 +22,36 @@ use crate::{
 pub(super) async fn check(
     session: &Session,
     google: &Google,
-    name: &ClusterName,
-    region: &Region,
-    spec: &ClusterSpec,
-    prior: Option<&Prior>,
+    (name, region): (&ClusterName, &Region),
+    (spec, prior): (&ClusterSpec, Option<&Prior>),
+    standing: Option<ClusterSeen<'_>>,
     found: &mut Findings,
 ) {
     let choices = choice::choose(spec, prior);
+    let growing: Vec<Growth<'_>> = growing(spec, &choices, prior).collect();
+    if growing.is_empty() {
+        return;
+    }
+    let mut held = quota::Needs::default();
+    for pool in standing.into_iter().flat_map(ClusterSeen::pools) {
+        if is_spared(&growing, prior, pool.name())
+            && let Some(kind) = pool.machine_type()
+            && let Some(machine) = machine_of(google, &name.place.project, kind, &pool).await
+        {
+            let nodes = pool
+                .nodes()
+                .max(pool.bounds().map_or(0, |(least, _)| least));
+            let disk_gb = pool.disk().map_or(0, |disk| disk.size_gb);
+            held.add(kind, machine, (pool.is_spot(), disk_gb), nodes.into());
+        }
+    }
     let mut needs = quota::Needs::default();
     for Growth {
         key,
         choice,
         is_new,
         nodes,
-    } in growing(spec, &choices, prior)
+    } in growing
     {
         let pool = &spec.node_pools[key];
         let path = at("node_pools").key(key);
@@ -52,10 +68,25 @@ pub(super) async fn check(
         let found = if is_new { &mut *found } else { &mut proven };
         let machine = machine(google, choice, &path, attribute, name, region, found).await;
         if let Some(machine) = machine {
-            needs.add(&choice.machine_type, machine, pool, nodes);
+            let kind = (pool.spot, pool.disk_gb);
+            needs.add(&choice.machine_type, machine, kind, nodes);
         }
     }
-    needs.check(session, name, region, found);
+    needs.check(session, (name, region), &held, found);
+}
+
+/// The size of the machines that the pool has.
+async fn machine_of(
+    google: &Google,
+    project: &str,
+    kind: &str,
+    pool: &PoolSeen<'_>,
+) -> Option<MachineType> {
+    let zones = pool.zones();
+    google
+        .machine_type(project, zones.first()?, kind)
+        .await
+        .ok()?
 }
 
 /// Whether the pool's zones are zones of the region.

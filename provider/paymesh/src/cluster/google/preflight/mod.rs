@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{import_block, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, import_block, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes,
@@ -36,13 +36,24 @@ pub(in crate::cluster) async fn check(
     let Some(region) = region(session, &google, spec, &name, found).await else {
         return;
     };
+    let body = if begins_pools(spec, prior) {
+        google.cluster(&name).await.ok().flatten()
+    } else {
+        None
+    };
+    let standing = body.as_ref().map(ClusterSeen::new);
+    let mark = session.mark(&Cluster::id_of(&name));
+    let ours = standing.filter(|it| it.is_of(&mark));
     if prior.is_none() {
-        is_free(session, &google, &name, found).await;
+        if standing.is_some() && ours.is_none() {
+            taken(&name, &mark, found);
+        }
         network::check(&google, spec, found).await;
     }
     references::check(&google, spec, prior, found).await;
     version::check(&google, &name.place, spec, prior, found).await;
-    machines::check(session, &google, &name, &region, spec, prior, found).await;
+    let place = (&name, &region);
+    machines::check(session, &google, place, (spec, prior), ours, found).await;
 }
 
 async fn region(
@@ -84,23 +95,17 @@ async fn region(
     }
 }
 
-/// A cluster of that name that is somebody else's.
-async fn is_free(session: &Session, google: &Google, name: &ClusterName, found: &mut Findings) {
-    let Ok(Some(body)) = google.cluster(name).await else {
-        return;
-    };
-    let mark = session.mark(&Cluster::id_of(name));
-    if !ClusterSeen::new(&body).is_of(&mark) {
-        refuse_live(
-            found,
-            at("name"),
-            &codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
-            format!(
-                "the cluster {name} does not bear the mark of {} ({}). To manage it, import it:\n\n{}",
-                mark.owner,
-                Mark::OWNER_KEY,
-                import_block(&name.to_string())
-            ),
-        );
-    }
+/// A cluster of that name is somebody else's.
+fn taken(name: &ClusterName, mark: &Mark, found: &mut Findings) {
+    refuse_live(
+        found,
+        at("name"),
+        &codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
+        format!(
+            "the cluster {name} does not bear the mark of {} ({}). To manage it, import it:\n\n{}",
+            mark.owner,
+            Mark::OWNER_KEY,
+            import_block(&name.to_string())
+        ),
+    );
 }

@@ -12,7 +12,6 @@ use paymesh_plugin::findings::Findings;
 use crate::{
     cluster::{
         checks::at,
-        pool::PoolSpec,
         preflight::{Quota, refuse_live},
     },
     codes,
@@ -41,13 +40,19 @@ struct Need {
 
 impl Needs {
     /// Adds `nodes` nodes of a pool.
-    pub(super) fn add(&mut self, machine: &str, facts: MachineType, pool: &PoolSpec, nodes: u64) {
+    pub(super) fn add(
+        &mut self,
+        machine: &str,
+        facts: MachineType,
+        (is_spot, disk_gb): (bool, u32),
+        nodes: u64,
+    ) {
         let family = machine.split('-').next().unwrap_or_default();
         self.pools.push(Need {
             family: format!("{}_CPUS", family.to_ascii_uppercase()),
-            is_spot: pool.spot,
+            is_spot,
             cores: nodes * u64::from(facts.vcpu),
-            disk_gb: nodes * u64::from(pool.disk_gb),
+            disk_gb: nodes * u64::from(disk_gb),
         });
     }
 
@@ -74,17 +79,19 @@ impl Needs {
         amounts
     }
 
-    /// Refuses what the region does not allow.
+    /// Refuses what the region does not allow beyond `held`.
     pub(super) fn check(
         &self,
         session: &Session,
-        name: &ClusterName,
-        region: &Region,
+        (name, region): (&ClusterName, &Region),
+        held: &Self,
         found: &mut Findings,
     ) {
         let cluster = Cluster::id_of(name);
         let place = format!("{}/{}", name.place.project, name.place.region());
-        for (quota, amount) in self.by_quota(region) {
+        let held = held.by_quota(region);
+        for (quota, needed) in self.by_quota(region) {
+            let amount = needed.saturating_sub(held.get(quota).copied().unwrap_or(0));
             let Some(facts) = region.quotas.get(quota) else {
                 continue;
             };
