@@ -21,7 +21,7 @@ mod transport;
 pub use client::{Client, ClientBuilder};
 pub use error::{Error, ErrorDetail, ErrorKind};
 pub use operation::{Operation, Progress, Shape};
-pub use redact::redacted;
+pub use redact::{is_plainly_a_path, redacted};
 pub use request::{Reply, Request, VerbClass};
 pub use throttle::Rate;
 pub use token::{FixedToken, Token, TokenError, TokenSource};

@@ -8,7 +8,7 @@ use paymesh_cloud::{Client, Error, Rate, Request, Token, TokenSource, VerbClass}
 use paymesh_engine::{Fault, FaultKind, Limits, ObjectId};
 use serde_json::Value;
 
-use crate::{Credentials, fault::fault};
+use crate::{Credentials, fault::fault, sign_in::SignIn};
 
 /// Where the APIs are. The defaults are Google's public endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,7 @@ impl Google {
         extra_ca: Option<&[u8]>,
     ) -> Result<Self, Error> {
         let patience = Limits::writing(clock).patience;
+        let tokens: Arc<dyn TokenSource> = Arc::new(SignIn::new(tokens.clone(), clock.clone()));
         let build = |base: &str| {
             let builder = Client::builder(base, clock.clone(), tokens.clone())
                 .patience(patience)

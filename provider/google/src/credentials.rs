@@ -1,12 +1,17 @@
 //! Tokens for Google: what Terraform's own Google provider takes from the environment, else the
 //! application default credentials, with impersonation and federation as the credentials file says.
 
-use std::{env, fmt, path::PathBuf, sync::Arc};
+use std::{env, error::Error, fmt, io, path::PathBuf, sync::Arc};
 
-use google_cloud_auth::credentials::{
-    AccessTokenCredentials, Builder, external_account, impersonated, service_account, user_account,
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use google_cloud_auth::{
+    credentials::{
+        AccessTokenCredentials, Builder, external_account, impersonated, service_account,
+        user_account,
+    },
+    errors::CredentialsError,
 };
-use paymesh_cloud::{Token, TokenError, TokenSource};
+use paymesh_cloud::{Token, TokenError, TokenSource, is_plainly_a_path};
 use paymesh_engine::async_trait;
 use serde_json::Value;
 
@@ -31,6 +36,12 @@ pub fn usual_project() -> Option<String> {
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|it| !it.is_empty())
 }
+/// What holds credentials, or names the file that does.
+const VARIABLE: &str = "GOOGLE_CREDENTIALS";
+/// What to do without a token.
+pub(crate) const LOG_IN: &str = "Run gcloud auth application-default login, or point \
+                                 GOOGLE_APPLICATION_CREDENTIALS at a credentials file that is \
+                                 still good";
 
 /// Where credentials come from.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,7 +82,7 @@ impl TokenSource for Credentials {
             .access_token()
             .await
             .map_err(|error| TokenError {
-                message: format!("no Google access token from {}: {error}", self.name()),
+                message: self.refused(&error),
                 transient: error.is_transient(),
             })?;
         Ok(Token::new(token.token, Some(LIFETIME)))
@@ -89,9 +100,8 @@ impl Credentials {
         let own = if let Some(token) = variable("GOOGLE_OAUTH_ACCESS_TOKEN") {
             Self::Token(token.into())
         } else {
-            match variable("GOOGLE_CREDENTIALS") {
-                Some(text) if text.trim_start().starts_with('{') => Self::Text(text.into()),
-                Some(path) => Self::File(path.into()),
+            match variable(VARIABLE) {
+                Some(text) => Self::written(&text),
                 None => Self::ApplicationDefault,
             }
         };
@@ -102,6 +112,44 @@ impl Credentials {
             },
             None => own,
         }
+    }
+
+    /// What somebody wrote into a variable: what a credentials file holds, the same in base64, or
+    /// the path of one. The quotes of an `.env` file and a byte order mark may be around it.
+    fn written(text: &str) -> Self {
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let quoted = ['\'', '"'].iter().find_map(|quote| {
+            text.strip_prefix(*quote)
+                .and_then(|text| text.strip_suffix(*quote))
+        });
+        let text = quoted.unwrap_or(text);
+        if text.trim_start().starts_with('{') {
+            return Self::Text(text.into());
+        }
+        let packed: String = text.split_whitespace().collect();
+        let unpacked = BASE64_STANDARD.decode(packed).ok();
+        let unpacked = unpacked.and_then(|bytes| String::from_utf8(bytes).ok());
+        match unpacked.filter(|text| text.trim_start().starts_with('{')) {
+            Some(text) => Self::Text(text.into()),
+            None if is_plainly_a_path(text) => Self::File(text.into()),
+            None => Self::Text(text.into()),
+        }
+    }
+
+    /// What is said when there is no token. The library's own sentences speak of its cache.
+    fn refused(&self, error: &CredentialsError) -> String {
+        let from = match self {
+            Self::ApplicationDefault if asks_the_machine() => {
+                "the machine's metadata server (GOOGLE_APPLICATION_CREDENTIALS is not set, and \
+                 gcloud has left no login)"
+                    .to_owned()
+            }
+            _ => self.name(),
+        };
+        format!(
+            "no Google access token from {from}: {}. {LOG_IN}",
+            cause(error)
+        )
     }
 
     /// What it is, for messages. No secret.
@@ -118,16 +166,16 @@ impl Credentials {
     fn build(&self) -> Result<AccessTokenCredentials, String> {
         let cannot = |why: &dyn fmt::Display| format!("{} cannot be used: {why}", self.name());
         match self {
+            Self::ApplicationDefault if !names_a_file() => Err(cannot(
+                &"the value of GOOGLE_APPLICATION_CREDENTIALS is not the path of a file",
+            )),
             Self::ApplicationDefault => Builder::default()
                 .with_scopes([SCOPE])
                 .build_access_token_credentials()
                 .map_err(|error| {
                     let error = error.to_string();
                     let error = error.trim_end_matches('.');
-                    format!(
-                        "no Google credentials: {error}. Run gcloud auth application-default \
-                         login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file"
-                    )
+                    format!("no Google credentials: {error}. {LOG_IN}")
                 }),
             Self::File(path) => std::fs::read_to_string(path)
                 .map_err(|error| cannot(&error))
@@ -154,12 +202,62 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Whether the variable of the application default credentials, if it is set, names a file.
+fn names_a_file() -> bool {
+    let set = env::var_os("GOOGLE_APPLICATION_CREDENTIALS");
+    set.is_none_or(|path| path.to_str().is_some_and(is_plainly_a_path))
+}
+
+/// Whether nothing but the metadata server is left of the application default credentials.
+fn asks_the_machine() -> bool {
+    let login = ".config/gcloud/application_default_credentials.json";
+    env::var_os("GOOGLE_APPLICATION_CREDENTIALS").is_none()
+        && env::var_os("HOME").is_none_or(|home| !PathBuf::from(home).join(login).exists())
+}
+
+/// Why there is no token: what the issuer says, or why it cannot be reached. Other texts on the way
+/// may quote what was sent.
+fn cause(error: &CredentialsError) -> String {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    let mut reached = None;
+    while let Some(it) = next {
+        if let Some(said) = said(&it.to_string()) {
+            return said;
+        }
+        if let Some(it) = it.downcast_ref::<io::Error>() {
+            reached = Some(it.to_string());
+        }
+        next = it.source();
+    }
+    reached.unwrap_or_else(|| {
+        if error.is_transient() {
+            "it cannot be reached, or does not answer".to_owned()
+        } else {
+            "it gives none".to_owned()
+        }
+    })
+}
+
+/// The issuer's own words in a text of the library: `{"error": "invalid_grant", ...}`, or what a
+/// Google API answers.
+fn said(text: &str) -> Option<String> {
+    let body = text.split_once("body=<")?.1;
+    let body: Value = serde_json::from_str(&body[..body.rfind('>')?]).ok()?;
+    let code = body["error"].as_str();
+    match (code, body["error_description"].as_str()) {
+        (Some(code), Some(more)) => Some(format!("{code} ({})", more.trim_end_matches('.'))),
+        (Some(code), None) => Some(code.to_owned()),
+        (None, _) => Some(body["error"]["message"].as_str()?.to_owned()),
+    }
+}
+
 fn from_text(
     text: &str,
     cannot: impl Fn(&dyn fmt::Display) -> String,
 ) -> Result<AccessTokenCredentials, String> {
     // The parser's own message may quote the file.
-    let json: Value = serde_json::from_str(text).map_err(|_| cannot(&"it is not JSON"))?;
+    let json: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+        .map_err(|_| cannot(&"it is neither JSON, plain or in base64, nor the path of a file"))?;
     let kind = json["type"].as_str().unwrap_or_default().to_owned();
     let built = match kind.as_str() {
         "authorized_user" => user_account::Builder::new(json)
@@ -221,10 +319,49 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_variable_that_holds_credentials_is_read_however_they_are_wrapped() {
+        let key = "{\"type\": \"authorized_user\", \"refresh_token\": \"canary\"}";
+        let packed = BASE64_STANDARD.encode(key);
+        let (one, two) = packed.split_at(20);
+        for text in [
+            format!("'{key}'"),
+            format!("\"{key}\"\n"),
+            format!("\u{feff}{key}"),
+            packed.clone(),
+            format!("{one}\n{two}\n"),
+            format!("'{packed}'"),
+        ] {
+            assert_eq!(Credentials::written(&text), Credentials::Text(key.into()));
+        }
+        let file = Credentials::File("/home/me/key.json".into());
+        assert_eq!(Credentials::written("\"/home/me/key.json\""), file);
+        for odd in ["canary", "1//0canary", "Y2FuYXJ5", "ya29.canary"] {
+            let said = format!("{:?}", Credentials::written(odd));
+            assert_eq!(said, "the credentials in GOOGLE_CREDENTIALS", "{odd}");
+        }
+    }
+
+    #[test]
+    fn of_a_refusal_the_issuers_words_are_told() {
+        let said = |body: &str| said(&format!("request failed, body=<{body}>")).unwrap_or_default();
+        assert_eq!(
+            said(
+                r#"{"error": "invalid_grant", "error_description": "Token has been expired or revoked."}"#
+            ),
+            "invalid_grant (Token has been expired or revoked)"
+        );
+        assert_eq!(
+            said(r#"{"error": {"code": 403, "message": "denied"}}"#),
+            "denied"
+        );
+        assert_eq!(said("<html>canary</html>"), "");
+    }
+
     #[tokio::test]
     async fn what_cannot_be_used_is_said_without_its_text() {
-        for text in ["{canary", "{\"type\": \"odd\"}"] {
-            let credentials = Credentials::Text(text.into());
+        for text in ["canary", "{canary", "{\"type\": \"odd\"}"] {
+            let credentials = Credentials::written(text);
             let message = credentials.token().await.unwrap_err().message;
             assert!(
                 message.starts_with("the credentials in GOOGLE_CREDENTIALS cannot be used"),

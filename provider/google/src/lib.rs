@@ -21,6 +21,7 @@ mod operation;
 pub mod pool;
 pub mod preflight;
 mod seen;
+mod sign_in;
 mod update;
 
 pub use attributes::Attributes;

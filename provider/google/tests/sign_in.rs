@@ -122,6 +122,15 @@ async fn serve(State(asked): State<Asked>, request: Request<Body>) -> Response<B
         )
     } else {
         match path {
+            "/expired" => {
+                let body = json!({
+                    "error": "invalid_grant",
+                    "error_description": "Token has been expired or revoked.",
+                });
+                let mut response = Response::new(Body::from(body.to_string()));
+                *response.status_mut() = axum::http::StatusCode::BAD_REQUEST;
+                return response;
+            }
             "/token" => (
                 format!("OAuth, {} of {}", word("grant_type"), word("client_id")),
                 json!({ "access_token": "token-of-a-login", "expires_in": 3600, "token_type": "Bearer" }),
@@ -274,8 +283,48 @@ async fn a_file_that_is_not_there_is_named() {
     let case = Case::new().await;
     let file = case.home.path().join("nothing.json");
     let file = file.to_str().unwrap();
-    case.check(&[("GOOGLE_APPLICATION_CREDENTIALS", file)], &expect!["no Google credentials: could not find or open the credentials file $HOME/nothing.json. This file name was found in the `GOOGLE_APPLICATION_CREDENTIALS` environment variable. Verify this environment variable points to a valid file. Run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file"])
+    case.check(&[("GOOGLE_APPLICATION_CREDENTIALS", file)], &expect!["no Google credentials: could not find or open the credentials file $HOME/nothing.json. This file name was found in the `GOOGLE_APPLICATION_CREDENTIALS` environment variable. Verify this environment variable points to a valid file. Run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file that is still good"])
         .await;
     case.check(&[("GOOGLE_CREDENTIALS", file)], &expect!["the credentials file $HOME/nothing.json cannot be used: No such file or directory (os error 2)"])
         .await;
+}
+
+#[tokio::test]
+async fn who_has_no_credentials_is_told_what_makes_some() {
+    let case = Case::new().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let machine = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    case.check(&[("GCE_METADATA_HOST", &machine)], &expect!["no Google access token from the machine's metadata server (GOOGLE_APPLICATION_CREDENTIALS is not set, and gcloud has left no login): Connection refused (os error 111). Run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file that is still good"])
+        .await;
+}
+
+#[tokio::test]
+async fn of_an_expired_login_the_cause_is_told_and_how_to_renew_it() {
+    let case = Case::new().await;
+    let mut login = case.login();
+    login["token_uri"] = format!("{}/expired", case.base).into();
+    let file = case.file("login.json", &login);
+    case.check(&[("GOOGLE_CREDENTIALS", &file)], &expect!["no Google access token from the credentials file $HOME/login.json: invalid_grant (Token has been expired or revoked). Run gcloud auth application-default login, or point GOOGLE_APPLICATION_CREDENTIALS at a credentials file that is still good"])
+        .await;
+}
+
+#[tokio::test]
+async fn credentials_in_the_place_of_a_path_are_not_printed() {
+    let case = Case::new().await;
+    let login = case.login().to_string();
+    case.check(
+        &[("GOOGLE_APPLICATION_CREDENTIALS", &login)],
+        &expect!["the application default credentials cannot be used: the value of GOOGLE_APPLICATION_CREDENTIALS is not the path of a file"],
+    )
+    .await;
+    case.check(&[("GOOGLE_CREDENTIALS", "1//canary")], &expect!["the credentials in GOOGLE_CREDENTIALS cannot be used: it is neither JSON, plain or in base64, nor the path of a file"])
+        .await;
+    case.check(
+        &[("GOOGLE_CREDENTIALS", &format!("'{login}'"))],
+        &expect![[r#"
+            OAuth, refresh_token of gcloud
+            token-of-a-login"#]],
+    )
+    .await;
 }

@@ -8,6 +8,7 @@ use azure_core::{
     http::ClientMethodOptions,
 };
 use azure_identity::ClientAssertion;
+use paymesh_cloud::is_plainly_a_path;
 use serde_json::Value;
 use url::Url;
 
@@ -96,7 +97,13 @@ impl ClientAssertion for Read {
 impl fmt::Display for Assertion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "in {}", path.display()),
+            Self::File(path) if path.to_str().is_some_and(is_plainly_a_path) => {
+                write!(f, "in {}", path.display())
+            }
+            Self::File(_) => f.write_str(
+                "in the file that ARM_OIDC_TOKEN_FILE_PATH or AZURE_FEDERATED_TOKEN_FILE names (the \
+                 value is not the path of a file)",
+            ),
             Self::Variable(name) => write!(f, "in the variable {name}"),
             Self::Issuer { url, .. } => {
                 write!(f, "from {}", url.split('?').next().unwrap_or_default())
@@ -114,5 +121,25 @@ impl fmt::Debug for Assertion {
 impl fmt::Debug for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.assertion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_assertion_in_the_place_of_its_files_path_is_not_printed() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.canary";
+        let variable = |name: &str| (name == "ARM_OIDC_TOKEN_FILE_PATH").then(|| token.to_owned());
+        let assertion = Assertion::usual_from(&variable).unwrap();
+        let read = Read {
+            assertion,
+            http: reqwest::Client::new(),
+        };
+        let error = read.secret(None).await.unwrap_err();
+        let said = format!("{error} {error:?} {read:?}");
+        assert!(said.contains("is not the path of a file"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
     }
 }
