@@ -115,6 +115,18 @@ pub trait Converged: Send + Sync + 'static {
         vec![path]
     }
 
+    /// Whether the object is stopped and meant to stay so: then nothing of it can be changed, and what
+    /// was changed behind our back waits until it runs.
+    fn rests(spec: &Self::Spec, status: &Self::Status) -> bool {
+        let _ = (spec, status);
+        false
+    }
+
+    /// Tells of an object that rests what was applied, not what others have made of it.
+    fn as_applied(status: &mut Self::Status, before: &Self::Status) {
+        let _ = (status, before);
+    }
+
     /// The value of the attribute `status`.
     fn set_standing(status: &mut Self::Status, standing: &str);
 

@@ -189,6 +189,44 @@ fn a_cluster_that_others_stopped_stays_stopped_until_it_is_told_to_start() {
 }
 
 #[test]
+fn what_others_changed_on_a_stopped_cluster_waits_until_it_runs() {
+    let cloud = Cloud::start();
+    let bed = Bed::new(&cloud, Provider::Aks, "deletion_protection = true");
+    let azure = cloud.azure();
+    let channel = "/properties/autoUpgradeProfile/upgradeChannel";
+    let ours = azure.get(&bed.path).pointer(channel).cloned();
+    azure.change(&bed.path, |body| {
+        body["tags"]["team"] = "theirs".into();
+        body["properties"]["autoUpgradeProfile"]["upgradeChannel"] = "none".into();
+    });
+    azure.act(&Method::POST, &format!("{}/stop", bed.path), None);
+    let plan = bed.workspace.plan();
+    assert_eq!(plan.status.code(), Some(0), "{plan}");
+    let plan = plan
+        .says("was changed outside Terraform")
+        .says("It is stopped");
+    drop(plan);
+
+    // Somebody else's change is no reason to keep a cluster that is to go.
+    let freed = bed.block.clone().with("deletion_protection = false");
+    bed.workspace.configure(&freed.to_string());
+    let before = cloud.last_request();
+    bed.workspace.apply().succeeds().says("1 changed");
+    assert_eq!(cloud.writes(before), Vec::<String>::new());
+    let plan = bed.workspace.run(&["plan", "-destroy"]);
+    plan.succeeds().says("1 to destroy");
+
+    // What was changed is undone by the apply that starts it.
+    bed.workspace
+        .configure(&freed.with(r#"power = "on""#).to_string());
+    bed.workspace.apply().succeeds().says("1 changed");
+    let body = azure.get(&bed.path);
+    assert_eq!(body.pointer(channel).cloned(), ours, "{body:#}");
+    bed.workspace.plans_nothing();
+    bed.workspace.destroy().succeeds().says("1 destroyed");
+}
+
+#[test]
 fn a_cluster_whose_pools_others_emptied_stays_empty_until_it_is_told_to_start() {
     let cloud = Cloud::start();
     let bed = Bed::new(&cloud, Provider::Gke, "");

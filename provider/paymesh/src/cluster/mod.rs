@@ -43,6 +43,7 @@ use paymesh_plugin::{
 pub use choice::Prior;
 pub use google::Neighbour;
 pub use spec::ClusterSpec;
+use spec::Power;
 pub use status::{ClusterStatus, PoolStatus};
 
 use crate::{
@@ -181,6 +182,14 @@ impl Converged for Cluster {
         let pool = path.steps()[..2].iter().cloned();
         let pool = pool.fold(Path::root(), |path, step| path.step(step));
         names.map(|(name, _)| pool.attribute(name)).to_vec()
+    }
+
+    fn rests(spec: &ClusterSpec, status: &ClusterStatus) -> bool {
+        status.is_stopped() && spec.power != Power::On
+    }
+
+    fn as_applied(status: &mut ClusterStatus, before: &ClusterStatus) {
+        status.effective_labels.clone_from(&before.effective_labels);
     }
 
     fn set_standing(status: &mut ClusterStatus, standing: &str) {

@@ -7,6 +7,7 @@ use super::{
     Prior,
     checks::{at, default_labels},
     choice,
+    preflight::refuse_live,
     spec::{ClusterSpec, Power},
 };
 use crate::{
@@ -155,8 +156,7 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
 
 /// A cluster that is stopped accepts no change but its start.
 fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
-    let is_stopped = prior.status.running_power.as_deref() == Some("Stopped");
-    if !is_stopped || spec.power == Power::On {
+    if !prior.status.is_stopped() || spec.power == Power::On {
         return;
     }
     let mut same = prior.spec.clone();
@@ -167,7 +167,7 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
     let is_relabelled =
         session.is_known() && labels.is_some_and(|it| *it != session.labels(&spec.labels));
     if same != *spec || is_relabelled {
-        refuse(
+        refuse_live(
             found,
             Path::root(),
             &codes::STOPPED_CLUSTER_CANNOT_CHANGE,

@@ -42,6 +42,13 @@ pub struct ClusterStatus {
     pub pools: BTreeMap<String, PoolStatus>,
 }
 
+impl ClusterStatus {
+    /// Whether the cloud says that it is stopped.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.running_power.as_deref() == Some("Stopped")
+    }
+}
+
 /// What the cloud reports of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Attributes)]
 pub struct PoolStatus {

@@ -31,6 +31,19 @@ pub(super) async fn apply<C: Converged>(
             None => return failed::<C>(request.prior, request.private, found),
         },
     };
+    let is_untouched = |memory: &Memory| memory.imported.is_none() && memory.unfinished.is_empty();
+    let prior = match prior {
+        // The plan lets nothing change that the cloud would have to be told.
+        Some((_, status))
+            if C::rests(&request.spec, &status)
+                && C::standing(&status) == Some(READY)
+                && memory.as_ref().is_some_and(is_untouched) =>
+        {
+            return Applied::done(request.spec, as_planned::<C>(status, &request.planned))
+                .with_private(request.private);
+        }
+        prior => prior,
+    };
     let wanted = C::wanted(session, &request.spec);
     let Some(graph) = C::graph(session, &wanted, prior.as_ref(), &mut found) else {
         return failed::<C>(request.prior, request.private, found);
@@ -299,21 +312,28 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         Standing::Current => {}
     }
     let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
-    let spec = drift::spec::<C>(session, &prior, &reading);
+    let rests = C::rests(&prior.0, &status);
+    let spec = if rests {
+        C::as_applied(&mut status, &prior.1);
+        prior.0.clone()
+    } else {
+        drift::spec::<C>(session, &prior, &reading)
+    };
     C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
     let is_headless = reading.standing == Standing::Remains;
+    let is_drifted = !reading.steps.is_empty() || !reading.refusals.is_empty();
     let standing = if !reading.memory.unfinished.is_empty() || was_incomplete || is_headless {
         INCOMPLETE
-    } else if reading.steps.is_empty() && reading.refusals.is_empty() {
+    } else if rests || !is_drifted {
         READY
     } else {
         DRIFTED
     };
-    if standing == DRIFTED && reading.memory.imported.is_some() {
+    if is_drifted && standing != INCOMPLETE && !rests && reading.memory.imported.is_some() {
         imported_differs::<C>(&prior, &reading, &mut found);
-    } else if standing == DRIFTED {
-        drifted::<C>(&prior, &reading, &mut found);
+    } else if is_drifted && standing != INCOMPLETE {
+        drifted::<C>(&prior, &reading, rests, &mut found);
     }
     C::set_standing(&mut status, standing);
     C::set_holder(&mut status, reading.memory.borne_holder());
@@ -355,7 +375,7 @@ fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
     );
 }
 
-fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
+fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, rests: bool, found: &mut Findings) {
     let steps = reading.steps.iter();
     let undone = steps.map(|step| format!("  - {} ({})", step.title, step.object.kind));
     let refused = reading.refusals.iter().map(|fault| {
@@ -374,12 +394,18 @@ fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findin
         format!("  - {brief}: {}{successor}", fault.message)
     });
     let lines: Vec<String> = undone.chain(refused).collect();
+    let when = if rests {
+        "it is stopped, and nothing of it can be changed. The first apply that starts it would \
+         undo this"
+    } else {
+        "apply would undo it"
+    };
     warn_about(
         found,
         Path::root(),
         &codes::CHANGED_OUTSIDE,
         &named::<C>(&prior.0),
-        format!("apply would undo it:\n\n{}", lines.join("\n")),
+        format!("{when}:\n\n{}", lines.join("\n")),
     );
 }
 

@@ -81,12 +81,13 @@ pub(super) async fn plan<C: Converged>(
         }
         return;
     }
-    preflight::<C>(session, &spec, prior.as_ref(), &mut plan.found).await;
+    preflight::<C>(session, &spec, stays, &mut plan.found).await;
     if plan.found.has_errors() {
         // Steps that cannot be are no news.
         return;
     }
-    if let Some(prior) = prior.as_ref().filter(|_| !plan.is_replacement()) {
+    let resting = |prior: &&Whole<C>| C::rests(&spec, &prior.1);
+    if let Some(prior) = stays.filter(|prior| !resting(prior)) {
         if C::standing(&prior.1) == Some(INCOMPLETE) {
             warn_about(
                 &mut plan.found,
