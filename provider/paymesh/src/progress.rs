@@ -21,6 +21,9 @@ use serde_json::{Value, json};
 /// The most files that are kept.
 const RUNS_MAX: usize = 20;
 
+/// The digits of a moment of this century, in milliseconds.
+const MOMENT_DIGITS: usize = 13;
+
 /// Where a process reports to.
 pub(crate) fn of_this_process() -> Progress {
     let file: Mutex<Option<Option<File>>> = Mutex::default();
@@ -69,15 +72,36 @@ fn open(folder: &Path) -> Option<File> {
 
 fn forget_old(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut runs: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+    let mut runs: Vec<(u64, u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let (moment, process) = run(entry.file_name().to_str()?)?;
+            Some((moment, process, entry.path()))
+        })
         .collect();
     runs.sort();
     let old = runs.len().saturating_sub(RUNS_MAX - 1);
-    for path in &runs[..old] {
-        let _ = fs::remove_file(path);
+    for (_, process, path) in &runs[..old] {
+        if !is_running(*process) {
+            let _ = fs::remove_file(path);
+        }
     }
+}
+
+/// The moment and the process that a file is named by; nothing, if its name is none of ours.
+fn run(name: &str) -> Option<(u64, u32)> {
+    let (moment, process) = name.strip_suffix(".jsonl")?.split_once('-')?;
+    let are_digits = [moment, process]
+        .iter()
+        .all(|it| it.bytes().all(|letter| letter.is_ascii_digit()));
+    if !are_digits || moment.len() < MOMENT_DIGITS {
+        return None;
+    }
+    Some((moment.parse().ok()?, process.parse().ok()?))
+}
+
+/// Whether there is such a process, whoever runs it.
+fn is_running(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
 }
 
 fn line(event: &Event, now: Timestamp) -> Value {
@@ -107,6 +131,9 @@ mod tests {
 
     use super::*;
 
+    /// No process: more than Linux gives out.
+    const GONE: u32 = 4_194_305;
+
     #[test]
     fn a_line_names_the_object_the_step_and_the_clouds_word() {
         let event = Event {
@@ -126,9 +153,26 @@ mod tests {
     fn old_runs_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..RUNS_MAX + 5 {
-            fs::write(folder.path().join(format!("1{number:03}-1.jsonl")), "").unwrap();
+            let name = format!("1700000000{number:03}-{GONE}.jsonl");
+            fs::write(folder.path().join(name), "").unwrap();
         }
         assert!(open(folder.path()).is_some());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), RUNS_MAX);
+    }
+
+    #[test]
+    fn files_of_others_and_of_runs_that_go_on_are_let_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = (0..RUNS_MAX).map(|day| format!("0-2026-11-{day:02}.jsonl"));
+        let running =
+            (0..RUNS_MAX).map(|number| format!("1700000000{number:03}-{}.jsonl", process::id()));
+        let names: Vec<String> = foreign.chain(running).collect();
+        for name in &names {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert!(open(folder.path()).is_some());
+        for name in &names {
+            assert!(folder.path().join(name).exists(), "{name}");
+        }
     }
 }

@@ -398,7 +398,7 @@ fn an_attribute_of_gke_that_is_left_out_leaves_nothing_behind() {
             timed maintenance: in place
             timed maintenance.exclusions: in place
             timed maintenance.window: in place
-            timed maintenance.window.hours: refused PM172
+            timed maintenance.window.hours: in place
             timed network: refused PM047
             watched features: in place
             watched features.cost_allocation: in place

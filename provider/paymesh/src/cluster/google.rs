@@ -18,6 +18,7 @@ use paymesh_google::{
 };
 use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
+pub(super) use want::WINDOW_HOURS;
 
 use super::{
     Prior, choice, intent,

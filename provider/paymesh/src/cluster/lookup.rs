@@ -183,9 +183,31 @@ fn check(draft: &Draft<LookupSpec>, path: &Path, found: &mut Findings) {
     let is_whole = !draft.name.is_null() && !draft.region.is_null() && clouds == 1;
     let detail = match (&draft.cluster_id, is_whole) {
         (Field::Null, true) => return,
+        (Field::Null, false) if named.is_empty() => {
+            "nothing says which; id is what is found, cluster_id is what is looked for".to_owned()
+        }
         (Field::Null, false) => format!("set are only: {}", named.join(", ")),
         _ if named.is_empty() => return,
         _ => format!("cluster_id is set, and so is {}", named.join(", ")),
     };
     refuse(found, path.clone(), &codes::LOOKUP_AMBIGUOUS, detail);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fixture;
+
+    #[test]
+    fn who_looks_for_nothing_is_told_which_attribute_says_what() {
+        let place = json!({
+            "cluster_id": null, "name": null, "region": null, "azure": null, "google": null,
+        });
+        let mut found = Findings::new();
+        LookupSpec::read(&fixture::value(&place), &mut found);
+        let said = found.to_string();
+        assert!(said.contains("cluster_id is what is looked for"), "{said}");
+    }
 }

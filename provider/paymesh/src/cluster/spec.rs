@@ -283,9 +283,9 @@ pub struct MaintenanceWindow {
     pub day: Weekday,
     /// Start, in UTC: `22:00`.
     pub start: String,
-    /// Length in hours.
-    #[attr(default = 4, check = range(4..=24))]
-    pub hours: u32,
+    /// Length in hours. Left out, 4 on AKS and 12 on GKE, the least that each takes.
+    #[attr(check = range(4..=24))]
+    pub hours: Option<u32>,
 }
 
 /// A day of the week.

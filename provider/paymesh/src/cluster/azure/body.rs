@@ -162,7 +162,7 @@ pub(super) fn maintenance(window: &WindowSeen) -> Option<Maintenance> {
         window: Some(MaintenanceWindow {
             day: window.day_of_week.to_ascii_lowercase().parse().ok()?,
             start: window.start_time.clone(),
-            hours: window.hours,
+            hours: Some(window.hours),
         }),
         exclusions: exclusions
             .map(|(number, (first_day, last_day))| {

@@ -309,6 +309,9 @@ fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
     Attributes(all.chain([("", pool.clone())]).collect())
 }
 
+/// The least length of a weekly window (AKS, "Planned maintenance").
+const WINDOW_HOURS: u32 = 4;
+
 /// The weekly window called `name`, if there is one.
 pub(super) fn maintenance(spec: &ClusterSpec, id: &ArmId, name: &str) -> Option<MaintenanceWant> {
     let maintenance = spec.maintenance.as_ref()?;
@@ -320,7 +323,7 @@ pub(super) fn maintenance(spec: &ClusterSpec, id: &ArmId, name: &str) -> Option<
         name: name.to_owned(),
         day_of_week: day,
         start_time: window.start.clone(),
-        hours: window.hours,
+        hours: window.hours.unwrap_or(WINDOW_HOURS),
         utc_offset: "+00:00".to_owned(),
         excluded: maintenance
             .exclusions

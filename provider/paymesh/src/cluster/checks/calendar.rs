@@ -5,16 +5,12 @@ use paymesh_plugin::findings::Findings;
 
 use super::{Cloud, at};
 use crate::{
-    cluster::spec::ClusterSpecDraft,
+    cluster::{google::WINDOW_HOURS as GKE_LEAST, spec::ClusterSpecDraft},
     codes::{self, refuse},
 };
 
 /// GKE lets three exclusions of this many days hold off every upgrade.
 const GKE_LONGEST: i32 = 30;
-
-/// The least hours of a weekly window on GKE.
-/// Source: GKE documentation, "Maintenance windows and exclusions", read 2026-11.
-const GKE_LEAST: u32 = 12;
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     let Some(maintenance) = draft.maintenance.known() else {

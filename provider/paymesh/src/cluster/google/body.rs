@@ -152,7 +152,7 @@ fn window(window: &cluster::Window) -> Option<MaintenanceWindow> {
     Some(MaintenanceWindow {
         day,
         start: start.strftime("%H:%M").to_string(),
-        hours: u32::try_from(end.duration_since(start).as_hours()).ok()?,
+        hours: Some(u32::try_from(end.duration_since(start).as_hours()).ok()?),
     })
 }
 

@@ -123,6 +123,10 @@ fn maintenance(maintenance: &spec::Maintenance) -> Maintenance {
     }
 }
 
+/// The least length of a weekly window.
+/// Source: GKE documentation, "Maintenance windows and exclusions", read 2026-11.
+pub(in crate::cluster) const WINDOW_HOURS: u32 = 12;
+
 /// A weekly window. Its first day lies in the past, in a week that begins with Monday,
 /// 5 January 2026.
 fn window(window: &spec::MaintenanceWindow) -> Window {
@@ -140,7 +144,7 @@ fn window(window: &spec::MaintenanceWindow) -> Window {
         .split_once(':')
         .unwrap_or((&window.start, "00"));
     let hour: u32 = hour.parse().unwrap_or(0);
-    let end = hour + window.hours;
+    let end = hour + window.hours.unwrap_or(WINDOW_HOURS);
     Window {
         start: format!("2026-01-{day:02}T{hour:02}:{minute}:00Z"),
         end: format!("2026-01-{:02}T{:02}:{minute}:00Z", day + end / 24, end % 24),
@@ -275,5 +279,22 @@ fn taint(taint: &pool::Taint) -> Taint {
             pool::TaintEffect::PreferNoSchedule => TaintEffect::PreferNoSchedule,
             pool::TaintEffect::NoExecute => TaintEffect::NoExecute,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::cluster::fixture;
+
+    #[test]
+    fn a_window_of_no_said_length_is_as_long_as_google_wants_it() {
+        let window = json!({ "window": { "day": "sunday", "start": "22:00" } });
+        let spec = fixture::cluster("google", &json!({ "maintenance": window }));
+        let maintenance = spec.maintenance.expect("it has a window");
+        let wanted = super::window(&maintenance.window.expect("it is weekly"));
+        assert_eq!(wanted.start, "2026-01-11T22:00:00Z");
+        assert_eq!(wanted.end, "2026-01-12T10:00:00Z");
     }
 }
