@@ -23,12 +23,10 @@ pub struct MaintenanceWant {
     pub name: String,
     /// The weekday of the window, like `Sunday`.
     pub day_of_week: String,
-    /// Start of the window, like `02:00`.
+    /// Start of the window in UTC, like `02:00`.
     pub start_time: String,
     /// Length of the window.
     pub hours: u32,
-    /// The time zone, as `+01:00`.
-    pub utc_offset: String,
     /// Dates without maintenance, first and last day as `2026-12-20`.
     pub excluded: Vec<(String, String)>,
 }
@@ -71,7 +69,7 @@ impl Maintenance {
             "schedule": {"weekly": {"intervalWeeks": 1, "dayOfWeek": want.day_of_week}},
             "durationHours": want.hours,
             "startTime": want.start_time,
-            "utcOffset": want.utc_offset,
+            "utcOffset": "+00:00",
             "notAllowedDates": excluded,
         }}})
     }

@@ -27,12 +27,6 @@ pub mod well_known_roles {
     pub const ACR_PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
     /// All rights inside one cluster, through Azure RBAC.
     pub const CLUSTER_ADMIN: &str = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b";
-    /// Lets a control plane use its kubelet identity.
-    pub const MANAGED_IDENTITY_OPERATOR: &str = "f1a07417-d97a-45cb-824c-7a7467783830";
-    /// Lets a control plane write its private DNS zone.
-    pub const PRIVATE_DNS_CONTRIBUTOR: &str = "b12aa53e-6015-4669-85d0-8515ebb3ae7f";
-    /// Lets a control plane encrypt secrets with a key.
-    pub const KEY_VAULT_CRYPTO_USER: &str = "12338af0-0e69-4776-bea7-57ae8d297424";
 }
 
 const ASSIGNMENTS: &str = "providers/Microsoft.Authorization/roleAssignments";

@@ -255,7 +255,6 @@ impl<'a> ClusterSeen<'a> {
             network_metrics: on("networkProfile/advancedNetworking/enabled"),
             cost_analysis: on("metricsProfile/costAnalysis/enabled"),
             vertical_pod_autoscaler: on("workloadAutoScalerProfile/verticalPodAutoscaler/enabled"),
-            ..Features::default()
         }
     }
 

@@ -42,7 +42,7 @@ impl Default for Want {
             system: PoolMode::System,
             workers: vec![worker("w1", "Standard_D4ds_v5")],
             retired: Vec::new(),
-            access: Access::Private { dns_zone: None },
+            access: Access::Private,
             admins: Vec::new(),
             dismissed: Vec::new(),
         }

@@ -113,13 +113,6 @@ impl Fault {
         self
     }
 
-    /// The same, naming the cloud's request.
-    #[must_use]
-    pub fn in_request(mut self, request: impl Into<String>) -> Self {
-        self.request = Some(request.into());
-        self
-    }
-
     /// The same, with the cloud's wish when to ask again.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {

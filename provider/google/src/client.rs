@@ -86,28 +86,23 @@ impl Google {
         credentials: Credentials,
     ) -> Result<Self, Error> {
         let tokens: Arc<dyn TokenSource> = Arc::new(credentials);
-        Self::new(endpoints, clock, &tokens, None)
+        Self::new(endpoints, clock, &tokens)
     }
 
-    /// Clients of `endpoints`; `extra_ca` is PEM of authorities to trust beside the machine's.
+    /// Clients of `endpoints`.
     pub fn new(
         endpoints: &Endpoints,
         clock: &Clock,
         tokens: &Arc<dyn TokenSource>,
-        extra_ca: Option<&[u8]>,
     ) -> Result<Self, Error> {
         let patience = Limits::writing(clock).patience;
         let tokens: Arc<dyn TokenSource> = Arc::new(SignIn::new(tokens.clone(), clock.clone()));
         let build = |base: &str| {
-            let builder = Client::builder(base, clock.clone(), tokens.clone())
+            Client::builder(base, clock.clone(), tokens.clone())
                 .patience(patience)
                 .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
-                .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE);
-            match extra_ca {
-                Some(pem) => builder.extra_ca(pem),
-                None => builder,
-            }
-            .build()
+                .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE)
+                .build()
         };
         // APIs at one address share a client, and with it a token.
         let mut clients: Vec<(Api, Client)> = Vec::new();

@@ -185,7 +185,6 @@ impl<'a> ClusterSeen<'a> {
     pub fn features(self) -> Features {
         let on = |at: &str| flag(self.0, at);
         let is = |at: &str, word: &str| text(self.0, at) == Some(word);
-        let logs = "/loggingConfig/componentConfig/enableComponents";
         Features {
             workload_identity: self.workload_pool().is_some(),
             dataplane_v2: is("/networkConfig/datapathProvider", "ADVANCED_DATAPATH"),
@@ -199,7 +198,6 @@ impl<'a> ClusterSeen<'a> {
                 "/networkConfig/gatewayApiConfig/channel",
                 "CHANNEL_STANDARD",
             ),
-            control_plane_logs: list(self.0, logs).any(|it| it == "APISERVER"),
         }
     }
 

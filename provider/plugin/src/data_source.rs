@@ -8,7 +8,7 @@ use crate::{
     findings::Findings,
     path::Path,
     schema::Schema,
-    spec::{self, Attribute, Draft, Spec, state_value},
+    spec::{self, Attribute, Attributes, Spec, state_value},
     value::Value,
 };
 
@@ -20,11 +20,6 @@ pub trait DataSource: Sized + Send + Sync + 'static {
 
     /// What the provider block made.
     type Session: Send + Sync + 'static;
-
-    /// Finds what is wrong with a configuration, as far as it is known, without the network.
-    fn check(&self, config: &Draft<Self::Spec>, found: &mut Findings) {
-        let _ = (config, found);
-    }
 
     /// Looks the object up; `None` with an error in `found` if it is not there.
     async fn read(
@@ -46,8 +41,7 @@ impl<D: DataSource> AnyDataSource<D::Session> for Typed<D> {
 
     fn check(&self, config: &Value) -> Findings {
         let mut found = Findings::new();
-        let draft = <D::Spec as spec::Attributes>::read(config, &mut found);
-        self.0.check(&draft, &mut found);
+        D::Spec::read(config, &mut found);
         found
     }
 

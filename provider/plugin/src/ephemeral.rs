@@ -11,7 +11,7 @@ use crate::{
     findings::Findings,
     path::Path,
     schema::Schema,
-    spec::{self, Attribute, Draft, Spec, state_value},
+    spec::{self, Attribute, Attributes, Spec, state_value},
     value::Value,
 };
 
@@ -23,11 +23,6 @@ pub trait EphemeralResource: Sized + Send + Sync + 'static {
 
     /// What the provider block made.
     type Session: Send + Sync + 'static;
-
-    /// Finds what is wrong with a configuration, as far as it is known, without the network.
-    fn check(&self, config: &Draft<Self::Spec>, found: &mut Findings) {
-        let _ = (config, found);
-    }
 
     /// Opens the object; `None` with an error in `found` if that fails.
     async fn open(
@@ -86,8 +81,7 @@ impl<E: EphemeralResource> AnyEphemeral<E::Session> for Typed<E> {
 
     fn check(&self, config: &Value) -> Findings {
         let mut found = Findings::new();
-        let draft = <E::Spec as spec::Attributes>::read(config, &mut found);
-        self.0.check(&draft, &mut found);
+        E::Spec::read(config, &mut found);
         found
     }
 

@@ -32,11 +32,6 @@ pub trait Provider: Send + Sync + 'static {
     /// Everything it serves.
     fn parts(&self) -> Parts<Self::Session>;
 
-    /// Finds what is wrong with a provider block, as far as it is known, without the network.
-    fn check(&self, config: &Draft<Self::Config>, found: &mut Findings) {
-        let _ = (config, found);
-    }
-
     /// Makes the session. While planning, settings may be unknown; that is not an error.
     async fn configure(
         &self,

@@ -1,14 +1,14 @@
 //! A managed resource, as its author writes it.
 //!
-//! The order of a resource's life: [`check`] on every plan without touching the network, [`plan`]
-//! (or [`plan_destroy`]), [`apply`] (or [`delete`]), and [`read`] before every later plan.
+//! The order of a resource's life: the checks and rules of its Spec on every plan, without touching
+//! the network, [`plan`] (or [`plan_destroy`]), [`apply`] (or [`delete`]), and [`read`] before every
+//! later plan.
 //!
 //! What the author gets is typed: a Spec that the user wrote, a Status that the cloud reported, both
 //! as drafts where a field may be null or unknown. What the author returns is typed as well, and it
 //! is checked against the rules that Terraform itself applies, so that a mistake says where it is
 //! instead of "Provider produced inconsistent result".
 //!
-//! [`check`]: Resource::check
 //! [`plan`]: Resource::plan
 //! [`plan_destroy`]: Resource::plan_destroy
 //! [`apply`]: Resource::apply
@@ -28,7 +28,7 @@ pub(crate) use typed::Typed;
 
 use async_trait::async_trait;
 
-use crate::{findings::Findings, spec::Draft, spec::Spec};
+use crate::{findings::Findings, spec::Spec};
 
 /// A kind of object that Terraform manages.
 ///
@@ -40,13 +40,6 @@ pub trait Resource: Sized + Send + Sync + 'static {
 
     /// What the provider block made.
     type Session: Send + Sync + 'static;
-
-    /// Finds what is wrong with a configuration, as far as it is known, without the network.
-    ///
-    /// Types, allowed values, checks and rules of the Spec have been looked at already.
-    fn check(&self, config: &Draft<Self::Spec>, found: &mut Findings) {
-        let _ = (config, found);
-    }
 
     /// Decides what apply will do.
     ///

@@ -30,12 +30,8 @@ use crate::{
 
 /// What only a new cluster can change, and why (API 2026-05-01; reports of
 /// `PropertyChangeNotAllowed`).
-const IMMUTABLE: [(&str, &str); 10] = [
+const IMMUTABLE: [(&str, &str); 8] = [
     ("location", "a cluster cannot move to another region"),
-    (
-        "properties.nodeResourceGroup",
-        "the nodes' group is fixed when the cluster is made",
-    ),
     (
         "properties.enableRBAC",
         "access control is fixed when the cluster is made",
@@ -59,10 +55,6 @@ const IMMUTABLE: [(&str, &str); 10] = [
     (
         "properties.apiServerAccessProfile.privateDNSZone",
         "the private zone is fixed when the cluster is made",
-    ),
-    (
-        "properties.diskEncryptionSetID",
-        "disks are encrypted when they are made",
     ),
     (
         "properties.networkProfile.loadBalancerSku",

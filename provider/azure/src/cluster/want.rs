@@ -25,8 +25,6 @@ pub struct ClusterWant {
     /// First part of the API server's name, looked at only when the cluster is made; the
     /// cluster's name if not set.
     pub dns_prefix: Option<String>,
-    /// The group for nodes; Azure's own choice if not set.
-    pub node_resource_group: Option<String>,
     /// The user-assigned identity of the control plane; system-assigned if not set.
     pub identity: Option<ArmId>,
     /// The user-assigned identity of the kubelets; made by Azure if not set.
@@ -35,12 +33,8 @@ pub struct ClusterWant {
     pub network: NetworkWant,
     /// Who reaches the API server.
     pub access: Access,
-    /// The directory of the admins; the subscription's if not set.
-    pub tenant_id: Option<String>,
     /// Groups whose members are admins.
     pub admin_groups: Vec<String>,
-    /// Whether certificates that know no person are refused.
-    pub disable_local_accounts: bool,
     /// What is switched on.
     pub features: Features,
     /// `patch`, `stable`, `rapid`, `node-image` or `none`.
@@ -53,8 +47,6 @@ pub struct ClusterWant {
     pub logs: Option<Logs>,
     /// The key that encrypts secrets.
     pub kms: Option<Kms>,
-    /// The disk encryption set of the nodes.
-    pub disk_encryption_set: Option<ArmId>,
     /// Running, stopped, or nobody's business here.
     pub power: Option<Power>,
     /// The pools it is created with; at least one system pool. Later on they are objects of
@@ -75,19 +67,13 @@ pub struct NetworkWant {
     pub service_cidr: Option<String>,
     /// The DNS service's address within the services' range.
     pub dns_service_ip: Option<String>,
-    /// How nodes reach the internet: `loadBalancer`, `userAssignedNATGateway`,
-    /// `userDefinedRouting`; Azure's default if not set.
-    pub outbound_type: Option<String>,
 }
 
 /// Who reaches the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// The cluster's own network only.
-    Private {
-        /// `system`, `none` or the id of a zone; `system` if not set.
-        dns_zone: Option<String>,
-    },
+    Private,
     /// These ranges; everybody if there are none.
     Public {
         /// The ranges.
@@ -112,12 +98,6 @@ pub struct Features {
     pub cost_analysis: bool,
     /// The vertical pod autoscaler.
     pub vertical_pod_autoscaler: bool,
-    /// Azure Policy inside the cluster.
-    pub azure_policy: bool,
-    /// Secrets from a key vault as files.
-    pub secrets_store: bool,
-    /// Unused images are removed this often.
-    pub image_cleaner_hours: Option<u32>,
 }
 
 /// Where logs go.
@@ -132,8 +112,6 @@ pub struct Logs {
 pub struct Kms {
     /// The key's id, version included.
     pub key_id: String,
-    /// The id of its vault, where that is reached privately.
-    pub private_vault: Option<String>,
 }
 
 /// Whether a cluster runs.
@@ -143,17 +121,6 @@ pub enum Power {
     Running,
     /// It is stopped: no nodes, no API server, no cost for either.
     Stopped,
-}
-
-/// Secrets that change in the vault change in the cluster too.
-fn secrets_store(enabled: bool) -> Value {
-    if !enabled {
-        return json!({"enabled": false});
-    }
-    json!({
-        "enabled": true,
-        "config": {"enableSecretRotation": "true", "rotationPollInterval": "2m"},
-    })
 }
 
 impl ClusterWant {
@@ -167,21 +134,17 @@ impl ClusterWant {
             tier: "Standard".to_owned(),
             kubernetes_version: kubernetes_version.to_owned(),
             dns_prefix: None,
-            node_resource_group: None,
             identity: None,
             kubelet_identity: None,
             network: NetworkWant::default(),
-            access: Access::Private { dns_zone: None },
-            tenant_id: None,
+            access: Access::Private,
             admin_groups: Vec::new(),
-            disable_local_accounts: true,
             features: Features::default(),
             upgrade_channel: None,
             node_os_channel: None,
             autoscaler: BTreeMap::new(),
             logs: None,
             kms: None,
-            disk_encryption_set: None,
             power: None,
             pools: Vec::new(),
             needs: Vec::new(),
@@ -194,7 +157,8 @@ impl ClusterWant {
         let features = &self.features;
         let mut properties = json!({
             "enableRBAC": true,
-            "disableLocalAccounts": self.disable_local_accounts,
+            // Certificates know no person (Checkov AZURE_141).
+            "disableLocalAccounts": true,
             "aadProfile": {
                 "managed": true,
                 "enableAzureRBAC": true,
@@ -204,7 +168,8 @@ impl ClusterWant {
             "networkProfile": self.network_profile(),
             "securityProfile": {
                 "workloadIdentity": {"enabled": features.workload_identity},
-                "imageCleaner": {"enabled": features.image_cleaner_hours.is_some()},
+                // Unused images leave the nodes once a week, AKS's own interval.
+                "imageCleaner": {"enabled": true, "intervalHours": 168},
                 "azureKeyVaultKms": {"enabled": self.kms.is_some()},
             },
             "workloadAutoScalerProfile": {
@@ -212,8 +177,12 @@ impl ClusterWant {
             },
             "metricsProfile": {"costAnalysis": {"enabled": features.cost_analysis}},
             "addonProfiles": {
-                "azurepolicy": {"enabled": features.azure_policy},
-                "azureKeyvaultSecretsProvider": secrets_store(features.secrets_store),
+                "azurepolicy": {"enabled": false},
+                // Secrets that change in the vault change in the cluster too (Checkov AZURE_172).
+                "azureKeyvaultSecretsProvider": {
+                    "enabled": true,
+                    "config": {"enableSecretRotation": "true", "rotationPollInterval": "2m"},
+                },
                 "omsagent": {"enabled": self.logs.is_some()},
             },
         });
@@ -223,7 +192,6 @@ impl ClusterWant {
             }
         };
         let text = |it: &Option<String>| it.as_deref().map(Value::from);
-        set(["aadProfile", "tenantID"], text(&self.tenant_id));
         set(
             ["autoUpgradeProfile", "upgradeChannel"],
             text(&self.upgrade_channel),
@@ -235,22 +203,10 @@ impl ClusterWant {
         for (key, value) in &self.autoscaler {
             set(["autoScalerProfile", key], Some(value.as_str().into()));
         }
-        if let Some(hours) = features.image_cleaner_hours {
-            properties["securityProfile"]["imageCleaner"]["intervalHours"] = hours.into();
-        }
         if let Some(kms) = &self.kms {
-            let access = if kms.private_vault.is_some() {
-                "Private"
-            } else {
-                "Public"
-            };
-            let mut profile = json!({
-                "enabled": true, "keyId": kms.key_id, "keyVaultNetworkAccess": access,
+            properties["securityProfile"]["azureKeyVaultKms"] = json!({
+                "enabled": true, "keyId": kms.key_id, "keyVaultNetworkAccess": "Public",
             });
-            if let Some(vault) = &kms.private_vault {
-                profile["keyVaultResourceId"] = vault.as_str().into();
-            }
-            properties["securityProfile"]["azureKeyVaultKms"] = profile;
         }
         if let Some(logs) = &self.logs {
             properties["addonProfiles"]["omsagent"]["config"] = json!({
@@ -263,12 +219,6 @@ impl ClusterWant {
         }
         if let Some(id) = &self.kubelet_identity {
             properties["identityProfile"]["kubeletidentity"]["resourceId"] = id.as_str().into();
-        }
-        if let Some(id) = &self.disk_encryption_set {
-            properties["diskEncryptionSetID"] = id.as_str().into();
-        }
-        if let Some(group) = &self.node_resource_group {
-            properties["nodeResourceGroup"] = group.as_str().into();
         }
         json!({
             "location": self.location,
@@ -292,10 +242,11 @@ impl ClusterWant {
 
     fn api_server(&self) -> Value {
         match &self.access {
-            Access::Private { dns_zone } => json!({
+            // CIS AKS 5.4.1 and 5.4.2.
+            Access::Private => json!({
                 "enablePrivateCluster": true,
                 "enablePrivateClusterPublicFQDN": false,
-                "privateDNSZone": dns_zone.as_deref().unwrap_or("system"),
+                "privateDNSZone": "system",
             }),
             Access::Public { authorized_cidrs } => json!({
                 "enablePrivateCluster": false,
@@ -323,7 +274,6 @@ impl ClusterWant {
             ("podCidr", &self.network.pod_cidr),
             ("serviceCidr", &self.network.service_cidr),
             ("dnsServiceIP", &self.network.dns_service_ip),
-            ("outboundType", &self.network.outbound_type),
         ] {
             if let Some(value) = value {
                 profile[key] = value.as_str().into();

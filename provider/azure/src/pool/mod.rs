@@ -27,13 +27,12 @@ use crate::{
 };
 
 /// What only a new pool can change (API 2026-05-01; reports of `PropertyChangeNotAllowed`).
-const IMMUTABLE: [(&str, &str); 12] = [
+const IMMUTABLE: [(&str, &str); 8] = [
     ("properties.vmSize", "machines keep their size"),
     ("properties.availabilityZones", "machines keep their zones"),
     ("properties.osDiskSizeGB", "machines keep their disk"),
     ("properties.osDiskType", "machines keep their disk"),
     ("properties.osType", "machines keep their operating system"),
-    ("properties.osSKU", "machines keep their operating system"),
     ("properties.vnetSubnetID", "machines keep their subnet"),
     (
         "properties.maxPods",
@@ -43,15 +42,6 @@ const IMMUTABLE: [(&str, &str); 12] = [
         "properties.scaleSetPriority",
         "spot and regular machines do not mix",
     ),
-    (
-        "properties.enableFIPS",
-        "it is a property of the node image",
-    ),
-    (
-        "properties.enableEncryptionAtHost",
-        "it is a property of the machines",
-    ),
-    ("properties.kubeletDiskType", "machines keep their disk"),
 ];
 
 /// What only the cloud writes, in a pool and in the profile inside a cluster.

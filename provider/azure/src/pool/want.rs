@@ -24,8 +24,6 @@ pub struct PoolWant {
     pub os_disk_gb: Option<u32>,
     /// `Ephemeral` or `Managed`; Azure's choice if not set.
     pub os_disk_type: Option<String>,
-    /// `AzureLinux`, `Ubuntu`, …; Azure's choice if not set.
-    pub os_sku: Option<String>,
     /// The nodes' subnet; one of Azure's own if not set.
     pub subnet: Option<ArmId>,
     /// Pods per node; Azure's choice if not set.
@@ -51,8 +49,6 @@ pub struct PoolWant {
     /// The pools that carry the cluster's own components. A pool stops doing so only after they
     /// all do: AKS never goes without.
     pub system_pools: Vec<ObjectId>,
-    /// Disks and caches are encrypted on the machine itself.
-    pub encryption_at_host: bool,
     /// DNS answers are cached on each node.
     pub dns_cache: bool,
     /// The lowest version wanted; the control plane leads.
@@ -102,7 +98,6 @@ impl PoolWant {
             zones: Vec::new(),
             os_disk_gb: None,
             os_disk_type: None,
-            os_sku: None,
             subnet: None,
             max_pods: None,
             labels: BTreeMap::new(),
@@ -115,7 +110,6 @@ impl PoolWant {
             max_surge: None,
             drain_timeout_minutes: None,
             system_pools: Vec::new(),
-            encryption_at_host: false,
             dns_cache: false,
             kubernetes_version: String::new(),
             attributes: Attributes::default(),
@@ -164,16 +158,11 @@ impl PoolWant {
         );
         set("osDiskSizeGB", self.os_disk_gb.map(Value::from));
         set("osDiskType", self.os_disk_type.as_deref().map(Value::from));
-        set("osSKU", self.os_sku.as_deref().map(Value::from));
         set(
             "vnetSubnetID",
             self.subnet.as_ref().map(|it| it.as_str().into()),
         );
         set("maxPods", self.max_pods.map(Value::from));
-        set(
-            "enableEncryptionAtHost",
-            self.encryption_at_host.then_some(Value::Bool(true)),
-        );
         let cache = if self.dns_cache {
             "Required"
         } else {

@@ -25,8 +25,6 @@ pub struct ClusterWant {
     pub channel: Channel,
     /// Where it is attached. Only a new cluster can be attached elsewhere.
     pub network: NetworkWant,
-    /// The zones of its nodes; empty leaves the choice to Google.
-    pub zones: Vec<String>,
     /// The user's labels.
     pub labels: BTreeMap<String, String>,
     /// Who reaches the API server, and how.
@@ -115,9 +113,6 @@ pub struct Features {
     pub vertical_pod_autoscaling: bool,
     /// The Gateway API's standard channel.
     pub gateway_api: bool,
-    /// Control-plane logs (API server, scheduler, controller manager) beside system and workload
-    /// logs.
-    pub control_plane_logs: bool,
 }
 
 /// When Google may work on the cluster.

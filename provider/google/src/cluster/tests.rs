@@ -22,7 +22,7 @@ use crate::{
 fn google() -> Arc<Google> {
     let tokens: Arc<dyn TokenSource> = Arc::new(FixedToken("t".into()));
     let endpoints = Endpoints::at("http://127.0.0.1:1");
-    Arc::new(Google::new(&endpoints, &Clock::real(), &tokens, None).unwrap())
+    Arc::new(Google::new(&endpoints, &Clock::real(), &tokens).unwrap())
 }
 
 fn context(cluster: &Value) -> Context {
@@ -71,8 +71,6 @@ fn pool() -> PoolWant {
         labels: BTreeMap::new(),
         taints: Vec::new(),
         surge_max: 1,
-        unavailable_max: 0,
-        auto_upgrade: true,
         service_account: None,
         attributes: Attributes::default(),
     }
@@ -88,7 +86,6 @@ fn want() -> ClusterWant {
             pods_range: "pods".into(),
             services_range: "services".into(),
         },
-        zones: Vec::new(),
         labels: BTreeMap::from([("team".into(), "payments".into())]),
         access: Access::Private,
         features: Features {
@@ -99,7 +96,6 @@ fn want() -> ClusterWant {
             cost_allocation: true,
             vertical_pod_autoscaling: true,
             gateway_api: true,
-            control_plane_logs: true,
         },
         encryption: Encryption::AsItIs,
         autoscaling_profile: "BALANCED".into(),

@@ -35,7 +35,7 @@ pub(crate) fn create(want: &PoolWant, mark: &Mark) -> Value {
         "initialNodeCount": initial,
         "maxPodsConstraint": { "maxPodsPerNode": want.pods_max.to_string() },
         "autoscaling": autoscaling(want.size),
-        "management": management(want),
+        "management": management(),
         "upgradeSettings": upgrade_settings(want),
         "networkConfig": { "enablePrivateNodes": true },
     });
@@ -72,17 +72,17 @@ pub(super) fn metadata(want: &PoolWant) -> Value {
     json!({ "mode": mode })
 }
 
-/// Repair and upgrade by the cloud.
-pub(super) fn management(want: &PoolWant) -> Value {
-    json!({ "autoRepair": true, "autoUpgrade": want.auto_upgrade })
+/// Repair and upgrade by the cloud (CIS GKE 5.5.2 and 5.5.3).
+pub(super) fn management() -> Value {
+    json!({ "autoRepair": true, "autoUpgrade": true })
 }
 
-/// How nodes are replaced.
+/// How nodes are replaced: a new one is there before an old one goes.
 pub(super) fn upgrade_settings(want: &PoolWant) -> Value {
     json!({
         "strategy": "SURGE",
         "maxSurge": want.surge_max,
-        "maxUnavailable": want.unavailable_max,
+        "maxUnavailable": 0,
     })
 }
 

@@ -14,10 +14,6 @@ use crate::{Attributes, NodePoolName};
 
 /// The wanted shape of a node pool, in Google's words.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent switch of the cloud"
-)]
 pub struct PoolWant {
     /// Its name and cluster.
     pub name: NodePoolName,
@@ -45,10 +41,6 @@ pub struct PoolWant {
     pub taints: Vec<Taint>,
     /// Nodes above the wanted number while they are replaced, per zone.
     pub surge_max: u32,
-    /// Nodes below the wanted number while they are replaced, per zone.
-    pub unavailable_max: u32,
-    /// Whether Google upgrades its nodes.
-    pub auto_upgrade: bool,
     /// The service account of its nodes; `None` is the project's default. A pool keeps the one it
     /// was made with.
     pub service_account: Option<String>,

@@ -150,7 +150,7 @@ impl NodePool {
             };
             updates.push(Update::quiet(word, method, verb, body));
         };
-        let management = body::management(want);
+        let management = body::management();
         if !agrees(&management, pool.get("management")) {
             set(
                 "management",

@@ -29,8 +29,6 @@ pub struct PlanRequest<R: Resource> {
     pub reason: PlanReason,
     /// What the user wrote, with defaults.
     pub config: Draft<R::Spec>,
-    /// What the user wrote, without defaults: null is what was left out.
-    pub config_value: Value,
     /// The object as it was last read.
     pub prior: Option<State<R::Spec>>,
     /// The attributes that differ between state and configuration.

@@ -30,8 +30,7 @@ impl<R: Resource> AnyResource<R::Session> for Typed<R> {
 
     fn check(&self, config: &Value) -> Findings {
         let mut found = Findings::new();
-        let draft = R::Spec::read(config, &mut found);
-        self.0.check(&draft, &mut found);
+        R::Spec::read(config, &mut found);
         found
     }
 
@@ -40,7 +39,6 @@ impl<R: Resource> AnyResource<R::Session> for Typed<R> {
         let proposed = shape.with_defaults(&ask.config);
         let mut found = Findings::new();
         let config = R::Spec::read(&ask.config, &mut found);
-        self.0.check(&config, &mut found);
         let prior = recall::<R>(&ask.prior, &mut found);
         let changes = shape.changes(&ask.prior, &proposed);
         let status = match &prior {
@@ -68,7 +66,6 @@ impl<R: Resource> AnyResource<R::Session> for Typed<R> {
                 call,
                 reason: ask.reason,
                 config,
-                config_value: ask.config,
                 prior,
                 changes,
                 private: ask.private,

@@ -48,10 +48,9 @@ pub(super) fn cluster(
             .parse::<Range>()
             .ok()
             .map(|services| services.address(10).to_string()),
-        outbound_type: None,
     };
     want.access = match &spec.api_access {
-        None => Access::Private { dns_zone: None },
+        None => Access::Private,
         Some(access) => Access::Public {
             authorized_cidrs: access.authorized_cidrs.clone(),
         },
@@ -69,9 +68,6 @@ pub(super) fn cluster(
         // Only a paid tier knows costs by namespace.
         cost_analysis: spec.features.cost_allocation && terms.aks_tier != "Free",
         vertical_pod_autoscaler: spec.features.vertical_pod_autoscaling,
-        azure_policy: false,
-        secrets_store: true,
-        image_cleaner_hours: Some(168),
     };
     want.upgrade_channel = Some(
         match spec.upgrade_channel {
@@ -96,10 +92,7 @@ pub(super) fn cluster(
         .as_ref()
         .and_then(|logs| logs.workspace_id.clone())
         .map(|workspace| Logs { workspace });
-    want.kms = spec.kms_key_id.clone().map(|key_id| Kms {
-        key_id,
-        private_vault: None,
-    });
+    want.kms = spec.kms_key_id.clone().map(|key_id| Kms { key_id });
     want.power = match spec.power {
         spec::Power::On => Some(Power::Running),
         spec::Power::Off => Some(Power::Stopped),
@@ -177,7 +170,6 @@ fn attributes() -> Attributes {
         ),
         ("properties.metricsProfile", "features.cost_allocation"),
         ("properties.addonProfiles.omsagent", "logs"),
-        ("properties.ingressProfile", "features.gateway_api"),
         (
             "properties.autoUpgradeProfile.upgradeChannel",
             "upgrade_channel",
@@ -324,7 +316,6 @@ pub(super) fn maintenance(spec: &ClusterSpec, id: &ArmId, name: &str) -> Option<
         day_of_week: day,
         start_time: window.start.clone(),
         hours: window.hours.unwrap_or(WINDOW_HOURS),
-        utc_offset: "+00:00".to_owned(),
         excluded: maintenance
             .exclusions
             .values()

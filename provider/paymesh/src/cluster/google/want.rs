@@ -38,7 +38,6 @@ pub(super) fn cluster(
         version: spec.kubernetes_version.parse().ok(),
         channel: channel(spec),
         network: network(spec),
-        zones: Vec::new(),
         labels,
         access: match &spec.api_access {
             None => Access::Private,
@@ -52,8 +51,6 @@ pub(super) fn cluster(
             cost_allocation: spec.features.cost_allocation,
             vertical_pod_autoscaling: spec.features.vertical_pod_autoscaling,
             gateway_api: spec.features.gateway_api,
-            // CIS GKE 5.7.1: the control plane's logs are on.
-            control_plane_logs: true,
         },
         encryption: match &spec.kms_key_id {
             Some(key) => Encryption::Key(key.clone()),
@@ -184,8 +181,6 @@ pub(super) fn pool(
         labels: pool.labels.clone(),
         taints: pool.taints.iter().map(taint).collect(),
         surge_max: pool.surge.unwrap_or(spec.profile.terms().surge_nodes),
-        unavailable_max: 0,
-        auto_upgrade: true,
         service_account,
         attributes: pool_attributes(spec, key),
     }

@@ -22,7 +22,6 @@ pub(in crate::server) async fn answer<P: Provider>(
     match dynamic::decode(request.config.as_ref(), &kind) {
         Ok(config) => {
             let config = P::Config::read(&config, &mut found);
-            server.provider.check(&config, &mut found);
             if !found.has_errors() {
                 let client = Client {
                     version: request.terraform_version,
@@ -41,15 +40,14 @@ pub(in crate::server) async fn answer<P: Provider>(
 }
 
 pub(in crate::server) async fn validate<P: Provider>(
-    server: Arc<Server<P>>,
+    _: Arc<Server<P>>,
     request: validate_provider_config::Request,
 ) -> validate_provider_config::Response {
     let mut found = Findings::new();
     let kind = spec::provider_schema::<P::Config>().object_type();
     match dynamic::decode(request.config.as_ref(), &kind) {
         Ok(config) => {
-            let config = P::Config::read(&config, &mut found);
-            server.provider.check(&config, &mut found);
+            P::Config::read(&config, &mut found);
         }
         Err(error) => found.extend(unreadable("provider block", &error)),
     }
