@@ -69,7 +69,7 @@ pub struct Azure {
 struct Inner {
     client: Client,
     /// Tokens for the API servers of clusters.
-    kubernetes: Option<Arc<dyn TokenSource>>,
+    kubernetes: Arc<dyn TokenSource>,
     /// Groups that something was created in by this process: not empty, whatever a list says.
     inhabited: Mutex<BTreeSet<String>>,
 }
@@ -93,32 +93,6 @@ impl Azure {
         };
         let manager: Arc<dyn TokenSource> = Arc::new(source(settings.sovereign.scope()));
         let kubernetes: Arc<dyn TokenSource> = Arc::new(source(format!("{KUBERNETES}/.default")));
-        Self::build(
-            &base,
-            settings.clock,
-            settings.extra_ca,
-            manager,
-            Some(kubernetes),
-        )
-    }
-
-    /// Connects with tokens from elsewhere.
-    pub fn with_tokens(
-        base: &str,
-        clock: Clock,
-        extra_ca: Option<Vec<u8>>,
-        tokens: Arc<dyn TokenSource>,
-    ) -> Result<Self, Error> {
-        Self::build(base, clock, extra_ca, tokens, None)
-    }
-
-    fn build(
-        base: &str,
-        clock: Clock,
-        extra_ca: Option<Vec<u8>>,
-        tokens: Arc<dyn TokenSource>,
-        kubernetes: Option<Arc<dyn TokenSource>>,
-    ) -> Result<Self, Error> {
         // Rates of the AKS resource provider (rate-limits.apis.io, quoting aks/quotas-skus-regions)
         // and of ARM per principal and region (request-limits-and-throttling).
         let rate = |burst, seconds| Rate {
@@ -129,8 +103,8 @@ impl Azure {
             burst,
             refill: Duration::from_millis(ms),
         };
-        let patience = Limits::writing(&clock).patience;
-        let mut builder = Client::builder(base, clock, tokens)
+        let patience = Limits::writing(&settings.clock).patience;
+        let mut builder = Client::builder(&base, settings.clock, manager)
             .patience(patience)
             .request_id_header("x-ms-client-request-id")
             .budget(api::CLUSTERS, VerbClass::Write, rate(20, 60))
@@ -139,7 +113,7 @@ impl Azure {
             .budget(api::ARM, VerbClass::Read, fast(250, 40))
             .budget(api::ARM, VerbClass::Write, fast(200, 100))
             .budget(api::ARM, VerbClass::Delete, fast(200, 100));
-        if let Some(pem) = extra_ca {
+        if let Some(pem) = settings.extra_ca {
             builder = builder.extra_ca(pem);
         }
         let client = builder.build()?;
@@ -159,11 +133,7 @@ impl Azure {
 
     /// A token for the API servers of AKS clusters, for ephemeral use only.
     pub async fn kubernetes_token(&self) -> Result<Token, Error> {
-        let Some(source) = &self.inner.kubernetes else {
-            let text = "this connection has no tokens for clusters";
-            return Err(Error::new(ErrorKind::Token, text));
-        };
-        let token = source.token().await;
+        let token = self.inner.kubernetes.token().await;
         token.map_err(|error| Error::new(ErrorKind::Token, error.message))
     }
 

@@ -1,4 +1,9 @@
-//! Emptying a pool before it goes: a step of its own, behind an interface.
+//! Emptying a pool before it goes: a step of its own.
+//!
+//! Through AKS alone: new pods are kept off by a taint, the autoscaler is switched off, and the pool
+//! is scaled to nothing. AKS cordons and drains each node that it takes away
+//! (learn.microsoft.com/azure/aks/scale-cluster), so pods are evicted within their disruption
+//! budgets and start on other pools.
 
 use std::sync::Arc;
 
@@ -12,49 +17,20 @@ use serde_json::{Value, json};
 
 use crate::{
     ArmId, Azure, Pool, cluster_object_id,
-    connection::{api, version},
+    connection::{api, busy, version},
     fault::fault,
     json::etag,
     operation, part,
 };
 
-/// How a pool is emptied, within the disruption budgets of what runs there. Every act can be the
-/// first of a new process.
-#[async_trait]
-pub trait Drain: Send + Sync + 'static {
-    /// Whether nothing is left on the pool that `body` describes.
-    async fn is_empty(&self, pool: &ArmId, body: &Value) -> Result<bool, Error>;
-
-    /// Begins to empty the pool that `body` describes. `step` is the engine's name of the step.
-    async fn empty(&self, step: ObjectId, pool: &ArmId, body: &Value) -> Result<Sent, Error>;
-}
-
-/// Empties a pool through AKS alone: new pods are kept off by a taint, the autoscaler is switched
-/// off, and the pool is scaled to nothing. AKS cordons and drains each node that it takes away
-/// (learn.microsoft.com/azure/aks/scale-cluster), so pods are evicted within their disruption
-/// budgets and start on other pools.
-pub struct ScaleToNothing {
-    azure: Azure,
-}
-
-/// The step that empties the pool `pool`.
-pub struct DrainPool {
+/// The step that empties a pool. Every act can be the first of a new process.
+pub(crate) struct Drain {
     azure: Azure,
     cluster: ArmId,
     pool: String,
-    drain: Arc<dyn Drain>,
 }
 
 const TAINT: &str = "paymesh.dev/retiring=true:NoSchedule";
-
-impl ScaleToNothing {
-    /// Scaling through `azure`.
-    pub fn new(azure: &Azure) -> Self {
-        Self {
-            azure: azure.clone(),
-        }
-    }
-}
 
 /// What makes the pool `body` shrink to nothing.
 fn shrunk(body: &Value) -> Value {
@@ -78,42 +54,21 @@ fn shrunk(body: &Value) -> Value {
     changed
 }
 
-#[async_trait]
-impl Drain for ScaleToNothing {
-    async fn is_empty(&self, _: &ArmId, body: &Value) -> Result<bool, Error> {
-        let count = body.pointer("/properties/count").and_then(Value::as_u64);
-        let scales = body.pointer("/properties/enableAutoScaling") == Some(&Value::Bool(true));
-        Ok(count == Some(0) && !scales && crate::connection::busy(body).is_none())
-    }
-
-    async fn empty(&self, step: ObjectId, pool: &ArmId, body: &Value) -> Result<Sent, Error> {
-        let mut request = Request::put(pool.as_str(), shrunk(body));
-        if let Some(etag) = etag(body) {
-            request = request.if_match(etag);
-        }
-        let reply = self
-            .azure
-            .write(request, version::CLUSTERS, api::POOLS)
-            .await?;
-        let address = format!("{pool}?api-version={}", version::CLUSTERS);
-        Ok(operation::sent(&self.azure, step, &reply, &address, false))
-    }
+/// Whether nothing is left on the pool that `body` describes.
+fn is_empty(body: &Value) -> bool {
+    let count = body.pointer("/properties/count").and_then(Value::as_u64);
+    let scales = body.pointer("/properties/enableAutoScaling") == Some(&Value::Bool(true));
+    count == Some(0) && !scales && busy(body).is_none()
 }
 
-impl DrainPool {
-    /// The step that empties `pool` of `cluster` by `drain`.
-    pub fn new(azure: &Azure, cluster: &ArmId, pool: &str, drain: Arc<dyn Drain>) -> Self {
+impl Drain {
+    /// The step that empties `pool` of `cluster`.
+    pub(crate) fn new(azure: &Azure, cluster: &ArmId, pool: &str) -> Self {
         Self {
             azure: azure.clone(),
             cluster: cluster.clone(),
             pool: pool.to_owned(),
-            drain,
         }
-    }
-
-    /// The engine's name of the step.
-    pub fn object_id(cluster: &ArmId, pool: &str) -> ObjectId {
-        ObjectId::new("drain", cluster.child("agentPools", pool).folded())
     }
 
     fn arm_id(&self) -> ArmId {
@@ -140,9 +95,9 @@ impl DrainPool {
 }
 
 #[async_trait]
-impl Object for DrainPool {
+impl Object for Drain {
     fn id(&self) -> ObjectId {
-        Self::object_id(&self.cluster, &self.pool)
+        ObjectId::new("drain", self.arm_id().folded())
     }
 
     fn needs(&self) -> Vec<ObjectId> {
@@ -159,14 +114,8 @@ impl Object for DrainPool {
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
         // A pool that is gone, or that was never there, needs no emptying.
-        let is_empty = match self.body(cx).await? {
-            None => true,
-            Some(body) => {
-                let looked = self.drain.is_empty(&self.arm_id(), &body).await;
-                looked.map_err(|error| self.fault(&error))?
-            }
-        };
-        Ok(if is_empty {
+        let body = self.body(cx).await?;
+        Ok(if body.as_ref().is_none_or(is_empty) {
             let mut seen = Seen::new(json!({"drained": self.pool}));
             seen.ownership = Ownership::Ours;
             Observation::Present(seen)
@@ -183,8 +132,23 @@ impl Object for DrainPool {
         let Some(body) = self.body(cx).await? else {
             return Ok(Sent::Done);
         };
-        let sent = self.drain.empty(self.id(), &self.arm_id(), &body).await;
-        sent.map_err(|error| self.fault(&error))
+        let mut request = Request::put(self.arm_id().as_str(), shrunk(&body));
+        if let Some(etag) = etag(&body) {
+            request = request.if_match(etag);
+        }
+        let sent = self
+            .azure
+            .write(request, version::CLUSTERS, api::POOLS)
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        let address = format!("{}?api-version={}", self.arm_id(), version::CLUSTERS);
+        Ok(operation::sent(
+            &self.azure,
+            self.id(),
+            &reply,
+            &address,
+            false,
+        ))
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {

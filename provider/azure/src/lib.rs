@@ -37,7 +37,6 @@ pub use cluster::{
 pub use connection::{Azure, AzureSettings};
 pub use credentials::{Assertion, Credential, Identity as ManagedIdentity};
 pub use diagnostics::Diagnostics;
-pub use drain::{Drain, DrainPool, ScaleToNothing};
 pub use endpoint::Endpoint;
 pub use environment::{Simulated, usual_subscription};
 pub use group::{Group, GroupWant, group_object_id};

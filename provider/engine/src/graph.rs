@@ -59,7 +59,8 @@ impl Graph {
     }
 
     /// Wants `object` not to exist, once all of `after` are settled.
-    pub fn absent(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
+    #[cfg(test)]
+    pub(crate) fn absent(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
         self.add(Arc::new(object), Want::Absent, after)
     }
 
@@ -69,12 +70,13 @@ impl Graph {
     }
 
     /// Wants the procedure `object` done, once all of `after` are settled.
-    pub fn done(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
+    #[cfg(test)]
+    pub(crate) fn done(&mut self, object: impl Object, after: Vec<ObjectId>) -> ObjectId {
         self.add(Arc::new(object), Want::Done, after)
     }
 
     /// Adds a node; a node that is there already stays.
-    pub fn add(&mut self, object: Arc<dyn Object>, want: Want, after: Vec<ObjectId>) -> ObjectId {
+    fn add(&mut self, object: Arc<dyn Object>, want: Want, after: Vec<ObjectId>) -> ObjectId {
         let id = object.id();
         self.nodes.entry(id.clone()).or_insert(Node {
             object,

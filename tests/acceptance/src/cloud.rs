@@ -112,6 +112,18 @@ impl Cloud {
         self.folder.path().join("simulator.json")
     }
 
+    /// A copy of that file with other lines, in place of the last copy.
+    pub fn file_with(&self, lines: &[(&str, &Value)]) -> PathBuf {
+        let mut card = self.card.clone();
+        for (key, value) in lines {
+            assert!(value.is_string(), "{key}: {value}");
+            card[*key] = (*value).clone();
+        }
+        let file = self.file().with_extension("other.json");
+        fs::write(&file, card.to_string()).expect("the simulator file can be copied");
+        file
+    }
+
     /// What the simulator wrote into it.
     pub fn card(&self) -> &Value {
         &self.card

@@ -138,6 +138,82 @@ fn an_assignment_made_by_hand_serves_and_survives() {
     assert_eq!(grants(&cloud), ["the nodes pulls images"]);
 }
 
+/// Who administers the cluster.
+fn admins(cloud: &Cloud) -> Vec<String> {
+    let mut all = grants(cloud);
+    all.retain(|grant| grant.ends_with("administers the cluster"));
+    all
+}
+
+#[test]
+fn the_deployer_is_whoever_created_and_stays_it_when_another_one_applies() {
+    const OWNER: &str = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
+    let cloud = Cloud::start();
+    let [creator, another] =
+        ["deployer", "nobody"].map(|who| cloud.card()["azure_principals"][who].clone());
+    let sign_in = |who: &Value| {
+        let lines = ["client_id", "client_secret_file"].map(|line| (line, &who[line]));
+        (
+            "PAYMESH_SIMULATOR".to_owned(),
+            cloud.file_with(&lines).display().to_string(),
+        )
+    };
+    let workspace = Workspace::with_environment(&cloud, &plain().to_string(), &[sign_in(&creator)]);
+    workspace.apply().succeeds();
+    let subscription = format!("/subscriptions/{}", cloud.subscription());
+    let authorization = "providers/Microsoft.Authorization";
+    cloud.azure().act(
+        &Method::PUT,
+        &format!("{subscription}/{authorization}/roleAssignments/5b1ec0de-0000-4000-8000-000000000002?api-version=2022-04-01"),
+        Some(&json!({"properties": {
+            "roleDefinitionId": format!("{subscription}/{authorization}/roleDefinitions/{OWNER}"),
+            "principalId": another["object_id"], "principalType": "ServicePrincipal",
+        }})),
+    );
+    // A new assignment counts everywhere only after some time.
+    cloud.pass(600);
+
+    sign_in(&another);
+    workspace.plans_nothing();
+    let cluster = cloud.all("managedClusters").remove(0).to_lowercase();
+    for id in cloud.all("roleAssignments") {
+        if id.to_lowercase().starts_with(&cluster) {
+            let path = format!("{id}?api-version=2022-04-01");
+            cloud.azure().act(&Method::DELETE, &path, None);
+        }
+    }
+    assert_eq!(admins(&cloud), [] as [String; 0]);
+    workspace.apply().succeeds();
+    assert_eq!(admins(&cloud), ["the deployer administers the cluster"]);
+
+    // One assignment serves whoever is an admin anyway, and outlives that.
+    let admin = deployer(&cloud);
+    let wanted = plain().with(&format!(
+        r#"admins = [{{ kind = "service_principal", entra_object_id = "{admin}" }}]"#
+    ));
+    configure(&workspace, &cloud, &wanted);
+    configure(&workspace, &cloud, &plain());
+    assert_eq!(admins(&cloud), ["the deployer administers the cluster"]);
+}
+
+#[test]
+fn a_pool_stops_being_a_system_pool_only_after_another_is_one() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &plain().to_string());
+    workspace.apply().succeeds();
+    let [system, work] = ["system", "work"].map(|key| pool_name(&workspace, key));
+    let before = cloud.last_request();
+    let swapped = r#"node_pools.system.mode = "user"; node_pools.work.mode = "system""#;
+    configure(&workspace, &cloud, &plain().with(swapped));
+    assert_eq!(
+        writes(&cloud, before),
+        [
+            format!("PUT agentPools/{work}"),
+            format!("PUT agentPools/{system}"),
+        ]
+    );
+}
+
 #[test]
 fn a_pool_is_emptied_before_it_goes() {
     let cloud = Cloud::start();

@@ -141,13 +141,10 @@ fn signed_in_with_azure_role(cloud: &Cloud, role: &Value) -> PathBuf {
     );
     // A new assignment counts everywhere only after some time.
     cloud.pass(600);
-    card_with(
-        cloud,
-        &[
-            ("client_id", &nobody["client_id"]),
-            ("client_secret_file", &nobody["client_secret_file"]),
-        ],
-    )
+    cloud.file_with(&[
+        ("client_id", &nobody["client_id"]),
+        ("client_secret_file", &nobody["client_secret_file"]),
+    ])
 }
 
 /// Gives the auditor these roles and no other; the simulator file that signs in as it.
@@ -171,19 +168,7 @@ fn signed_in_with_google_roles(cloud: &Cloud, roles: &BTreeSet<String>) -> PathB
     );
     cloud.pass(600);
     let file = &cloud.card()["google_auditor_credentials_file"];
-    card_with(cloud, &[("google_credentials_file", file)])
-}
-
-/// A copy of the simulator file with other lines.
-fn card_with(cloud: &Cloud, lines: &[(&str, &Value)]) -> PathBuf {
-    let mut card = cloud.card().clone();
-    for (key, value) in lines {
-        assert!(value.is_string(), "{key}: {value}");
-        card[*key] = (*value).clone();
-    }
-    let file = cloud.file().with_extension("other.json");
-    fs::write(&file, card.to_string()).expect("the simulator file can be copied");
-    file
+    cloud.file_with(&[("google_credentials_file", file)])
 }
 
 fn documented_google_roles() -> BTreeSet<String> {

@@ -5,6 +5,8 @@
 //! go up one minor at a time, each time waiting for the pools. Which changes need a new cluster
 //! is the table [`IMMUTABLE`].
 
+#[cfg(test)]
+mod tests;
 mod want;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -380,17 +382,7 @@ impl Object for Cluster {
         let want = &self.want;
         let Some(seen) = seen else {
             self.azure.inhabit(&want.id);
-            let mut body = part::compact(want.part());
-            body["tags"] = tags::marked(&want.tags, &cx.mark, Some(&cx.holder));
-            body["properties"]["kubernetesVersion"] = want.kubernetes_version.as_str().into();
-            let prefix = want.dns_prefix.as_deref().unwrap_or(want.id.name());
-            body["properties"]["dnsPrefix"] = prefix.into();
-            if !want.features.cilium {
-                // Something has to enforce network policies from the beginning.
-                body["properties"]["networkProfile"]["networkPolicy"] = "calico".into();
-            }
-            let pools: Vec<_> = want.pools.iter().map(|it| it.profile(&cx.mark)).collect();
-            body["properties"]["agentPoolProfiles"] = pools.into();
+            let body = want.fresh(&cx.mark, &cx.holder);
             return self
                 .send(Request::put(want.id.as_str(), body).if_absent())
                 .await;

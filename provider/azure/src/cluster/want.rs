@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use paymesh_engine::ObjectId;
-use serde_json::{Map, Value, json};
+use paymesh_engine::{Holder, Mark, ObjectId};
+use serde_json::{Value, json};
 
-use crate::{ArmId, Attributes, PoolWant, tags};
+use crate::{ArmId, Attributes, PoolWant, part, tags};
 
 /// A managed cluster as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
@@ -22,11 +22,8 @@ pub struct ClusterWant {
     pub tier: String,
     /// The lowest version wanted: `1.34` or `1.34.2`.
     pub kubernetes_version: String,
-    /// First part of the API server's name, looked at only when the cluster is made; the
-    /// cluster's name if not set.
-    pub dns_prefix: Option<String>,
-    /// The user-assigned identity of the control plane; system-assigned if not set.
-    pub identity: Option<ArmId>,
+    /// The user-assigned identity of the control plane.
+    pub identity: ArmId,
     /// The user-assigned identity of the kubelets; made by Azure if not set.
     pub kubelet_identity: Option<ArmId>,
     /// Addresses.
@@ -38,9 +35,9 @@ pub struct ClusterWant {
     /// What is switched on.
     pub features: Features,
     /// `patch`, `stable`, `rapid`, `node-image` or `none`.
-    pub upgrade_channel: Option<String>,
+    pub upgrade_channel: String,
     /// `NodeImage`, `SecurityPatch`, `Unmanaged` or `None`.
-    pub node_os_channel: Option<String>,
+    pub node_os_channel: String,
     /// Settings of the cluster autoscaler, in its own words.
     pub autoscaler: BTreeMap<String, String>,
     /// Where logs go.
@@ -59,13 +56,13 @@ pub struct ClusterWant {
 }
 
 /// Addresses of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkWant {
-    /// The pods' range; Azure's default if not set.
-    pub pod_cidr: Option<String>,
-    /// The services' range; Azure's default if not set.
-    pub service_cidr: Option<String>,
-    /// The DNS service's address within the services' range.
+    /// The pods' range.
+    pub pod_cidr: String,
+    /// The services' range.
+    pub service_cidr: String,
+    /// The DNS service's address within the services' range; Azure's default if not set.
     pub dns_service_ip: Option<String>,
 }
 
@@ -82,7 +79,7 @@ pub enum Access {
 }
 
 /// What is switched on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own in the API"
@@ -124,34 +121,6 @@ pub enum Power {
 }
 
 impl ClusterWant {
-    /// A cluster with nothing special.
-    pub fn new(id: ArmId, location: &str, kubernetes_version: &str) -> Self {
-        Self {
-            id,
-            location: location.to_owned(),
-            tags: BTreeMap::new(),
-            gone_tags: Vec::new(),
-            tier: "Standard".to_owned(),
-            kubernetes_version: kubernetes_version.to_owned(),
-            dns_prefix: None,
-            identity: None,
-            kubelet_identity: None,
-            network: NetworkWant::default(),
-            access: Access::Private,
-            admin_groups: Vec::new(),
-            features: Features::default(),
-            upgrade_channel: None,
-            node_os_channel: None,
-            autoscaler: BTreeMap::new(),
-            logs: None,
-            kms: None,
-            power: None,
-            pools: Vec::new(),
-            needs: Vec::new(),
-            attributes: Attributes::default(),
-        }
-    }
-
     /// The part of the body that is managed, version and pools aside. Nulls want absence.
     pub fn part(&self) -> Value {
         let features = &self.features;
@@ -172,6 +141,10 @@ impl ClusterWant {
                 "imageCleaner": {"enabled": true, "intervalHours": 168},
                 "azureKeyVaultKms": {"enabled": self.kms.is_some()},
             },
+            "autoUpgradeProfile": {
+                "upgradeChannel": self.upgrade_channel,
+                "nodeOSUpgradeChannel": self.node_os_channel,
+            },
             "workloadAutoScalerProfile": {
                 "verticalPodAutoscaler": {"enabled": features.vertical_pod_autoscaler},
             },
@@ -186,22 +159,8 @@ impl ClusterWant {
                 "omsagent": {"enabled": self.logs.is_some()},
             },
         });
-        let mut set = |path: [&str; 2], value: Option<Value>| {
-            if let Some(value) = value {
-                properties[path[0]][path[1]] = value;
-            }
-        };
-        let text = |it: &Option<String>| it.as_deref().map(Value::from);
-        set(
-            ["autoUpgradeProfile", "upgradeChannel"],
-            text(&self.upgrade_channel),
-        );
-        set(
-            ["autoUpgradeProfile", "nodeOSUpgradeChannel"],
-            text(&self.node_os_channel),
-        );
         for (key, value) in &self.autoscaler {
-            set(["autoScalerProfile", key], Some(value.as_str().into()));
+            properties["autoScalerProfile"][key] = value.as_str().into();
         }
         if let Some(kms) = &self.kms {
             properties["securityProfile"]["azureKeyVaultKms"] = json!({
@@ -224,20 +183,28 @@ impl ClusterWant {
             "location": self.location,
             "tags": tags::wanted(&self.tags, &self.gone_tags),
             "sku": {"name": "Base", "tier": self.tier},
-            "identity": self.identity_part(),
+            "identity": {
+                "type": "UserAssigned",
+                "userAssignedIdentities": {self.identity.as_str(): {}},
+            },
             "properties": properties,
         })
     }
 
-    fn identity_part(&self) -> Value {
-        match &self.identity {
-            None => json!({"type": "SystemAssigned"}),
-            Some(id) => {
-                let mut identities = Map::new();
-                identities.insert(id.as_str().to_owned(), json!({}));
-                json!({"type": "UserAssigned", "userAssignedIdentities": identities})
-            }
+    /// The body that makes the cluster.
+    pub(super) fn fresh(&self, mark: &Mark, holder: &Holder) -> Value {
+        let mut body = part::compact(self.part());
+        body["tags"] = tags::marked(&self.tags, mark, Some(holder));
+        let properties = &mut body["properties"];
+        properties["kubernetesVersion"] = self.kubernetes_version.as_str().into();
+        properties["dnsPrefix"] = self.id.name().into();
+        if !self.features.cilium {
+            // Something has to enforce network policies from the beginning.
+            properties["networkProfile"]["networkPolicy"] = "calico".into();
         }
+        let pools: Vec<_> = self.pools.iter().map(|it| it.profile(mark)).collect();
+        properties["agentPoolProfiles"] = pools.into();
+        body
     }
 
     fn api_server(&self) -> Value {
@@ -260,6 +227,8 @@ impl ClusterWant {
             "networkPlugin": "azure",
             "networkPluginMode": "overlay",
             "loadBalancerSku": "standard",
+            "podCidr": self.network.pod_cidr,
+            "serviceCidr": self.network.service_cidr,
             "advancedNetworking": {
                 "enabled": self.features.network_metrics,
                 "observability": {"enabled": self.features.network_metrics},
@@ -270,14 +239,8 @@ impl ClusterWant {
             profile["networkDataplane"] = "cilium".into();
             profile["networkPolicy"] = "cilium".into();
         }
-        for (key, value) in [
-            ("podCidr", &self.network.pod_cidr),
-            ("serviceCidr", &self.network.service_cidr),
-            ("dnsServiceIP", &self.network.dns_service_ip),
-        ] {
-            if let Some(value) = value {
-                profile[key] = value.as_str().into();
-            }
+        if let Some(address) = &self.network.dns_service_ip {
+            profile["dnsServiceIP"] = address.as_str().into();
         }
         profile
     }

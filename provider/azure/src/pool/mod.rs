@@ -19,8 +19,9 @@ pub use want::{PoolMode, PoolWant, Scale};
 use want::taint_key;
 
 use crate::{
-    ArmId, Azure, DrainPool, ScaleToNothing, cluster_object_id,
+    ArmId, Azure, cluster_object_id,
     connection::{api, version},
+    drain::Drain,
     fault::fault,
     json::{etag, text},
     operation, part, tags,
@@ -234,8 +235,7 @@ impl Object for Pool {
     }
 
     fn farewell(&self) -> Option<Arc<dyn Object>> {
-        let how = Arc::new(ScaleToNothing::new(&self.azure));
-        let drain = DrainPool::new(&self.azure, &self.cluster, &self.name, how);
+        let drain = Drain::new(&self.azure, &self.cluster, &self.name);
         Some(Arc::new(drain))
     }
 

@@ -20,14 +20,14 @@ pub struct PoolWant {
     pub scale: Scale,
     /// Zones to spread over; none means Azure's choice.
     pub zones: Vec<String>,
-    /// Size of the disk; Azure's choice if not set.
-    pub os_disk_gb: Option<u32>,
-    /// `Ephemeral` or `Managed`; Azure's choice if not set.
-    pub os_disk_type: Option<String>,
+    /// Size of the disk.
+    pub os_disk_gb: u32,
+    /// `Ephemeral` or `Managed`.
+    pub os_disk_type: String,
     /// The nodes' subnet; one of Azure's own if not set.
     pub subnet: Option<ArmId>,
-    /// Pods per node; Azure's choice if not set.
-    pub max_pods: Option<u32>,
+    /// Pods per node.
+    pub max_pods: u32,
     /// Labels of the nodes.
     pub labels: BTreeMap<String, String>,
     /// Labels that were wanted before; [`Object::dropping`] fills them in.
@@ -88,34 +88,6 @@ pub(super) fn taint_key(taint: &str) -> String {
 }
 
 impl PoolWant {
-    /// A pool with nothing special.
-    pub fn new(name: &str, mode: PoolMode, vm_size: &str, scale: Scale) -> Self {
-        Self {
-            name: name.to_owned(),
-            mode,
-            vm_size: vm_size.to_owned(),
-            scale,
-            zones: Vec::new(),
-            os_disk_gb: None,
-            os_disk_type: None,
-            subnet: None,
-            max_pods: None,
-            labels: BTreeMap::new(),
-            gone_labels: Vec::new(),
-            taints: Vec::new(),
-            gone_taints: Vec::new(),
-            tags: BTreeMap::new(),
-            gone_tags: Vec::new(),
-            spot: false,
-            max_surge: None,
-            drain_timeout_minutes: None,
-            system_pools: Vec::new(),
-            dns_cache: false,
-            kubernetes_version: String::new(),
-            attributes: Attributes::default(),
-        }
-    }
-
     /// The managed part of the body. Nulls want absence.
     pub fn part(&self) -> Value {
         let priority = if self.spot { "Spot" } else { "Regular" };
@@ -126,7 +98,11 @@ impl PoolWant {
             "type": "VirtualMachineScaleSets",
             "nodeTaints": self.taints,
             "tags": tags::wanted(&self.tags, &self.gone_tags),
+            // CIS AKS 5.4.3.
             "enableNodePublicIP": false,
+            "osDiskSizeGB": self.os_disk_gb,
+            "osDiskType": self.os_disk_type,
+            "maxPods": self.max_pods,
         });
         // What is Azure's default is compared only where it could be otherwise.
         if self.spot {
@@ -156,13 +132,10 @@ impl PoolWant {
             "availabilityZones",
             (!self.zones.is_empty()).then(|| json!(self.zones)),
         );
-        set("osDiskSizeGB", self.os_disk_gb.map(Value::from));
-        set("osDiskType", self.os_disk_type.as_deref().map(Value::from));
         set(
             "vnetSubnetID",
             self.subnet.as_ref().map(|it| it.as_str().into()),
         );
-        set("maxPods", self.max_pods.map(Value::from));
         let cache = if self.dns_cache {
             "Required"
         } else {

@@ -133,11 +133,9 @@ pub(super) fn graph(
     let mut cluster = want::cluster(spec, &group, &choices);
     let id = cluster.id.clone();
     cluster.needs = vec![group_object_id(&group)];
-    cluster.identity = want::existing_identity(spec);
-    if cluster.identity.is_none() {
+    if want::existing_identity(spec).is_none() {
         let own = want::own_identity(spec, &group);
         cluster.needs.push(identity_object_id(&own.id));
-        cluster.identity = Some(own.id.clone());
         graph.present(Identity::new(&azure, own));
     }
     for grant in grants::of(spec, &group, &id) {

@@ -183,8 +183,7 @@ fn bodies(config: &Json) -> (Json, Json) {
     let session = Session::new(settings, None, Engine::new(Clock::real()));
     let group = super::group_id(&session, &spec).unwrap();
     let choices = choice::choose(&spec, None);
-    let mut cluster = want::cluster(&spec, &group, &choices);
-    cluster.identity = Some(want::own_identity_id(&spec, &group));
+    let cluster = want::cluster(&spec, &group, &choices);
     let pool = want::pool(&spec, "system", &choices["system"], Vec::new());
     (cluster.part(), pool.part())
 }

@@ -29,83 +29,83 @@ pub(super) fn cluster(
     group: &ArmId,
     choices: &BTreeMap<String, PoolChoice>,
 ) -> ClusterWant {
-    let id = group.cluster(&spec.name);
     let terms = spec.profile.terms();
     let own = spec.azure.clone().unwrap_or_default();
-    let mut want = ClusterWant::new(id.clone(), &spec.region, &spec.kubernetes_version);
-    want.tags = tags(spec);
-    terms.aks_tier.clone_into(&mut want.tier);
-    want.dns_prefix = Some(spec.name.clone());
-    want.kubelet_identity = own
-        .kubelet_identity_id
-        .as_deref()
-        .and_then(|id| ArmId::parse(id).ok());
-    want.network = NetworkWant {
-        pod_cidr: Some(own.pods_cidr.clone()),
-        service_cidr: Some(own.services_cidr.clone()),
-        dns_service_ip: own
-            .services_cidr
-            .parse::<Range>()
-            .ok()
-            .map(|services| services.address(10).to_string()),
-    };
-    want.access = match &spec.api_access {
-        None => Access::Private,
-        Some(access) => Access::Public {
-            authorized_cidrs: access.authorized_cidrs.clone(),
+    ClusterWant {
+        id: group.cluster(&spec.name),
+        location: spec.region.clone(),
+        tags: tags(spec),
+        gone_tags: Vec::new(),
+        tier: terms.aks_tier.to_owned(),
+        kubernetes_version: spec.kubernetes_version.clone(),
+        identity: existing_identity(spec).unwrap_or_else(|| own_identity_id(spec, group)),
+        kubelet_identity: own
+            .kubelet_identity_id
+            .as_deref()
+            .and_then(|id| ArmId::parse(id).ok()),
+        network: NetworkWant {
+            dns_service_ip: own
+                .services_cidr
+                .parse::<Range>()
+                .ok()
+                .map(|services| services.address(10).to_string()),
+            pod_cidr: own.pods_cidr,
+            service_cidr: own.services_cidr,
         },
-    };
-    want.admin_groups = spec
-        .admins
-        .iter()
-        .filter(|admin| admin.kind == spec::AdminKind::Group)
-        .filter_map(|admin| admin.entra_object_id.clone())
-        .collect();
-    want.features = Features {
-        workload_identity: spec.features.workload_identity,
-        cilium: spec.features.cilium,
-        network_metrics: spec.features.dataplane_metrics,
-        // Only a paid tier knows costs by namespace.
-        cost_analysis: spec.features.cost_allocation && terms.aks_tier != "Free",
-        vertical_pod_autoscaler: spec.features.vertical_pod_autoscaling,
-    };
-    want.upgrade_channel = Some(
-        match spec.upgrade_channel {
+        access: match &spec.api_access {
+            None => Access::Private,
+            Some(access) => Access::Public {
+                authorized_cidrs: access.authorized_cidrs.clone(),
+            },
+        },
+        admin_groups: spec
+            .admins
+            .iter()
+            .filter(|admin| admin.kind == spec::AdminKind::Group)
+            .filter_map(|admin| admin.entra_object_id.clone())
+            .collect(),
+        features: Features {
+            workload_identity: spec.features.workload_identity,
+            cilium: spec.features.cilium,
+            network_metrics: spec.features.dataplane_metrics,
+            // Only a paid tier knows costs by namespace.
+            cost_analysis: spec.features.cost_allocation && terms.aks_tier != "Free",
+            vertical_pod_autoscaler: spec.features.vertical_pod_autoscaling,
+        },
+        upgrade_channel: match spec.upgrade_channel {
             UpgradeChannel::None => "none",
             UpgradeChannel::Patch => "patch",
             UpgradeChannel::Stable | UpgradeChannel::Regular => "stable",
             UpgradeChannel::Rapid => "rapid",
         }
         .to_owned(),
-    );
-    want.node_os_channel = Some(
-        match spec.node_image_channel {
+        node_os_channel: match spec.node_image_channel {
             NodeImageChannel::None => "None",
             NodeImageChannel::SecurityPatch => "SecurityPatch",
             NodeImageChannel::NodeImage => "NodeImage",
         }
         .to_owned(),
-    );
-    want.autoscaler = profiles::autoscaler(terms);
-    want.logs = spec
-        .logs
-        .as_ref()
-        .and_then(|logs| logs.workspace_id.clone())
-        .map(|workspace| Logs { workspace });
-    want.kms = spec.kms_key_id.clone().map(|key_id| Kms { key_id });
-    want.power = match spec.power {
-        spec::Power::On => Some(Power::Running),
-        spec::Power::Off => Some(Power::Stopped),
-        spec::Power::Unmanaged => None,
-    };
-    want.pools = spec
-        .node_pools
-        .iter()
-        .filter(|(_, pool)| pool.mode == PoolMode::System)
-        .map(|(key, _)| pool(spec, key, &choices[key], Vec::new()))
-        .collect();
-    want.attributes = attributes();
-    want
+        autoscaler: profiles::autoscaler(terms),
+        logs: spec
+            .logs
+            .as_ref()
+            .and_then(|logs| logs.workspace_id.clone())
+            .map(|workspace| Logs { workspace }),
+        kms: spec.kms_key_id.clone().map(|key_id| Kms { key_id }),
+        power: match spec.power {
+            spec::Power::On => Some(Power::Running),
+            spec::Power::Off => Some(Power::Stopped),
+            spec::Power::Unmanaged => None,
+        },
+        pools: spec
+            .node_pools
+            .iter()
+            .filter(|(_, pool)| pool.mode == PoolMode::System)
+            .map(|(key, _)| pool(spec, key, &choices[key], Vec::new()))
+            .collect(),
+        needs: Vec::new(),
+        attributes: attributes(),
+    }
 }
 
 /// The existing identity of the control plane.
@@ -212,38 +212,43 @@ pub(super) fn pool(
             max: pool.max_nodes,
         }
     };
-    let mut want = PoolWant::new(&choice.cloud_name, mode, &choice.machine_type, scale);
-    want.zones.clone_from(&choice.zones);
-    want.os_disk_gb = Some(pool.disk_gb);
-    want.os_disk_type = Some(
-        match pool.disk_type {
+    PoolWant {
+        name: choice.cloud_name.clone(),
+        mode,
+        vm_size: choice.machine_type.clone(),
+        scale,
+        zones: choice.zones.clone(),
+        os_disk_gb: pool.disk_gb,
+        os_disk_type: match pool.disk_type {
             DiskType::Ephemeral => "Ephemeral",
             DiskType::Balanced | DiskType::Ssd => "Managed",
         }
         .to_owned(),
-    );
-    want.subnet = spec
-        .network
-        .as_ref()
-        .and_then(|network| ArmId::parse(&network.subnet_id).ok());
-    want.max_pods = Some(pool.max_pods);
-    want.labels.clone_from(&pool.labels);
-    want.taints = pool.taints.iter().map(taint).collect();
-    want.tags = tags(spec);
-    want.system_pools = system_pools;
-    want.spot = pool.spot;
-    // A spot pool is never upgraded with more nodes than it has.
-    want.max_surge = (!pool.spot).then(|| {
-        pool.surge.map_or_else(
-            || spec.profile.terms().surge.to_owned(),
-            |surge| surge.to_string(),
-        )
-    });
-    want.drain_timeout_minutes = (!pool.spot).then_some(spec.profile.terms().drain_minutes);
-    want.dns_cache = spec.features.dns_cache;
-    want.kubernetes_version.clone_from(&spec.kubernetes_version);
-    want.attributes = pool_attributes(spec, key);
-    want
+        subnet: spec
+            .network
+            .as_ref()
+            .and_then(|network| ArmId::parse(&network.subnet_id).ok()),
+        max_pods: pool.max_pods,
+        labels: pool.labels.clone(),
+        gone_labels: Vec::new(),
+        taints: pool.taints.iter().map(taint).collect(),
+        gone_taints: Vec::new(),
+        tags: tags(spec),
+        gone_tags: Vec::new(),
+        spot: pool.spot,
+        // A spot pool is never upgraded with more nodes than it has.
+        max_surge: (!pool.spot).then(|| {
+            pool.surge.map_or_else(
+                || spec.profile.terms().surge.to_owned(),
+                |surge| surge.to_string(),
+            )
+        }),
+        drain_timeout_minutes: (!pool.spot).then_some(spec.profile.terms().drain_minutes),
+        system_pools,
+        dns_cache: spec.features.dns_cache,
+        kubernetes_version: spec.kubernetes_version.clone(),
+        attributes: pool_attributes(spec, key),
+    }
 }
 
 fn taint(taint: &pool::Taint) -> String {
