@@ -15,7 +15,7 @@ use paymesh_engine::{Busy, Limits, Mark, Observation};
 use serde_json::Value;
 use url::Url;
 
-use crate::{ArmId, Credential, Sovereign, credentials::Source, tags};
+use crate::{ArmId, Credential, Sovereign, credentials::Source, json::text, tags};
 
 /// API versions, one per resource provider.
 pub(crate) mod version {
@@ -145,6 +145,19 @@ impl Azure {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+
+    /// Deletes the object at `path`; `None` if there was none.
+    pub(crate) async fn delete(
+        &self,
+        path: &str,
+        version: &str,
+        api: &'static str,
+    ) -> Result<Option<Reply>, Error> {
+        match self.write(Request::delete(path), version, api).await {
+            Err(error) if error.is_not_found() => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     /// Reads the object at `path`; `None` if it does not exist. An answer about anything else, an
@@ -282,9 +295,15 @@ impl Azure {
 
 /// What works on the object that `body` describes, if something does.
 pub(crate) fn busy(body: &Value) -> Option<String> {
-    let state = body.pointer("/properties/provisioningState")?.as_str()?;
-    let rests = ["succeeded", "failed", "canceled"]
-        .iter()
-        .any(|it| state.eq_ignore_ascii_case(it));
+    let state = text(body, "/properties/provisioningState")?;
+    let rests = state.eq_ignore_ascii_case("succeeded") || failed(body).is_some();
     (!rests).then(|| state.to_owned())
+}
+
+/// How the last operation on the object that `body` describes ended, if it ended badly.
+pub(crate) fn failed(body: &Value) -> Option<&str> {
+    let state = text(body, "/properties/provisioningState")?;
+    let ends = ["failed", "canceled"];
+    let is_bad = ends.iter().any(|it| state.eq_ignore_ascii_case(it));
+    is_bad.then_some(state)
 }

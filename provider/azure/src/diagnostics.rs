@@ -128,15 +128,10 @@ impl Object for Diagnostics {
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
-        let request = Request::delete(self.path());
         let sent = self
             .azure
-            .write(request, version::DIAGNOSTICS, api::ARM)
+            .delete(&self.path(), version::DIAGNOSTICS, api::ARM)
             .await;
-        match sent {
-            Ok(_) => Ok(Sent::Done),
-            Err(error) if error.is_not_found() => Ok(Sent::Done),
-            Err(error) => Err(self.fault(&error)),
-        }
+        sent.map(|_| Sent::Done).map_err(|error| self.fault(&error))
     }
 }

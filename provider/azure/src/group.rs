@@ -141,18 +141,14 @@ impl Object for Group {
         if let Some(why) = inhabitants.map_err(|error| self.fault(&error))? {
             return Ok(Sent::Kept(why));
         }
-        let request = Request::delete(id.as_str());
-        match self.azure.write(request, version::GROUPS, api::ARM).await {
-            Ok(reply) => Ok(operation::sent(
-                &self.azure,
-                self.id(),
-                &reply,
-                &self.address(),
-                true,
-            )),
-            Err(error) if error.is_not_found() => Ok(Sent::Done),
-            Err(error) => Err(self.fault(&error)),
-        }
+        let sent = self
+            .azure
+            .delete(id.as_str(), version::GROUPS, api::ARM)
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        Ok(reply.map_or(Sent::Done, |reply| {
+            operation::sent(&self.azure, self.id(), &reply, &self.address(), true)
+        }))
     }
 
     fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {

@@ -155,15 +155,8 @@ impl Object for Identity {
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
-        let request = Request::delete(self.want.id.as_str());
-        match self
-            .azure
-            .write(request, version::IDENTITIES, api::ARM)
-            .await
-        {
-            Ok(_) => Ok(Sent::Done),
-            Err(error) if error.is_not_found() => Ok(Sent::Done),
-            Err(error) => Err(self.fault(&error)),
-        }
+        let id = self.want.id.as_str();
+        let sent = self.azure.delete(id, version::IDENTITIES, api::ARM).await;
+        sent.map(|_| Sent::Done).map_err(|error| self.fault(&error))
     }
 }

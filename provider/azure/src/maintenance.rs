@@ -153,15 +153,10 @@ impl Object for Maintenance {
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
-        let request = Request::delete(self.arm_id().as_str());
-        match self
+        let sent = self
             .azure
-            .write(request, version::CLUSTERS, api::CLUSTERS)
-            .await
-        {
-            Ok(_) => Ok(Sent::Done),
-            Err(error) if error.is_not_found() => Ok(Sent::Done),
-            Err(error) => Err(self.fault(&error)),
-        }
+            .delete(self.arm_id().as_str(), version::CLUSTERS, api::CLUSTERS)
+            .await;
+        sent.map(|_| Sent::Done).map_err(|error| self.fault(&error))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use paymesh_cloud::{Error, ErrorKind, Operation, Request};
+use paymesh_cloud::{Error, ErrorKind, Operation};
 use paymesh_engine::{Limits, Mark};
 use serde_json::Value;
 
@@ -130,8 +130,8 @@ impl Azure {
             self.remove_roles(marked, &body).await?;
         }
         if marked.is(0) {
-            let logs = Request::delete(diagnostics::path_of(id));
-            gone(self.write(logs, version::DIAGNOSTICS, api::ARM).await)?;
+            let logs = diagnostics::path_of(id);
+            self.delete(&logs, version::DIAGNOSTICS, api::ARM).await?;
         }
         let request = Request::delete(id.as_str());
         let reply = match self.write(request, marked.version(), api::ARM).await {
@@ -214,8 +214,7 @@ impl Azure {
             for role in self.list(&path, &query, api::ARM).await? {
                 let is_ours = are_all_ours || role::is_for(&marked.owner, &cluster, &role);
                 if let Some(role) = text(&role, "/id").filter(|_| is_ours) {
-                    let request = Request::delete(role);
-                    gone(self.write(request, version::ROLES, api::ARM).await)?;
+                    self.delete(role, version::ROLES, api::ARM).await?;
                 }
             }
         }
@@ -236,13 +235,4 @@ fn is_made_by(body: &Value, kubelet: &Value) -> bool {
     group
         .zip(lies_in)
         .is_some_and(|(group, lies_in)| group.eq_ignore_ascii_case(lies_in))
-}
-
-/// The answer to a delete; nothing, if there was nothing to delete.
-fn gone<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(reply) => Ok(Some(reply)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -189,12 +189,11 @@ impl Role {
     }
 
     async fn remove(&self) -> Result<(), Fault> {
-        let request = Request::delete(self.path());
-        match self.azure.write(request, version::ROLES, api::ARM).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(self.fault(&error)),
-        }
+        let sent = self
+            .azure
+            .delete(&self.path(), version::ROLES, api::ARM)
+            .await;
+        sent.map(drop).map_err(|error| self.fault(&error))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What bodies say, in Azure's words: the only place outside the objects that knows where in a
-//! body something stands.
+//! What bodies say, in Azure's words: where in a body something stands that is read more than once,
+//! or outside the object it belongs to.
 
 use std::collections::BTreeMap;
 
@@ -368,7 +368,8 @@ impl<'a> PoolSeen<'a> {
 
     /// Whether Azure may take its machines back.
     pub fn is_spot(self) -> bool {
-        self.word("scaleSetPriority") == Some("Spot")
+        let priority = self.word("scaleSetPriority");
+        priority.is_some_and(|it| it.eq_ignore_ascii_case("spot"))
     }
 
     /// Nodes added while upgrading: a number or a percentage.

@@ -23,10 +23,10 @@ use serde_json::{Value, json};
 pub use want::{Access, ClusterWant, Features, Kms, Logs, NetworkWant, Power};
 
 use crate::{
-    ArmId, Azure, Pool,
-    connection::{api, version as api_version},
+    ArmId, Azure, ClusterSeen, Pool, PoolSeen,
+    connection::{api, failed, version as api_version},
     fault::fault,
-    json::{etag, text},
+    json::etag,
     operation, part, pool, tags,
 };
 
@@ -186,28 +186,26 @@ impl Cluster {
         }
         let mut known = BTreeSet::new();
         all.paths.retain(|path| known.insert(path.clone()));
-        let stopped = text(body, "/properties/powerState/code") == Some("Stopped");
+        let stopped = ClusterSeen::new(body).power() == Some("Stopped");
         if stopped && want.power == Some(Power::Running) {
             all.acts.push(Act::Start);
             all.steps.push(Step::quiet(format!("start cluster {name}")));
         }
-        let state = text(body, "/properties/provisioningState").unwrap_or("Succeeded");
-        let repair = ["failed", "canceled"]
-            .iter()
-            .any(|it| state.eq_ignore_ascii_case(it));
-        if repair || !all.paths.is_empty() {
+        let failed = failed(body);
+        if failed.is_some() || !all.paths.is_empty() {
             all.acts.push(Act::Update);
-            let title = if repair {
-                format!("send cluster {name} again: its last operation ended as {state}")
-            } else {
-                format!("update cluster {name}: {}", all.paths.join(", "))
+            let title = match failed {
+                Some(state) => {
+                    format!("send cluster {name} again: its last operation ended as {state}")
+                }
+                None => format!("update cluster {name}: {}", all.paths.join(", ")),
             };
             all.steps.push(Step { title, disruptive });
         }
-        if repair {
+        if failed.is_some() {
             all.paths.push("provisioningState".to_owned());
         }
-        let runs = running_version(body).parse::<Version>().ok();
+        let runs = version(ClusterSeen::new(body).version());
         let wanted = want.kubernetes_version.parse().ok();
         let path = runs.zip(wanted).map(|(runs, to)| runs.path_to(to));
         let upgrades = path.unwrap_or_default();
@@ -236,23 +234,16 @@ impl Cluster {
 
     /// The pools that must be settled before `act`.
     fn after(&self, act: &Act, body: &Value) -> Vec<ObjectId> {
-        let pools = body
-            .pointer("/properties/agentPoolProfiles")
-            .and_then(Value::as_array);
-        let minor = |text: &str| text.parse::<Version>().ok().map(Version::minor);
-        let control_plane = minor(running_version(body));
-        let behind = |profile: &Value| {
-            let version = text(profile, "/currentOrchestratorVersion")
-                .or_else(|| text(profile, "/orchestratorVersion"));
-            version.and_then(minor) < control_plane
-        };
-        let names = pools.into_iter().flatten().filter(|profile| match act {
-            Act::Upgrade(_) => behind(profile),
+        let cluster = ClusterSeen::new(body);
+        let minor = |text: Option<&str>| version(text).map(Version::minor);
+        let control_plane = minor(cluster.version());
+        let pools = cluster.pools().filter(|pool| match act {
+            Act::Upgrade(_) => minor(pool.version()) < control_plane,
             Act::Stop => true,
             Act::Start | Act::Update => false,
         });
-        names
-            .filter_map(|profile| text(profile, "/name"))
+        pools
+            .filter_map(PoolSeen::name)
             .map(|name| pool::pool_object_id(&self.want.id, name))
             .collect()
     }
@@ -278,11 +269,8 @@ impl Cluster {
     }
 }
 
-/// The version that runs, or that is being made to run.
-fn running_version(body: &Value) -> &str {
-    text(body, "/properties/currentKubernetesVersion")
-        .or_else(|| text(body, "/properties/kubernetesVersion"))
-        .unwrap_or_default()
+fn version(text: Option<&str>) -> Option<Version> {
+    text?.parse().ok()
 }
 
 #[async_trait]
@@ -329,7 +317,7 @@ impl Object for Cluster {
             .await;
         let mut observation = found.map_err(|error| self.fault(&error))?;
         if let Observation::Present(seen) = &mut observation {
-            seen.incarnation = text(&seen.body, "/properties/resourceUID").map(str::to_owned);
+            seen.incarnation = ClusterSeen::new(&seen.body).uid().map(str::to_owned);
         }
         Ok(observation)
     }
@@ -421,22 +409,15 @@ impl Object for Cluster {
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
-        let request = Request::delete(self.want.id.as_str());
-        match self
+        let id = self.want.id.as_str();
+        let sent = self
             .azure
-            .write(request, api_version::CLUSTERS, api::CLUSTERS)
-            .await
-        {
-            Ok(reply) => Ok(operation::sent(
-                &self.azure,
-                self.id(),
-                &reply,
-                &self.address(),
-                true,
-            )),
-            Err(error) if error.is_not_found() => Ok(Sent::Done),
-            Err(error) => Err(self.fault(&error)),
-        }
+            .delete(id, api_version::CLUSTERS, api::CLUSTERS)
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        Ok(reply.map_or(Sent::Done, |reply| {
+            operation::sent(&self.azure, self.id(), &reply, &self.address(), true)
+        }))
     }
 
     fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {

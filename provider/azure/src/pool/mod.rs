@@ -6,7 +6,7 @@ mod want;
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use paymesh_cloud::{Error, Request};
+use paymesh_cloud::{Error, Reply, Request};
 use paymesh_engine::{
     Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
     OperationId, Ownership, Seen, Sent, Step,
@@ -19,8 +19,8 @@ pub use want::{PoolMode, PoolWant, Scale};
 use want::taint_key;
 
 use crate::{
-    ArmId, Azure, cluster_object_id,
-    connection::{api, version},
+    ArmId, Azure, ClusterSeen, PoolSeen, cluster_object_id,
+    connection::{api, failed, version},
     drain::Drain,
     fault::fault,
     json::{etag, text},
@@ -124,32 +124,25 @@ impl Pool {
         fault
     }
 
-    async fn send(&self, request: Request, deleting: bool) -> Result<Sent, Fault> {
-        let reply = match self
+    async fn send(&self, request: Request) -> Result<Sent, Fault> {
+        let sent = self
             .azure
             .write(request, version::CLUSTERS, api::POOLS)
-            .await
-        {
-            Err(error) if deleting && error.is_not_found() => return Ok(Sent::Done),
-            sent => sent.map_err(|error| self.fault(&error))?,
-        };
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        Ok(self.sent(&reply, false))
+    }
+
+    fn sent(&self, reply: &Reply, deleting: bool) -> Sent {
         let address = format!("{}?api-version={}", self.arm_id(), version::CLUSTERS);
-        Ok(operation::sent(
-            &self.azure,
-            self.id(),
-            &reply,
-            &address,
-            deleting,
-        ))
+        operation::sent(&self.azure, self.id(), reply, &address, deleting)
     }
 
     /// The version to go to next: the control plane's, one minor at a time.
     fn upgrade(&self, cx: &Context, seen: &Seen) -> Option<(String, String)> {
-        let current: Version = running_version(&seen.body)?.parse().ok()?;
+        let current: Version = PoolSeen::new(&seen.body).version()?.parse().ok()?;
         let cluster = cx.seen(&cluster_object_id(&self.cluster))?;
-        let leader = text(&cluster.body, "/properties/currentKubernetesVersion")
-            .or_else(|| text(&cluster.body, "/properties/kubernetesVersion"))?;
-        let leader: Version = leader.parse().ok()?;
+        let leader: Version = ClusterSeen::new(&cluster.body).version()?.parse().ok()?;
         // Above the floor, versions are the upgrade channel's business.
         let floor = self.want.as_ref()?.kubernetes_version.as_str();
         if current.meets(floor.parse().unwrap_or(leader.minor())) {
@@ -166,11 +159,6 @@ pub(crate) async fn list(azure: &Azure, cluster: &ArmId) -> Result<Vec<Value>, E
     azure
         .list(&format!("{cluster}/agentPools"), &query, api::CLUSTERS)
         .await
-}
-
-fn running_version(body: &Value) -> Option<&str> {
-    text(body, "/properties/currentOrchestratorVersion")
-        .or_else(|| text(body, "/properties/orchestratorVersion"))
 }
 
 /// A pool's body as the engine sees it.
@@ -297,9 +285,7 @@ impl Object for Pool {
                 None => paths.push(want.attributes.of(&path)),
             }
         }
-        let is_spot = text(&seen.body, "/properties/scaleSetPriority")
-            .is_some_and(|it| it.eq_ignore_ascii_case("spot"));
-        if is_spot && !want.spot {
+        if PoolSeen::new(&seen.body).is_spot() && !want.spot {
             let attribute = want.attributes.of("properties.scaleSetPriority");
             replace.push(format!("{attribute}: spot and regular machines do not mix"));
         }
@@ -312,11 +298,8 @@ impl Object for Pool {
                 disruptive: reimages,
             });
         }
-        let state = text(&seen.body, "/properties/provisioningState").unwrap_or("Succeeded");
         if paths.is_empty()
-            && ["failed", "canceled"]
-                .iter()
-                .any(|it| state.eq_ignore_ascii_case(it))
+            && let Some(state) = failed(&seen.body)
         {
             paths.push("provisioningState".to_owned());
             steps.push(Step::quiet(format!(
@@ -361,18 +344,11 @@ impl Object for Pool {
         let id = self.arm_id();
         let Some(seen) = seen else {
             let body = json!({"properties": want.fresh(&cx.mark)});
-            return self
-                .send(Request::put(id.as_str(), body).if_absent(), false)
-                .await;
+            return self.send(Request::put(id.as_str(), body).if_absent()).await;
         };
         let mut body = part::without(seen.body.clone(), &READ_ONLY);
         let part = want.part_over(seen);
-        let failed = text(&seen.body, "/properties/provisioningState").is_some_and(|it| {
-            ["failed", "canceled"]
-                .iter()
-                .any(|end| it.eq_ignore_ascii_case(end))
-        });
-        if !failed && part::differing(&part, &seen.body).is_empty() {
+        if failed(&seen.body).is_none() && part::differing(&part, &seen.body).is_empty() {
             if let Some((_, to)) = self.upgrade(cx, seen) {
                 body["properties"]["orchestratorVersion"] = to.into();
             }
@@ -384,12 +360,16 @@ impl Object for Pool {
             Some(etag) => request.if_match(etag),
             None => request,
         };
-        self.send(request, false).await
+        self.send(request).await
     }
 
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
-        self.send(Request::delete(self.arm_id().as_str()), true)
-            .await
+        let sent = self
+            .azure
+            .delete(self.arm_id().as_str(), version::CLUSTERS, api::POOLS)
+            .await;
+        let reply = sent.map_err(|error| self.fault(&error))?;
+        Ok(reply.map_or(Sent::Done, |reply| self.sent(&reply, true)))
     }
 
     fn resume(&self, id: &OperationId) -> Option<Arc<dyn Operation>> {
