@@ -8,8 +8,8 @@ use std::{
 
 use paymesh_clock::Clock;
 use paymesh_cloud::{
-    Client, Error, ErrorKind, Rate, Reply, Request, Token, TokenSource, VerbClass, is_loopback,
-    transport,
+    Client, Error, ErrorKind, Patience, Rate, Reply, Request, Token, TokenSource, VerbClass,
+    is_loopback, transport,
 };
 use paymesh_engine::{Busy, Limits, Mark, Observation};
 use serde_json::Value;
@@ -103,9 +103,12 @@ impl Azure {
             burst,
             refill: Duration::from_millis(ms),
         };
-        let patience = Limits::writing(&settings.clock).patience;
-        let mut builder = Client::builder(&base, settings.clock, manager)
-            .patience(patience)
+        let limits = Limits::writing(&settings.clock);
+        let patience = Patience {
+            request: limits.patience,
+            outage: limits.outage,
+        };
+        let mut builder = Client::builder(&base, settings.clock, manager, patience)
             .request_id_header("x-ms-client-request-id")
             .budget(api::CLUSTERS, VerbClass::Write, rate(20, 60))
             .budget(api::POOLS, VerbClass::Write, rate(20, 60))

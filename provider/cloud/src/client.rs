@@ -25,14 +25,19 @@ use crate::{
     transport::{endpoint, is_loopback, transport},
 };
 
-/// How long a request is retried before its error is returned.
-const PATIENCE: Duration = Duration::from_mins(15);
-/// The same while not even a connection can be made.
-const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
 /// Tries that are made however fast the clock runs.
 const TRIES_MIN: u32 = 4;
 /// Tries after which even a cloud that asks for no wait is left alone.
 const TRIES_MAX: u32 = 60;
+
+/// How long a request is retried before its error is returned, on the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Whatever goes wrong.
+    pub request: Duration,
+    /// While not even a connection can be made.
+    pub outage: Duration,
+}
 
 /// The client of one cloud endpoint. Clones share connections, token, budgets and reads.
 #[derive(Clone)]
@@ -49,7 +54,7 @@ struct Inner {
     reads: Reads,
     headers: HeaderMap,
     request_id_header: Option<HeaderName>,
-    patience: Duration,
+    patience: Patience,
     numbers: AtomicU64,
 }
 
@@ -62,7 +67,7 @@ pub struct ClientBuilder {
     budgets: Budgets,
     headers: HeaderMap,
     request_id_header: Option<HeaderName>,
-    patience: Duration,
+    patience: Patience,
 }
 
 /// How one try ended.
@@ -111,13 +116,6 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a request is retried, on the clock.
-    #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
     /// The client; an error if the endpoint would leak credentials or the authority is not PEM.
     pub fn build(self) -> Result<Client, Error> {
         let base = endpoint(&self.base)?;
@@ -141,7 +139,12 @@ impl ClientBuilder {
 
 impl Client {
     /// A client of the endpoint `base`.
-    pub fn builder(base: &str, clock: Clock, tokens: Arc<dyn TokenSource>) -> ClientBuilder {
+    pub fn builder(
+        base: &str,
+        clock: Clock,
+        tokens: Arc<dyn TokenSource>,
+        patience: Patience,
+    ) -> ClientBuilder {
         ClientBuilder {
             base: base.to_owned(),
             clock,
@@ -150,7 +153,7 @@ impl Client {
             budgets: Budgets::default(),
             headers: HeaderMap::new(),
             request_id_header: None,
-            patience: PATIENCE,
+            patience,
         }
     }
 
@@ -252,8 +255,10 @@ impl Client {
             };
             let wait = wait.unwrap_or_else(|| backoff(tries));
             let patience = match error.kind {
-                ErrorKind::Connection if !unclear => inner.patience.min(OUTAGE_PATIENCE),
-                _ => inner.patience,
+                ErrorKind::Connection if !unclear => {
+                    inner.patience.request.min(inner.patience.outage)
+                }
+                _ => inner.patience.request,
             };
             let late = inner.clock.now().since(started) + wait > patience;
             if tries >= TRIES_MAX || (late && tries >= TRIES_MIN) || wait > patience {

@@ -18,7 +18,7 @@ mod throttle;
 mod token;
 mod transport;
 
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, Patience};
 pub use error::{Error, ErrorDetail, ErrorKind};
 pub use operation::{Operation, Progress, Shape};
 pub use redact::{is_plainly_a_path, redacted};

@@ -16,7 +16,8 @@ use futures::{StreamExt, stream};
 use http::{Request as HttpRequest, StatusCode};
 use paymesh_clock::Clock;
 use paymesh_cloud::{
-    Client, ErrorKind, Operation, Progress, Request, Shape, Token, TokenError, TokenSource,
+    Client, ErrorKind, Operation, Patience, Progress, Request, Shape, Token, TokenError,
+    TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -134,6 +135,11 @@ fn with(answer: Answer, name: &'static str, value: &str) -> Answer {
     }
 }
 
+const PATIENCE: Patience = Patience {
+    request: Duration::from_mins(15),
+    outage: Duration::from_mins(2),
+};
+
 async fn server(answers: impl IntoIterator<Item = Answer>) -> Fixture {
     let script = Script::default();
     script.answers.lock().unwrap().extend(answers);
@@ -143,7 +149,7 @@ async fn server(answers: impl IntoIterator<Item = Answer>) -> Fixture {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let tokens = Arc::new(Counting(AtomicU32::new(0)));
     let clock = Clock::scaled(2000.0).unwrap();
-    let client = Client::builder(&base, clock, tokens.clone())
+    let client = Client::builder(&base, clock, tokens.clone(), PATIENCE)
         .build()
         .unwrap();
     Fixture {
@@ -285,7 +291,7 @@ async fn a_dead_endpoint_ends_with_an_error_in_bounded_time() {
     };
     let tokens = Arc::new(Counting(AtomicU32::new(0)));
     let clock = Clock::scaled(2000.0).unwrap();
-    let client = Client::builder(&format!("http://{dead}"), clock, tokens)
+    let client = Client::builder(&format!("http://{dead}"), clock, tokens, PATIENCE)
         .build()
         .unwrap();
     let error = client

@@ -32,7 +32,8 @@ pub struct Job {
 ///
 /// | what | limit | inside it |
 /// |---|---|---|
-/// | one request, with all its retries | `patience` | |
+/// | one request while no connection can be made | `outage` | |
+/// | one request, with all its retries | `patience` | that |
 /// | a read of one resource | [`Limits::reading`]`.total` | several requests |
 /// | somebody else's operation on one object | `busy` | many reads |
 /// | an apply or a destroy of one resource | [`Limits::writing`]`.total` | all of these |
@@ -40,6 +41,8 @@ pub struct Job {
 pub struct Limits {
     /// One request with all its retries, where the client that sends it asks for its patience.
     pub patience: Duration,
+    /// The same while not even a connection can be made.
+    pub outage: Duration,
     /// The whole run.
     pub total: Duration,
     /// Waiting for somebody else's operation on an object to end.
@@ -93,6 +96,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             patience: Duration::from_mins(5),
+            outage: Duration::from_mins(2),
             total: Duration::from_hours(2),
             busy: Duration::from_hours(1),
             settle: Duration::from_mins(5),
@@ -128,7 +132,8 @@ mod tests {
 
     fn check_order(clock: &Clock) {
         let (reading, writing) = (Limits::reading(clock), Limits::writing(clock));
-        assert!(writing.pause < writing.patience);
+        assert!(writing.pause < writing.outage);
+        assert!(writing.outage < writing.patience);
         // The levels of a graph are read one after the other.
         assert!(writing.patience * 3 < reading.total);
         assert!(reading.total < writing.busy);

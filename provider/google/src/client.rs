@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use paymesh_clock::Clock;
-use paymesh_cloud::{Client, Error, Rate, Request, Token, TokenSource, VerbClass};
+use paymesh_cloud::{Client, Error, Patience, Rate, Request, Token, TokenSource, VerbClass};
 use paymesh_engine::{Fault, FaultKind, Limits, ObjectId};
 use serde_json::Value;
 
@@ -95,11 +95,14 @@ impl Google {
         clock: &Clock,
         tokens: &Arc<dyn TokenSource>,
     ) -> Result<Self, Error> {
-        let patience = Limits::writing(clock).patience;
+        let limits = Limits::writing(clock);
+        let patience = Patience {
+            request: limits.patience,
+            outage: limits.outage,
+        };
         let tokens: Arc<dyn TokenSource> = Arc::new(SignIn::new(tokens.clone(), clock.clone()));
         let build = |base: &str| {
-            Client::builder(base, clock.clone(), tokens.clone())
-                .patience(patience)
+            Client::builder(base, clock.clone(), tokens.clone(), patience)
                 .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
                 .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE)
                 .build()

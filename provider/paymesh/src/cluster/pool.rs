@@ -33,13 +33,13 @@ pub struct PoolSpec {
     #[attr(rolling)]
     pub zones: Option<Vec<String>>,
     /// Size of the system disk.
-    #[attr(rolling, default = 128, check = range(30..=2048))]
+    #[attr(rolling, default = Self::DISK_GB, check = range(30..=2048))]
     pub disk_gb: u32,
     /// Kind of the system disk.
     #[attr(rolling, default = DiskType::Balanced)]
     pub disk_type: DiskType,
     /// Most pods on one node.
-    #[attr(rolling, default = 110, check = range(10..=250))]
+    #[attr(rolling, default = Self::MAX_PODS, check = range(10..=250))]
     pub max_pods: u32,
     /// Kubernetes labels of the nodes.
     #[attr(default = BTreeMap::new())]
@@ -54,6 +54,13 @@ pub struct PoolSpec {
     /// a spot pool.
     #[attr(check = range(1..=20))]
     pub surge: Option<u32>,
+}
+
+impl PoolSpec {
+    /// The default, also of an existing pool whose disk cannot be read.
+    pub(super) const DISK_GB: u32 = 128;
+    /// The same for its pods.
+    pub(super) const MAX_PODS: u32 = 110;
 }
 
 /// What a pool carries.

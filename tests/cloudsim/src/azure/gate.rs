@@ -8,7 +8,7 @@ use super::{
     path::{Target, key},
     resource,
 };
-use crate::core::{Answer, Budget, Call, World};
+use crate::core::{Answer, Budget, Call, World, glob};
 
 /// A built-in role: id, name, actions, not-actions.
 type Role = (
@@ -229,26 +229,7 @@ fn verb(call: &Call) -> &'static str {
 
 /// Whether `pattern` covers `action`, without case; `*` stands for any run, `/*/` also for `/`.
 fn covers(pattern: &str, action: &str) -> bool {
-    matches(pattern, action) || matches(&pattern.replace("/*/", "/"), action)
-}
-
-fn matches(pattern: &str, action: &str) -> bool {
-    let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| action.strip_prefix(first)) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
+    glob(pattern, action) || glob(&pattern.replace("/*/", "/"), action)
 }
 
 fn role_covers(world: &World, definition: &str, action: &str) -> bool {

@@ -144,7 +144,7 @@ pub(super) fn answer(arm: &mut Arm<'_>) -> Outcome {
             }
             resource::shown(arm.world, &id)
                 .map(|body| Answer::json(200, &body))
-                .ok_or_else(|| missing(&id, arm))
+                .ok_or_else(|| missing(arm))
         }
         "PUT" => put(arm, &cluster_id),
         "DELETE" => delete(arm, &cluster_id),
@@ -152,8 +152,7 @@ pub(super) fn answer(arm: &mut Arm<'_>) -> Outcome {
     }
 }
 
-fn missing(id: &str, arm: &Arm<'_>) -> Answer {
-    let _ = id;
+fn missing(arm: &Arm<'_>) -> Answer {
     flat(
         404,
         "NotFound",
@@ -274,7 +273,7 @@ fn delete(arm: &mut Arm<'_>, cluster_id: &str) -> Outcome {
 fn act(arm: &mut Arm<'_>, cluster_id: &str, tail: &str) -> Outcome {
     let id = id_of(cluster_id, arm.target.name(1));
     let Some(pool) = resource::find(arm.world, &id).cloned() else {
-        return Err(missing(&id, arm));
+        return Err(missing(arm));
     };
     let cluster = resource::find(arm.world, cluster_id)
         .cloned()

@@ -361,7 +361,7 @@ impl Faults {
 }
 
 /// Whether `path` matches `pattern`, where `*` stands for any run of characters, without case.
-fn glob(pattern: &str, path: &str) -> bool {
+pub(crate) fn glob(pattern: &str, path: &str) -> bool {
     let (pattern, path) = (pattern.to_ascii_lowercase(), path.to_ascii_lowercase());
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

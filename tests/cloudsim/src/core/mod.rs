@@ -28,7 +28,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 pub(crate) use clock::{Clock, Millis};
-pub(crate) use fault::Faults;
+pub(crate) use fault::{Faults, glob};
 pub(crate) use operation::{Operation, Status};
 pub(crate) use server::run;
 pub(crate) use store::Store;

@@ -156,11 +156,11 @@ pub(in crate::azure) fn plan(
         base["osSKU"] = "Windows2022".into();
     }
     fill(&mut properties, &base);
-    check_machine(world, home, &properties)?;
+    check_machine(home, &properties)?;
     check_counts(&properties, spot)?;
     check_placement(world, home, &properties)?;
     plan_version(home, existing, &mut properties)?;
-    check_quota(world, home, name, existing, &properties, spot)?;
+    check_quota(world, home, existing, &properties, spot)?;
     retag(&mut properties, "tags")?;
     Ok(properties)
 }
@@ -207,8 +207,7 @@ fn add_spot_marks(properties: &mut Value) {
     properties["nodeTaints"] = taints.into();
 }
 
-fn check_machine(world: &World, home: &Home<'_>, properties: &Value) -> Result<(), Answer> {
-    let _ = world;
+fn check_machine(home: &Home<'_>, properties: &Value) -> Result<(), Answer> {
     let name = properties["vmSize"].as_str().unwrap_or_default();
     let refuse = |why: &str| {
         Err(flat_at(
@@ -423,7 +422,6 @@ fn plan_version(
 fn check_quota(
     world: &World,
     home: &Home<'_>,
-    name: &str,
     existing: Option<&Value>,
     properties: &Value,
     spot: bool,
@@ -431,7 +429,6 @@ fn check_quota(
     let Some(size) = catalogue::size(properties["vmSize"].as_str().unwrap_or_default()) else {
         return Ok(());
     };
-    let _ = name;
     let before = existing.and_then(|old| old["count"].as_u64()).unwrap_or(0);
     let count = properties["count"].as_u64().unwrap_or(0);
     let upgrades =
