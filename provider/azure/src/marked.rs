@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use paymesh_cloud::{Error, ErrorKind, Operation};
+use paymesh_cloud::{Error, ErrorKind, Operation, Request};
 use paymesh_engine::{Limits, Mark};
 use serde_json::Value;
 
