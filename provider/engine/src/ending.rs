@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 
 use crate::{
-    End, Keys, Memory, ObjectId, Outcome, Unfinished, Want,
+    End, Keys, Memory, ObjectId, Outcome, Ownership, Unfinished, Want,
     decide::{Act, Decision},
     run::Run,
     state::State,
@@ -92,11 +92,22 @@ impl Run<'_> {
         });
         Memory {
             holder: holds.then(|| self.holder.clone()),
+            owner: self.owner_after(state, &prior),
             imported: prior.imported.clone().filter(|_| !is_taken_over),
             objects,
             unfinished,
             remarks: state.remarks(&prior),
             keys: self.keys_after(state, &prior),
+        }
+    }
+
+    /// The owner whose mark the principal bears, as far as it is known in words.
+    pub(crate) fn owner_after(&self, state: &State, prior: &Memory) -> Option<String> {
+        let principal = state.graph.principal_id();
+        let seen = principal.and_then(|id| state.observations.seen(id));
+        match seen.map(|it| &it.ownership) {
+            Some(Ownership::Ours) => Some(self.job.mark.owner.clone()),
+            _ => prior.owner.clone(),
         }
     }
 

@@ -15,6 +15,8 @@ const VERSION: u32 = 1;
 pub struct Memory {
     /// The holder written on what this entry owns. `None` before an import has read anything.
     pub holder: Option<Holder>,
+    /// The owner whose mark the principal was last seen to bear, if it was the configuration's.
+    pub owner: Option<String>,
     /// What an import found, until the entry has written its own holder.
     pub imported: Option<Imported>,
     /// The objects this entry owns.
@@ -98,6 +100,8 @@ struct MemoryV1 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<Holder>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     imported: Option<Imported>,
     #[serde(default)]
     objects: IndexSet<ObjectId>,
@@ -135,6 +139,7 @@ impl Memory {
         let MemoryV1 {
             v: _,
             holder,
+            owner,
             imported,
             objects,
             unfinished,
@@ -143,6 +148,7 @@ impl Memory {
         } = serde_json::from_slice(bytes).map_err(MemoryError::Damaged)?;
         Ok(Self {
             holder,
+            owner,
             imported,
             objects,
             unfinished,
@@ -155,6 +161,7 @@ impl Memory {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self {
             holder,
+            owner,
             imported,
             objects,
             unfinished,
@@ -164,6 +171,7 @@ impl Memory {
         serde_json::to_vec(&MemoryV1 {
             v: VERSION,
             holder,
+            owner,
             imported,
             objects,
             unfinished,

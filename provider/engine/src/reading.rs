@@ -36,6 +36,7 @@ impl Run<'_> {
             });
         }
         memory.remarks = state.remarks(&prior);
+        memory.owner = self.owner_after(&state, &prior);
         Ok(Reading {
             observations: (*state.observations).clone(),
             standing,

@@ -406,6 +406,8 @@ codes! {
         "Nothing needs to be done: the plan shows them as removed and added, and no node is touched.";
     NOT_AN_OWNER = 190, "Not an owner",
         "Write plain words in the provider's `owner`, such as `payments/prod`.";
+    ANOTHER_OWNER = 191, "The object has another owner than the configuration",
+        "Write the old `owner` again. To change it, destroy the object under the old owner first.";
     AZURE_NO_SUCH_REGION = 200, "No such region",
         "Use one of the regions that the message names.";
     AZURE_CANNOT_BE_ASKED = 201, "Azure cannot be asked while planning",

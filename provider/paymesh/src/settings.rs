@@ -20,8 +20,9 @@ use crate::{
 #[spec(name = "paymesh", rule = check)]
 pub struct Settings {
     /// Who owns what this configuration makes, unique per state: `payments/prod`. It is written
-    /// on every object, so that an interrupted run finds its own again. A change replaces what is
-    /// marked with the old one, which deletion protection refuses.
+    /// on every object, so that an interrupted run finds its own again. It cannot change while
+    /// something is in state: roles and grants are found again by it. Destroy under the old owner
+    /// first.
     #[attr(check = length(1..=128))]
     pub owner: String,
     /// Labels of every object.

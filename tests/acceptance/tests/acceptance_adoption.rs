@@ -54,11 +54,15 @@ fn is_read(line: &str) -> bool {
 /// The plan must refuse, because it would replace a protected cluster, and write nothing.
 #[track_caller]
 fn check_protected(cloud: &Cloud, workspace: &Workspace<'_>, configuration: &str) {
+    let why = "Deletion protection forbids the replacement";
+    check_refused(cloud, workspace, configuration, why);
+}
+
+#[track_caller]
+fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, configuration: &str, why: &str) {
     let before = cloud.last_request();
     workspace.configure(configuration);
-    workspace
-        .apply()
-        .fails_with("Deletion protection forbids the replacement");
+    workspace.apply().fails_with(why);
     let mut writes = cloud.writes(before);
     writes.retain(|line| !is_read(line));
     assert_eq!(writes, Vec::<String>::new());
@@ -95,6 +99,23 @@ fn another_owner_or_subscription_never_makes_a_second_cluster() {
     workspace.configure(&format!("{}{spelled}", provider("a/one", "")));
     let plan = workspace.plan();
     assert!(!plan.text().contains("must be replaced"), "{plan}");
+}
+
+#[test]
+fn what_is_in_state_keeps_its_owner() {
+    let cloud = Cloud::start();
+    let open = |text: &str| text.replace("google ", "deletion_protection = false\n  google ");
+    let base = format!("{}{}", provider("a/one", ""), open(GKE));
+    let workspace = Workspace::new(&cloud, &base);
+    workspace.apply().succeeds();
+    let renamed = format!("{}{}", provider("a/two", ""), open(GKE));
+    check_refused(&cloud, &workspace, &renamed, "(PM191)");
+    workspace.configure(&base);
+    workspace.plans_nothing();
+    workspace.destroy().succeeds();
+    workspace.configure(&renamed);
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
 }
 
 #[test]

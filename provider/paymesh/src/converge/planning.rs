@@ -66,6 +66,7 @@ pub(super) async fn plan<C: Converged>(
         plan.private = Memory::default().to_bytes();
     }
     protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
+    keeps_owner::<C>(request, prior.as_ref(), &mut plan.found);
     let Some(spec) = spec else { return };
     let stays = prior.as_ref().filter(|_| !plan.is_replacement());
     claim::<C>(session, &spec, stays, request, &mut plan.found);
@@ -213,6 +214,31 @@ fn protect<C: Converged>(
         .map_or_else(Path::root, |first| first.path.clone());
     let row = &codes::PROTECTED_FROM_REPLACEMENT;
     refuse(&mut plan.found, path, row, detail);
+}
+
+/// Refuses another owner for what is in state, in place or as a replacement: what was given under the
+/// old one, roles and grants, is found by it alone.
+fn keeps_owner<C: Converged>(
+    request: &PlanRequest<Resource<C>>,
+    prior: Option<&Whole<C>>,
+    found: &mut Findings,
+) {
+    let session = request.call.session();
+    let memory = Memory::from_bytes(&request.private).unwrap_or_default();
+    let (Some((spec, status)), Some(owner)) = (prior, memory.owner) else {
+        return;
+    };
+    // What another state has overtaken is only forgotten.
+    if !session.is_known() || owner == session.owner() || C::standing(status) == Some(STALE) {
+        return;
+    }
+    let detail = format!(
+        "{} {} bears the mark of {owner:?}, and the provider block says owner = {:?}",
+        C::Spec::NAME,
+        C::title(spec),
+        session.owner()
+    );
+    refuse(found, Path::root(), &codes::ANOTHER_OWNER, detail);
 }
 
 fn claim<C: Converged>(
