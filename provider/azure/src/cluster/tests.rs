@@ -180,10 +180,22 @@ fn the_first_request_carries_the_mark() {
 fn versions_go_up_one_minor_at_a_time_with_the_pools_behind() {
     let mut wanted = want();
     wanted.kubernetes_version = "1.35".to_owned();
-    check_cluster(wanted.clone(), &made(), &expect![""]);
+    check_cluster(
+        wanted.clone(),
+        &made(),
+        &expect![[r#"
+        control plane 1.33.4 -> 1.34
+        control plane 1.34 -> 1.35"#]],
+    );
     let mut ahead = made();
     ahead["properties"]["currentKubernetesVersion"] = "1.34.2".into();
-    check_cluster(wanted, &ahead, &expect![""]);
+    check_cluster(
+        wanted,
+        &ahead,
+        &expect![[r#"
+        control plane 1.34.2 -> 1.35
+        after agent pool /subscriptions/s/resourcegroups/rg/providers/microsoft.containerservice/managedclusters/main/agentpools/sys"#]],
+    );
     // A lower minimum is no wish to go down.
     check_cluster(want(), &ahead, &expect!["same"]);
 }
@@ -195,7 +207,12 @@ fn a_pool_above_its_floor_follows_the_upgrade_channel_only() {
     check_pool(pool("sys"), &made_pool(), &ahead, &expect!["same"]);
     let mut wanted = pool("sys");
     wanted.kubernetes_version = "1.34".to_owned();
-    check_pool(wanted, &made_pool(), &ahead, &expect![""]);
+    check_pool(
+        wanted,
+        &made_pool(),
+        &ahead,
+        &expect!["pool sys 1.33.4 -> 1.34.2"],
+    );
 }
 
 #[test]
@@ -204,10 +221,21 @@ fn what_changes_in_place_is_one_update() {
     wanted.tier = "Premium".to_owned();
     wanted.tags = [("team".to_owned(), "ledger".to_owned())].into();
     wanted.features.vertical_pod_autoscaler = false;
-    check_cluster(wanted, &made(), &expect![""]);
+    check_cluster(
+        wanted,
+        &made(),
+        &expect![
+            "update cluster main: tags.team, sku.tier, workloadAutoScalerProfile.verticalPodAutoscaler.enabled"
+        ],
+    );
     let mut wanted = pool("sys");
     wanted.scale = Scale::Auto { min: 1, max: 9 };
-    check_pool(wanted, &made_pool(), &made(), &expect![""]);
+    check_pool(
+        wanted,
+        &made_pool(),
+        &made(),
+        &expect!["update pool sys: maxCount"],
+    );
 }
 
 #[test]
@@ -216,10 +244,23 @@ fn what_only_a_new_one_can_have_is_refused_with_the_reason() {
     wanted.access = Access::Public {
         authorized_cidrs: vec!["192.0.2.0/24".to_owned()],
     };
-    check_cluster(wanted, &made(), &expect![""]);
+    check_cluster(
+        wanted,
+        &made(),
+        &expect![[r#"
+        replace
+        apiServerAccessProfile.enablePrivateCluster: a private API server cannot become public, nor the other way round"#]],
+    );
     let mut wanted = pool("sys");
     wanted.vm_size = "Standard_D8ds_v5".to_owned();
-    check_pool(wanted, &made_pool(), &made(), &expect![""]);
+    check_pool(
+        wanted,
+        &made_pool(),
+        &made(),
+        &expect![[r#"
+        replace
+        vmSize: machines keep their size"#]],
+    );
 }
 
 #[test]
@@ -229,10 +270,22 @@ fn a_cluster_stops_after_its_pools_and_starts_before_anything_else() {
         tier: "Premium".to_owned(),
         ..want()
     };
-    check_cluster(power(Power::Stopped), &made(), &expect![""]);
+    check_cluster(
+        power(Power::Stopped),
+        &made(),
+        &expect![[r#"
+        update cluster main: sku.tier
+        stop cluster main"#]],
+    );
     let mut stopped = made();
     stopped["properties"]["powerState"]["code"] = "Stopped".into();
-    check_cluster(power(Power::Running), &stopped, &expect![""]);
+    check_cluster(
+        power(Power::Running),
+        &stopped,
+        &expect![[r#"
+        start cluster main
+        update cluster main: sku.tier"#]],
+    );
     // Nobody's business: it stays as it is.
     check_cluster(want(), &stopped, &expect!["same"]);
 }
@@ -241,10 +294,19 @@ fn a_cluster_stops_after_its_pools_and_starts_before_anything_else() {
 fn what_ended_badly_is_sent_again() {
     let mut failed = made();
     failed["properties"]["provisioningState"] = "Failed".into();
-    check_cluster(want(), &failed, &expect![""]);
+    check_cluster(
+        want(),
+        &failed,
+        &expect!["send cluster main again: its last operation ended as Failed"],
+    );
     let mut canceled = made_pool();
     canceled["properties"]["provisioningState"] = "Canceled".into();
-    check_pool(pool("sys"), &canceled, &made(), &expect![""]);
+    check_pool(
+        pool("sys"),
+        &canceled,
+        &made(),
+        &expect!["send pool sys again: its last operation ended as Canceled"],
+    );
 }
 
 #[test]
@@ -252,5 +314,12 @@ fn a_pool_stops_being_a_system_pool_only_after_the_others_are() {
     let mut wanted = pool("sys");
     wanted.mode = PoolMode::User;
     wanted.system_pools = vec![pool_object_id(&id(), "work")];
-    check_pool(wanted, &made_pool(), &made(), &expect![""]);
+    check_pool(
+        wanted,
+        &made_pool(),
+        &made(),
+        &expect![[r#"
+        update pool sys: mode
+        after agent pool /subscriptions/s/resourcegroups/rg/providers/microsoft.containerservice/managedclusters/main/agentpools/work"#]],
+    );
 }
