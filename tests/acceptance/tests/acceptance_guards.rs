@@ -339,7 +339,7 @@ fn a_protected_cluster_that_is_tainted_is_kept_and_the_apply_says_how_to_untaint
         &cloud,
         &workspace,
         &["apply", "-auto-approve"],
-        "Keep it with: terraform untaint paymesh_cluster.",
+        "Keep it with `terraform untaint paymesh_cluster.",
     );
     for address in BOTH {
         workspace.run(&["untaint", address]).succeeds();
