@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
-    Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Operation, OperationId,
-    Ownership, Seen, Sent, Step,
+    Context, Difference, Fault, FaultKind, LockKey, Object, ObjectId, Observation, Operation,
+    OperationId, Ownership, Seen, Sent, Step,
 };
 use serde_json::{Value, json};
 
@@ -132,6 +132,10 @@ impl Object for Drain {
         let Some(body) = self.body(cx).await? else {
             return Ok(Sent::Done);
         };
+        if let Some(what) = crate::connection::busy(&body) {
+            let message = format!("`{what}` still runs on the pool {}.", self.pool);
+            return Err(Fault::new(self.id(), FaultKind::Busy, message));
+        }
         let mut request = Request::put(self.arm_id().as_str(), shrunk(&body));
         if let Some(etag) = etag(&body) {
             request = request.if_match(etag);
