@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use paymesh_cloud::Request;
 use paymesh_engine::{
-    Context, Difference, Fault, Object, ObjectId, Observation, Ownership, Seen, Sent,
+    Context, Difference, Fault, Object, ObjectId, Observation, Ownership, Seen, Sent, Subject,
 };
 use serde_json::{Value, json};
 
@@ -98,17 +98,17 @@ impl Object for Diagnostics {
     fn differ(&self, _: &Context, seen: &Seen) -> Difference {
         let there = text(&seen.body, "/properties/workspaceId");
         let elsewhere = !there.is_some_and(|it| it.eq_ignore_ascii_case(&self.workspace));
-        let mut paths = Vec::new();
+        let mut subjects = Vec::new();
         if elsewhere {
-            paths.push("logs.workspace_id".to_owned());
+            subjects.push(Subject::Attribute("logs.workspace_id".to_owned()));
         }
         if CATEGORIES.iter().any(|it| !sends(&seen.body, it)) {
-            paths.push("logs".to_owned());
+            subjects.push(Subject::Attribute("logs".to_owned()));
         }
-        if paths.is_empty() {
+        if subjects.is_empty() {
             Difference::Same
         } else {
-            Difference::change(paths)
+            Difference::change(subjects)
         }
     }
 

@@ -7,7 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use paymesh_cloud::Request;
-use paymesh_engine::{Context, Difference, Fault, Object, ObjectId, Observation, Seen, Sent};
+use paymesh_engine::{
+    Context, Difference, Fault, Object, ObjectId, Observation, Seen, Sent, Subject,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -126,7 +128,7 @@ impl Object for Identity {
         if paths.is_empty() {
             Difference::Same
         } else {
-            Difference::change(paths)
+            Difference::change(paths.into_iter().map(Subject::Setting).collect())
         }
     }
 

@@ -43,7 +43,7 @@ pub use group::{Group, GroupWant, group_object_id};
 pub use identity::{Identity, IdentityWant, identity_object_id};
 pub use maintenance::{Maintenance, MaintenanceWant};
 pub use marked::Marked;
-pub use part::Attributes;
+pub use part::Wording;
 pub use pool::{Pool, PoolMode, PoolWant, Scale, pool_object_id};
 pub use preflight::{KubernetesVersion, MachineSize, Subnet, Usage, VirtualNetwork};
 pub use role::{Principal, Role, RoleWant, well_known_roles};

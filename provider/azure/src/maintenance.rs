@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Ownership, Seen, Sent,
+    Subject,
 };
 use serde_json::{Value, json};
 
@@ -136,7 +137,12 @@ impl Object for Maintenance {
         if part::differing(&self.part(), &seen.body).is_empty() {
             Difference::Same
         } else {
-            Difference::change(self.attribute().into_iter().collect())
+            Difference::change(
+                self.attribute()
+                    .map(Subject::Attribute)
+                    .into_iter()
+                    .collect(),
+            )
         }
     }
 

@@ -5,28 +5,34 @@
 
 use std::collections::BTreeMap;
 
+use paymesh_engine::Subject;
 use serde_json::{Map, Value};
 
 /// How the user knows the fields of a body: prefixes of JSON paths and the attribute behind each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(pub BTreeMap<&'static str, String>);
+pub struct Wording(pub BTreeMap<&'static str, String>);
 
-impl Attributes {
-    /// The attribute behind the body as a whole.
-    pub fn whole(&self) -> Option<String> {
-        self.0.get("").cloned()
+impl Wording {
+    /// `path` (`properties.networkProfile.podCidr`) as the user knows it.
+    pub(crate) fn of(&self, path: &str) -> Subject {
+        let known = self.0.iter().filter(|(prefix, _)| within(path, prefix));
+        known.max_by_key(|(prefix, _)| prefix.len()).map_or_else(
+            || Subject::Setting(path.trim_start_matches("properties.").to_owned()),
+            |(_, attribute)| Subject::Attribute(attribute.clone()),
+        )
     }
 
-    /// The attribute behind `path` (`properties.networkProfile.podCidr`), or the path itself.
-    pub fn of(&self, path: &str) -> String {
-        let mut known = self.0.iter().filter(|(prefix, _)| within(path, prefix));
-        known
-            .by_ref()
-            .max_by_key(|(prefix, _)| prefix.len())
-            .map_or_else(
-                || path.trim_start_matches("properties.").to_owned(),
-                |(_, it)| it.clone(),
-            )
+    /// The attribute behind `target`, the field that ARM blames.
+    pub(crate) fn blamed(&self, target: &str) -> Option<String> {
+        let subject = self.of(&format!("properties.{target}"));
+        subject.attribute().map(str::to_owned)
+    }
+}
+
+/// Adds `subject` unless it is there.
+pub(crate) fn add(subjects: &mut Vec<Subject>, subject: Subject) {
+    if !subjects.contains(&subject) {
+        subjects.push(subject);
     }
 }
 
@@ -213,8 +219,15 @@ mod tests {
 
     #[test]
     fn attributes_are_named_as_the_user_knows_them() {
-        let known = Attributes([("properties.networkProfile", "network".to_owned())].into());
-        assert_eq!(known.of("properties.networkProfile.podCidr"), "network");
-        assert_eq!(known.of("properties.networkProfileX"), "networkProfileX");
+        let known = Wording([("properties.networkProfile", "network".to_owned())].into());
+        let check = |path: &str, expected: Subject| assert_eq!(known.of(path), expected);
+        check(
+            "properties.networkProfile.podCidr",
+            Subject::Attribute("network".to_owned()),
+        );
+        check(
+            "properties.networkProfileX",
+            Subject::Setting("networkProfileX".to_owned()),
+        );
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
     Context, Difference, Fault, FaultKind, Object, ObjectId, Observation, Ownership, Seen, Sent,
+    Subject,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -301,7 +302,7 @@ impl Object for Role {
         match self.known_principal(cx) {
             // The identity was made anew: its old grant is an empty shell.
             Some((id, _)) if assigned.is_some_and(|it| !it.eq_ignore_ascii_case(&id)) => {
-                Difference::change(vec!["principalId".to_owned()])
+                Difference::change(vec![Subject::Setting("principalId".to_owned())])
             }
             _ => Difference::Same,
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Unfinished,
+    Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Subject, Unfinished,
     decide::{Act, Decision},
+    difference::listed,
     run::Run,
 };
 
@@ -309,14 +310,14 @@ fn timed_out(fault: Fault, limit: std::time::Duration) -> Fault {
 fn unconfirmed(id: &ObjectId, act: &Act, before: Option<&Seen>) -> Fault {
     match act {
         Act::Change(change) => {
-            let paths = change.paths.join(", ");
+            let subjects = listed(&change.subjects);
             let message = format!(
-                "the cloud accepted the change of {paths}, but shows no change. It was not sent again."
+                "the cloud accepted the change of {subjects}, but shows no change. It was not sent again."
             );
             let fault = Fault::new(id.clone(), FaultKind::NotShrinking, message)
                 .next("Set the attribute to the value that the cloud shows, or remove it.");
-            match change.paths.first() {
-                Some(path) => fault.at(path.clone()),
+            match change.subjects.first().and_then(Subject::attribute) {
+                Some(attribute) => fault.at(attribute),
                 None => fault,
             }
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want, run::Run,
-    state::State, whose::Verdict,
+    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want, difference::listed,
+    run::Run, state::State, whose::Verdict,
 };
 
 /// What comes next for a node.
@@ -53,7 +53,7 @@ impl Act {
             Self::Procedure => "run".into(),
             Self::Hold => "adopt".into(),
             Self::Change(change) => change.steps.first().map_or_else(
-                || format!("update {}", change.paths.join(", ")),
+                || format!("update {}", listed(&change.subjects)),
                 |it| it.title.clone(),
             ),
             Self::Delete => "delete".into(),

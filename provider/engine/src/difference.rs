@@ -1,5 +1,7 @@
 //! How what is seen differs from what is wanted.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::ObjectId;
@@ -11,17 +13,64 @@ pub enum Difference {
     Same,
     /// It can be changed in place.
     Change(Change),
-    /// Only a new object can be as wanted. Each reason names an attribute and says why.
-    Replace(Vec<String>),
+    /// Only a new object can be as wanted.
+    Replace(Vec<Reason>),
+}
+
+/// What differs about an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An attribute of the user, by its path: `node_pools["a"].min_nodes`.
+    Attribute(String),
+    /// What no attribute reaches, in the cloud's words: `shielded nodes`.
+    Setting(String),
+}
+
+impl Subject {
+    /// The path of the user's attribute, if there is one.
+    pub fn attribute(&self) -> Option<&str> {
+        match self {
+            Self::Attribute(path) => Some(path),
+            Self::Setting(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Attribute(words) | Self::Setting(words)) = self;
+        f.write_str(words)
+    }
+}
+
+/// `subjects` as a step or a message lists them.
+pub fn listed(subjects: &[Subject]) -> String {
+    let words: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
+/// Why only a new object can be as wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What cannot be changed.
+    pub subject: Subject,
+    /// Why it cannot.
+    pub why: String,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.why)
+    }
 }
 
 /// A difference that writes can remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The attributes that differ, spelled as the user knows them.
-    pub paths: Vec<String>,
+    /// What differs.
+    pub subjects: Vec<Subject>,
     /// The writes that are left, in order; [`Object::apply`](crate::Object::apply) makes the
-    /// first. Each write must leave fewer steps, or equally many with fewer paths.
+    /// first. Each write must leave fewer steps, or equally many with fewer subjects.
     pub steps: Vec<Step>,
     /// Objects that must first be settled although they need this one: a control plane at 1.33
     /// waits for its pools before it goes to 1.34. Until then this object counts as settled for
@@ -57,11 +106,11 @@ impl Step {
 }
 
 impl Difference {
-    /// One write that changes `paths` and disturbs nobody.
-    pub fn change(paths: Vec<String>) -> Self {
-        let step = Step::quiet(format!("update {}", paths.join(", ")));
+    /// One write that changes `subjects` and disturbs nobody.
+    pub fn change(subjects: Vec<Subject>) -> Self {
+        let step = Step::quiet(format!("update {}", listed(&subjects)));
         Self::Change(Change {
-            paths,
+            subjects,
             steps: vec![step],
             after: Vec::new(),
         })
@@ -84,6 +133,6 @@ impl Change {
     /// meanwhile does not count.
     pub(crate) fn shows_effect_since(&self, before: &Self) -> bool {
         self.steps.len() < before.steps.len()
-            || before.paths.iter().any(|path| !self.paths.contains(path))
+            || before.subjects.iter().any(|it| !self.subjects.contains(it))
     }
 }

@@ -1,8 +1,8 @@
 //! A run that only reads: what a refresh, a plan and an import see.
 
 use crate::{
-    Difference, Fault, FaultKind, Imported, Object, ObjectId, Observation, Reading, Want,
-    act::Halt, refusals::attribute_of, run::Run, state::State,
+    Difference, Fault, FaultKind, Imported, Object, ObjectId, Observation, Reading, Reason,
+    Subject, Want, act::Halt, run::Run, state::State,
 };
 
 impl Run<'_> {
@@ -62,7 +62,7 @@ impl Run<'_> {
         let attributes = wanted.flat_map(|(id, node)| match state.observations.observation(id) {
             Some(Observation::Present(seen)) if seen.busy.is_none() && self.is_ours(&state, id) => {
                 match node.object.differ(&context, seen) {
-                    Difference::Change(change) => change.paths,
+                    Difference::Change(change) => attributes(change.subjects.iter()),
                     Difference::Replace(reasons) if principal != Some(id) => {
                         of_itself(&*node.object, &reasons)
                     }
@@ -97,15 +97,18 @@ impl Run<'_> {
     }
 }
 
+fn attributes<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<String> {
+    let attributes = subjects.filter_map(Subject::attribute);
+    attributes.map(str::to_owned).collect()
+}
+
 /// The attributes among `reasons` that belong to `object` alone. Who wants another there can want
 /// another object; what it has in common with others, nobody can change here.
-fn of_itself(object: &dyn Object, reasons: &[String]) -> Vec<String> {
+fn of_itself(object: &dyn Object, reasons: &[Reason]) -> Vec<String> {
     let own = object.attribute();
-    let attributes = reasons.iter().filter_map(|reason| attribute_of(reason));
-    attributes
-        .filter(|it| own.as_ref().is_some_and(|own| it.starts_with(own)))
-        .map(str::to_owned)
-        .collect()
+    let mut all = attributes(reasons.iter().map(|reason| &reason.subject));
+    all.retain(|it| own.as_ref().is_some_and(|own| it.starts_with(own)));
+    all
 }
 
 /// Whether `id` exists and nothing runs on it.

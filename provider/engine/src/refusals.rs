@@ -1,6 +1,6 @@
 //! What a run refuses to do: what happened, and what the user does next.
 
-use crate::{Fault, FaultKind, ObjectId, decide::Decision, run::Run};
+use crate::{Fault, FaultKind, ObjectId, Reason, decide::Decision, run::Run};
 
 impl Run<'_> {
     /// Every refusal that can be known before the first write, in graph order.
@@ -53,8 +53,9 @@ impl Run<'_> {
         }
     }
 
-    pub(crate) fn replace_fault(&self, id: &ObjectId, adopting: bool, reasons: &[String]) -> Fault {
-        let why = reasons.join("; ");
+    pub(crate) fn replace_fault(&self, id: &ObjectId, adopting: bool, reasons: &[Reason]) -> Fault {
+        let all: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let why = all.join("; ");
         let fault = if adopting {
             let message = format!(
                 "it exists already and bears our mark, but differs in what can never change: {why}. \
@@ -91,15 +92,12 @@ impl Run<'_> {
             )
             .next(next)
         };
-        match reasons.first().and_then(|reason| attribute_of(reason)) {
+        match reasons
+            .first()
+            .and_then(|reason| reason.subject.attribute())
+        {
             Some(attribute) => fault.at(attribute),
             None => fault,
         }
     }
-}
-
-/// The attribute that a reason of a replacement begins with.
-pub(crate) fn attribute_of(reason: &str) -> Option<&str> {
-    let attribute = reason.split([':', ' ']).next();
-    attribute.filter(|attribute| !attribute.is_empty())
 }

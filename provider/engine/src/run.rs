@@ -10,7 +10,7 @@ use paymesh_clock::Moment;
 
 use crate::{
     Context, Engine, Fault, FaultKind, Graph, Holder, Job, Note, ObjectId, Observations, Outcome,
-    Standing, StopCause,
+    Standing, StopCause, Subject,
     act::Halt,
     decide::{Act, Decision},
     state::State,
@@ -257,7 +257,10 @@ impl<'a> Run<'a> {
             return;
         };
         let attribute = match self.decide(&state, &id) {
-            Decision::Act(Act::Change(change)) => change.paths.first().cloned(),
+            Decision::Act(Act::Change(change)) => {
+                let first = change.subjects.first().and_then(Subject::attribute);
+                first.map(str::to_owned)
+            }
             _ => None,
         };
         let mut fault = Fault::new(

@@ -9,7 +9,6 @@
 //! - A cluster takes one operation at a time: everything inside it shares the cluster's lock.
 
 pub mod access;
-mod attributes;
 mod client;
 pub mod cluster;
 mod credentials;
@@ -23,10 +22,11 @@ pub mod preflight;
 mod seen;
 mod sign_in;
 mod update;
+mod word;
 
-pub use attributes::Attributes;
 pub use client::{Endpoints, Google};
 pub use credentials::{Credentials, usual_project};
 pub use marked::Marked;
 pub use name::{ClusterName, Location, NodePoolName, NotACluster};
 pub use seen::{ClusterSeen, PoolSeen};
+pub use word::{Word, Wording};

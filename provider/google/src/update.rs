@@ -4,12 +4,12 @@ use http::Method;
 use paymesh_engine::{Change, Difference, ObjectId, Step};
 use serde_json::Value;
 
-use crate::Attributes;
+use crate::{Word, Wording};
 
 /// One write and what it is for.
 pub(crate) struct Update {
-    /// What differs, in Google's words.
-    pub(crate) word: &'static str,
+    /// What differs.
+    pub(crate) word: Word,
     /// The step as a plan prints it; what it updates if not set.
     pub(crate) step: Option<Step>,
     /// The request's verb.
@@ -22,12 +22,7 @@ pub(crate) struct Update {
 
 impl Update {
     /// A write that nobody notices.
-    pub(crate) fn quiet(
-        word: &'static str,
-        method: Method,
-        verb: &'static str,
-        body: Value,
-    ) -> Self {
+    pub(crate) fn quiet(word: Word, method: Method, verb: &'static str, body: Value) -> Self {
         Self {
             word,
             step: None,
@@ -48,24 +43,24 @@ impl Update {
 /// before the first of them.
 pub(crate) fn difference(
     updates: Vec<Update>,
-    attributes: &Attributes,
+    wording: &Wording,
     name: &str,
     after: Vec<ObjectId>,
 ) -> Difference {
     if updates.is_empty() {
         return Difference::Same;
     }
-    let (paths, steps) = updates
+    let (subjects, steps) = updates
         .into_iter()
         .map(|update| {
-            let attribute = attributes.of(update.word);
-            let quiet = || Step::quiet(format!("update {name}: {attribute}"));
+            let subject = wording.of(update.word);
+            let quiet = || Step::quiet(format!("update {name}: {subject}"));
             let step = update.step.unwrap_or_else(quiet);
-            (attribute, step)
+            (subject, step)
         })
         .unzip();
     Difference::Change(Change {
-        paths,
+        subjects,
         steps,
         after,
     })

@@ -2,7 +2,7 @@
 //! and survives an update of something else; what a person broke is planned and repaired.
 
 use paymesh_acceptance::{
-    Cloud, Run, Workspace,
+    Cloud, OWNER, Run, Workspace,
     hcl::{ClusterBlock, Provider},
     samples::{AKS, BOTH, GKE},
 };
@@ -437,10 +437,15 @@ fn what_others_changed_on_aks_is_shown_and_repaired() {
         });
         ours.push(before);
     }
+    azure.change(&bed.path, |body| {
+        let tags = body["tags"].as_object_mut().expect("it has tags");
+        tags.remove("paymesh-owner").expect("it bears our mark");
+    });
     check_shown_and_repaired(&bed.workspace, changes.iter().map(|(.., shown)| *shown));
     for ((key, at, ..), ours) in changes.iter().zip(&ours) {
         check_value(&azure.get(&place(key)), at, ours);
     }
+    check_value(&azure.get(&bed.path), "/tags/paymesh-owner", &json!(OWNER));
 }
 
 #[test]
@@ -455,6 +460,7 @@ fn what_others_changed_on_gke_is_shown_and_repaired() {
         ("", "", update("desiredVerticalPodAutoscaling", json!({ "enabled": false })), "/features/vertical_pod_autoscaling"),
         ("", "", update("desiredCostManagementConfig", json!({ "enabled": false })), "/features/cost_allocation"),
         ("", "", update("desiredAddonsConfig", json!({ "dnsCacheConfig": { "enabled": false } })), "/features/dns_cache"),
+        ("", ":setLegacyAbac", json!({ "enabled": true }), "/status"),
         ("", ":setMaintenancePolicy", json!({ "maintenancePolicy": { "window": {} } }), "/maintenance"),
         ("work", ":setAutoscaling", json!({ "autoscaling": { "enabled": true, "totalMinNodeCount": 3, "totalMaxNodeCount": 9 } }), "/node_pools/work/max_nodes"),
         ("work", "", json!({ "labels": { "labels": theirs } }), "/node_pools/work/labels/team"),
@@ -490,6 +496,7 @@ fn what_others_changed_on_gke_is_shown_and_repaired() {
     }
     let shown = changes.iter().map(|(.., shown)| *shown);
     check_shown_and_repaired(&bed.workspace, shown.chain(["/labels/team", "/role"]));
+    check_value(&google.get(&bed.path), "/legacyAbac", &json!({}));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use paymesh_cloud::Request;
 use paymesh_engine::{
-    Change, Child, Context, Difference, Fault, LockKey, Object, ObjectId, Observation, Operation,
-    OperationId, Seen, Sent, Step,
+    Change, Child, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation,
+    Operation, OperationId, Reason, Seen, Sent, Step, Subject, listed,
 };
 use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
@@ -121,8 +121,8 @@ enum Act {
 /// All that differs.
 #[derive(Default)]
 struct Differences {
-    replace: Vec<String>,
-    paths: Vec<String>,
+    replace: Vec<Reason>,
+    subjects: Vec<Subject>,
     acts: Vec<Act>,
     steps: Vec<Step>,
 }
@@ -139,7 +139,7 @@ impl Cluster {
     fn fault(&self, error: &paymesh_cloud::Error) -> Fault {
         let mut fault = fault(self.id(), error);
         if let Some(target) = &fault.attribute {
-            fault.attribute = Some(self.want.attributes.of(&format!("properties.{target}")));
+            fault.attribute = self.want.wording.blamed(target);
         }
         fault
     }
@@ -178,32 +178,33 @@ impl Cluster {
                 .find(|(prefix, _)| part::within(&path, prefix))
             {
                 Some((prefix, why)) => {
-                    all.replace
-                        .push(format!("{}: {why}", want.attributes.of(prefix)));
+                    all.replace.push(Reason {
+                        subject: want.wording.of(prefix),
+                        why: (*why).to_owned(),
+                    });
                 }
-                None => all.paths.push(want.attributes.of(&path)),
+                None => part::add(&mut all.subjects, want.wording.of(&path)),
             }
         }
-        let mut known = BTreeSet::new();
-        all.paths.retain(|path| known.insert(path.clone()));
         let stopped = ClusterSeen::new(body).power() == Some("Stopped");
         if stopped && want.power == Some(Power::Running) {
             all.acts.push(Act::Start);
             all.steps.push(Step::quiet(format!("start cluster {name}")));
         }
         let failed = failed(body);
-        if failed.is_some() || !all.paths.is_empty() {
+        if failed.is_some() || !all.subjects.is_empty() {
             all.acts.push(Act::Update);
             let title = match failed {
                 Some(state) => {
                     format!("send cluster {name} again: its last operation ended as {state}")
                 }
-                None => format!("update cluster {name}: {}", all.paths.join(", ")),
+                None => format!("update cluster {name}: {}", listed(&all.subjects)),
             };
             all.steps.push(Step { title, disruptive });
         }
         if failed.is_some() {
-            all.paths.push("provisioningState".to_owned());
+            all.subjects
+                .push(Subject::Setting("provisioningState".to_owned()));
         }
         let runs = version(ClusterSeen::new(body).version());
         let wanted = want.kubernetes_version.parse().ok();
@@ -214,8 +215,8 @@ impl Cluster {
                 .push(Step::disruptive(format!("control plane {from} -> {to}")));
         }
         if !upgrades.is_empty() {
-            all.paths
-                .push(want.attributes.of("properties.kubernetesVersion"));
+            all.subjects
+                .push(want.wording.of("properties.kubernetesVersion"));
         }
         let upgrades = upgrades.iter().map(ToString::to_string);
         all.acts.extend(upgrades.map(Act::Upgrade));
@@ -227,7 +228,7 @@ impl Cluster {
         if matches!(all.acts.first(), Some(Act::Start))
             || matches!(all.acts.last(), Some(Act::Stop))
         {
-            all.paths.push(want.attributes.of("properties.powerState"));
+            all.subjects.push(want.wording.of("properties.powerState"));
         }
         all
     }
@@ -260,7 +261,12 @@ impl Cluster {
         body
     }
 
-    fn rewrite(&self, seen: &Seen, body: Value) -> Request {
+    /// The request that sends `body`. A mark that somebody took away is no difference, but no
+    /// write leaves it out.
+    fn rewrite(&self, cx: &Context, seen: &Seen, mut body: Value) -> Request {
+        if tags::tag(&body["tags"], Mark::OWNER_KEY).is_none() {
+            body["tags"] = tags::remarked(&body, &cx.mark, &cx.holder);
+        }
         let request = Request::put(self.want.id.as_str(), body);
         match etag(&seen.body) {
             Some(etag) => request.if_match(etag),
@@ -346,7 +352,7 @@ impl Object for Cluster {
             None => Difference::Same,
             Some(first) => Difference::Change(Change {
                 after: self.after(first, &seen.body),
-                paths: found.paths,
+                subjects: found.subjects,
                 steps: found.steps,
             }),
         }
@@ -392,12 +398,12 @@ impl Object for Cluster {
                     body["identity"] = json!({});
                 }
                 part::merge(&part, &mut body);
-                self.send(self.rewrite(seen, body)).await
+                self.send(self.rewrite(cx, seen, body)).await
             }
             Some(Act::Upgrade(to)) => {
                 let mut body = Self::rewritable(seen);
                 body["properties"]["kubernetesVersion"] = to.as_str().into();
-                self.send(self.rewrite(seen, body)).await
+                self.send(self.rewrite(cx, seen, body)).await
             }
         }
     }

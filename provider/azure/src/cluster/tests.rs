@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Access, Cluster, ClusterWant, Features, NetworkWant, Power, cluster_object_id};
 use crate::{
-    ArmId, Attributes, Azure, AzureSettings, Credential, Pool, PoolMode, PoolWant, Scale,
-    Sovereign, pool_object_id,
+    ArmId, Azure, AzureSettings, Credential, Pool, PoolMode, PoolWant, Scale, Sovereign, Wording,
+    pool_object_id,
 };
 
 fn azure() -> Azure {
@@ -74,7 +74,8 @@ fn pool(name: &str) -> PoolWant {
         system_pools: Vec::new(),
         dns_cache: false,
         kubernetes_version: "1.33".to_owned(),
-        attributes: Attributes::default(),
+        attribute: None,
+        wording: Wording::default(),
     }
 }
 
@@ -111,7 +112,7 @@ fn want() -> ClusterWant {
         power: None,
         pools: vec![pool("sys")],
         needs: Vec::new(),
-        attributes: Attributes::default(),
+        wording: Wording::default(),
     }
 }
 
@@ -139,7 +140,14 @@ fn made_pool() -> Value {
 fn text(difference: &Difference) -> String {
     match difference {
         Difference::Same => "same".into(),
-        Difference::Replace(reasons) => format!("replace\n{}", reasons.join("\n")),
+        Difference::Replace(reasons) => format!(
+            "replace\n{}",
+            reasons
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        ),
         Difference::Change(change) => {
             let mut lines: Vec<String> =
                 change.steps.iter().map(|step| step.title.clone()).collect();

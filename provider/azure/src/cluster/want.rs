@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use paymesh_engine::{Holder, Mark, ObjectId};
 use serde_json::{Value, json};
 
-use crate::{ArmId, Attributes, PoolWant, part, tags};
+use crate::{ArmId, PoolWant, Wording, part, tags};
 
 /// A managed cluster as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
@@ -51,8 +51,8 @@ pub struct ClusterWant {
     pub pools: Vec<PoolWant>,
     /// Objects that must exist first: group, identities, role assignments.
     pub needs: Vec<ObjectId>,
-    /// How the user knows the fields.
-    pub attributes: Attributes,
+    /// How the user knows its fields.
+    pub wording: Wording,
 }
 
 /// Addresses of a cluster.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use paymesh_cloud::{Error, Reply, Request};
 use paymesh_engine::{
     Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
-    OperationId, Ownership, Seen, Sent, Step,
+    OperationId, Ownership, Reason, Seen, Sent, Step, Subject, listed,
 };
 use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ impl Pool {
     fn fault(&self, error: &Error) -> Fault {
         let mut fault = fault(self.id(), error);
         if let (Some(target), Some(want)) = (&fault.attribute, &self.want) {
-            fault.attribute = Some(want.attributes.of(&format!("properties.{target}")));
+            fault.attribute = want.wording.blamed(target);
         }
         fault
     }
@@ -189,7 +189,7 @@ impl Object for Pool {
 
     fn attribute(&self) -> Option<String> {
         let want = self.want.as_ref()?;
-        want.attributes.whole()
+        want.attribute.clone()
     }
 
     fn parent(&self) -> Option<ObjectId> {
@@ -266,7 +266,7 @@ impl Object for Pool {
         let Some(want) = &self.want else {
             return Difference::Same;
         };
-        let (mut replace, mut paths, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut replace, mut subjects, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         let differing = part::differing(&want.part_over(seen), &seen.body);
         // Each node starts from its image again (AKS, "LocalDNS").
         let reimages = differing
@@ -280,35 +280,40 @@ impl Object for Pool {
                 .find(|(prefix, _)| part::within(&path, prefix))
             {
                 Some((prefix, why)) => {
-                    replace.push(format!("{}: {why}", want.attributes.of(prefix)));
+                    replace.push(Reason {
+                        subject: want.wording.of(prefix),
+                        why: (*why).to_owned(),
+                    });
                 }
-                None => paths.push(want.attributes.of(&path)),
+                None => part::add(&mut subjects, want.wording.of(&path)),
             }
         }
         if PoolSeen::new(&seen.body).is_spot() && !want.spot {
-            let attribute = want.attributes.of("properties.scaleSetPriority");
-            replace.push(format!("{attribute}: spot and regular machines do not mix"));
+            replace.push(Reason {
+                subject: want.wording.of("properties.scaleSetPriority"),
+                why: "spot and regular machines do not mix".to_owned(),
+            });
         }
         if !replace.is_empty() {
             return Difference::Replace(replace);
         }
-        if !paths.is_empty() {
+        if !subjects.is_empty() {
             steps.push(Step {
-                title: format!("update pool {}: {}", self.name, paths.join(", ")),
+                title: format!("update pool {}: {}", self.name, listed(&subjects)),
                 disruptive: reimages,
             });
         }
-        if paths.is_empty()
+        if subjects.is_empty()
             && let Some(state) = failed(&seen.body)
         {
-            paths.push("provisioningState".to_owned());
+            subjects.push(Subject::Setting("provisioningState".to_owned()));
             steps.push(Step::quiet(format!(
                 "send pool {} again: its last operation ended as {state}",
                 self.name
             )));
         }
         if let Some((from, to)) = self.upgrade(cx, seen) {
-            paths.push(want.attributes.of("properties.orchestratorVersion"));
+            subjects.push(want.wording.of("properties.orchestratorVersion"));
             steps.push(Step::disruptive(format!(
                 "pool {} {from} -> {to}",
                 self.name
@@ -318,7 +323,7 @@ impl Object for Pool {
             return Difference::Same;
         }
         Difference::Change(Change {
-            paths,
+            subjects,
             steps,
             after: if demoted {
                 want.system_pools.clone()

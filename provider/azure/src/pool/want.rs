@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use paymesh_engine::{Mark, ObjectId, Seen};
 use serde_json::{Map, Value, json};
 
-use crate::{ArmId, Attributes, part, tags};
+use crate::{ArmId, Wording, part, tags};
 
 /// A pool as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
@@ -53,8 +53,10 @@ pub struct PoolWant {
     pub dns_cache: bool,
     /// The lowest version wanted; the control plane leads.
     pub kubernetes_version: String,
-    /// How the user knows the fields.
-    pub attributes: Attributes,
+    /// The attribute that asks for this pool.
+    pub attribute: Option<String>,
+    /// How the user knows its fields.
+    pub wording: Wording,
 }
 
 /// What may run on a pool.

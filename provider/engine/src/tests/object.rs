@@ -12,7 +12,7 @@ use serde_json::json;
 use super::world::{Thing, World};
 use crate::{
     Busy, Change, Child, Context, Difference, Fault, LockKey, Mark, NameHeld, Object, ObjectId,
-    Observation, Operation, OperationId, Ownership, Poll, Seen, Sent, Step,
+    Observation, Operation, OperationId, Ownership, Poll, Reason, Seen, Sent, Step, Subject,
 };
 
 /// One object of any kind: what it can do is told by its fields.
@@ -222,12 +222,17 @@ impl Object for Fake {
         if let Some(zone) = self.want.get("zone")
             && now("zone") != *zone
         {
-            return Difference::Replace(vec!["zone: it is fixed at creation".into()]);
+            return Difference::Replace(vec![Reason {
+                subject: Subject::Attribute("zone".to_owned()),
+                why: "it is fixed at creation".to_owned(),
+            }]);
         }
         let mut change = Change::default();
         for (field, value) in self.want.iter().filter(|(field, _)| **field != "version") {
             if now(field) != *value {
-                change.paths.push((*field).into());
+                change
+                    .subjects
+                    .push(Subject::Attribute((*field).to_owned()));
                 change
                     .steps
                     .push(Step::quiet(format!("{field} {} -> {value}", now(field))));
@@ -235,7 +240,9 @@ impl Object for Fake {
         }
         let (version, reachable) = (now("version"), self.reachable_version(cx));
         if version < reachable {
-            change.paths.push("version".into());
+            change
+                .subjects
+                .push(Subject::Attribute("version".to_owned()));
             for minor in version..reachable {
                 change.steps.push(Step::disruptive(format!(
                     "{} version {minor} -> {}",
@@ -254,7 +261,7 @@ impl Object for Fake {
                 .map(|it| id(it))
                 .collect();
         }
-        if change.paths.is_empty() {
+        if change.subjects.is_empty() {
             Difference::Same
         } else {
             Difference::Change(change)

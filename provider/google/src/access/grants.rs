@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use paymesh_cloud::Request;
 use paymesh_engine::{
     Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId, Observation, Ownership,
-    Seen, Sent, async_trait,
+    Seen, Sent, Subject, async_trait,
 };
 use serde_json::{Value, json};
 
@@ -256,21 +256,21 @@ impl Object for Grants {
     fn differ(&self, cx: &Context, seen: &Seen) -> Difference {
         let wanted = self.want.grants();
         let there = self.managed(policy::ours(&seen.body, &self.sign(cx)), false);
-        let mut paths: Vec<String> = Vec::new();
+        let mut subjects: Vec<Subject> = Vec::new();
         for grant in wanted.symmetric_difference(&there) {
-            let attribute = match (&self.want.scope, grant.of_cluster) {
-                (_, true) => "admins",
-                (Scope::Repository(_), false) => "registries",
-                (Scope::Project(_), false) => "roles of the nodes",
+            let subject = match (&self.want.scope, grant.of_cluster) {
+                (_, true) => Subject::Attribute("admins".to_owned()),
+                (Scope::Repository(_), false) => Subject::Attribute("registries".to_owned()),
+                (Scope::Project(_), false) => Subject::Setting("roles of the nodes".to_owned()),
             };
-            if !paths.iter().any(|path| path == attribute) {
-                paths.push(attribute.to_owned());
+            if !subjects.contains(&subject) {
+                subjects.push(subject);
             }
         }
-        if paths.is_empty() {
+        if subjects.is_empty() {
             Difference::Same
         } else {
-            Difference::change(paths)
+            Difference::change(subjects)
         }
     }
 

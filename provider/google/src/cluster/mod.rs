@@ -12,7 +12,7 @@ pub use object::Cluster;
 use paymesh_engine::ObjectId;
 use paymesh_kubernetes::Version;
 
-use crate::{Attributes, ClusterName, pool::PoolWant};
+use crate::{ClusterName, Wording, pool::PoolWant};
 
 /// The wanted shape of a cluster, in Google's words.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub struct ClusterWant {
     pub pools: Vec<PoolWant>,
     /// Objects that must exist first: the account of its nodes and that account's roles.
     pub needs: Vec<ObjectId>,
-    /// How the user knows what differs.
-    pub attributes: Attributes,
+    /// How the user knows its settings.
+    pub wording: Wording,
 }
 
 /// A release channel.

@@ -5,26 +5,20 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Method;
 use paymesh_engine::{
     Busy, Child, Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId,
-    Observation, Operation, OperationId, Seen, Sent, async_trait,
+    Observation, Operation, OperationId, Reason, Seen, Sent, Subject, async_trait,
 };
 use paymesh_kubernetes::Version;
 use serde_json::{Map, Value, json};
 
-use super::{
-    ClusterWant, body,
-    settings::{WORKLOAD_IDENTITY, settings},
-};
+use super::{ClusterWant, body, settings::settings};
 use crate::{
-    ClusterName, Google, access,
+    ClusterName, Google, Word, access,
     client::Api,
     json::agrees,
     operation::ContainerOperation,
     pool::NodePool,
     update::{Update, difference},
 };
-
-/// The attribute of an upgrade.
-const VERSION: &str = "version";
 
 /// A node pool may lag its control plane by this many minors.
 /// Source: GKE version skew policy, read 2026-11.
@@ -63,9 +57,10 @@ impl Cluster {
                 .filter(|setting| !setting.holds(cluster))
                 .map(|setting| {
                     let update = setting.update_of(cluster);
-                    Update::quiet(setting.attribute, Method::PUT, "", update)
+                    Update::quiet(setting.word, Method::PUT, "", update)
                 }),
         );
+        updates.extend(legacy_abac_update(cluster));
         updates.extend(self.maintenance_update(cluster));
         updates.extend(self.upgrades(cluster));
         updates
@@ -85,7 +80,7 @@ impl Cluster {
         }
         (labels != seen).then(|| {
             Update::quiet(
-                "labels",
+                Word::Labels,
                 Method::POST,
                 ":setResourceLabels",
                 labels_body(cluster, &labels),
@@ -121,7 +116,7 @@ impl Cluster {
             let policy =
                 json!({ "window": window, "resourceVersion": version.unwrap_or_default() });
             Update::quiet(
-                "maintenance window",
+                Word::MaintenanceWindow,
                 Method::POST,
                 ":setMaintenancePolicy",
                 json!({ "maintenancePolicy": policy }),
@@ -138,7 +133,7 @@ impl Cluster {
         // A minor is an alias of its newest patch that the channel offers.
         let upgrade = |from: Version, to: Version| {
             let body = json!({ "update": { "desiredMasterVersion": to.to_string() } });
-            Update::quiet(VERSION, Method::PUT, "", body)
+            Update::quiet(Word::Version, Method::PUT, "", body)
                 .disturbing(format!("control plane {from} -> {to}"))
         };
         let mut from = runs.minor();
@@ -155,12 +150,12 @@ impl Cluster {
 
     /// The pools that have to change before `updates`.
     fn pools_before(&self, cluster: &Value, updates: &[Update]) -> Vec<ObjectId> {
-        let has = |attribute: &str| updates.iter().any(|update| update.word == attribute);
+        let has = |word: Word| updates.iter().any(|update| update.word == word);
         let mut before = Vec::new();
-        if has(VERSION) {
+        if has(Word::Version) {
             before.extend(self.pools_too_old(cluster));
         }
-        if has(WORKLOAD_IDENTITY) && !self.want.features.workload_identity {
+        if has(Word::WorkloadIdentity) && !self.want.features.workload_identity {
             let named = pools(cluster)
                 .filter(|pool| pool["config"]["workloadMetadataConfig"]["mode"] == "GKE_METADATA")
                 .filter_map(|pool| pool["name"].as_str());
@@ -187,51 +182,56 @@ impl Cluster {
     }
 
     /// What only a new cluster can have.
-    fn reasons_to_replace(&self, cluster: &Value) -> Vec<String> {
+    fn reasons_to_replace(&self, cluster: &Value) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if cluster["status"] == "ERROR" {
             let why = cluster["statusMessage"]
                 .as_str()
                 .unwrap_or("the cloud gave no reason");
-            reasons.push(format!("status: the cluster failed for good: {why}"));
+            reasons.push(Reason {
+                subject: Subject::Setting("status".to_owned()),
+                why: format!("the cluster failed for good: {why}"),
+            });
         }
-        let attributes = &self.want.attributes;
-        let mut fixed = |word: &str, pointer: &str, want: &str| {
-            let attribute = attributes.of(word);
+        let wording = &self.want.wording;
+        let mut fixed = |word: Word, pointer: &str, want: &str| {
             let seen = cluster
                 .pointer(pointer)
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             if last_part(seen) != last_part(want) {
-                reasons.push(format!(
-                    "{attribute}: GKE cannot change it on a cluster (it is \"{seen}\", wanted is \"{want}\")"
-                ));
+                reasons.push(Reason {
+                    subject: wording.of(word),
+                    why: format!(
+                        "GKE cannot change it on a cluster (it is \"{seen}\", wanted is \"{want}\")"
+                    ),
+                });
             }
         };
         let network = &self.want.network;
         fixed(
-            "subnetwork",
+            Word::Subnetwork,
             "/networkConfig/subnetwork",
             &network.subnetwork,
         );
         fixed(
-            "pods range",
+            Word::PodsRange,
             "/ipAllocationPolicy/clusterSecondaryRangeName",
             &network.pods_range,
         );
         fixed(
-            "services range",
+            Word::ServicesRange,
             "/ipAllocationPolicy/servicesSecondaryRangeName",
             &network.services_range,
         );
         fixed(
-            "dataplane",
+            Word::Dataplane,
             "/networkConfig/datapathProvider",
             body::datapath(self.want.features.dataplane_v2),
         );
         if let Some(cidr) = &self.want.control_plane_cidr {
             fixed(
-                "control plane addresses",
+                Word::ControlPlaneAddresses,
                 "/privateClusterConfig/masterIpv4CidrBlock",
                 cidr,
             );
@@ -335,7 +335,7 @@ impl Object for Cluster {
         let updates = self.updates(&seen.body);
         let after = self.pools_before(&seen.body, &updates);
         let name = format!("cluster {}", self.want.name.cluster);
-        difference(updates, &self.want.attributes, &name, after)
+        difference(updates, &self.want.wording, &name, after)
     }
 
     fn foresee(&self, _: &Context, seen: &Seen) -> Option<Seen> {
@@ -447,4 +447,14 @@ fn pools(cluster: &Value) -> impl Iterator<Item = &Value> {
 
 fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// CIS GKE 5.8: legacy ABAC gives every service account more than its roles do. No field of
+/// `ClusterUpdate` switches it off.
+fn legacy_abac_update(cluster: &Value) -> Option<Update> {
+    let is_on = cluster.pointer("/legacyAbac/enabled") == Some(&json!(true));
+    is_on.then(|| {
+        let body = json!({ "enabled": false });
+        Update::quiet(Word::LegacyAbac, Method::POST, ":setLegacyAbac", body)
+    })
 }

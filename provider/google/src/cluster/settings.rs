@@ -5,10 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Access, ClusterWant, Encryption};
-use crate::json::agrees;
-
-/// The setting that nodes have to leave before the cluster can.
-pub(super) const WORKLOAD_IDENTITY: &str = "workload identity";
+use crate::{Word, json::agrees};
 
 /// What is logged; of the control plane too, as CIS GKE 5.7.1 asks.
 const LOGS: [&str; 5] = [
@@ -21,8 +18,8 @@ const LOGS: [&str; 5] = [
 
 /// One setting.
 pub(super) struct Setting {
-    /// The attribute it stems from, as a user of the cloud knows it.
-    pub(super) attribute: &'static str,
+    /// What it is.
+    pub(super) word: Word,
     /// Where it stands in the cluster (RFC 6901).
     pub(super) pointer: &'static str,
     /// What shall stand there.
@@ -39,14 +36,9 @@ pub(super) struct Setting {
 
 impl Setting {
     /// A setting whose update takes just what stands in the cluster.
-    fn plain(
-        attribute: &'static str,
-        pointer: &'static str,
-        field: &'static str,
-        value: Value,
-    ) -> Self {
+    fn plain(word: Word, pointer: &'static str, field: &'static str, value: Value) -> Self {
         Self {
-            attribute,
+            word,
             pointer,
             update: value.clone(),
             value,
@@ -71,25 +63,25 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
     let on = |enabled: bool| json!({ "enabled": enabled });
     let mut settings = vec![
         Setting::plain(
-            "release channel",
+            Word::ReleaseChannel,
             "/releaseChannel",
             "desiredReleaseChannel",
             json!({ "channel": want.channel.as_str() }),
         ),
         Setting::plain(
-            "private nodes",
+            Word::PrivateNodes,
             "/networkConfig/defaultEnablePrivateNodes",
             "desiredDefaultEnablePrivateNodes",
             json!(true),
         ),
         Setting::plain(
-            "shielded nodes",
+            Word::ShieldedNodes,
             "/shieldedNodes",
             "desiredShieldedNodes",
             on(true),
         ),
         Setting::plain(
-            "intra-node visibility",
+            Word::IntraNodeVisibility,
             "/networkConfig/enableIntraNodeVisibility",
             "desiredIntraNodeVisibilityConfig",
             json!(true),
@@ -97,7 +89,7 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
         .updating(on(true)),
         // CIS GKE 4.1.8 to 4.1.10: nobody binds a role to everybody.
         Setting::plain(
-            "roles of everybody",
+            Word::RolesOfEverybody,
             "/rbacBindingConfig",
             "desiredRbacBindingConfig",
             json!({
@@ -106,46 +98,46 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
             }),
         ),
         Setting::plain(
-            "security posture",
+            Word::SecurityPosture,
             "/securityPostureConfig",
             "desiredSecurityPostureConfig",
             json!({ "mode": "BASIC" }),
         ),
         Setting::plain(
-            "autoscaling profile",
+            Word::AutoscalingProfile,
             "/autoscaling/autoscalingProfile",
             "desiredClusterAutoscaling",
             json!(want.autoscaling_profile),
         )
         .within("/autoscaling", "autoscalingProfile"),
         Setting::plain(
-            "dns cache",
+            Word::DnsCache,
             "/addonsConfig/dnsCacheConfig",
             "desiredAddonsConfig",
             on(features.dns_cache),
         )
         .updating(json!({ "dnsCacheConfig": on(features.dns_cache) })),
         Setting::plain(
-            "cost allocation",
+            Word::CostAllocation,
             "/costManagementConfig",
             "desiredCostManagementConfig",
             on(features.cost_allocation),
         ),
         Setting::plain(
-            "vertical pod autoscaling",
+            Word::VerticalPodAutoscaling,
             "/verticalPodAutoscaling",
             "desiredVerticalPodAutoscaling",
             on(features.vertical_pod_autoscaling),
         ),
         gateway(features.gateway_api),
         Setting::plain(
-            "logs",
+            Word::Logs,
             "/loggingConfig",
             "desiredLoggingConfig",
             json!({ "componentConfig": { "enableComponents": LOGS } }),
         ),
         Setting::plain(
-            "dataplane metrics",
+            Word::DataplaneMetrics,
             "/monitoringConfig/advancedDatapathObservabilityConfig",
             "desiredMonitoringConfig",
             json!({ "enableMetrics": features.dataplane_metrics }),
@@ -194,7 +186,7 @@ fn workload_identity(want: &ClusterWant) -> Setting {
         String::new()
     };
     Setting::plain(
-        WORKLOAD_IDENTITY,
+        Word::WorkloadIdentity,
         "/workloadIdentityConfig/workloadPool",
         "desiredWorkloadIdentityConfig",
         json!(pool),
@@ -209,7 +201,7 @@ fn encryption(want: &Encryption) -> Option<Setting> {
         Encryption::AsItIs => return None,
     };
     Some(Setting::plain(
-        "kms key",
+        Word::KmsKey,
         "/databaseEncryption",
         "desiredDatabaseEncryption",
         value,
@@ -224,7 +216,7 @@ fn gateway(on: bool) -> Setting {
         "CHANNEL_DISABLED"
     };
     let setting = Setting::plain(
-        "gateway api",
+        Word::GatewayApi,
         "/networkConfig/gatewayApiConfig",
         "desiredGatewayApiConfig",
         channel(wanted),
@@ -249,7 +241,7 @@ fn access(access: &Access) -> Setting {
     // Otherwise every machine of Google's customers is authorized too.
     networks["gcpPublicCidrsAccessEnabled"] = json!(false);
     Setting::plain(
-        "api access",
+        Word::ApiAccess,
         "/controlPlaneEndpointsConfig",
         "desiredControlPlaneEndpointsConfig",
         json!({

@@ -15,7 +15,7 @@ use super::{
     NetworkWant, body,
 };
 use crate::{
-    Attributes, ClusterName, Endpoints, Google,
+    ClusterName, Endpoints, Google, Wording,
     pool::{Disk, NodePool, PoolWant, Size},
 };
 
@@ -72,7 +72,8 @@ fn pool() -> PoolWant {
         taints: Vec::new(),
         surge_max: 1,
         service_account: None,
-        attributes: Attributes::default(),
+        attribute: None,
+        wording: Wording::default(),
     }
 }
 
@@ -103,7 +104,7 @@ fn want() -> ClusterWant {
         maintenance: None,
         pools: vec![pool()],
         needs: Vec::new(),
-        attributes: Attributes::default(),
+        wording: Wording::default(),
     }
 }
 
@@ -129,7 +130,14 @@ fn check_difference(want: ClusterWant, cluster: &Value, expected: &Expect) {
 fn text(difference: &Difference) -> String {
     match difference {
         Difference::Same => "same".into(),
-        Difference::Replace(reasons) => format!("replace\n{}", reasons.join("\n")),
+        Difference::Replace(reasons) => format!(
+            "replace\n{}",
+            reasons
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        ),
         Difference::Change(change) => {
             let mut lines: Vec<String> =
                 change.steps.iter().map(|step| step.title.clone()).collect();
@@ -200,6 +208,17 @@ fn another_subnetwork_needs_another_cluster() {
         &expect![[r#"
             replace
             subnetwork: GKE cannot change it on a cluster (it is "projects/pay/regions/europe-west1/subnetworks/main", wanted is "projects/pay/regions/europe-west1/subnetworks/other")"#]],
+    );
+}
+
+#[test]
+fn legacy_abac_is_switched_off() {
+    let mut cluster = made();
+    cluster["legacyAbac"] = json!({ "enabled": true });
+    check_difference(
+        want(),
+        &cluster,
+        &expect!["update cluster main: legacy abac"],
     );
 }
 

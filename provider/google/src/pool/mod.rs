@@ -10,10 +10,10 @@ pub(crate) use object::GROUP_SIZES;
 pub use object::NodePool;
 use paymesh_kubernetes::Version;
 
-use crate::{Attributes, NodePoolName};
+use crate::{NodePoolName, Wording};
 
 /// The wanted shape of a node pool, in Google's words.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct PoolWant {
     /// Its name and cluster.
     pub name: NodePoolName,
@@ -44,8 +44,10 @@ pub struct PoolWant {
     /// The service account of its nodes; `None` is the project's default. A pool keeps the one it
     /// was made with.
     pub service_account: Option<String>,
-    /// How the user knows what differs.
-    pub attributes: Attributes,
+    /// The attribute that asks for this pool.
+    pub attribute: Option<String>,
+    /// How the user knows its settings.
+    pub wording: Wording,
 }
 
 /// A boot disk.

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Method;
 use paymesh_engine::{
     Busy, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
-    OperationId, Seen, Sent, Step, async_trait,
+    OperationId, Reason, Seen, Sent, Step, async_trait,
 };
 use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
 
 use super::{PoolWant, Size, Taint, body};
 use crate::{
-    ClusterSeen, Google, NodePoolName, PoolSeen, access,
+    ClusterSeen, Google, NodePoolName, PoolSeen, Word, access,
     client::Api,
     cluster::Cluster,
     json::agrees,
@@ -108,7 +108,7 @@ impl NodePool {
         if !agrees(&autoscaling, pool.get("autoscaling")) {
             let body = json!({ "autoscaling": autoscaling });
             updates.push(Update::quiet(
-                "autoscaling",
+                Word::Autoscaling,
                 Method::POST,
                 ":setAutoscaling",
                 body,
@@ -117,7 +117,7 @@ impl NodePool {
         let sizes = || pool[GROUP_SIZES].as_array().into_iter().flatten();
         let resize = |per_zone: u32| {
             let body = json!({ "nodeCount": per_zone });
-            let update = Update::quiet("nodes", Method::POST, ":setSize", body);
+            let update = Update::quiet(Word::Nodes, Method::POST, ":setSize", body);
             if per_zone > 0 {
                 return update;
             }
@@ -142,7 +142,7 @@ impl NodePool {
 
     fn updates(&self, want: &PoolWant, cx: &Context, pool: &Value) -> Vec<Update> {
         let mut updates = self.size_updates(want, cx, pool);
-        let mut set = |word: &'static str, verb: &'static str, body: Value| {
+        let mut set = |word: Word, verb: &'static str, body: Value| {
             let method = if verb.is_empty() {
                 Method::PUT
             } else {
@@ -153,14 +153,14 @@ impl NodePool {
         let management = body::management();
         if !agrees(&management, pool.get("management")) {
             set(
-                "management",
+                Word::Management,
                 ":setManagement",
                 json!({ "management": management }),
             );
         }
         let upgrade = body::upgrade_settings(want);
         if !agrees(&upgrade, pool.get("upgradeSettings")) {
-            set("surge", "", json!({ "upgradeSettings": upgrade }));
+            set(Word::Surge, "", json!({ "upgradeSettings": upgrade }));
         }
         let seen = pool["config"]["labels"]
             .as_object()
@@ -176,22 +176,22 @@ impl NodePool {
                 .map(|(key, value)| (key.clone(), json!(value))),
         );
         if labels != seen {
-            set("labels", "", json!({ "labels": { "labels": labels } }));
+            set(Word::Labels, "", json!({ "labels": { "labels": labels } }));
         }
         let seen = PoolSeen::new(pool).taints();
         let taints = self.taints(want, &seen);
         let is_same = taints.len() == seen.len() && seen.iter().all(|it| taints.contains(it));
         if !is_same {
             let taints = body::taints(&taints);
-            set("taints", "", json!({ "taints": { "taints": taints } }));
+            set(Word::Taints, "", json!({ "taints": { "taints": taints } }));
         }
         if !want.zones.is_empty() && !agrees(&json!(want.zones), pool.get("locations")) {
-            set("zones", "", json!({ "locations": want.zones }));
+            set(Word::Zones, "", json!({ "locations": want.zones }));
         }
         let metadata = body::metadata(want);
         if !agrees(&metadata, pool.pointer("/config/workloadMetadataConfig")) {
             let body = json!({ "workloadMetadataConfig": metadata });
-            let update = Update::quiet("workload identity", Method::PUT, "", body);
+            let update = Update::quiet(Word::WorkloadIdentity, Method::PUT, "", body);
             let title = format!("new nodes for node pool {}", self.name.pool);
             updates.push(update.disturbing(title));
         }
@@ -223,7 +223,7 @@ impl NodePool {
         (runs < target && !runs.meets(want.version?)).then(|| {
             let body = json!({ "nodeVersion": target.to_string() });
             let title = format!("node pool {} {from} -> {to}", self.name.pool);
-            Update::quiet("version", Method::PUT, "", body).disturbing(title)
+            Update::quiet(Word::Version, Method::PUT, "", body).disturbing(title)
         })
     }
 
@@ -263,7 +263,7 @@ impl Object for NodePool {
     }
 
     fn attribute(&self) -> Option<String> {
-        self.want.as_ref()?.attributes.whole()
+        self.want.as_ref()?.attribute.clone()
     }
 
     fn parent(&self) -> Option<ObjectId> {
@@ -305,7 +305,7 @@ impl Object for NodePool {
         if reasons.is_empty() {
             let name = format!("node pool {}", self.name.pool);
             let updates = self.updates(want, cx, &seen.body);
-            difference(updates, &want.attributes, &name, Vec::new())
+            difference(updates, &want.wording, &name, Vec::new())
         } else {
             Difference::Replace(reasons)
         }
@@ -366,28 +366,32 @@ fn taint_key(taint: &Taint) -> String {
 }
 
 /// What only a new pool can have.
-fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<String> {
+fn reasons_to_replace(want: &PoolWant, pool: &Value) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let mut fixed = |word: &str, key: &str, value: Value| {
-        let attribute = want.attributes.of(word);
+    let mut fixed = |word: Word, key: &str, value: Value| {
         let seen = &pool["config"][key];
         if !agrees(&value, Some(seen)) {
-            reasons.push(format!(
-                "{attribute}: GKE changes it only with new nodes (it is {seen}, wanted is {value})"
-            ));
+            reasons.push(Reason {
+                subject: want.wording.of(word),
+                why: format!(
+                    "GKE changes it only with new nodes (it is {seen}, wanted is {value})"
+                ),
+            });
         }
     };
-    fixed("machine type", "machineType", json!(want.machine_type));
-    fixed("disk type", "diskType", json!(want.disk.kind));
-    fixed("disk size", "diskSizeGb", json!(want.disk.size_gb));
-    fixed("spot", "spot", json!(want.spot));
+    fixed(Word::MachineType, "machineType", json!(want.machine_type));
+    fixed(Word::DiskType, "diskType", json!(want.disk.kind));
+    fixed(Word::DiskSize, "diskSizeGb", json!(want.disk.size_gb));
+    fixed(Word::Spot, "spot", json!(want.spot));
     let pods_max = pool.pointer("/maxPodsConstraint/maxPodsPerNode");
     if pods_max.is_some() && !agrees(&json!(want.pods_max), pods_max) {
-        reasons.push(format!(
-            "{}: GKE changes it only with new nodes (wanted is {})",
-            want.attributes.of("pods of a node"),
-            want.pods_max
-        ));
+        reasons.push(Reason {
+            subject: want.wording.of(Word::PodsOfNode),
+            why: format!(
+                "GKE changes it only with new nodes (wanted is {})",
+                want.pods_max
+            ),
+        });
     }
     reasons
 }

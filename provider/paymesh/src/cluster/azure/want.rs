@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use paymesh_azure::{
-    Access, ArmId, Attributes, ClusterWant, Features, IdentityWant, Kms, Logs, MaintenanceWant,
-    NetworkWant, PoolWant, Power, Scale, pool_object_id,
+    Access, ArmId, ClusterWant, Features, IdentityWant, Kms, Logs, MaintenanceWant, NetworkWant,
+    PoolWant, Power, Scale, Wording, pool_object_id,
 };
 
 use paymesh_engine::ObjectId;
@@ -104,7 +104,7 @@ pub(super) fn cluster(
             .map(|(key, _)| pool(spec, key, &choices[key], Vec::new()))
             .collect(),
         needs: Vec::new(),
-        attributes: attributes(),
+        wording: wording(),
     }
 }
 
@@ -134,7 +134,7 @@ fn tags(spec: &ClusterSpec) -> BTreeMap<String, String> {
     tags
 }
 
-fn attributes() -> Attributes {
+fn wording() -> Wording {
     let known = [
         ("location", "region"),
         ("tags", "labels"),
@@ -182,7 +182,7 @@ fn attributes() -> Attributes {
         ("properties.identityProfile", "azure.kubelet_identity_id"),
         ("properties.powerState", "power"),
     ];
-    Attributes(
+    Wording(
         known
             .into_iter()
             .map(|(path, name)| (path, name.to_owned()))
@@ -247,7 +247,8 @@ pub(super) fn pool(
         system_pools,
         dns_cache: spec.features.dns_cache,
         kubernetes_version: spec.kubernetes_version.clone(),
-        attributes: pool_attributes(spec, key),
+        attribute: Some(attribute_of(key)),
+        wording: pool_wording(spec, key),
     }
 }
 
@@ -260,8 +261,13 @@ fn taint(taint: &pool::Taint) -> String {
     format!("{}={}:{effect}", taint.key, taint.value)
 }
 
-fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
-    let pool = format!("node_pools[\"{key}\"]");
+/// The attribute that asks for the pool `key`.
+fn attribute_of(key: &str) -> String {
+    format!("node_pools[\"{key}\"]")
+}
+
+fn pool_wording(spec: &ClusterSpec, key: &str) -> Wording {
+    let pool = attribute_of(key);
     let is_waiting = spec.standby && spec.node_pools[key].mode == PoolMode::User;
     let count = |name: &str| {
         if is_waiting {
@@ -302,8 +308,7 @@ fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
         ("properties.orchestratorVersion", "kubernetes_version"),
     ]
     .map(|(path, attribute)| (path, attribute.to_owned()));
-    let all = own.chain(counts).chain(of_the_cluster);
-    Attributes(all.chain([("", pool.clone())]).collect())
+    Wording(own.chain(counts).chain(of_the_cluster).collect())
 }
 
 /// The least length of a weekly window (AKS, "Planned maintenance").

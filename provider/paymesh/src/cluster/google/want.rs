@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paymesh_google::{
-    Attributes, ClusterName, NodePoolName,
+    ClusterName, NodePoolName, Word, Wording,
     cluster::{
         Access, Channel, ClusterWant, Encryption, Exclusion, Features, Maintenance, NetworkWant,
         Window,
@@ -65,7 +65,7 @@ pub(super) fn cluster(
         },
         pools,
         needs: Vec::new(),
-        attributes: attributes(),
+        wording: wording(),
     }
 }
 
@@ -182,68 +182,113 @@ pub(super) fn pool(
         taints: pool.taints.iter().map(taint).collect(),
         surge_max: pool.surge.unwrap_or(spec.profile.terms().surge_nodes),
         service_account,
-        attributes: pool_attributes(spec, key),
+        attribute: Some(attribute_of(key)),
+        wording: pool_wording(spec, key),
     }
 }
 
-/// How the user knows what Google's words say of a cluster.
-fn attributes() -> Attributes {
-    let known = [
-        ("labels", "labels"),
-        ("release channel", "upgrade_channel"),
-        ("autoscaling profile", "profile"),
-        ("dns cache", "features.dns_cache"),
-        ("cost allocation", "features.cost_allocation"),
-        (
-            "vertical pod autoscaling",
-            "features.vertical_pod_autoscaling",
-        ),
-        ("gateway api", "features.gateway_api"),
-        ("dataplane metrics", "features.dataplane_metrics"),
-        ("dataplane", "features.cilium"),
-        ("workload identity", "features.workload_identity"),
-        ("api access", "api_access"),
-        ("kms key", "kms_key_id"),
-        ("maintenance window", "maintenance"),
-        ("version", "kubernetes_version"),
-        ("subnetwork", "network.subnet_id"),
-        ("pods range", "network.pods_range"),
-        ("services range", "network.services_range"),
-        ("control plane addresses", "google.control_plane_cidr"),
-    ];
-    let known = known.into_iter();
-    Attributes(known.map(|(word, it)| (word, it.to_owned())).collect())
+/// The attribute behind each setting of a cluster.
+fn wording() -> Wording {
+    let attribute = |word| match word {
+        Word::ApiAccess => Some("api_access"),
+        Word::AutoscalingProfile => Some("profile"),
+        Word::ControlPlaneAddresses => Some("google.control_plane_cidr"),
+        Word::CostAllocation => Some("features.cost_allocation"),
+        Word::Dataplane => Some("features.cilium"),
+        Word::DataplaneMetrics => Some("features.dataplane_metrics"),
+        Word::DnsCache => Some("features.dns_cache"),
+        Word::GatewayApi => Some("features.gateway_api"),
+        Word::KmsKey => Some("kms_key_id"),
+        Word::Labels => Some("labels"),
+        Word::MaintenanceWindow => Some("maintenance"),
+        Word::PodsRange => Some("network.pods_range"),
+        Word::ReleaseChannel => Some("upgrade_channel"),
+        Word::ServicesRange => Some("network.services_range"),
+        Word::Subnetwork => Some("network.subnet_id"),
+        Word::Version => Some("kubernetes_version"),
+        Word::VerticalPodAutoscaling => Some("features.vertical_pod_autoscaling"),
+        Word::WorkloadIdentity => Some("features.workload_identity"),
+        // Safe defaults that nobody can give up, and what only pools have.
+        Word::Autoscaling
+        | Word::DiskSize
+        | Word::DiskType
+        | Word::IntraNodeVisibility
+        | Word::LegacyAbac
+        | Word::Logs
+        | Word::MachineType
+        | Word::Management
+        | Word::Nodes
+        | Word::PodsOfNode
+        | Word::PrivateNodes
+        | Word::RolesOfEverybody
+        | Word::SecurityPosture
+        | Word::ShieldedNodes
+        | Word::Spot
+        | Word::Surge
+        | Word::Taints
+        | Word::Zones => None,
+    };
+    Wording::new(move |word| attribute(word).map(str::to_owned))
+}
+
+/// The attribute that asks for the pool `key`.
+fn attribute_of(key: &str) -> String {
+    format!("node_pools[\"{key}\"]")
 }
 
 /// The same of a pool.
-fn pool_attributes(spec: &ClusterSpec, key: &str) -> Attributes {
-    let pool = format!("node_pools[\"{key}\"]");
+fn pool_wording(spec: &ClusterSpec, key: &str) -> Wording {
+    let pool = attribute_of(key);
+    let is_off = spec.power == Power::Off;
     let is_waiting = spec.standby && spec.node_pools[key].mode == PoolMode::User;
-    let count = |name: &str| match (spec.power, is_waiting) {
-        (Power::Off, _) => "power".to_owned(),
-        (_, true) => "standby".to_owned(),
-        _ => format!("{pool}.{name}"),
-    };
-    let own = [
-        ("surge", "surge"),
-        ("labels", "labels"),
-        ("taints", "taints"),
-        ("zones", "zones"),
-        ("machine type", "machine_type"),
-        ("disk type", "disk_type"),
-        ("disk size", "disk_gb"),
-        ("spot", "spot"),
-        ("pods of a node", "max_pods"),
-    ];
-    let own = own.map(|(word, name)| (word, format!("{pool}.{name}")));
-    let others = [
-        ("", pool.clone()),
-        ("autoscaling", count("max_nodes")),
-        ("nodes", count("min_nodes")),
-        ("version", "kubernetes_version".to_owned()),
-        ("workload identity", "features.workload_identity".to_owned()),
-    ];
-    Attributes(own.into_iter().chain(others).collect())
+    Wording::new(move |word| {
+        let own = |name: &str| Some(format!("{pool}.{name}"));
+        let count = |name: &str| match (is_off, is_waiting) {
+            (true, _) => Some("power".to_owned()),
+            (_, true) => Some("standby".to_owned()),
+            _ => own(name),
+        };
+        match word {
+            Word::Autoscaling => count("max_nodes"),
+            Word::DiskSize => own("disk_gb"),
+            Word::DiskType => own("disk_type"),
+            Word::Labels => own("labels"),
+            Word::MachineType => own("machine_type"),
+            Word::Nodes => count("min_nodes"),
+            Word::PodsOfNode => own("max_pods"),
+            Word::Spot => own("spot"),
+            Word::Surge => own("surge"),
+            Word::Taints => own("taints"),
+            Word::Version => Some("kubernetes_version".to_owned()),
+            Word::WorkloadIdentity => Some("features.workload_identity".to_owned()),
+            Word::Zones => own("zones"),
+            // GKE repairs and upgrades the nodes of a release channel always; the others only
+            // clusters have.
+            Word::ApiAccess
+            | Word::AutoscalingProfile
+            | Word::ControlPlaneAddresses
+            | Word::CostAllocation
+            | Word::Dataplane
+            | Word::DataplaneMetrics
+            | Word::DnsCache
+            | Word::GatewayApi
+            | Word::IntraNodeVisibility
+            | Word::KmsKey
+            | Word::LegacyAbac
+            | Word::Logs
+            | Word::MaintenanceWindow
+            | Word::Management
+            | Word::PodsRange
+            | Word::PrivateNodes
+            | Word::ReleaseChannel
+            | Word::RolesOfEverybody
+            | Word::SecurityPosture
+            | Word::ServicesRange
+            | Word::ShieldedNodes
+            | Word::Subnetwork
+            | Word::VerticalPodAutoscaling => None,
+        }
+    })
 }
 
 /// How many nodes: none while the cluster is off, and none for workloads while it stands by.
