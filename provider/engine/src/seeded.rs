@@ -67,7 +67,7 @@ macro_rules! protections {
 }
 
 protections! {
-    /// What bears our mark is adopted.
+    /// What bears our mark and the holder of another run is adopted.
     adopts unless no_adoption;
     /// Marks and holders are looked at before anything that exists is written.
     guards unless no_guard;

@@ -76,13 +76,15 @@ impl Run<'_> {
             return Verdict::Ours;
         }
         match &seen.ownership {
-            Ownership::Ours if !self.engine.protections.adopts() => {
-                Verdict::Foreign("adoption is switched off".into())
-            }
             Ownership::Ours
                 if node.object.carries_holder() && seen.holder.as_ref() == Some(&self.holder) =>
             {
                 Verdict::Ours
+            }
+            Ownership::Ours
+                if node.object.carries_holder() && !self.engine.protections.adopts() =>
+            {
+                Verdict::Foreign("adoption is switched off".into())
             }
             Ownership::Ours => Verdict::Adoptable,
             Ownership::Unmarked => Verdict::Foreign("it bears no owner mark".into()),

@@ -31,6 +31,9 @@ const READS: [&str; 4] = [
 /// Simulated seconds in a second: waits are short, and limits are still long on a busy machine.
 const CLOCK_RATE: &str = "60";
 
+/// The poll at which an operation ends, so that the number of requests is stable.
+pub const OPERATION_POLLS: u32 = 2;
+
 /// The longest that a test waits for a request which is to be held.
 const HELD_SECONDS_MAX: u64 = 60;
 
@@ -51,7 +54,7 @@ pub struct Fault<'a> {
 }
 
 impl Cloud {
-    /// Starts one. Operations end at their second poll, so that the number of requests is stable.
+    /// Starts one.
     pub fn start() -> Self {
         Self::start_at(CLOCK_RATE)
     }
@@ -65,7 +68,8 @@ impl Cloud {
             .arg(folder.path().join("state"))
             .arg("--simulator-file")
             .arg(folder.path().join("simulator.json"))
-            .args(["--operation-polls", "2", "--clock-rate", rate])
+            .args(["--operation-polls", &OPERATION_POLLS.to_string()])
+            .args(["--clock-rate", rate])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be copied"))
             .stderr(log)

@@ -21,7 +21,7 @@ mod somebody;
 mod workspace;
 
 pub use client::Client;
-pub use cloud::{Cloud, Fault, is_write};
+pub use cloud::{Cloud, Fault, OPERATION_POLLS, is_write};
 pub use findings::Finding;
 pub use kill::Matrix;
 pub use orphans::orphans;

@@ -1,17 +1,22 @@
 //! The simulator's books: the only judge. What the provider believes is asked nowhere.
 
 use std::{
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use paymesh_acceptance::Cloud;
+use paymesh_acceptance::{Cloud, is_write};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{Point, Procedure};
 
 /// The longest that a request may take once it is no longer held.
 const EFFECT_SECONDS_MAX: u64 = 20;
+
+/// The longest that a long operation may go on.
+const LONG: Duration = Duration::from_mins(1);
 
 /// One fault-free run of a procedure.
 #[derive(Clone, Debug)]
@@ -73,6 +78,51 @@ impl Recording {
         ));
         found
     }
+}
+
+/// Writes after entry `since` that the cloud refused. A run looks before it writes, and waits for
+/// what others have begun.
+pub fn refused(cloud: &Cloud, since: u64) -> Vec<String> {
+    let entries = cloud.journal(since).into_iter().filter(is_write);
+    entries
+        .filter(|entry| entry["status"].as_u64() >= Some(400))
+        .map(|entry| {
+            let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+            let (method, path, status) = (word("method"), word("path"), &entry["status"]);
+            format!("refused with {status}: {method} {path}")
+        })
+        .collect()
+}
+
+/// Does `work` while the operation goes on that [`Point::prolong`] prolonged; it ends when the cloud
+/// was sent so many requests, or with `work`.
+pub fn while_it_runs<T>(cloud: &Cloud, requests: usize, work: impl FnOnce() -> T) -> T {
+    let shown = cloud.ask(Method::GET, "operations", None);
+    let all = shown["operations"].as_array().into_iter().flatten();
+    let running: Vec<&str> = all
+        .filter(|operation| operation["status"] == "running")
+        .filter_map(|operation| operation["id"].as_str())
+        .collect();
+    let since = cloud.last_request();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let limit = Instant::now() + LONG;
+            while !is_over.load(Ordering::SeqCst)
+                && cloud.journal(since).len() < requests
+                && Instant::now() < limit
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            for id in running {
+                // One that ended by itself is not found.
+                let _ = cloud.try_ask(Method::POST, &format!("operations/{id}/release"), None);
+            }
+        });
+        let outcome = work();
+        is_over.store(true, Ordering::SeqCst);
+        outcome
+    })
 }
 
 /// What a destroy left, which should be nothing.

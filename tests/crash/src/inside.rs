@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paymesh_acceptance::{Cloud, Fault, orphans};
+use paymesh_acceptance::{Cloud, Fault, OPERATION_POLLS, orphans};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,6 +36,10 @@ pub(crate) const GIVES_UP_ONCE_IN: u32 = 10;
 
 /// The longest that a run may take to reach a point, or to end.
 const RUN: Duration = Duration::from_mins(2);
+
+/// So many requests of the recovery see a long operation run: more than a run sends before it
+/// writes.
+const LONG_REQUESTS: usize = 40;
 
 /// What an entry is told that another has overtaken.
 const STALE: &str = "terraform state rm";
@@ -142,10 +146,20 @@ struct Case {
     spares_core: bool,
     /// The recovery is cut too: at its n-th request, and there.
     second: Option<(u32, Site)>,
-    /// The held request takes effect only after the recovery.
-    is_late: bool,
+    aftermath: Aftermath,
     /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
     gives_up: bool,
+}
+
+/// What the held request and what it begins do beside the recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aftermath {
+    /// Nothing: it is over, and a read or two end what it began.
+    Over,
+    /// It takes effect only after the recovery.
+    Late,
+    /// The operation that it begins goes on: whoever does not wait for it is refused.
+    Long,
 }
 
 impl Case {
@@ -159,14 +173,14 @@ impl Case {
         let then = self.second.map_or(String::new(), |(nth, site)| {
             format!(", and again {site} of request {nth} of the recovery")
         });
-        let late = if self.is_late {
-            ", which takes effect after the recovery"
-        } else {
-            ""
+        let aftermath = match self.aftermath {
+            Aftermath::Over => "",
+            Aftermath::Late => ", which takes effect after the recovery",
+            Aftermath::Long => ", whose operation goes on for long",
         };
         let end = if self.gives_up { ", then given up" } else { "" };
         format!(
-            "{}, {what} killed {} of {}{late}{then}{end}",
+            "{}, {what} killed {} of {}{aftermath}{then}{end}",
             self.scenario, self.site, self.point
         )
     }
@@ -238,39 +252,55 @@ impl<'a> Bed<'a> {
                         site,
                         spares_core: (number + row) % 2 == 1,
                         second: None,
-                        is_late: false,
+                        aftermath: Aftermath::Over,
                         gives_up: draw.once_in(GIVES_UP_ONCE_IN),
                     });
                 }
             }
         }
-        // The late ones first: they are few, and find what nothing else finds.
-        cases.splice(0..0, self.late_cases());
+        // These first: they are few, and find what nothing else finds.
+        let slow = [self.late_cases(), self.long_cases()].concat();
+        cases.splice(0..0, slow);
         cases
     }
 
     /// A request of a dead run that reaches the cloud after another run has made everything: what
     /// conditional creation is for.
     fn late_cases(&self) -> Vec<Case> {
-        let created = self
-            .recordings
-            .iter()
-            .filter(|(scenario, _)| scenario.procedure == Procedure::Create);
-        let mut cases = Vec::new();
-        for (scenario, recording) in created {
-            for point in recording.points.iter().filter(|point| point.is_write()) {
-                cases.push(Case {
-                    scenario: *scenario,
-                    point: point.clone(),
-                    site: Site::BeforeEffect,
-                    spares_core: false,
-                    second: None,
-                    is_late: true,
-                    gives_up: false,
-                });
-            }
-        }
-        cases
+        self.cases_after(Aftermath::Late, |scenario, point| {
+            scenario.procedure == Procedure::Create && point.is_write()
+        })
+    }
+
+    /// An operation of a dead run that goes on while the next run plans and writes, as most do in
+    /// a real cloud: what waiting for operations is for.
+    fn long_cases(&self) -> Vec<Case> {
+        self.cases_after(Aftermath::Long, |scenario, point| {
+            // Taking over is no change that the next plan would wait for: it ends as a late one,
+            // with an entry that another has overtaken.
+            scenario.procedure != Procedure::CreateFirst && point.begins_operation()
+        })
+    }
+
+    fn cases_after(
+        &self,
+        aftermath: Aftermath,
+        is_one: impl Fn(&Scenario, &Point) -> bool,
+    ) -> Vec<Case> {
+        let all = self.recordings.iter().flat_map(|(scenario, recording)| {
+            recording.points.iter().map(move |point| (scenario, point))
+        });
+        all.filter(|(scenario, point)| is_one(scenario, point))
+            .map(|(scenario, point)| Case {
+                scenario: *scenario,
+                point: point.clone(),
+                site: Site::BeforeEffect,
+                spares_core: false,
+                second: None,
+                aftermath,
+                gives_up: false,
+            })
+            .collect()
     }
 
     fn pair(&self, draw: &mut Draw) -> Case {
@@ -283,7 +313,7 @@ impl<'a> Bed<'a> {
             site: *draw.one(&Site::ALL),
             spares_core: draw.once_in(2),
             second: Some((*draw.one(&numbers), *draw.one(&Site::ALL))),
-            is_late: false,
+            aftermath: Aftermath::Over,
             gives_up: draw.once_in(GIVES_UP_ONCE_IN),
         }
     }
@@ -324,12 +354,17 @@ impl<'a> Bed<'a> {
         self.cloud.import(&recording.start);
         let since = self.cloud.last_request();
         let fault = case.point.hold(self.cloud, case.site.name());
+        if case.aftermath == Aftermath::Long {
+            case.point.prolong(self.cloud);
+        }
         let begin = |life: &Life| self.begin(life, case.scenario);
         let mut late = None;
-        let let_go = |fault| {
-            if case.is_late {
-                late = Some(fault);
-            } else {
+        let let_go = |fault| match case.aftermath {
+            Aftermath::Over => case.site.let_go(fault),
+            Aftermath::Late => late = Some(fault),
+            Aftermath::Long => {
+                // By the clock: nobody may poll it.
+                self.cloud.clock(&json!({ "operation_polls": null }));
                 case.site.let_go(fault);
             }
         };
@@ -338,6 +373,11 @@ impl<'a> Bed<'a> {
         if late.is_none() {
             books::wait_until_over(self.cloud, number);
         }
+        if case.aftermath == Aftermath::Long {
+            self.cloud
+                .clock(&json!({ "operation_polls": OPERATION_POLLS }));
+        }
+        let died = self.cloud.last_request();
         self.core.unlock();
         if let Some((nth, site)) = case.second {
             let fault = self.cloud.hold("", "*", nth, site.name());
@@ -353,20 +393,15 @@ impl<'a> Bed<'a> {
                 .map_err(|why| format!("{why}\nafter {killed:?}"))?;
             return Ok(Recovered::given_up());
         }
-        let mut applies = 1;
-        let mut recovery = self.recover(&Life::default(), case.scenario);
-        while let Err(end) = &recovery
-            && applies < APPLIES_MAX
-        {
-            if matches!(end, End::Failed(why) if why.contains(STALE)) {
-                self.core.forget();
+        let (mut applies, recovery) = match case.aftermath {
+            Aftermath::Over | Aftermath::Late => self.recover_at_last(case),
+            Aftermath::Long => {
+                books::while_it_runs(self.cloud, LONG_REQUESTS, || self.recover_at_last(case))
             }
-            applies += 1;
-            recovery = self.recover(&Life::default(), case.scenario);
-        }
+        };
         if let Err(end) = recovery {
             return Err(format!(
-                "not recovered after {applies} applies: {end:?}\nafter {killed:?}"
+                "not recovered by apply {applies}: {end:?}\nafter {killed:?}"
             ));
         }
         let requests = self.cloud.journal(since).len();
@@ -385,7 +420,10 @@ impl<'a> Bed<'a> {
                     .map_err(|end| format!("not repaired: {end:?}\nafter {killed:?}"))?;
             }
         }
-        let objections = recording.objections(self.cloud, since);
+        let mut objections = recording.objections(self.cloud, since);
+        if case.aftermath == Aftermath::Over {
+            objections.extend(books::refused(self.cloud, died));
+        }
         if !objections.is_empty() {
             return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
         }
@@ -405,8 +443,32 @@ impl<'a> Bed<'a> {
             .map_err(|why| format!("{why}\nafter {killed:?}"))?;
         Ok(Recovered {
             applies,
-            factor: ratio(requests, recording.points.len()),
+            cuts: 1 + u32::from(case.second.is_some()),
+            factor: match case.aftermath {
+                // It is the polls that count then.
+                Aftermath::Long => 0.0,
+                Aftermath::Over | Aftermath::Late => ratio(requests, recording.points.len()),
+            },
         })
+    }
+
+    /// The recovery, and again if it fails; how many applies it took, and how the last one ended.
+    /// Whoever waits for what goes on needs no second one.
+    fn recover_at_last(&self, case: &Case) -> (u32, Result<bool, End>) {
+        let mut applies = 1;
+        let mut recovery = self.recover(&Life::default(), case.scenario);
+        while let Err(end) = &recovery
+            && applies < APPLIES_MAX
+        {
+            if matches!(end, End::Failed(why) if why.contains(STALE)) {
+                self.core.forget();
+            } else if case.aftermath == Aftermath::Long {
+                break;
+            }
+            applies += 1;
+            recovery = self.recover(&Life::default(), case.scenario);
+        }
+        (applies, recovery)
     }
 
     fn destroy(&self, case: &Case) -> Result<(), String> {

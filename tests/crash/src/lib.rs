@@ -4,7 +4,7 @@
 //! each is one [`Point`]. Then the procedure is run again until a point is held at one [`Site`] on
 //! its way, and one [`Kill`] strikes. What follows is what a user does: `force-unlock` where the
 //! kill left a lock, and the same command again. The judge is the simulator's own [`books`]: what
-//! exists, what was deleted, how many requests it took.
+//! exists, what was deleted, what was refused, how many requests it took.
 //!
 //! Two tiers share all of this. [`inside`] drives the provider's process over Terraform's protocol,
 //! as a small core that replays the golden table of what clients call: exhaustive over points and

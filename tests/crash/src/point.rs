@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use paymesh_acceptance::{Cloud, Fault, is_write};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One request: the n-th with its verb and path since the run began. So the number of a point does
 /// not depend on what went on beside it.
@@ -15,6 +15,7 @@ pub struct Point {
     path: String,
     nth: u32,
     writes: bool,
+    begins_operation: bool,
 }
 
 impl Point {
@@ -28,12 +29,14 @@ impl Point {
                 let (api, method, path) = (word("api"), word("method"), pattern(&word("path")));
                 let count = counts.entry((method.clone(), path.clone())).or_insert(0);
                 *count += 1;
+                let writes = is_write(entry);
                 Self {
                     api,
                     method,
                     path,
                     nth: *count,
-                    writes: is_write(entry),
+                    writes,
+                    begins_operation: writes && entry["operation"].is_string(),
                 }
             })
             .collect();
@@ -46,9 +49,22 @@ impl Point {
         cloud.hold(&self.method, &self.path, self.nth, site)
     }
 
+    /// Lets the operation that it begins in the next run go on until somebody ends it.
+    pub fn prolong(&self, cloud: &Cloud) {
+        cloud.fault(&json!({
+            "method": self.method, "path": self.path, "nth": self.nth, "site": "before_effect",
+            "action": { "kind": "operation", "end": "hang" },
+        }));
+    }
+
     /// Whether it can change something in a cloud.
     pub fn is_write(&self) -> bool {
         self.writes
+    }
+
+    /// Whether it begins something that goes on in the cloud after its answer.
+    pub fn begins_operation(&self) -> bool {
+        self.begins_operation
     }
 
     /// What it is, for a table: `azure GET`, `google token`.

@@ -2,20 +2,20 @@
 //!
 //! Each cloud has a worker with a simulator and a workspace of its own. A case begins by importing
 //! what existed before the procedure, so no time goes into setting it up. What was tried is kept
-//! beside the programs: the next run with the same seed goes on from there.
+//! beside the programs: the next run of the same provider with the same seed goes on from there.
 
 use std::{
     collections::BTreeSet,
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
+use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans, programs};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Api, Draw, Kill, Point, Procedure, Scenario, Site,
@@ -126,8 +126,8 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
         if is_late && number >= first_round {
             break;
         }
-        // The first round is run every time: it holds one case of each (scenario, kill).
-        if number >= first_round && tried.has(case) {
+        if tried.has(case) {
+            score.remember(&case.row());
             continue;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| bed.run(case)))
@@ -139,7 +139,7 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     }
     let share = format!(
         "{api}: {} of {universe} (point, site, kill) tried with seed {} so far",
-        tried.0.len(),
+        tried.cases.len(),
         order.seed
     );
     (score, share)
@@ -153,31 +153,49 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     words.unwrap_or("a panic without words").to_owned()
 }
 
-/// The cases that earlier runs with this seed have tried.
-struct Tried(BTreeSet<String>, PathBuf);
+/// The cases that earlier runs of this provider with this seed have tried.
+struct Tried {
+    provider: String,
+    cases: BTreeSet<String>,
+    path: PathBuf,
+}
 
 impl Tried {
     fn open(api: Api, seed: u64) -> Self {
         let program = env::current_exe().unwrap_or_default();
         let path = program.with_file_name(format!("crash-matrix-{api}-{seed}.json"));
+        let provider = version_of(programs::provider());
         let text = fs::read_to_string(&path).unwrap_or_default();
-        Self(
-            serde_json::from_str::<Vec<String>>(&text)
-                .map_or_else(|_| BTreeSet::new(), |all| all.into_iter().collect()),
+        let kept: Value = serde_json::from_str(&text).unwrap_or_default();
+        let cases = kept["cases"]
+            .as_array()
+            .filter(|_| kept["provider"] == provider.as_str());
+        let cases = cases.into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            cases: cases.map(ToOwned::to_owned).collect(),
+            provider,
             path,
-        )
+        }
     }
 
     fn has(&self, case: &Case) -> bool {
-        self.0.contains(&case.text())
+        self.cases.contains(&case.text())
     }
 
     fn add(&mut self, case: &Case) {
-        self.0.insert(case.text());
-        let all: Vec<&String> = self.0.iter().collect();
+        self.cases.insert(case.text());
+        let kept = json!({ "provider": self.provider, "cases": self.cases });
         // What cannot be kept is tried again.
-        let _ = fs::write(&self.1, json!(all).to_string());
+        let _ = fs::write(&self.path, kept.to_string());
     }
+}
+
+/// What tells one build of a program from another.
+fn version_of(program: &Path) -> String {
+    let about = fs::metadata(program).ok();
+    let made = about.as_ref().and_then(|about| about.modified().ok());
+    let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    format!("{:?} {:?}", about.map(|about| about.len()), made)
 }
 
 /// A simulator and a workspace, and what a run without faults does in them.
@@ -368,6 +386,7 @@ impl<'a> Bed<'a> {
         self.destroy(&killed)?;
         Ok(Recovered {
             applies,
+            cuts: 1,
             factor: ratio(requests, recording.points.len()),
         })
     }

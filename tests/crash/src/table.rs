@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{Point, Scenario};
 
+/// The most requests of one cut and its recovery, by those of a run without faults; each further
+/// cut may cost as many as that beyond the first run.
+const FACTOR_MAX: f64 = 2.5;
+
 /// How many points each scenario has, by cloud and verb: the golden of a tier.
 pub(crate) fn points<'a>(scenarios: impl IntoIterator<Item = (Scenario, &'a [Point])>) -> String {
     let mut text = String::new();
@@ -26,6 +30,8 @@ pub(crate) fn points<'a>(scenarios: impl IntoIterator<Item = (Scenario, &'a [Poi
 pub(crate) struct Score {
     tried: u32,
     applies: u32,
+    /// Cases that took more than one apply.
+    again: u32,
     factor: (f64, String),
     by_row: BTreeMap<String, u32>,
     /// What went wrong, case by case.
@@ -37,6 +43,8 @@ pub(crate) struct Score {
 pub(crate) struct Recovered {
     /// Applies (or destroys) until it was done.
     pub(crate) applies: u32,
+    /// Runs that were cut.
+    pub(crate) cuts: u32,
     /// Requests from the first to the last of them, by those of the fault-free run.
     pub(crate) factor: f64,
 }
@@ -46,8 +54,20 @@ impl Recovered {
     pub(crate) fn given_up() -> Self {
         Self {
             applies: 1,
+            cuts: 1,
             factor: 0.0,
         }
+    }
+
+    fn within_limits(self) -> Result<Self, String> {
+        let limit = 1.0 + f64::from(self.cuts) * (FACTOR_MAX - 1.0);
+        if self.factor <= limit {
+            return Ok(self);
+        }
+        Err(format!(
+            "{:.2} times the requests of a run without faults; {limit:.2} is the limit",
+            self.factor
+        ))
     }
 }
 
@@ -56,9 +76,10 @@ impl Score {
     pub(crate) fn count(&mut self, row: &str, case: &str, outcome: Result<Recovered, String>) {
         self.tried += 1;
         *self.by_row.entry(row.to_owned()).or_default() += 1;
-        match outcome {
+        match outcome.and_then(Recovered::within_limits) {
             Ok(recovered) => {
                 self.applies = self.applies.max(recovered.applies);
+                self.again += u32::from(recovered.applies > 1);
                 if recovered.factor > self.factor.0 {
                     self.factor = (recovered.factor, case.to_owned());
                 }
@@ -70,10 +91,16 @@ impl Score {
         }
     }
 
+    /// Notes a row that an earlier run has tried.
+    pub(crate) fn remember(&mut self, row: &str) {
+        self.by_row.entry(row.to_owned()).or_default();
+    }
+
     /// The other's cases too.
     pub(crate) fn add(&mut self, other: Self) {
         self.tried += other.tried;
         self.applies = self.applies.max(other.applies);
+        self.again += other.again;
         if other.factor.0 > self.factor.0 {
             self.factor = other.factor;
         }
@@ -96,10 +123,11 @@ impl Score {
         }
         let _ = writeln!(
             text,
-            "{tier}: {} cases tried, {} failed; at most {} applies; worst request factor {:.2} ({})",
+            "{tier}: {} cases tried, {} failed; at most {} applies, {} took more than one; worst request factor {:.2} ({})",
             self.tried,
             self.failures.len(),
             self.applies,
+            self.again,
             self.factor.0,
             if self.factor.1.is_empty() {
                 "-"
