@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    dispute::{Dispute, DisputeStatus},
     http::{Attempt, AttemptKind, AttemptStatus, Payment},
-    id::{AttemptId, EventId},
+    id::{AttemptId, DisputeId, EventId},
 };
 
 /// Something that happened. `version` grows when a reader of the old shape could misunderstand
@@ -26,6 +27,10 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub attempt: Option<AttemptId>,
+    /// Which dispute it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "dsp_abgjcfkhmnepabcdefghijklmnopabcd")]
+    pub dispute: Option<DisputeId>,
     /// The payment as it was then.
     pub payment: Payment,
 }
@@ -42,14 +47,39 @@ impl Event {
             kind: kind(attempt.kind, attempt.status).to_owned(),
             created_at: payment.updated_at.clone(),
             attempt: Some(attempt.id),
+            dispute: None,
             payment,
         }
+    }
+
+    /// The event of a dispute that came to us, or to its end; nothing else about one is news.
+    pub fn of_dispute(
+        id: EventId,
+        dispute: &Dispute,
+        is_new: bool,
+        payment: Payment,
+    ) -> Option<Self> {
+        let kind = match dispute.status {
+            _ if is_new => "dispute.opened",
+            DisputeStatus::Won => "dispute.won",
+            DisputeStatus::Lost => "dispute.lost",
+            DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => return None,
+        };
+        Some(Self {
+            id,
+            version: Self::VERSION,
+            kind: kind.to_owned(),
+            created_at: payment.updated_at.clone(),
+            attempt: None,
+            dispute: Some(dispute.id),
+            payment,
+        })
     }
 }
 
 /// What merchants call it when an attempt is settled.
 fn kind(of: AttemptKind, status: AttemptStatus) -> &'static str {
-    use AttemptKind::{Authorize, Capture, Charge, Refund, Void};
+    use AttemptKind::{Accept, Authorize, Capture, Charge, Contest, Refund, Void};
     if status == AttemptStatus::RequiresAction {
         return "payment.requires_action";
     }
@@ -63,5 +93,9 @@ fn kind(of: AttemptKind, status: AttemptStatus) -> &'static str {
         (Void, false) => "payment.cancel_failed",
         (Refund, true) => "refund.succeeded",
         (Refund, false) => "refund.failed",
+        (Contest, true) => "dispute.contested",
+        (Contest, false) => "dispute.contest_failed",
+        (Accept, true) => "dispute.accepted",
+        (Accept, false) => "dispute.accept_failed",
     }
 }

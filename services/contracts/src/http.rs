@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    dispute::Dispute,
     event::Event,
     id::{AttemptId, NotAnId, PaymentId},
     money::{Money, UnknownCurrency},
@@ -101,6 +102,10 @@ pub enum AttemptKind {
     Void,
     /// To give back what was taken, or a part of it.
     Refund,
+    /// To refuse a dispute, with evidence.
+    Contest,
+    /// To leave the money of a dispute to the customer.
+    Accept,
 }
 
 /// Where an attempt stands.
@@ -135,9 +140,11 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(PaymentStatus { Processing "processing", RequiresAction "requires_action", RequiresCapture "requires_capture", Succeeded "succeeded", Failed "failed", Canceled "canceled", });
 words!(CaptureMethod { Automatic "automatic", Manual "manual", });
-words!(AttemptKind { Charge "charge", Authorize "authorize", Capture "capture", Void "void", Refund "refund", });
+words!(AttemptKind { Charge "charge", Authorize "authorize", Capture "capture", Void "void", Refund "refund", Contest "contest", Accept "accept", });
 words!(AttemptStatus { Pending "pending", Unknown "unknown", RequiresAction "requires_action", Approved "approved", Declined "declined", });
 
 impl PaymentStatus {
@@ -181,6 +188,9 @@ pub struct Payment {
     /// How much of that was given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Money>,
+    /// What customers took back by way of their banks, first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
     /// What the customer has to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<NextAction>,
@@ -345,7 +355,8 @@ pub struct SignedMoney {
 pub struct Posting {
     /// Its id.
     pub id: String,
-    /// `charge`, `fee` or `refund`.
+    /// `charge`, `fee`, `refund`, `chargeback` or `chargeback_reversal`; of the last two, what your
+    /// balance did not cover is `chargeback_debt` and `chargeback_debt_reversal`.
     pub kind: String,
     /// The account it was taken from.
     pub debit: String,
@@ -423,6 +434,8 @@ impl TryFrom<persistence::Payment> for Payment {
                 acquirer_reference: some(attempt.acquirer_reference),
             })
         });
+        let disputes = payment.disputes.into_iter();
+        let disputes = disputes.map(|dispute| Dispute::read(dispute, amount.currency));
         Ok(Self {
             id: PaymentId::from_bytes(&payment.payment_id)?,
             amount,
@@ -435,6 +448,7 @@ impl TryFrom<persistence::Payment> for Payment {
                 .ok_or(Unreadable::Field("capture method"))?,
             captured: money(payment.captured_minor),
             refunded: money(payment.refunded_minor),
+            disputes: disputes.collect::<Result<_, Unreadable>>()?,
             next_action: some(payment.next_action_url)
                 .map(|redirect_url| NextAction { redirect_url }),
             expires_at: (payment.expires_at_ms > 0).then(|| time_text(payment.expires_at_ms)),

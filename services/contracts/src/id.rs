@@ -100,6 +100,8 @@ ids! {
     PaymentId "pay";
     /// One try to make a payment happen at an acquirer.
     AttemptId "att";
+    /// Money that a customer took back by way of their bank.
+    DisputeId "dsp";
     /// One movement of money between two accounts.
     PostingId "pst";
     /// Something that happened, as merchants are told.

@@ -10,6 +10,7 @@
 pub mod attempt;
 pub mod card;
 pub mod digest;
+pub mod dispute;
 pub mod errors;
 pub mod event;
 pub mod http;
@@ -24,5 +25,7 @@ pub mod persistence {
 }
 
 pub use errors::{Code, ErrorBody};
-pub use id::{AttemptId, EndpointId, EventId, MessageId, PaymentId, PostingId, TenantId};
+pub use id::{
+    AttemptId, DisputeId, EndpointId, EventId, MessageId, PaymentId, PostingId, TenantId,
+};
 pub use money::{Currency, Money};

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use paymesh_contracts::{
-    Code, ErrorBody, Money, PaymentId,
+    Code, ErrorBody, Money, PaymentId, TenantId,
     http::{AttemptKind, Nothing, Payment, Share},
     persistence::ActRequest,
 };
@@ -129,9 +129,7 @@ async fn act(
     kind: AttemptKind,
     amount: Option<Money>,
 ) -> Result<Response, Problem> {
-    let tenant_id = authorize(app, headers, "payments:write").await?;
-    let payment_id: PaymentId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
-    let key = idempotency_key(headers)?;
+    let (tenant_id, payment_id, key) = actor(app, headers, id).await?;
     if amount.is_some_and(|amount| !(1..=Money::AMOUNT_MINOR_MAX).contains(&amount.amount_minor)) {
         return Err(Problem::about(Code::FieldInvalid, "amount.amount")
             .because("it is between 1 and 999999999999"));
@@ -144,6 +142,18 @@ async fn act(
         payment_id: payment_id.bytes(),
         kind: kind.word().to_owned(),
         amount: amount.map(Into::into),
+        ..ActRequest::default()
     };
     answer(app, headers, tenant_id, key, Request::Act(request)).await
+}
+
+/// Who does something, with which payment, under which key.
+pub(crate) async fn actor(
+    app: &App,
+    headers: &HeaderMap,
+    id: &str,
+) -> Result<(TenantId, PaymentId, String), Problem> {
+    let tenant_id = authorize(app, headers, "payments:write").await?;
+    let payment_id = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
+    Ok((tenant_id, payment_id, idempotency_key(headers)?))
 }

@@ -13,7 +13,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Waiting, acts, auth::Keys, confirm, create, error::Problem, events, ledger, payments, webhooks,
+    Waiting, acts, auth::Keys, confirm, create, disputes, error::Problem, events, ledger, payments,
+    webhooks,
 };
 
 /// What every request needs.
@@ -74,6 +75,8 @@ fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(acts::capture))
         .routes(routes!(acts::cancel))
         .routes(routes!(acts::refund))
+        .routes(routes!(disputes::contest))
+        .routes(routes!(disputes::accept))
         .routes(routes!(confirm::confirm))
         .routes(routes!(ledger::read))
         .routes(routes!(webhooks::create, webhooks::list))

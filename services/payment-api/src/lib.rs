@@ -14,6 +14,7 @@ mod answer;
 mod auth;
 mod confirm;
 mod create;
+mod disputes;
 mod error;
 mod events;
 mod input;

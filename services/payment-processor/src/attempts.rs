@@ -7,13 +7,13 @@ use paymesh_contracts::{
     AttemptId,
     http::AttemptKind,
     persistence::{
-        AttemptActionRequired, AttemptApproved, AttemptDeclined, AttemptUnknown, Expire, Expired,
-        Operate, SendAttempt, complete_request::Effect, message::Work,
+        AnswerDispute, AttemptActionRequired, AttemptApproved, AttemptDeclined, AttemptUnknown,
+        Expire, Expired, Operate, SendAttempt, complete_request::Effect, message::Work,
     },
 };
 
 use crate::{
-    acquirer::{Acquirer, NoWord, Order, Task, Verdict},
+    acquirer::{Acquirer, Answered, NoWord, Order, Task, Verdict},
     consumer::{Consumer, Unreadable},
 };
 
@@ -76,7 +76,7 @@ fn read_operation(operate: &Operate) -> Result<Order, Unreadable> {
     let attempt = operate.attempt.as_ref().ok_or(Unreadable)?;
     let of = AttemptId::from_bytes(&operate.charge_id).map_err(|_| Unreadable)?;
     let task = match AttemptKind::from_word(&operate.kind).ok_or(Unreadable)? {
-        AttemptKind::Charge => return Err(Unreadable),
+        AttemptKind::Charge | AttemptKind::Contest | AttemptKind::Accept => return Err(Unreadable),
         AttemptKind::Authorize => Task::Authorize(attempt.payment_method.clone()),
         AttemptKind::Capture => Task::Capture(of),
         AttemptKind::Void => Task::Void(of),
@@ -85,6 +85,21 @@ fn read_operation(operate: &Operate) -> Result<Order, Unreadable> {
     Ok(Order {
         task,
         ..read_charge(attempt)?
+    })
+}
+
+fn read_answer(answer: &AnswerDispute) -> Result<Order, Unreadable> {
+    let operate = answer.operate.as_ref().ok_or(Unreadable)?;
+    let of = AttemptId::from_bytes(&operate.charge_id).map_err(|_| Unreadable)?;
+    let dispute = Answered(answer.dispute.clone());
+    let task = match AttemptKind::from_word(&operate.kind).ok_or(Unreadable)? {
+        AttemptKind::Contest => Task::Contest(of, dispute, answer.explanation.clone()),
+        AttemptKind::Accept => Task::Accept(of, dispute),
+        _ => return Err(Unreadable),
+    };
+    Ok(Order {
+        task,
+        ..read_charge(operate.attempt.as_ref().ok_or(Unreadable)?)?
     })
 }
 
@@ -102,6 +117,10 @@ impl Consumer for Attempts {
                 true,
             ),
             Work::Operate(operate) => (read_operation(operate)?, operate.is_check),
+            Work::AnswerDispute(answer) => (
+                read_answer(answer)?,
+                answer.operate.as_ref().is_some_and(|one| one.is_check),
+            ),
             Work::Expire(Expire {}) => return Ok(Effect::Expired(Expired {})),
             Work::DeliverWebhook(_) => return Err(Unreadable),
         };

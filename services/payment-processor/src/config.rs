@@ -15,6 +15,8 @@ pub struct Processor {
     pub acquirer_token: Secret,
     /// How long the acquirer has to answer.
     pub acquirer_answer_max: Duration,
+    /// How long to wait before the acquirer is asked again what it tells.
+    pub notice_pause: Duration,
     /// Whether webhooks may go to addresses that are not public.
     pub private_webhooks: bool,
     /// Where health is served.
@@ -36,6 +38,11 @@ impl Processor {
             "how long the acquirer has to answer",
             10_000,
         );
+        let notice_pause = settings.milliseconds(
+            "PAYMESH_ACQUIRER_NOTICE_MS",
+            "how often the acquirer is asked for news of disputes",
+            5_000,
+        );
         let private_webhooks = settings.optional(
             "PAYMESH_PRIVATE_WEBHOOKS",
             "`true` lets merchants name addresses of our own network; for development",
@@ -51,6 +58,7 @@ impl Processor {
                 acquirer: acquirer?,
                 acquirer_token: acquirer_token?,
                 acquirer_answer_max,
+                notice_pause,
                 private_webhooks,
                 health: health?,
             })

@@ -12,6 +12,7 @@ pub mod acquirer;
 pub mod attempts;
 pub mod config;
 pub mod consumer;
+pub mod notices;
 pub mod recovery;
 pub mod webhooks;
 

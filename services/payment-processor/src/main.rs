@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
 use paymesh_payment_processor::{
-    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, recovery,
+    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, notices, recovery,
     webhooks::Webhooks,
 };
 
@@ -37,6 +37,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::join!(
         consumer::run(attempts, channel.clone(), health.clone(), stop.clone()),
         consumer::run(webhooks, channel.clone(), health, stop.clone()),
+        notices::run(
+            acquirer.clone(),
+            channel.clone(),
+            settings.notice_pause,
+            stop.clone()
+        ),
         recovery::run(acquirer, channel, stop),
     );
     Ok(())

@@ -110,6 +110,8 @@ fn adopt_request(epoch: i64, list: List, rows: Vec<Listed>) -> AdoptRequest {
             List::Operations => request.operations.push(AcquirerOperation {
                 charge: Some(charge),
                 kind: row.kind,
+                dispute: row.dispute,
+                explanation: row.explanation,
             }),
         }
     }

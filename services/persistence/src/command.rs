@@ -1,7 +1,8 @@
 //! What can be asked of the database, and what comes of it.
 
 use paymesh_contracts::{
-    AttemptId, MessageId, Money, PaymentId, TenantId,
+    AttemptId, DisputeId, MessageId, Money, PaymentId, TenantId,
+    dispute::DisputeStatus,
     http::{AttemptKind, CaptureMethod},
 };
 use uuid::Uuid;
@@ -26,6 +27,8 @@ pub enum Command {
     SettleAnswer(Key),
     /// Record what came of a message.
     Complete(Complete),
+    /// Take down what the acquirer says of a dispute.
+    Hear(DisputeNotice),
 }
 
 /// A request that is carried out once, whoever sends it how often.
@@ -67,6 +70,47 @@ pub struct Act {
     pub kind: AttemptKind,
     /// How much; without it all that is left.
     pub amount: Option<Money>,
+    /// What is answered to a dispute, if that is what is done.
+    pub answer: Option<DisputeAnswer>,
+}
+
+/// An answer to a dispute.
+#[derive(Clone, Debug)]
+pub struct DisputeAnswer {
+    /// Which one.
+    pub dispute: DisputeName,
+    /// Why it is wrong, if it is not accepted.
+    pub explanation: Option<String>,
+}
+
+/// What names a dispute.
+#[derive(Clone, Debug)]
+pub enum DisputeName {
+    /// Our id of it.
+    Id(DisputeId),
+    /// What the acquirer calls it.
+    Reference(String),
+}
+
+/// What the acquirer says of a dispute.
+#[derive(Clone, Debug)]
+pub struct DisputeNotice {
+    /// Whose payment it is.
+    pub tenant_id: TenantId,
+    /// Which payment it is about.
+    pub payment_id: PaymentId,
+    /// As the acquirer calls it.
+    pub reference: String,
+    /// How much.
+    pub amount: Money,
+    /// Why, in the acquirer's words.
+    pub reason: String,
+    /// Where it stands.
+    pub status: DisputeStatus,
+    /// Grows with each change of this dispute.
+    pub version: i64,
+    /// Until when it can be answered.
+    pub respond_by_ms: Option<i64>,
 }
 
 /// What came of a message.

@@ -4,7 +4,7 @@
 //! arrives at another by construction. Nothing here is ever undone; a mistake is answered by
 //! another posting.
 
-use paymesh_contracts::{AttemptId, Currency, Money, PaymentId, PostingId, TenantId};
+use paymesh_contracts::{AttemptId, Currency, DisputeId, Money, PaymentId, PostingId, TenantId};
 use uuid::Uuid;
 
 /// What an account is for.
@@ -14,19 +14,27 @@ pub enum AccountKind {
     AcquirerReceivable,
     /// What we owe the merchant.
     MerchantPayable,
+    /// What the merchant owes us: what their balance did not cover when it was taken back.
+    MerchantDebt,
     /// What we earned.
     Fees,
 }
 
 impl AccountKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::AcquirerReceivable, Self::MerchantPayable, Self::Fees];
+    pub const ALL: [Self; 4] = [
+        Self::AcquirerReceivable,
+        Self::MerchantPayable,
+        Self::MerchantDebt,
+        Self::Fees,
+    ];
 
     /// Its name in the database.
     pub fn word(self) -> &'static str {
         match self {
             Self::AcquirerReceivable => "acquirer_receivable",
             Self::MerchantPayable => "merchant_payable",
+            Self::MerchantDebt => "merchant_debt",
             Self::Fees => "fees",
         }
     }
@@ -82,6 +90,20 @@ impl Movement {
 }
 
 impl Balance {
+    /// An account that nothing was ever booked on.
+    pub fn new(kind: AccountKind) -> Self {
+        Self {
+            posted_minor: 0,
+            held_minor: 0,
+            floor_minor: kind.floor_minor(),
+        }
+    }
+
+    /// What can be taken, down to a floor of nothing.
+    pub fn free_minor(self) -> i64 {
+        self.posted_minor.saturating_sub(self.held_minor).max(0)
+    }
+
     /// The balance after a movement. What only gives is never refused.
     pub fn changed(self, by: Movement) -> Result<Self, OverLimit> {
         let posted_minor = self.posted_minor.checked_add(by.posted_minor);
@@ -109,6 +131,14 @@ pub enum PostingKind {
     Fee,
     /// Taken back from the merchant and given back.
     Refund,
+    /// Taken by a customer's bank, from what the merchant had.
+    Chargeback,
+    /// Taken by a customer's bank, beyond what the merchant had.
+    ChargebackDebt,
+    /// Given back by a customer's bank.
+    ChargebackReversal,
+    /// Given back by a customer's bank, where it had made a debt.
+    ChargebackDebtReversal,
 }
 
 impl PostingKind {
@@ -118,21 +148,34 @@ impl PostingKind {
             Self::Charge => "charge",
             Self::Fee => "fee",
             Self::Refund => "refund",
+            Self::Chargeback => "chargeback",
+            Self::ChargebackDebt => "chargeback_debt",
+            Self::ChargebackReversal => "chargeback_reversal",
+            Self::ChargebackDebtReversal => "chargeback_debt_reversal",
         }
     }
+}
+
+/// What brought a movement about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Something we asked of the acquirer.
+    Attempt(AttemptId),
+    /// A customer's bank.
+    Dispute(DisputeId),
 }
 
 /// One movement between two accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
-    /// Its id: computed, so that one attempt cannot book the same thing twice.
+    /// Its id: computed, so that one cause cannot book the same thing twice.
     pub id: PostingId,
     /// Why.
     pub kind: PostingKind,
     /// Which payment it belongs to.
     pub payment_id: PaymentId,
-    /// Which attempt moved the money.
-    pub attempt_id: AttemptId,
+    /// What moved the money.
+    pub cause: Cause,
     /// From where.
     pub debit: AccountId,
     /// To where.
@@ -150,15 +193,15 @@ pub fn fee_minor(amount_minor: i64, basis_points: i32) -> i64 {
         .clamp(0, amount_minor)
 }
 
-/// Books what attempts of one payment moved.
+/// Books what was moved for one payment.
 #[derive(Clone, Copy, Debug)]
 pub struct Booking {
     /// Whose.
     pub tenant_id: TenantId,
     /// Which payment.
     pub payment_id: PaymentId,
-    /// Which attempt moved the money.
-    pub attempt_id: AttemptId,
+    /// What moved the money.
+    pub cause: Cause,
     /// How much.
     pub amount: Money,
 }
@@ -172,11 +215,15 @@ impl Booking {
         amount_minor: i64,
     ) -> Posting {
         let account = |kind| AccountId::of(self.tenant_id, kind, self.amount.currency);
+        let cause = match self.cause {
+            Cause::Attempt(id) => id.0,
+            Cause::Dispute(id) => id.0,
+        };
         Posting {
-            id: PostingId(Uuid::new_v5(&self.attempt_id.0, kind.word().as_bytes())),
+            id: PostingId(Uuid::new_v5(&cause, kind.word().as_bytes())),
             kind,
             payment_id: self.payment_id,
-            attempt_id: self.attempt_id,
+            cause: self.cause,
             debit: account(debit),
             credit: account(credit),
             amount: Money::new(amount_minor, self.amount.currency),
@@ -207,6 +254,42 @@ impl Booking {
             AccountKind::AcquirerReceivable,
         );
         self.posting(PostingKind::Refund, debit, credit, self.amount.amount_minor)
+    }
+
+    /// A customer's bank took money: what the merchant has of it, and the rest as their debt.
+    pub fn chargeback(self, covered_minor: i64) -> Vec<Posting> {
+        let kinds = [PostingKind::Chargeback, PostingKind::ChargebackDebt];
+        let sides = |merchant| (merchant, AccountKind::AcquirerReceivable);
+        self.covered(covered_minor, kinds, sides)
+    }
+
+    /// It gave the money back: to where it had come from.
+    pub fn chargeback_reversal(self, covered_minor: i64) -> Vec<Posting> {
+        let kinds = [
+            PostingKind::ChargebackReversal,
+            PostingKind::ChargebackDebtReversal,
+        ];
+        let sides = |merchant| (AccountKind::AcquirerReceivable, merchant);
+        self.covered(covered_minor, kinds, sides)
+    }
+
+    fn covered(
+        self,
+        covered_minor: i64,
+        [of_balance, of_debt]: [PostingKind; 2],
+        sides: impl Fn(AccountKind) -> (AccountKind, AccountKind),
+    ) -> Vec<Posting> {
+        let owed_minor = self.amount.amount_minor - covered_minor;
+        let parts = [
+            (of_balance, AccountKind::MerchantPayable, covered_minor),
+            (of_debt, AccountKind::MerchantDebt, owed_minor),
+        ];
+        let parts = parts.into_iter().filter(|(.., amount)| *amount > 0);
+        let posting = |(kind, merchant, amount_minor)| {
+            let (debit, credit) = sides(merchant);
+            self.posting(kind, debit, credit, amount_minor)
+        };
+        parts.map(posting).collect()
     }
 }
 

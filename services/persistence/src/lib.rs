@@ -18,6 +18,7 @@ pub mod lane;
 pub mod ledger;
 pub mod merchant;
 pub mod migrate;
+pub mod payment;
 pub mod queue;
 pub mod serve;
 pub mod state;

@@ -46,6 +46,11 @@ const STEPS: &[Step] = &[
         name: "parked",
         text: include_str!("../migrations/0006-parked.sql"),
     },
+    Step {
+        number: 7,
+        name: "disputes",
+        text: include_str!("../migrations/0007-disputes.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

@@ -10,13 +10,18 @@
 //!              ^   └─────> canceled
 //!              v
 //!           requires_action | requires_capture
+//!
+//! dispute   needs_response <──> under_review        either ──> won | lost
 //! ```
 //! `unknown` is left by the acquirer's word only. A final state is never left. Where a payment
 //! stands is not kept beside its attempts but follows from them.
 
-use paymesh_contracts::http::{AttemptKind, AttemptStatus, PaymentStatus};
+use paymesh_contracts::{
+    dispute::DisputeStatus,
+    http::{AttemptKind, AttemptStatus, PaymentStatus},
+};
 
-use crate::world::AttemptRow;
+use crate::payment::AttemptRow;
 
 /// What an acquirer says of an attempt, or that it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,5 +91,33 @@ pub fn payment_status(attempts: &[AttemptRow]) -> PaymentStatus {
         PaymentStatus::RequiresCapture
     } else {
         PaymentStatus::Failed
+    }
+}
+
+/// What the acquirer's word does to a dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisputeStep {
+    /// It goes there, or stays there under a newer word.
+    To(DisputeStatus),
+    /// The word is older than the newest one, or the same; it changes nothing.
+    Late,
+    /// It had come to another end before; the first word stands and a person has to look.
+    Contradiction,
+}
+
+/// Where a word takes a dispute. Words are numbered, since they may come late or again; a word
+/// against a known end is one to look at, whatever its number.
+pub fn dispute_step(
+    (from, newest): (DisputeStatus, i64),
+    (word, version): (DisputeStatus, i64),
+) -> DisputeStep {
+    if from.is_final() && word.is_final() && from != word {
+        DisputeStep::Contradiction
+    } else if version <= newest {
+        DisputeStep::Late
+    } else if from.is_final() && !word.is_final() {
+        DisputeStep::Contradiction
+    } else {
+        DisputeStep::To(word)
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use paymesh_contracts::{
-    AttemptId, EndpointId, EventId, MessageId, Money, PaymentId, TenantId,
-    http::{self, AttemptKind, AttemptStatus, CaptureMethod, PaymentStatus, time_text},
+    AttemptId, Currency, DisputeId, EndpointId, EventId, MessageId, PaymentId, TenantId,
+    http::AttemptKind,
 };
 use uuid::Uuid;
 
 use crate::{
     command::{Answer, Consumer, Key},
-    ledger::{AccountId, Balance, Movement, Posting},
+    ledger::{AccountId, AccountKind, Balance, Movement, Posting},
+    payment::{AttemptRow, PaymentRow},
 };
 
 /// How many partitions a consumer's messages are spread over.
@@ -59,58 +60,6 @@ pub struct KeyRow {
     pub is_committed: bool,
 }
 
-/// A payment with its attempts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PaymentRow {
-    /// Whose, and what names it.
-    pub key: Key,
-    /// How much.
-    pub amount: Money,
-    /// The token.
-    pub payment_method: String,
-    /// The merchant's word.
-    pub reference: Option<String>,
-    /// Where it stands.
-    pub status: PaymentStatus,
-    /// Why it failed.
-    pub failure_code: Option<String>,
-    /// When it was taken in.
-    pub created_at_ms: i64,
-    /// When it changed last.
-    pub updated_at_ms: i64,
-    /// When its money is taken.
-    pub capture: CaptureMethod,
-    /// When what it requires of its merchant is over.
-    pub expires_at_ms: Option<i64>,
-    /// What was asked of the acquirer, first to last. The first one takes or reserves the money.
-    pub attempts: Vec<AttemptRow>,
-}
-
-/// One thing asked of the acquirer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptRow {
-    /// Its id.
-    pub id: AttemptId,
-    /// First is 1.
-    pub number: i32,
-    /// What is asked.
-    pub kind: AttemptKind,
-    /// How much is asked for.
-    pub amount_minor: i64,
-    /// The key of the request that wanted it; that of the payment if nobody did.
-    pub key: String,
-    /// Where it stands.
-    pub status: AttemptStatus,
-    /// The acquirer's reference.
-    pub acquirer_reference: Option<String>,
-    /// Why it was declined.
-    pub failure_code: Option<String>,
-    /// Where the acquirer wanted the customer.
-    pub action_url: Option<String>,
-    /// How often no answer came.
-    pub checks: i32,
-}
-
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRow {
@@ -140,6 +89,10 @@ pub enum Work {
     SendOperation(AttemptId),
     /// Find out what became of another attempt.
     CheckOperation(AttemptId),
+    /// Send an answer to a dispute.
+    SendAnswer(AttemptId),
+    /// Find out what became of an answer to a dispute.
+    CheckAnswer(AttemptId),
     /// The time for what a payment requires is over.
     Expire,
     /// Tell a merchant.
@@ -151,6 +104,7 @@ impl Work {
     pub fn send(attempt: &AttemptRow) -> Self {
         match attempt.kind {
             AttemptKind::Charge => Self::SendAttempt(attempt.id),
+            AttemptKind::Contest | AttemptKind::Accept => Self::SendAnswer(attempt.id),
             _ => Self::SendOperation(attempt.id),
         }
     }
@@ -159,6 +113,7 @@ impl Work {
     pub fn check(attempt: &AttemptRow) -> Self {
         match attempt.kind {
             AttemptKind::Charge => Self::CheckAttempt(attempt.id),
+            AttemptKind::Contest | AttemptKind::Accept => Self::CheckAnswer(attempt.id),
             _ => Self::CheckOperation(attempt.id),
         }
     }
@@ -169,7 +124,9 @@ impl Work {
             Self::SendAttempt(id)
             | Self::CheckAttempt(id)
             | Self::SendOperation(id)
-            | Self::CheckOperation(id) => Some(id),
+            | Self::CheckOperation(id)
+            | Self::SendAnswer(id)
+            | Self::CheckAnswer(id) => Some(id),
             Self::Expire | Self::DeliverWebhook(..) => None,
         }
     }
@@ -181,6 +138,8 @@ impl Work {
             Self::CheckAttempt(_) => "check_attempt",
             Self::SendOperation(_) => "send_operation",
             Self::CheckOperation(_) => "check_operation",
+            Self::SendAnswer(_) => "send_answer",
+            Self::CheckAnswer(_) => "check_answer",
             Self::Expire => "expire",
             Self::DeliverWebhook(..) => "deliver_webhook",
         }
@@ -243,7 +202,7 @@ pub struct MismatchRow {
     /// About what.
     pub attempt_id: AttemptId,
     /// What it had said.
-    pub recorded: AttemptStatus,
+    pub recorded: String,
     /// What it says now.
     pub claimed: String,
 }
@@ -262,6 +221,10 @@ pub struct Changes {
     pub payments: HashSet<PaymentId>,
     /// Attempts that changed, with their payments.
     pub attempts: HashMap<AttemptId, PaymentId>,
+    /// Disputes that are new or changed, with their payments.
+    pub disputes: BTreeMap<DisputeId, PaymentId>,
+    /// Accounts that a merchant has not had until now.
+    pub new_accounts: BTreeSet<(TenantId, AccountKind, Currency)>,
     /// Keys whose answer became final.
     pub answers: HashSet<Key>,
     /// Postings to insert.
@@ -293,110 +256,4 @@ pub struct Settled {
     pub payment_id: Option<PaymentId>,
     /// The final answer to its key.
     pub answer: Answer,
-}
-
-impl PaymentRow {
-    /// An attempt of it.
-    pub fn attempt(&self, id: AttemptId) -> Option<&AttemptRow> {
-        self.attempts.iter().find(|attempt| attempt.id == id)
-    }
-
-    fn sum(&self, is_meant: impl Fn(&AttemptRow) -> bool) -> i64 {
-        let meant = self.attempts.iter().filter(|attempt| is_meant(attempt));
-        meant.map(|attempt| attempt.amount_minor).sum()
-    }
-
-    /// How much was taken.
-    pub fn captured_minor(&self) -> i64 {
-        self.sum(|attempt| {
-            matches!(attempt.kind, AttemptKind::Charge | AttemptKind::Capture)
-                && attempt.status == AttemptStatus::Approved
-        })
-    }
-
-    /// How much of it was given back.
-    pub fn refunded_minor(&self) -> i64 {
-        self.sum(|attempt| {
-            attempt.kind == AttemptKind::Refund && attempt.status == AttemptStatus::Approved
-        })
-    }
-
-    /// How much of it is about to be given back.
-    pub fn refunding_minor(&self) -> i64 {
-        self.sum(|attempt| attempt.kind == AttemptKind::Refund && attempt.status.is_open())
-    }
-
-    /// How much is reserved, and neither taken nor let go.
-    pub fn reserved_minor(&self) -> i64 {
-        let is_over = self.attempts.iter().any(|attempt| {
-            matches!(attempt.kind, AttemptKind::Capture | AttemptKind::Void)
-                && attempt.status == AttemptStatus::Approved
-        });
-        let reserved = self.sum(|attempt| {
-            attempt.kind == AttemptKind::Authorize && attempt.status == AttemptStatus::Approved
-        });
-        if is_over { 0 } else { reserved }
-    }
-
-    /// Where the customer has to go now.
-    pub fn action_url(&self) -> Option<String> {
-        let is_required = self.status == PaymentStatus::RequiresAction;
-        let url = self.attempts.first()?.action_url.clone();
-        url.filter(|_| is_required)
-    }
-
-    /// The payment as the API shows it.
-    pub fn shown(&self, id: PaymentId) -> http::Payment {
-        let money = |minor| (minor > 0).then(|| Money::new(minor, self.amount.currency));
-        http::Payment {
-            id,
-            amount: self.amount,
-            status: self.status,
-            payment_method: self.payment_method.clone(),
-            reference: self.reference.clone(),
-            failure_code: self.failure_code.clone(),
-            capture: self.capture,
-            captured: money(self.captured_minor()),
-            refunded: money(self.refunded_minor()),
-            next_action: self
-                .action_url()
-                .map(|redirect_url| http::NextAction { redirect_url }),
-            expires_at: self.expires_at_ms.map(time_text),
-            attempts: self
-                .attempts
-                .iter()
-                .map(|attempt| attempt.shown(self.amount))
-                .collect(),
-            created_at: time_text(self.created_at_ms),
-            updated_at: time_text(self.updated_at_ms),
-        }
-    }
-
-    /// The answer to a request about it, as things stand: 202 while its attempt is on its way.
-    pub fn answer(&self, id: PaymentId, key: &str) -> Answer {
-        let attempt = self.attempts.iter().find(|attempt| attempt.key == key);
-        let status = match attempt {
-            Some(attempt) if attempt.status.is_open() => 202,
-            Some(attempt) if attempt.number > 1 => 200,
-            _ => 201,
-        };
-        Answer {
-            status,
-            body: serde_json::to_vec(&self.shown(id)).expect("a payment is plain data"),
-        }
-    }
-}
-
-impl AttemptRow {
-    /// The attempt as the API shows it, of a payment of `whole`.
-    pub fn shown(&self, whole: Money) -> http::Attempt {
-        http::Attempt {
-            id: self.id,
-            kind: self.kind,
-            amount: Some(Money::new(self.amount_minor, whole.currency)),
-            status: self.status,
-            failure_code: self.failure_code.clone(),
-            acquirer_reference: self.acquirer_reference.clone(),
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! | `tok_lost` | takes the money, and cuts the first answer |
 //! | `tok_lost_before` | takes nothing and cuts the first answer; a second try gets through |
 //! | `tok_busy` | refuses the first two tries with 503 |
+//! | `tok_dispute...` | takes the money, which is disputed at once, see [`crate::disputes`] |
 
 use std::time::Duration;
 
@@ -46,8 +47,9 @@ pub(crate) fn of(token: &str) -> Option<Behaviour> {
         first: First::Answer,
     };
     Some(match token.strip_prefix("tok_")? {
-        // What is done later with a charge of the last three is declined, see `rules`.
-        "approve" | "capture_declined" | "void_declined" | "refund_declined" => usual,
+        // What comes after a charge with the others is in `rules` and `disputes`.
+        "approve" | "capture_declined" | "void_declined" | "refund_declined" | "dispute"
+        | "dispute_won" | "dispute_lost" => usual,
         "action" => Behaviour {
             action: true,
             ..usual

@@ -1,4 +1,4 @@
-//! The books: one JSON line per charge or operation, on disk before it counts.
+//! The books: one JSON line per charge, operation or change of a dispute, on disk before it counts.
 
 use std::{
     collections::HashMap,
@@ -10,17 +10,25 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::disputes::{Dispute, is_disputed};
+
 /// A charge, or something that was done with one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The attempt, as the caller names it.
     pub(crate) id: String,
-    /// `authorize`, `capture`, `void` or `refund`; empty for a charge.
+    /// `authorize`, `capture`, `void`, `refund`, `contest` or `accept`; empty for a charge.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) kind: String,
     /// What it was done with.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) charge: String,
+    /// Which dispute it answers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) dispute: String,
+    /// What was answered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) explanation: String,
     /// In minor units.
     pub(crate) amount: i64,
     /// ISO 4217 code.
@@ -51,6 +59,7 @@ pub(crate) struct Row {
 #[serde(untagged)]
 enum Line {
     Row(Box<Row>),
+    Dispute(Dispute),
     /// A charge was given back.
     Void {
         void: String,
@@ -73,6 +82,10 @@ pub(crate) struct Books {
     rows: HashMap<String, Row>,
     /// Ids in the order they were written.
     order: Vec<String>,
+    /// Disputes as they are.
+    disputes: HashMap<String, Dispute>,
+    /// What was told of them.
+    notices: Vec<Dispute>,
 }
 
 impl Books {
@@ -94,6 +107,8 @@ impl Books {
             file,
             rows: HashMap::new(),
             order: Vec::new(),
+            disputes: HashMap::new(),
+            notices: Vec::new(),
         };
         for line in text[..whole].lines() {
             books.remember(serde_json::from_str(line)?);
@@ -104,6 +119,13 @@ impl Books {
     fn remember(&mut self, line: Line) {
         let voided = match line {
             Line::Void { void, .. } => void,
+            Line::Dispute(told) => {
+                if !told.astray {
+                    self.disputes.insert(told.name.clone(), told.clone());
+                }
+                self.notices.push(told);
+                return;
+            }
             Line::Decided {
                 decided,
                 status,
@@ -132,11 +154,21 @@ impl Books {
     }
 
     fn append(&mut self, line: Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(&line)?;
-        text.push(b'\n');
+        self.append_all(vec![line])
+    }
+
+    /// Lines that belong together are written at once.
+    fn append_all(&mut self, lines: Vec<Line>) -> io::Result<()> {
+        let mut text = Vec::new();
+        for line in &lines {
+            serde_json::to_writer(&mut text, line)?;
+            text.push(b'\n');
+        }
         self.file.write_all(&text)?;
         self.file.sync_data()?;
-        self.remember(line);
+        for line in lines {
+            self.remember(line);
+        }
         Ok(())
     }
 
@@ -209,8 +241,109 @@ impl Books {
         }
         row.reference = format!("acq_{}", self.rows.len() + 1);
         row.at_ms = now_ms();
-        self.append(Line::Row(Box::new(row.clone())))?;
+        let mut lines = vec![Line::Row(Box::new(row.clone()))];
+        if row.status == "approved" {
+            lines.extend(self.follows(&row).into_iter().map(Line::Dispute));
+        }
+        self.append_all(lines)?;
         Ok(row)
+    }
+
+    /// What becomes of disputes when something was done.
+    fn follows(&self, done: &Row) -> Vec<Dispute> {
+        let charge = match done.kind.as_str() {
+            "" => done,
+            _ => match self.rows.get(&done.charge) {
+                Some(charge) => charge,
+                None => return Vec::new(),
+            },
+        };
+        match done.kind.as_str() {
+            "" | "capture" if is_disputed(&charge.token) => {
+                let number = self.disputes.len() + 1;
+                vec![Dispute::raise(number, charge, done.amount, done.at_ms)]
+            }
+            "contest" | "accept" => self
+                .dispute(&done.dispute)
+                .map_or_else(Vec::new, |dispute| {
+                    dispute.answered(&done.kind, &charge.token, done.at_ms)
+                }),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A dispute as it is.
+    pub(crate) fn dispute(&self, name: &str) -> Option<&Dispute> {
+        self.disputes.get(name)
+    }
+
+    /// How much of a charge customers took back and did not lose again.
+    pub(crate) fn disputed(&self, charge: &str) -> i64 {
+        let disputes = self.disputes.values();
+        let away = disputes.filter(|one| one.charge == charge && one.status != "won");
+        away.map(|one| one.amount).sum()
+    }
+
+    /// Raises a dispute of a charge, of all that is left of it unless an amount is said; `None` if
+    /// that is more than is left.
+    pub(crate) fn raise(&mut self, id: &str, amount: Option<i64>) -> io::Result<Option<Dispute>> {
+        let Some(charge) = self.rows.get(id).filter(|row| row.status == "approved") else {
+            return Ok(None);
+        };
+        let left = self.taken(charge) - self.done("refund", id) - self.disputed(id);
+        let amount = amount.unwrap_or(left);
+        if !(1..=left).contains(&amount) {
+            return Ok(None);
+        }
+        let dispute = Dispute::raise(self.disputes.len() + 1, charge, amount, now_ms());
+        self.append(Line::Dispute(dispute.clone()))?;
+        Ok(Some(dispute))
+    }
+
+    /// How much of a charge was taken.
+    pub(crate) fn taken(&self, charge: &Row) -> i64 {
+        match charge.kind.as_str() {
+            "authorize" => self.done("capture", &charge.id),
+            _ => charge.amount,
+        }
+    }
+
+    /// Brings a dispute to its end; `None` if it came to one before.
+    pub(crate) fn end(&mut self, name: &str, status: &str) -> io::Result<Option<Dispute>> {
+        let open = self.dispute(name).filter(|dispute| !dispute.is_final());
+        let Some(ended) = open.map(|dispute| dispute.becomes(status, now_ms())) else {
+            return Ok(None);
+        };
+        self.append(Line::Dispute(ended.clone()))?;
+        Ok(Some(ended))
+    }
+
+    /// Tells something of a dispute that is not so; `None` if there is no such dispute.
+    pub(crate) fn mislead(
+        &mut self,
+        name: &str,
+        status: &str,
+        version: i64,
+    ) -> io::Result<Option<Dispute>> {
+        let Some(dispute) = self.dispute(name) else {
+            return Ok(None);
+        };
+        let told = Dispute {
+            status: status.to_owned(),
+            version,
+            astray: true,
+            at_ms: now_ms(),
+            ..dispute.clone()
+        };
+        self.append(Line::Dispute(told.clone()))?;
+        Ok(Some(told))
+    }
+
+    /// What was told after so many notices, and whether there is more.
+    pub(crate) fn notices(&self, after: usize) -> (&[Dispute], bool) {
+        let rest = self.notices.get(after..).unwrap_or_default();
+        let count = rest.len().min(PAGE_MAX);
+        (&rest[..count], count < rest.len())
     }
 }
 

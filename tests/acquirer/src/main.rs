@@ -6,6 +6,8 @@
 
 mod behaviour;
 mod books;
+mod disputes;
+mod hand;
 mod rules;
 mod server;
 

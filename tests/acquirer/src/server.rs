@@ -1,6 +1,7 @@
 //! The acquirer over HTTP: `PUT /v1/charges/{id}` charges once, `PUT /v1/operations/{id}` reserves,
 //! captures, voids or refunds once; `GET` says what became of it, the lists what was done since a
-//! time, and `POST /v1/charges/{id}/void` gives back what nobody wants.
+//! time, and `POST /v1/charges/{id}/void` gives back what nobody wants. `GET /v1/notices` tells of
+//! disputes.
 
 use std::{
     collections::HashMap,
@@ -22,10 +23,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     behaviour::{self, Behaviour, First},
     books::{Books, Row},
+    hand,
     rules::refusal,
 };
 
-struct Acquirer {
+pub(crate) struct Acquirer {
     /// Where customers find us.
     address: String,
     books: Mutex<Books>,
@@ -45,6 +47,10 @@ struct Order {
     #[serde(default)]
     charge: String,
     #[serde(default)]
+    dispute: String,
+    #[serde(default)]
+    explanation: String,
+    #[serde(default)]
     metadata: serde_json::Value,
 }
 
@@ -56,12 +62,18 @@ struct Since {
     after: usize,
 }
 
+#[derive(Deserialize)]
+struct From {
+    #[serde(default)]
+    after: String,
+}
+
 #[derive(Serialize)]
 struct Refusal {
     code: &'static str,
 }
 
-fn refuse(status: StatusCode, code: &'static str) -> Response {
+pub(crate) fn refuse(status: StatusCode, code: &'static str) -> Response {
     (status, Json(Refusal { code })).into_response()
 }
 
@@ -85,6 +97,8 @@ pub(crate) fn app(books: Books, address: String, token: &str) -> Router {
         .route("/v1/operations", get(operations))
         .route("/v1/operations/{id}", put(order).get(read))
         .route("/v1/charges/{id}/void", post(void))
+        .route("/v1/notices", get(notices))
+        .merge(hand::routes())
         .layer(middleware::from_fn(move |request, next| {
             authenticate(wanted.clone(), request, next)
         }))
@@ -147,6 +161,20 @@ async fn operations(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<S
     acquirer.list(false, &since)
 }
 
+/// What was told of disputes, oldest first.
+async fn notices(State(acquirer): State<Arc<Acquirer>>, Query(from): Query<From>) -> Response {
+    let after = from.after.parse().unwrap_or(0);
+    let books = acquirer.books();
+    let (data, more) = books.notices(after);
+    let next = after + data.len();
+    let next = if next == 0 {
+        String::new()
+    } else {
+        next.to_string()
+    };
+    Json(serde_json::json!({ "data": data, "next": next, "more": more })).into_response()
+}
+
 async fn void(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
     let work = tokio::task::spawn_blocking(move || acquirer.books().void(&id));
     match work.await {
@@ -168,7 +196,7 @@ async fn order(
 }
 
 impl Acquirer {
-    fn books(&self) -> MutexGuard<'_, Books> {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -210,6 +238,8 @@ impl Acquirer {
             id,
             kind: order.kind,
             charge: order.charge,
+            dispute: order.dispute,
+            explanation: order.explanation,
             amount: order.amount,
             currency: order.currency,
             token: order.token,

@@ -1,6 +1,10 @@
 //! The acquirer's books, read from its file.
 
-use std::{collections::HashSet, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs, io,
+    path::Path,
+};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -27,22 +31,53 @@ pub struct Charge {
     pub is_void: bool,
 }
 
+/// A dispute as the acquirer has it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Dispute {
+    /// What it is called.
+    pub dispute: String,
+    /// The attempt that took the money, or reserved it.
+    pub charge: String,
+    /// In minor units.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Where it stands.
+    pub status: String,
+    /// Grows with every change.
+    pub version: i64,
+    /// Told, and not so.
+    #[serde(default)]
+    astray: bool,
+}
+
+/// Everything that the acquirer ever did.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// Charges, and what was done with them.
+    pub charges: Vec<Charge>,
+    /// Disputes by their names.
+    pub disputes: BTreeMap<String, Dispute>,
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
     Charge(Charge),
+    Dispute(Dispute),
     Void { void: String },
     Decided { decided: String, status: String },
 }
 
-/// Every charge that was ever made.
-pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
+/// Reads all of it.
+pub fn read(path: &Path) -> io::Result<Books> {
     let text = match fs::read_to_string(path) {
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => String::new(),
         other => other?,
     };
     let whole = text.rfind('\n').map_or(0, |last| last + 1);
     let mut charges: Vec<Charge> = Vec::new();
+    let mut disputes = BTreeMap::new();
     let mut voids = HashSet::new();
     for line in text[..whole].lines() {
         match serde_json::from_str(line).map_err(io::Error::other)? {
@@ -51,6 +86,11 @@ pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
                     voids.insert(charge.charge.clone());
                 }
                 charges.push(charge);
+            }
+            Line::Dispute(told) => {
+                if !told.astray {
+                    disputes.insert(told.dispute.clone(), told);
+                }
             }
             Line::Decided { decided, status } => {
                 let meant = charges.iter_mut().filter(|charge| charge.id == decided);
@@ -64,7 +104,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Charge>> {
     for charge in &mut charges {
         charge.is_void = voids.contains(&charge.id);
     }
-    Ok(charges)
+    Ok(Books { charges, disputes })
 }
 
 /// The UUID that an id of the API means: a prefix and 32 letters from a to p.

@@ -205,6 +205,26 @@ impl Client {
         .await
     }
 
+    /// Answers a dispute (`what`: contest or accept) until it is answered for good.
+    pub async fn answer_dispute(
+        &self,
+        key: &str,
+        (payment, dispute): (&str, &str),
+        what: &str,
+        body: &str,
+    ) -> io::Result<Answer> {
+        let address = format!("/v1/payments/{payment}/disputes/{dispute}/{what}");
+        let path = format!("/v1/payments/{{id}}/disputes/{{dispute}}/{what}");
+        self.insist(Ask {
+            key,
+            path: &path,
+            address: &address,
+            body,
+            wait_seconds: 5,
+        })
+        .await
+    }
+
     async fn insist(&self, ask: Ask<'_>) -> io::Result<Answer> {
         let limit = Duration::from_secs(90);
         let (key, start) = (ask.key, Instant::now());

@@ -29,6 +29,7 @@ async fn open_shop(defect: Option<&'static str>) -> Shop {
         .unwrap();
     let wishes = Wishes {
         wires: Wires::Counted,
+        quiet: true,
         defect,
         ..Wishes::default()
     };
@@ -101,7 +102,9 @@ impl Shop {
                 Some(payment) => Self::refund(&client, &key, &payment).await,
             }
         });
-        let step = tap.wait_until_sprung(SETTLED).unwrap();
+        let sprung = tap.wait_until_sprung(SETTLED);
+        let step = sprung
+            .unwrap_or_else(|late| panic!("{late}: {:#?}\n{}", tap.steps(), self.stack.logs()));
         self.stack.kill(member);
         self.stack.tap(wire).reset(None);
         self.stack.restart(member).unwrap();
@@ -148,6 +151,7 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
         select o.id, o.consumer, o.kind, o.p
         select i.tenant_id, i.key, i.fingerp
         select a.payment_id, a.id, a.number,
+        select d.payment_id, d.id, d.referen
         select t.id, t.fee_basis_points, arr
         select (extract(epoch from clock_tim
         update payment p set status = c.stat
@@ -207,6 +211,7 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
         select b.account_id, b.posted, b.hel
         select i.tenant_id, i.key, i.fingerp
         select a.payment_id, a.id, a.number,
+        select d.payment_id, d.id, d.referen
         select (extract(epoch from clock_tim
         insert into idempotency (tenant_id, 
         insert into attempt (id, payment_id,
@@ -222,6 +227,7 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
         select o.id, o.consumer, o.kind, o.p
         select i.tenant_id, i.key, i.fingerp
         select a.payment_id, a.id, a.number,
+        select d.payment_id, d.id, d.referen
         select t.id, t.fee_basis_points, arr
         select (extract(epoch from clock_tim
         update payment p set status = c.stat

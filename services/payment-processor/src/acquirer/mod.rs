@@ -1,9 +1,13 @@
 //! What an acquirer can be asked, whoever it is.
 
 mod http;
+mod wire;
 
 use async_trait::async_trait;
-use paymesh_contracts::{AttemptId, Money, persistence::Origin};
+use paymesh_contracts::{
+    AttemptId, Money,
+    persistence::{DisputeNotice, Origin},
+};
 
 pub use http::HttpAcquirer;
 
@@ -33,7 +37,15 @@ pub enum Task {
     Void(AttemptId),
     /// Give back what an earlier attempt took.
     Refund(AttemptId),
+    /// Say why a dispute of what an earlier attempt took is wrong.
+    Contest(AttemptId, Answered, String),
+    /// Leave the money of a dispute to the customer.
+    Accept(AttemptId, Answered),
 }
+
+/// A dispute that is answered, as the acquirer calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered(pub String);
 
 /// A charge or an operation in the acquirer's list.
 #[derive(Clone, Debug)]
@@ -44,6 +56,10 @@ pub struct Listed {
     pub amount: Money,
     /// What was done: empty for a charge.
     pub kind: String,
+    /// Of an answer to a dispute: which one, as the acquirer calls it.
+    pub dispute: String,
+    /// What was answered.
+    pub explanation: String,
     /// Where it comes from, if that can be read.
     pub origin: Option<Origin>,
 }
@@ -55,6 +71,17 @@ pub enum List {
     Charges,
     /// Everything else.
     Operations,
+}
+
+/// What the acquirer tells unasked, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Notices {
+    /// What it says of disputes.
+    pub disputes: Vec<DisputeNotice>,
+    /// Where the next ones begin.
+    pub position: String,
+    /// Whether there are more already.
+    pub is_more: bool,
 }
 
 /// A page of the acquirer's list.
@@ -112,6 +139,9 @@ pub trait Acquirer: Send + Sync {
     /// What it did since a time of its own books, oldest first.
     async fn since(&self, list: List, since_ms: i64, after: Option<String>)
     -> Result<Page, NoWord>;
+
+    /// What it told since a position; empty is from the beginning.
+    async fn notices(&self, position: &str) -> Result<Notices, NoWord>;
 
     /// Gives the money of a charge back, as if it had never been made. Twice is the same as once.
     async fn void(&self, attempt_id: AttemptId) -> Result<(), NoWord>;

@@ -1,4 +1,4 @@
-//! Capturing, letting go and giving back.
+//! Capturing, letting go, giving back, and answering disputes.
 //!
 //! Each is an attempt of its own, under an id that follows from the request's key. What may be
 //! asked is decided on the locked payment, with everything counted that is on its way: refunds
@@ -7,13 +7,15 @@
 use paymesh_contracts::{
     Money, PaymentId, TenantId,
     attempt::attempt_id,
+    dispute::DisputeStatus,
     http::{AttemptKind, AttemptStatus, PaymentStatus},
 };
 
 use super::Decider;
 use crate::{
-    command::{Act, Outcome},
-    world::{AttemptRow, PaymentRow, Work},
+    command::{Act, DisputeName, Outcome},
+    payment::{AttemptRow, PaymentRow},
+    world::Work,
 };
 
 /// Which attempt under the key of its payment lets go what expired: the first made the payment.
@@ -54,11 +56,17 @@ impl Decider<'_> {
     fn ask(&mut self, act: &Act, amount_minor: i64) -> Outcome {
         let key = &act.request.key;
         let id = attempt_id(key.0, &key.1, 1);
+        let dispute = self
+            .payment_of(act)
+            .and_then(|payment| answered(payment, act));
+        let explanation = act.answer.as_ref().and_then(|one| one.explanation.clone());
         if let Err(refusal) = self.add(act.payment_id, |payment| AttemptRow {
             id,
             kind: act.kind,
             amount_minor,
             key: key.1.clone(),
+            dispute: dispute.clone(),
+            explanation: explanation.clone(),
             ..next_attempt(payment)
         }) {
             return refusal;
@@ -137,7 +145,13 @@ impl Decider<'_> {
 /// An attempt that follows those of a payment.
 fn next_attempt(payment: &PaymentRow) -> AttemptRow {
     AttemptRow {
-        number: i32::try_from(payment.attempts.len() + 1).unwrap_or(i32::MAX),
+        number: payment
+            .attempts
+            .iter()
+            .map(|one| one.number)
+            .max()
+            .unwrap_or(0)
+            + 1,
         amount_minor: payment.amount.amount_minor,
         key: payment.key.1.clone(),
         status: AttemptStatus::Pending,
@@ -155,9 +169,12 @@ fn allowed_minor(payment: &PaymentRow, act: &Act) -> Result<i64, Outcome> {
     let left_minor = match (act.kind, payment.status) {
         (AttemptKind::Capture, RequiresCapture) => payment.reserved_minor(),
         (AttemptKind::Void, RequiresCapture | RequiresAction) => payment.amount.amount_minor,
+        // What a customer took back by way of their bank is not given back a second time.
         (AttemptKind::Refund, Succeeded) => {
-            payment.captured_minor() - payment.refunded_minor() - payment.refunding_minor()
+            let back_minor = payment.refunded_minor() + payment.refunding_minor();
+            payment.captured_minor() - back_minor - payment.disputed_minor()
         }
+        (AttemptKind::Contest | AttemptKind::Accept, _) => return answerable_minor(payment, act),
         _ => return Err(Outcome::WrongState),
     };
     let left = Money::new(left_minor, payment.amount.currency);
@@ -167,5 +184,30 @@ fn allowed_minor(payment: &PaymentRow, act: &Act) -> Result<i64, Outcome> {
         Ok(amount.amount_minor)
     } else {
         Err(Outcome::TooMuch)
+    }
+}
+
+/// How much the dispute is about that an act answers, if it can be answered now.
+fn answerable_minor(payment: &PaymentRow, act: &Act) -> Result<i64, Outcome> {
+    let reference = answered(payment, act).ok_or(Outcome::NotFound)?;
+    let mut disputes = payment.disputes.iter();
+    let dispute = disputes
+        .find(|dispute| dispute.reference == reference)
+        .ok_or(Outcome::NotFound)?;
+    let mut attempts = payment.attempts.iter();
+    let is_answered =
+        attempts.any(|one| one.dispute.as_ref() == Some(&reference) && one.status.is_open());
+    if dispute.status == DisputeStatus::NeedsResponse && !is_answered {
+        Ok(dispute.amount_minor)
+    } else {
+        Err(Outcome::WrongState)
+    }
+}
+
+/// The dispute that an act answers, as the acquirer calls it.
+fn answered(payment: &PaymentRow, act: &Act) -> Option<String> {
+    match &act.answer.as_ref()?.dispute {
+        DisputeName::Id(id) => Some(payment.dispute(*id)?.reference.clone()),
+        DisputeName::Reference(reference) => Some(reference.clone()),
     }
 }

@@ -8,8 +8,9 @@ use super::Decider;
 use crate::{
     command::Outcome,
     ledger::{AccountId, AccountKind, Movement, OverLimit, Posting},
+    payment::PaymentRow,
     state::payment_status,
-    world::{PaymentRow, Work},
+    world::Work,
 };
 
 /// How long money is reserved: what card schemes grant at least.

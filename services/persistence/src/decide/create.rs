@@ -8,7 +8,8 @@ use paymesh_contracts::{
 use super::Decider;
 use crate::{
     command::{CreatePayment, Outcome},
-    world::{AttemptRow, PaymentRow, Work},
+    payment::{AttemptRow, PaymentRow},
+    world::Work,
 };
 
 impl Decider<'_> {
@@ -37,6 +38,8 @@ impl Decider<'_> {
             failure_code: None,
             action_url: None,
             checks: 0,
+            dispute: None,
+            explanation: None,
         };
         let now_ms = self.world.now_ms;
         let work = Work::send(&first);
@@ -55,6 +58,7 @@ impl Decider<'_> {
             capture: create.capture,
             expires_at_ms: None,
             attempts: vec![first],
+            disputes: Vec::new(),
         };
         self.world.payments.insert(create.payment_id, payment);
         self.changes.new_payments.push(create.payment_id);

@@ -6,6 +6,7 @@ mod act;
 mod change;
 mod complete;
 mod create;
+mod dispute;
 mod keyed;
 mod park;
 mod verdict;
@@ -65,6 +66,7 @@ impl Decider<'_> {
             Command::Confirm(tenant_id, payment_id) => self.confirm(*tenant_id, *payment_id),
             Command::SettleAnswer(key) => self.settle(key),
             Command::Complete(complete) => self.complete(complete),
+            Command::Hear(notice) => self.hear(notice).err().unwrap_or(Outcome::Applied),
         }
     }
 

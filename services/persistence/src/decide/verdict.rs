@@ -9,9 +9,10 @@ use paymesh_contracts::{
 use super::Decider;
 use crate::{
     command::{Effect, Outcome},
-    ledger::{Booking, Posting},
+    ledger::{Booking, Cause, Posting},
+    payment::{AttemptRow, PaymentRow},
     state::{Step, Word, attempt_step},
-    world::{AttemptRow, EventRow, MismatchRow, PaymentRow, Settled, Work},
+    world::{EventRow, MismatchRow, Settled, Work},
 };
 
 /// When an attempt without an answer is looked at again, after `checks` looks: 1 s, 2 s, 4 s, ...
@@ -100,7 +101,7 @@ impl Decider<'_> {
                     Word::ActionRequired => AttemptStatus::RequiresAction,
                     Word::Declined | Word::Nothing => AttemptStatus::Declined,
                 };
-                self.note(&before, claimed.word().to_owned());
+                self.note(before.id, before.status.word(), claimed.word());
                 return Outcome::Applied;
             }
         };
@@ -116,12 +117,17 @@ impl Decider<'_> {
             return refusal;
         }
         if let Some(claimed) = said.contradiction {
-            self.note(&before, claimed);
+            self.note(before.id, before.status.word(), &claimed);
         }
         if status.is_open() {
             let at_ms = self.world.now_ms + check_delay_ms(before.checks);
             self.leave(payment_id, Work::check(&after), after.checks, at_ms);
         } else {
+            if status == AttemptStatus::Approved
+                && let Err(refusal) = self.follow(payment_id, &after)
+            {
+                return refusal;
+            }
             self.settled(payment_id, &after);
             // A customer who was not done yet is no news.
             let is_told = status == AttemptStatus::RequiresAction && before.action_url.is_some();
@@ -132,11 +138,12 @@ impl Decider<'_> {
         Outcome::Applied
     }
 
-    fn note(&mut self, attempt: &AttemptRow, claimed: String) {
+    /// Keeps what the acquirer says against what it had said, for a person.
+    pub(super) fn note(&mut self, attempt_id: AttemptId, recorded: &str, claimed: &str) {
         self.changes.mismatches.push(MismatchRow {
-            attempt_id: attempt.id,
-            recorded: attempt.status,
-            claimed,
+            attempt_id,
+            recorded: recorded.to_owned(),
+            claimed: claimed.to_owned(),
         });
     }
 
@@ -173,7 +180,7 @@ impl Decider<'_> {
         let booking = Booking {
             tenant_id: payment.key.0,
             payment_id,
-            attempt_id: attempt.id,
+            cause: Cause::Attempt(attempt.id),
             amount: shown.amount.unwrap_or(payment.amount),
         };
         Ok(match attempt.kind {
@@ -182,7 +189,10 @@ impl Decider<'_> {
                 booking.charge(terms.ok_or(Outcome::NotFound)?.fee_basis_points)
             }
             AttemptKind::Refund => vec![booking.refund()],
-            AttemptKind::Authorize | AttemptKind::Void => Vec::new(),
+            AttemptKind::Authorize
+            | AttemptKind::Void
+            | AttemptKind::Contest
+            | AttemptKind::Accept => Vec::new(),
         })
     }
 
@@ -208,18 +218,22 @@ impl Decider<'_> {
 
     /// Tells the merchant what came of an attempt.
     fn tell(&mut self, payment_id: PaymentId, attempt: &AttemptRow) {
-        let payment = &self.world.payments[&payment_id];
-        let tenant_id = payment.key.0;
-        let shown = payment.shown(payment_id);
+        let shown = self.world.payments[&payment_id].shown(payment_id);
+        let event = Event::of(self.event_id(), &attempt.shown(shown.amount), shown);
+        self.send(payment_id, &event);
+    }
+
+    /// Keeps an event and has it sent to every endpoint of its merchant.
+    pub(super) fn send(&mut self, payment_id: PaymentId, event: &Event) {
+        let tenant_id = self.world.payments[&payment_id].key.0;
         let terms = self.world.tenants.get(&tenant_id);
         let endpoints = terms.map_or_else(Vec::new, |terms| terms.endpoints.clone());
-        let event = Event::of(self.event_id(), &attempt.shown(shown.amount), shown);
         self.changes.events.push(EventRow {
             id: event.id,
             tenant_id,
             payment_id,
             kind: event.kind.clone(),
-            body: serde_json::to_vec(&event).expect("an event is plain data"),
+            body: serde_json::to_vec(event).expect("an event is plain data"),
         });
         for endpoint in endpoints {
             let work = Work::DeliverWebhook(event.id, endpoint);

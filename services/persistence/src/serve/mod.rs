@@ -1,8 +1,10 @@
 //! The gRPC services of db-controller.
 
+mod notices;
 mod payments;
 mod queue;
 mod recovery;
+mod request;
 
 use paymesh_contracts::id::NotAnId;
 use tonic::Status;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{failed, recovery, some, unreadable};
+use super::{failed, notices, recovery, some, unreadable};
 use crate::{
     command::{Command, Complete, Consumer, Effect, Lease, Outcome},
     lane::Lane,
@@ -172,6 +172,24 @@ impl Queue for QueueService {
             "the acquirer was asked for everything; money moves again"
         );
         Ok(Response::new(wire::FinishRecoveryReply {}))
+    }
+
+    async fn read_notices(
+        &self,
+        _: Request<wire::ReadNoticesRequest>,
+    ) -> Result<Response<wire::Notices>, Status> {
+        let position = self.reader.notice_position().await;
+        Ok(Response::new(wire::Notices {
+            position: position.map_err(|failure| failed(&failure))?,
+        }))
+    }
+
+    async fn hear_notices(
+        &self,
+        request: Request<wire::HearNoticesRequest>,
+    ) -> Result<Response<wire::HearNoticesReply>, Status> {
+        notices::hear(&self.lane, &self.reader, request.into_inner()).await?;
+        Ok(Response::new(wire::HearNoticesReply {}))
     }
 
     async fn complete(

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{failed, some};
 use crate::{
-    command::{Act, Command, CreatePayment, Keyed, Outcome},
+    command::{Act, Command, CreatePayment, DisputeAnswer, DisputeName, Keyed, Outcome},
     lane::Lane,
     store::Reader,
 };
@@ -42,24 +42,30 @@ pub(super) async fn adopt(
         .charges
         .into_iter()
         .map(|charge| (AttemptKind::Charge, charge));
+    let charges = charges.map(|(kind, charge)| (kind, charge, None));
     let operations = request.operations.into_iter().filter_map(|operation| {
-        Some((AttemptKind::from_word(&operation.kind)?, operation.charge?))
+        let answer = some(operation.dispute).map(|reference| DisputeAnswer {
+            dispute: DisputeName::Reference(reference),
+            explanation: some(operation.explanation),
+        });
+        let kind = AttemptKind::from_word(&operation.kind)?;
+        Some((kind, operation.charge?, answer))
     });
     let mut found = Vec::new();
-    for (kind, charge) in charges.chain(operations) {
+    for (kind, charge, answer) in charges.chain(operations) {
         let id = AttemptId::from_bytes(&charge.attempt_id).map_err(super::unreadable)?;
-        found.push((id, kind, charge));
+        found.push((id, kind, charge, answer));
     }
-    let ids: Vec<AttemptId> = found.iter().map(|(id, ..)| *id).collect();
+    let ids: Vec<AttemptId> = found.iter().map(|one| one.0).collect();
     let known = reader.known_attempts(&ids).await;
     let known: HashSet<AttemptId> = known.map_err(|failure| failed(&failure))?;
     let mut orphans = Vec::new();
-    for (id, kind, charge) in found {
+    for (id, kind, charge, answer) in found {
         if known.contains(&id) {
             continue;
         }
         let amount = charge.amount.clone().unwrap_or_default();
-        let reason = match lost(id, kind, charge) {
+        let reason = match lost(id, kind, charge, answer) {
             Err(reason) => reason,
             Ok(Lost::Expiry) => continue,
             Ok(Lost::Request(command)) => match lane.run(command).await? {
@@ -87,6 +93,7 @@ fn lost(
     id: AttemptId,
     kind: AttemptKind,
     charge: wire::AcquirerCharge,
+    answer: Option<DisputeAnswer>,
 ) -> Result<Lost, &'static str> {
     let origin = charge.origin.ok_or("it says nothing of its origin")?;
     let unreadable = "its origin cannot be read";
@@ -115,12 +122,18 @@ fn lost(
     let capture = match kind {
         AttemptKind::Charge => CaptureMethod::Automatic,
         AttemptKind::Authorize => CaptureMethod::Manual,
-        AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund => {
+        AttemptKind::Contest | AttemptKind::Accept if answer.is_none() => return Err(unreadable),
+        AttemptKind::Capture
+        | AttemptKind::Void
+        | AttemptKind::Refund
+        | AttemptKind::Contest
+        | AttemptKind::Accept => {
             return Ok(Lost::Request(Command::AdoptAct(Act {
                 request,
                 payment_id,
                 kind,
                 amount: Some(amount),
+                answer,
             })));
         }
     };
@@ -160,22 +173,22 @@ mod tests {
     fn what_follows_from_its_origin_is_taken_in_again_and_nothing_else_is() {
         let tenant = TenantId(Uuid::from_u128(7));
         let id = attempt_id(tenant, "order-1", 1);
-        let found = lost(id, AttemptKind::Authorize, charge(tenant, "order-1"));
+        let found = lost(id, AttemptKind::Authorize, charge(tenant, "order-1"), None);
         let Ok(Lost::Request(Command::Adopt(payment))) = found else {
             panic!("{found:?}");
         };
         assert_eq!(payment.request.key, (tenant, "order-1".to_owned()));
         assert_eq!(payment.payment_id.bytes(), vec![7; 16]);
         assert_eq!(payment.capture, CaptureMethod::Manual);
-        let found = lost(id, AttemptKind::Refund, charge(tenant, "order-1"));
+        let found = lost(id, AttemptKind::Refund, charge(tenant, "order-1"), None);
         assert!(
             matches!(&found, Ok(Lost::Request(Command::AdoptAct(act))) if act.kind == AttemptKind::Refund),
             "{found:?}"
         );
         let expired = attempt_id(tenant, "order-1", 2);
-        let found = lost(expired, AttemptKind::Void, charge(tenant, "order-1"));
+        let found = lost(expired, AttemptKind::Void, charge(tenant, "order-1"), None);
         assert!(matches!(found, Ok(Lost::Expiry)), "{found:?}");
-        let reason = |charge| lost(id, AttemptKind::Charge, charge).unwrap_err();
+        let reason = |charge| lost(id, AttemptKind::Charge, charge, None).unwrap_err();
         assert_eq!(
             reason(charge(tenant, "order-2")),
             "its id does not follow from its origin"

@@ -4,57 +4,26 @@
 use std::collections::HashMap;
 
 use futures::try_join;
-use paymesh_contracts::{
-    AttemptId, EndpointId, EventId, MessageId, Money, PaymentId, TenantId,
-    http::{AttemptKind, AttemptStatus, CaptureMethod, PaymentStatus},
-};
-use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
+use paymesh_contracts::{EndpointId, MessageId, PaymentId, TenantId};
+use tokio_postgres::{Client, Error, Statement, types::ToSql};
 use uuid::Uuid;
 
-use super::ms;
+use super::{
+    ms,
+    rows::{attempt, attempts, dispute, disputes, key, message, payment, payments},
+    wants::Wants,
+};
 use crate::{
-    command::{Answer, Command, Consumer, Effect},
+    command::{Command, Consumer},
     ledger::{AccountId, Balance},
-    world::{AttemptRow, KeyRow, MessageRow, PaymentRow, TenantRow, Work, World},
+    payment::{AttemptRow, DisputeRow},
+    world::{TenantRow, World},
 };
 
 const LEASES: &str = "select l.consumer, l.partition, l.epoch from lease l
     join unnest($1::text[], $2::int2[]) as w (consumer, partition)
       on l.consumer = w.consumer and l.partition = w.partition
     order by l.consumer, l.partition for share of l";
-
-/// The columns of a payment, in the order that [`payment`] reads them.
-macro_rules! payments {
-    ($rest:literal) => {
-        concat!(
-            "select p.id, p.tenant_id, p.idempotency_key, p.amount, p.currency, p.payment_method,
-                p.reference, p.status, p.failure_code, ",
-            $crate::store::ms!("p.created_at"),
-            ", ",
-            $crate::store::ms!("p.updated_at"),
-            ", p.capture, ",
-            $crate::store::ms!("p.expires_at"),
-            " from payment p ",
-            $rest
-        )
-    };
-}
-
-/// The columns of an attempt, in the order that [`attempt`] reads them. What an earlier version
-/// wrote is about the whole amount, under the key of its payment.
-macro_rules! attempts {
-    ($rest:literal) => {
-        concat!(
-            "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference, a.failure_code,
-                a.checks, a.kind, coalesce(a.amount, p.amount),
-                coalesce(a.idempotency_key, p.idempotency_key), a.action_url
-            from attempt a join payment p on p.id = a.payment_id ",
-            $rest
-        )
-    };
-}
-
-pub(super) use {attempts, payments};
 
 /// $1: messages whose payments may change; $2, $3: keys whose payments are read; $4: payments that
 /// something is to be done with.
@@ -98,6 +67,15 @@ const ATTEMPTS: &str = attempts!(
     order by a.payment_id, a.number"
 );
 
+const DISPUTES: &str = disputes!(
+    "where d.payment_id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
+       or d.payment_id = any(array(select i.payment_id from idempotency i
+            join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
+              on i.tenant_id = k.tenant_id and i.key = k.key))
+       or d.payment_id = any($4::uuid[])
+    order by d.payment_id, d.opened_at, d.id"
+);
+
 const TENANTS: &str = "select t.id, t.fee_basis_points,
         array(select e.id from webhook_endpoint e
               where e.tenant_id = t.id and e.disabled_at is null order by e.id)
@@ -119,19 +97,21 @@ pub(super) struct Loads {
     messages: Statement,
     keys: Statement,
     attempts: Statement,
+    disputes: Statement,
     tenants: Statement,
     now: Statement,
 }
 
 impl Loads {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let (leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
+        let (leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
             client.prepare(LEASES),
             client.prepare(PAYMENTS),
             client.prepare(BALANCES),
             client.prepare(MESSAGES),
             client.prepare(KEYS),
             client.prepare(ATTEMPTS),
+            client.prepare(DISPUTES),
             client.prepare(TENANTS),
             client.prepare(NOW),
         )?;
@@ -142,6 +122,7 @@ impl Loads {
             messages,
             keys,
             attempts,
+            disputes,
             tenants,
             now,
         })
@@ -149,78 +130,6 @@ impl Loads {
 }
 
 type Value<'a> = &'a (dyn ToSql + Sync);
-
-/// What the commands of a group name.
-#[derive(Default)]
-struct Wants {
-    lease_consumers: Vec<&'static str>,
-    lease_partitions: Vec<i16>,
-    messages: Vec<Uuid>,
-    payment_messages: Vec<Uuid>,
-    verdicts: Vec<Uuid>,
-    payments: Vec<Uuid>,
-    key_tenants: Vec<Uuid>,
-    keys: Vec<String>,
-    settle_tenants: Vec<Uuid>,
-    settle_keys: Vec<String>,
-    tenants: Vec<Uuid>,
-}
-
-impl Wants {
-    fn of(commands: &[&Command]) -> Self {
-        let mut wants = Self::default();
-        for command in commands {
-            match command {
-                Command::CreatePayment(create) => wants.key(&create.request.key),
-                Command::Adopt(create) => {
-                    wants.key(&create.request.key);
-                    wants.tenants.push(create.request.key.0.0);
-                }
-                Command::Act(act) | Command::AdoptAct(act) => {
-                    wants.key(&act.request.key);
-                    wants.payments.push(act.payment_id.0);
-                }
-                Command::Confirm(_, payment_id) => wants.payments.push(payment_id.0),
-                Command::SettleAnswer(key) => {
-                    wants.key(key);
-                    wants.settle_tenants.push(key.0.0);
-                    wants.settle_keys.push(key.1.clone());
-                }
-                Command::Complete(complete) => {
-                    let id = complete.message_id.0;
-                    wants.messages.push(id);
-                    match complete.effect {
-                        Effect::WebhookTried { .. } | Effect::CannotHandle { .. } => {}
-                        Effect::Unknown { .. } | Effect::ActionRequired { .. } => {
-                            wants.payment_messages.push(id);
-                        }
-                        Effect::Approved { .. } | Effect::Declined { .. } | Effect::Expired => {
-                            wants.payment_messages.push(id);
-                            wants.verdicts.push(id);
-                        }
-                    }
-                    let lease = (complete.lease.consumer.word(), complete.lease.partition);
-                    if !wants
-                        .lease_consumers
-                        .iter()
-                        .copied()
-                        .zip(wants.lease_partitions.iter().copied())
-                        .any(|known| known == lease)
-                    {
-                        wants.lease_consumers.push(lease.0);
-                        wants.lease_partitions.push(lease.1);
-                    }
-                }
-            }
-        }
-        wants
-    }
-
-    fn key(&mut self, key: &crate::command::Key) {
-        self.key_tenants.push(key.0.0);
-        self.keys.push(key.1.clone());
-    }
-}
 
 /// Opens the transaction, locks and loads. Statements that cannot find anything are not sent.
 pub(super) async fn world(
@@ -253,7 +162,7 @@ pub(super) async fn world(
     let of_balances: [Value<'_>; 2] = [&wants.verdicts, &wants.payments];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
     let of_tenants: [Value<'_>; 2] = [&wants.payment_messages, &wants.tenants];
-    let ((), leases, payments, balances, messages, keys, attempts, tenants, now) = try_join!(
+    let ((), leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
         client.batch_execute("begin"),
         query(has_messages, &loads.leases, &of_leases),
         query(has_changes || has_settles, &loads.payments, &of_payments),
@@ -261,6 +170,7 @@ pub(super) async fn world(
         query(has_messages, &loads.messages, &of_messages),
         query(has_keys, &loads.keys, &of_keys),
         query(has_changes || has_settles, &loads.attempts, &of_payments),
+        query(has_changes || has_settles, &loads.disputes, &of_payments),
         query(has_tenants, &loads.tenants, &of_tenants),
         client.query_one(&loads.now, &[]),
     )?;
@@ -281,10 +191,18 @@ pub(super) async fn world(
             .or_default()
             .extend(attempt(row));
     }
+    let mut disputes_of: HashMap<PaymentId, Vec<DisputeRow>> = HashMap::new();
+    for row in &disputes {
+        disputes_of
+            .entry(PaymentId(row.get(0)))
+            .or_default()
+            .extend(dispute(row));
+    }
     for row in &payments {
         let id = PaymentId(row.get(0));
         let attempts = attempts_of.remove(&id).unwrap_or_default();
-        if let Some(payment) = payment(row, attempts) {
+        let disputes = disputes_of.remove(&id).unwrap_or_default();
+        if let Some(payment) = payment(row, attempts, disputes) {
             world.payments.insert(id, payment);
         }
     }
@@ -319,77 +237,4 @@ pub(super) async fn world(
         world.tenants.insert(TenantId(row.get(0)), tenant);
     }
     Ok(world)
-}
-
-/// A payment from the columns of [`payments!`]; `None` for a word this version does not
-/// know, which then counts as absent.
-pub(super) fn payment(row: &Row, attempts: Vec<AttemptRow>) -> Option<PaymentRow> {
-    Some(PaymentRow {
-        key: (TenantId(row.get(1)), row.get(2)),
-        amount: Money::new(row.get(3), row.get::<_, &str>(4).parse().ok()?),
-        payment_method: row.get(5),
-        reference: row.get(6),
-        status: PaymentStatus::from_word(row.get(7))?,
-        failure_code: row.get(8),
-        created_at_ms: row.get(9),
-        updated_at_ms: row.get(10),
-        capture: CaptureMethod::from_word(row.get(11))?,
-        expires_at_ms: row.get(12),
-        attempts,
-    })
-}
-
-/// An attempt from the columns of [`attempts!`].
-pub(super) fn attempt(row: &Row) -> Option<AttemptRow> {
-    Some(AttemptRow {
-        id: AttemptId(row.get(1)),
-        number: row.get(2),
-        kind: AttemptKind::from_word(row.get(7))?,
-        amount_minor: row.get(8),
-        key: row.get(9),
-        status: AttemptStatus::from_word(row.get(3))?,
-        acquirer_reference: row.get(4),
-        failure_code: row.get(5),
-        checks: row.get(6),
-        action_url: row.get(10),
-    })
-}
-
-fn message(row: &Row) -> Option<MessageRow> {
-    let attempt = row.get::<_, Option<Uuid>>(4).map(AttemptId);
-    let event = row.get::<_, Option<Uuid>>(5).map(EventId);
-    let endpoint = row.get::<_, Option<Uuid>>(6).map(EndpointId);
-    let work = match row.get(2) {
-        "send_attempt" => Work::SendAttempt(attempt?),
-        "check_attempt" => Work::CheckAttempt(attempt?),
-        "send_operation" => Work::SendOperation(attempt?),
-        "check_operation" => Work::CheckOperation(attempt?),
-        "expire" => Work::Expire,
-        "deliver_webhook" => Work::DeliverWebhook(event?, endpoint?),
-        _ => return None,
-    };
-    Some(MessageRow {
-        consumer: Consumer::from_word(row.get(1))?,
-        payment_id: PaymentId(row.get(3)),
-        work,
-        try_number: row.get(7),
-        available_at_ms: 0,
-        failures: row.get(9),
-    })
-}
-
-fn key(row: &Row) -> Option<KeyRow> {
-    let status: Option<i16> = row.get(5);
-    let body: Option<Vec<u8>> = row.get(6);
-    let answer = match (status.and_then(|status| u16::try_from(status).ok()), body) {
-        (Some(status), Some(body)) => Some(Answer { status, body }),
-        _ => None,
-    };
-    Some(KeyRow {
-        fingerprint: row.get::<_, &[u8]>(2).try_into().ok()?,
-        request_id: row.get(3),
-        payment_id: PaymentId(row.get(4)),
-        answer,
-        is_committed: true,
-    })
 }

@@ -1,20 +1,27 @@
 //! SQL, and only here: connections, what a group loads, what it writes, what readers read.
 
 mod connection;
+mod endpoints;
 mod epoch;
 mod load;
+mod messages;
 mod page;
 mod parked;
 mod read;
+mod recovery;
+mod rows;
 mod session;
+mod statements;
+mod wants;
 mod write;
 
 pub use connection::{Connection, Failure};
+pub(crate) use messages::Holder;
 pub use page::Side;
 pub use parked::Parked;
-pub(crate) use read::Holder;
+pub use read::Reader;
 pub(crate) use read::random_hex;
-pub use read::{OpenRecovery, Reader};
+pub use recovery::OpenRecovery;
 pub use session::{Done, Session};
 
 /// Milliseconds since 1970 of a `timestamptz` expression, exactly.

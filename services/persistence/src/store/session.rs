@@ -6,7 +6,8 @@ use tokio_postgres::Config;
 use super::{
     connection::{Connection, Failure},
     load::{self, Loads},
-    write::{self, Writes},
+    statements::Writes,
+    write,
 };
 use crate::{
     command::{Command, Consumer, Outcome},
@@ -42,7 +43,7 @@ impl Session {
         let connection = Connection::enter(config).await?;
         Ok(Self {
             loads: Loads::prepare(&connection.client).await?,
-            writes: Writes::prepare(&connection.client).await?,
+            writes: Box::pin(Writes::prepare(&connection.client)).await?,
             connection,
             defects,
         })

@@ -4,142 +4,17 @@
 //! group is written whole or not at all.
 
 use futures::{TryFutureExt as _, try_join};
-use paymesh_contracts::{AttemptId, PaymentId};
+use paymesh_contracts::{AttemptId, Currency, Money, PaymentId};
 use tokio_postgres::{Client, Error, Statement, types::ToSql};
 use uuid::Uuid;
 
+use super::statements::Writes;
 use crate::{
     defect::Defects,
-    ledger::Movement,
-    world::{AttemptRow, Changes, KeyRow, PaymentRow, Work, World, partition_of},
+    ledger::{AccountId, AccountKind, Cause, Movement},
+    payment::{AttemptRow, DisputeRow, PaymentRow},
+    world::{Changes, KeyRow, Work, World, partition_of},
 };
-
-const INSERT_PAYMENTS: &str = "insert into payment (id, tenant_id, idempotency_key, amount,
-        currency, payment_method, reference, capture, status, created_at, updated_at)
-    select id, tenant_id, key, amount, currency, payment_method, reference, capture, 'processing',
-        to_timestamp($9::int8 / 1000.0), to_timestamp($9::int8 / 1000.0)
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int8[], $5::text[], $6::text[],
-        $7::text[], $8::text[])
-        as p (id, tenant_id, key, amount, currency, payment_method, reference, capture)";
-
-const INSERT_KEYS: &str = "insert into idempotency (tenant_id, key, fingerprint, request_id,
-        payment_id, created_at)
-    select tenant_id, key, fingerprint, request_id, payment_id, to_timestamp($6::int8 / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[])
-        as k (tenant_id, key, fingerprint, request_id, payment_id)";
-
-const INSERT_ATTEMPTS: &str = "insert into attempt (id, payment_id, number, kind, amount,
-        idempotency_key, status)
-    select id, payment_id, number, kind, amount, key, 'pending'
-    from unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::int8[], $6::text[])
-        as a (id, payment_id, number, kind, amount, key)";
-
-const UPDATE_PAYMENTS: &str = "update payment p set status = c.status,
-        failure_code = c.failure_code, updated_at = to_timestamp(c.updated_at / 1000.0),
-        captured = nullif(c.captured, 0), refunding = c.refunding,
-        expires_at = to_timestamp(c.expires_at / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])
-        as c (id, status, failure_code, updated_at, captured, refunding, expires_at)
-    where p.id = c.id";
-
-const UPDATE_ATTEMPTS: &str = "update attempt a set status = c.status,
-        acquirer_reference = c.acquirer_reference, failure_code = c.failure_code,
-        checks = c.checks, action_url = c.action_url
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::text[])
-        as c (id, status, acquirer_reference, failure_code, checks, action_url)
-    where a.id = c.id";
-
-const INSERT_POSTINGS: &str = "insert into posting (id, payment_id, attempt_id, kind,
-        debit_account, credit_account, currency, amount, created_at)
-    select id, payment_id, attempt_id, kind, debit, credit, currency, amount,
-        to_timestamp($9::int8 / 1000.0)
-    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[],
-        $7::text[], $8::int8[])
-        as p (id, payment_id, attempt_id, kind, debit, credit, currency, amount)";
-
-const UPDATE_BALANCES: &str = "update balance b set posted = b.posted + c.posted,
-        held = b.held + c.held
-    from unnest($1::uuid[], $2::int8[], $3::int8[]) as c (account_id, posted, held)
-    where b.account_id = c.account_id";
-
-const UPDATE_ANSWERS: &str = "update idempotency i set answer_status = c.status,
-        answer_body = c.body
-    from unnest($1::uuid[], $2::text[], $3::int2[], $4::bytea[])
-        as c (tenant_id, key, status, body)
-    where i.tenant_id = c.tenant_id and i.key = c.key and i.answer_status is null";
-
-const INSERT_EVENTS: &str = "insert into event (id, tenant_id, payment_id, kind, body, created_at)
-    select id, tenant_id, payment_id, kind, body, to_timestamp($6::int8 / 1000.0)
-    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[])
-        as e (id, tenant_id, payment_id, kind, body)";
-
-const INSERT_MESSAGES: &str = "insert into outbox (id, consumer, partition, kind, payment_id,
-        attempt_id, event_id, endpoint_id, try, available_at)
-    select id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
-        to_timestamp(available_at / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::int2[], $4::text[], $5::uuid[], $6::uuid[],
-        $7::uuid[], $8::uuid[], $9::int4[], $10::int8[])
-        as m (id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
-              available_at)";
-
-const INSERT_INBOX: &str = "insert into inbox (consumer, message_id, partition, epoch,
-        completed_at)
-    select consumer, message_id, partition, epoch, to_timestamp($5::int8 / 1000.0)
-    from unnest($1::text[], $2::uuid[], $3::int2[], $4::int8[])
-        as i (consumer, message_id, partition, epoch)";
-
-const UPDATE_OUTBOX: &str =
-    "update outbox set done_at = to_timestamp($2::int8 / 1000.0) where id = any($1::uuid[])";
-
-const UPDATE_SETBACKS: &str = "update outbox o set failures = s.failures,
-        available_at = to_timestamp(s.available_at / 1000.0), parked_reason = s.reason,
-        parked_at = case when s.reason is not null then to_timestamp($5::int8 / 1000.0) end
-    from unnest($1::uuid[], $2::int4[], $3::int8[], $4::text[])
-        as s (id, failures, available_at, reason)
-    where o.id = s.id and o.done_at is null";
-
-const INSERT_DELIVERIES: &str = "insert into webhook_delivery (message_id, status, error,
-        delivered, tried_at)
-    select message_id, status, error, delivered, to_timestamp($5::int8 / 1000.0)
-    from unnest($1::uuid[], $2::int4[], $3::text[], $4::bool[])
-        as d (message_id, status, error, delivered)";
-
-const INSERT_MISMATCHES: &str = "insert into mismatch (attempt_id, recorded, claimed, noticed_at)
-    select attempt_id, recorded, claimed, to_timestamp($4::int8 / 1000.0)
-    from unnest($1::uuid[], $2::text[], $3::text[]) as m (attempt_id, recorded, claimed)
-    on conflict do nothing";
-
-macro_rules! statements {
-    ($($name:ident $text:ident,)*) => {
-        /// The statements above, prepared.
-        pub(super) struct Writes { $($name: Statement,)* }
-
-        impl Writes {
-            pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-                let ($($name,)*) = try_join!($(client.prepare($text),)*)?;
-                Ok(Self { $($name,)* })
-            }
-        }
-    };
-}
-
-statements! {
-    payments INSERT_PAYMENTS,
-    keys INSERT_KEYS,
-    attempts INSERT_ATTEMPTS,
-    payment_changes UPDATE_PAYMENTS,
-    attempt_changes UPDATE_ATTEMPTS,
-    postings INSERT_POSTINGS,
-    balance_changes UPDATE_BALANCES,
-    answers UPDATE_ANSWERS,
-    events INSERT_EVENTS,
-    messages INSERT_MESSAGES,
-    inbox INSERT_INBOX,
-    outbox UPDATE_OUTBOX,
-    setbacks UPDATE_SETBACKS,
-    deliveries INSERT_DELIVERIES,
-    mismatches INSERT_MISMATCHES,
-}
 
 type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
@@ -209,6 +84,24 @@ pub(super) async fn commit(
         .iter()
         .map(|(account, movement)| (account.0, *movement))
         .collect();
+    let disputes: Vec<(Uuid, Money, &DisputeRow)> = changes
+        .disputes
+        .iter()
+        .filter_map(|(id, payment)| {
+            let row = &world.payments[payment];
+            let dispute = row.dispute(*id)?;
+            let amount = Money::new(dispute.amount_minor, row.amount.currency);
+            Some((payment.0, amount, dispute))
+        })
+        .collect();
+    let accounts: Vec<(Uuid, Uuid, AccountKind, Currency)> = changes
+        .new_accounts
+        .iter()
+        .map(|(tenant, kind, currency)| {
+            let id = AccountId::of(*tenant, *kind, *currency);
+            (id.0, tenant.0, *kind, *currency)
+        })
+        .collect();
     let postings = &changes.postings;
     let events = &changes.events;
     let messages = &changes.messages;
@@ -263,6 +156,8 @@ pub(super) async fn commit(
                 column(&attempts, |row| row.1.kind.word()),
                 column(&attempts, |row| row.1.amount_minor),
                 column(&attempts, |row| row.1.key.as_str()),
+                column(&attempts, |row| row.1.dispute.as_deref()),
+                column(&attempts, |row| row.1.explanation.as_deref()),
             ]
         ),
         execute(
@@ -292,12 +187,56 @@ pub(super) async fn commit(
             ]
         ),
         execute(
+            disputes.len(),
+            &writes.disputes,
+            vec![
+                column(&disputes, |row| row.2.id.0),
+                column(&disputes, |row| row.0),
+                column(&disputes, |row| row.2.reference.as_str()),
+                column(&disputes, |row| row.1.amount_minor),
+                column(&disputes, |row| row.1.currency.code()),
+                column(&disputes, |row| row.2.reason.as_str()),
+                column(&disputes, |row| row.2.status.word()),
+                column(&disputes, |row| row.2.version),
+                column(&disputes, |row| row.2.respond_by_ms),
+                column(&disputes, |row| row.2.covered_minor),
+                column(&disputes, |row| row.2.opened_at_ms),
+                Box::new(*now),
+            ]
+        ),
+        execute(
+            accounts.len(),
+            &writes.accounts,
+            vec![
+                column(&accounts, |row| row.0),
+                column(&accounts, |row| row.1),
+                column(&accounts, |row| row.2.word()),
+                column(&accounts, |row| row.3.code()),
+            ]
+        ),
+        execute(
+            accounts.len(),
+            &writes.balances,
+            vec![
+                column(&accounts, |row| row.0),
+                column(&accounts, |row| row.3.code()),
+                column(&accounts, |row| row.2.floor_minor()),
+            ]
+        ),
+        execute(
             postings.len(),
             &writes.postings,
             vec![
                 column(postings, |row| row.id.0),
                 column(postings, |row| row.payment_id.0),
-                column(postings, |row| row.attempt_id.0),
+                column(postings, |row| match row.cause {
+                    Cause::Attempt(id) => Some(id.0),
+                    Cause::Dispute(_) => None,
+                }),
+                column(postings, |row| match row.cause {
+                    Cause::Attempt(_) => None,
+                    Cause::Dispute(id) => Some(id.0),
+                }),
                 column(postings, |row| row.kind.word()),
                 column(postings, |row| row.debit.0),
                 column(postings, |row| row.credit.0),
@@ -400,7 +339,7 @@ pub(super) async fn commit(
             &writes.mismatches,
             vec![
                 column(mismatches, |row| row.attempt_id.0),
-                column(mismatches, |row| row.recorded.word()),
+                column(mismatches, |row| row.recorded.as_str()),
                 column(mismatches, |row| row.claimed.as_str()),
                 Box::new(*now),
             ]

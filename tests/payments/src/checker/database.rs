@@ -15,6 +15,8 @@ pub struct Database {
     pub payments: HashMap<Uuid, Payment>,
     /// Attempts.
     pub attempts: Vec<Attempt>,
+    /// Disputes.
+    pub disputes: Vec<Dispute>,
     /// Postings in the order they were booked.
     pub postings: Vec<Posting>,
     /// Accounts by id, with their balances.
@@ -85,13 +87,32 @@ impl Attempt {
     }
 }
 
+/// A dispute.
+#[derive(Debug)]
+pub struct Dispute {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which payment.
+    pub payment: Uuid,
+    /// As the acquirer calls it.
+    pub name: String,
+    /// How much.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Where it stands.
+    pub status: String,
+    /// Of the newest word on it.
+    pub version: i64,
+}
+
 /// A posting.
 #[derive(Debug)]
 pub struct Posting {
     /// Of which payment.
     pub payment: Uuid,
-    /// By which attempt.
-    pub attempt: Uuid,
+    /// By which attempt, or which dispute.
+    pub cause: Uuid,
     /// Why.
     pub kind: String,
     /// From where.
@@ -205,13 +226,25 @@ impl Database {
             status: row.get(6),
             had_action: row.get(7),
         });
+        let disputes = rows(
+            "select id, payment_id, reference, amount, currency, status, version from dispute",
+        );
+        let disputes = disputes.await?.into_iter().map(|row| Dispute {
+            id: row.get(0),
+            payment: row.get(1),
+            name: row.get(2),
+            amount: row.get(3),
+            currency: row.get(4),
+            status: row.get(5),
+            version: row.get(6),
+        });
         let postings = rows(
-            "select payment_id, attempt_id, kind, debit_account, credit_account, currency, amount
+            "select payment_id, coalesce(attempt_id, dispute_id), kind, debit_account, credit_account, currency, amount
              from posting order by seq",
         );
         let postings = postings.await?.into_iter().map(|row| Posting {
             payment: row.get(0),
-            attempt: row.get(1),
+            cause: row.get(1),
             kind: row.get(2),
             debit: row.get(3),
             credit: row.get(4),
@@ -259,6 +292,7 @@ impl Database {
         let mut database = Self {
             payments: payments.collect(),
             attempts: attempts.collect(),
+            disputes: disputes.collect(),
             postings: postings.collect(),
             accounts: accounts.collect(),
             keys: keys.collect(),

@@ -1,16 +1,21 @@
 //! The books of money, computed again from what the acquirer approved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{Database, Report, database::Attempt, database::Payment, database::Posting};
+use super::{
+    Database, Report,
+    database::{Attempt, Dispute, Payment, Posting},
+};
 
 /// What a kind of posting takes from and gives to.
 fn sides(kind: &str) -> (&'static str, &'static str) {
     match kind {
-        "charge" => ("acquirer_receivable", "merchant_payable"),
-        "refund" => ("merchant_payable", "acquirer_receivable"),
+        "charge" | "chargeback_reversal" => ("acquirer_receivable", "merchant_payable"),
+        "refund" | "chargeback" => ("merchant_payable", "acquirer_receivable"),
+        "chargeback_debt" => ("merchant_debt", "acquirer_receivable"),
+        "chargeback_debt_reversal" => ("acquirer_receivable", "merchant_debt"),
         _ => ("merchant_payable", "fees"),
     }
 }
@@ -37,6 +42,26 @@ fn wanted(payment: &Payment, attempt: &Attempt) -> Vec<(String, i64)> {
     moved
 }
 
+/// What a dispute has to have moved, whatever the merchant had when it came: all of it away, and all
+/// of it back to where it was taken from when it was won.
+fn is_moved(dispute: &Dispute, found: &[(String, i64)]) -> bool {
+    let sum = |kind: &str| -> i64 {
+        let meant = found.iter().filter(|(name, _)| name == kind);
+        meant.map(|(_, amount)| amount).sum()
+    };
+    let (had, owed) = (sum("chargeback"), sum("chargeback_debt"));
+    let back = (sum("chargeback_reversal"), sum("chargeback_debt_reversal"));
+    let wanted = if dispute.status == "won" {
+        (had, owed)
+    } else {
+        (0, 0)
+    };
+    let known = had + owed + back.0 + back.1;
+    had + owed == dispute.amount
+        && back == wanted
+        && known == found.iter().map(|(_, amount)| amount).sum::<i64>()
+}
+
 /// Every balance is the sum of its postings, every sum of balances is zero, and an attempt moved
 /// exactly what it had to.
 pub(super) fn check(database: &Database, report: &mut Report) {
@@ -45,8 +70,14 @@ pub(super) fn check(database: &Database, report: &mut Report) {
     for posting in &database.postings {
         *sums.entry(posting.debit).or_default() -= i128::from(posting.amount);
         *sums.entry(posting.credit).or_default() += i128::from(posting.amount);
+        let account = database.accounts.get(&posting.debit);
+        if account.is_some_and(|one| one.kind == "merchant_payable") && sums[&posting.debit] < 0 {
+            let (kind, payment) = (&posting.kind, posting.payment);
+            let overdrawn = format!("a {kind} of payment {payment} takes more than there was");
+            report.imbalance.push(overdrawn);
+        }
         let row = (posting.kind.clone(), posting.amount);
-        moved.entry(posting.attempt).or_default().push(row);
+        moved.entry(posting.cause).or_default().push(row);
         if !is_between_right_accounts(database, posting) {
             report.imbalance.push(format!(
                 "a {} of payment {} moves between wrong accounts",
@@ -94,6 +125,19 @@ pub(super) fn check(database: &Database, report: &mut Report) {
             report.imbalance.push(format!(
                 "the {} {} is {} and moved {found:?}, not {wanted:?}",
                 attempt.kind, attempt.id, attempt.status
+            ));
+        }
+    }
+    let taking = database.attempts.iter();
+    let taking = taking.filter(|one| one.is_done("charge") || one.is_done("capture"));
+    let taken: HashSet<Uuid> = taking.map(|one| one.payment).collect();
+    for dispute in &database.disputes {
+        let is_taken = taken.contains(&dispute.payment);
+        let found = moved.remove(&dispute.id).unwrap_or_default();
+        if is_taken != is_moved(dispute, &found) {
+            report.imbalance.push(format!(
+                "dispute {} of {} is {} and moved {found:?}",
+                dispute.name, dispute.amount, dispute.status
             ));
         }
     }

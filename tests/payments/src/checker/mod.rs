@@ -1,11 +1,11 @@
 //! The checker: client history, acquirer's books and database must tell one story.
 //!
 //! It believes nobody. Balances are computed again from the postings, fees again from the terms,
-//! attempt ids again from the keys, holds and
-//! states again from the attempts.
+//! attempt ids again from the keys, holds and states again from the attempts.
 
 mod acquirer;
 mod database;
+mod disputes;
 mod history;
 mod ledger;
 mod queue;
@@ -80,18 +80,19 @@ impl fmt::Display for Report {
 /// Checks a system at rest.
 pub async fn check(database_url: &str, books: &Path, history: &Path) -> io::Result<Report> {
     let database = Database::read(database_url).await?;
-    let charges = books::read(books)?;
+    let books = books::read(books)?;
     let lines = match client::read_history(history) {
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
     let mut report = Report {
         payments: database.payments.len(),
-        charges: charges.len(),
+        charges: books.charges.len(),
         ..Report::default()
     };
     history::check(&database, &lines, &mut report);
-    acquirer::check(&database, &charges, &mut report);
+    acquirer::check(&database, &books.charges, &mut report);
+    disputes::check(&database, &books.disputes, &mut report);
     ledger::check(&database, &mut report);
     states::check(&database, &mut report);
     queue::check(&database, &mut report);

@@ -5,14 +5,22 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Database, Report, database::Attempt};
+use super::{
+    Database, Report,
+    database::{Attempt, Dispute},
+};
 
 pub(super) fn check(database: &Database, report: &mut Report) {
     let mut attempts: HashMap<Uuid, Vec<&Attempt>> = HashMap::new();
     for attempt in &database.attempts {
         attempts.entry(attempt.payment).or_default().push(attempt);
     }
+    let mut heard_of: HashMap<Uuid, Vec<&Dispute>> = HashMap::new();
+    for dispute in &database.disputes {
+        heard_of.entry(dispute.payment).or_default().push(dispute);
+    }
     for (id, payment) in &database.payments {
+        let disputes = heard_of.remove(id).unwrap_or_default();
         let attempts = attempts.remove(id).unwrap_or_default();
         let states: Vec<String> = attempts
             .iter()
@@ -45,10 +53,27 @@ pub(super) fn check(database: &Database, report: &mut Report) {
                 payment.refunding
             ));
         }
+        let away = disputes.iter().filter(|one| one.status != "won");
+        let away_minor: i64 = away.map(|one| one.amount).sum();
+        if !attempts.iter().any(|one| one.is_open())
+            && refunding + away_minor > taken.max(away_minor)
+        {
+            report.imbalance.push(format!(
+                "of payment {id} {taken} were taken, {refunding} are refunded and {away_minor} disputed"
+            ));
+        }
+        let heard = disputes.iter().flat_map(|one| {
+            let end = match one.status.as_str() {
+                "won" => Some("dispute.won"),
+                "lost" => Some("dispute.lost"),
+                _ => None,
+            };
+            std::iter::once("dispute.opened").chain(end)
+        });
         let had_action = attempts.iter().filter(|one| one.had_action);
         let asked = had_action.map(|_| "payment.requires_action");
         let ended = attempts.iter().filter_map(|one| event(one));
-        let mut wanted: Vec<&str> = asked.chain(ended).collect();
+        let mut wanted: Vec<&str> = asked.chain(ended).chain(heard).collect();
         let mut told: Vec<&str> = database
             .events
             .get(id)
@@ -63,12 +88,15 @@ pub(super) fn check(database: &Database, report: &mut Report) {
     }
 }
 
+/// What changes nothing about where a payment stands: its money was taken.
+const AFTERWARDS: [&str; 3] = ["refund", "contest", "accept"];
+
 /// Where its attempts put a payment.
 fn standing(attempts: &[&Attempt]) -> &'static str {
     let is_done = |kind: &str| attempts.iter().any(|attempt| attempt.is_done(kind));
     let is_on_its_way = attempts
         .iter()
-        .any(|attempt| attempt.kind != "refund" && attempt.is_open());
+        .any(|attempt| !AFTERWARDS.contains(&attempt.kind.as_str()) && attempt.is_open());
     if is_done("void") {
         "canceled"
     } else if is_done("charge") || is_done("capture") {
@@ -95,6 +123,10 @@ fn event(attempt: &Attempt) -> Option<&'static str> {
         ("capture", _) => "payment.capture_failed",
         ("void", _) => "payment.cancel_failed",
         ("refund", _) => "refund.failed",
+        ("contest", "approved") => "dispute.contested",
+        ("contest", _) => "dispute.contest_failed",
+        ("accept", "approved") => "dispute.accepted",
+        ("accept", _) => "dispute.accept_failed",
         _ => "payment.failed",
     };
     Some(told)

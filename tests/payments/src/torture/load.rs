@@ -146,6 +146,7 @@ fn merchant(plan: &Plan, number: usize, count: usize) -> usize {
 fn token(mix: u64) -> &'static str {
     match mix % 20 {
         0 => "tok_decline",
+        1 if (mix >> 32).is_multiple_of(2) => "tok_dispute",
         1 => "tok_lost",
         2 => "tok_lost_before",
         3 | 4 => "tok_slow_80",

@@ -35,15 +35,15 @@ impl Ids for Counted {
 pub(super) struct Bench {
     pub(super) world: World,
     pub(super) ids: Counted,
-    tenant: TenantId,
-    known: BTreeMap<u8, Known>,
-    paid: BTreeMap<PaymentId, Paid>,
+    pub(super) tenant: TenantId,
+    pub(super) known: BTreeMap<u8, Known>,
+    pub(super) paid: BTreeMap<PaymentId, Paid>,
     /// Every message there ever was, in order.
     messages: Vec<(MessageId, MessageRow)>,
     completed: HashMap<MessageId, u32>,
-    contradictions: usize,
+    pub(super) contradictions: usize,
     recorded_contradictions: usize,
-    events: usize,
+    pub(super) events: usize,
     recorded_events: usize,
     payments_made: u128,
 }
@@ -66,13 +66,11 @@ impl Bench {
             world.epochs.insert((Consumer::Attempts, partition), EPOCH);
         }
         for kind in AccountKind::ALL {
-            let balance = Balance {
-                posted_minor: 0,
-                held_minor: 0,
-                floor_minor: kind.floor_minor(),
-            };
-            let account = AccountId::of(tenant, kind, Currency::Eur);
-            world.balances.insert(account, balance);
+            // Merchants from before disputes have no account for their debts yet.
+            if kind != AccountKind::MerchantDebt {
+                let account = AccountId::of(tenant, kind, Currency::Eur);
+                world.balances.insert(account, Balance::new(kind));
+            }
         }
         Self {
             world,
@@ -90,7 +88,7 @@ impl Bench {
         }
     }
 
-    fn keyed(&self, key: u8, request: u8, what: &impl std::fmt::Debug) -> Keyed {
+    pub(super) fn keyed(&self, key: u8, request: u8, what: &impl std::fmt::Debug) -> Keyed {
         Keyed {
             key: (self.tenant, key.to_string()),
             fingerprint: digest::sha256(format!("{what:?}").as_bytes()),
@@ -99,7 +97,7 @@ impl Bench {
     }
 
     /// The id of the payment that a key made, or one that nobody has.
-    fn payment_of(&self, key: u8) -> PaymentId {
+    pub(super) fn payment_of(&self, key: u8) -> PaymentId {
         let known = self.known.get(&key);
         known.map_or(PaymentId(Uuid::nil()), |known| known.payment_id)
     }
@@ -140,8 +138,10 @@ impl Bench {
                     payment_id: self.payment_of(of),
                     kind,
                     amount: amount.map(|amount| Money::new(amount, Currency::Eur)),
+                    answer: None,
                 })
             }
+            Deed::Answer { .. } | Deed::Hear { .. } => self.dispute_command(deed)?,
             Deed::Settle { key } => Command::SettleAnswer((self.tenant, key.to_string())),
             Deed::Complete {
                 message,
@@ -238,6 +238,9 @@ impl Bench {
                     }
                 })
             }
+            (Deed::Answer { .. } | Deed::Hear { .. }, _) => {
+                Some(self.expect_dispute(deed, command))
+            }
             (Deed::Settle { key }, _) => match self.known.get(key) {
                 None => Some(Outcome::NotFound),
                 // The first answer is read from the code, every later one has to be the same.
@@ -274,7 +277,7 @@ impl Bench {
         }
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         key: u8,
         request: u8,
@@ -287,6 +290,7 @@ impl Bench {
         let asked = Asked {
             kind,
             amount,
+            dispute: None,
             word: None,
         };
         let paid = self.paid.get_mut(&payment_id).expect("it was paid");
@@ -330,6 +334,9 @@ impl Bench {
                 if asked.kind == AttemptKind::Authorize {
                     paid.expires_at_ms = Some(self.world.now_ms + 7 * DAY_MS);
                 }
+                if word != 2 {
+                    self.follow(payment_id, id);
+                }
             }
             (Some(first), word) if first != (word != 2) => self.contradictions += 1,
             _ => {}
@@ -344,6 +351,7 @@ impl Bench {
             let asked = Asked {
                 kind: AttemptKind::Void,
                 amount: paid.amount,
+                dispute: None,
                 word: None,
             };
             paid.asked.entry(id).or_insert(asked);
@@ -351,10 +359,13 @@ impl Bench {
     }
 
     /// What the merchant has that nobody is promised.
-    fn free(&self) -> i64 {
+    pub(super) fn free(&self) -> i64 {
         let paid = self.paid.values();
-        paid.map(|paid| paid.taken() - paid.fee() - paid.refunded() - paid.refunding())
-            .sum()
+        paid.map(|paid| {
+            let back = paid.refunded() + paid.refunding() + paid.charged_back().0;
+            paid.taken() - paid.fee() - back
+        })
+        .sum()
     }
 
     pub(super) fn group(&mut self, deeds: &[Deed]) {
@@ -438,14 +449,20 @@ impl Bench {
         let sum = |of: fn(&Paid) -> i64| self.paid.values().map(of).sum::<i64>();
         let balance = |kind| {
             let account = AccountId::of(self.tenant, kind, Currency::Eur);
-            let balance = self.world.balances[&account];
-            (balance.posted_minor, balance.held_minor)
+            let balance = self.world.balances.get(&account);
+            balance.map_or((0, 0), |balance| (balance.posted_minor, balance.held_minor))
         };
         let (taken, fees) = (sum(Paid::taken), sum(Paid::fee));
         let (refunded, refunding) = (sum(Paid::refunded), sum(Paid::refunding));
-        let left = taken - refunded;
+        let (had, owed) = (
+            sum(|paid| paid.charged_back().0),
+            sum(|paid| paid.charged_back().1),
+        );
+        let left = taken - refunded - had;
         let reserved = sum(Paid::reserved);
-        assert_eq!(balance(AccountKind::AcquirerReceivable), (-left, reserved));
+        let owed_to_us = (owed - left, reserved);
+        assert_eq!(balance(AccountKind::AcquirerReceivable), owed_to_us);
+        assert_eq!(balance(AccountKind::MerchantDebt), (-owed, 0));
         assert_eq!(balance(AccountKind::Fees), (fees, 0));
         assert_eq!(
             balance(AccountKind::MerchantPayable),

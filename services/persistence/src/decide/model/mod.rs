@@ -4,10 +4,11 @@
 //! by counting. It shares nothing with the code under test but the commands.
 
 mod bench;
+mod disputes;
 mod reference;
 mod webhooks;
 
-use paymesh_contracts::{TenantId, http::AttemptKind};
+use paymesh_contracts::{TenantId, dispute::DisputeStatus, http::AttemptKind};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -38,6 +39,20 @@ enum Deed {
         kind: AttemptKind,
         amount: Option<i64>,
         request: u8,
+    },
+    Answer {
+        key: u8,
+        of: u8,
+        number: u8,
+        kind: AttemptKind,
+        request: u8,
+    },
+    Hear {
+        of: u8,
+        number: u8,
+        amount: i64,
+        status: DisputeStatus,
+        version: i64,
     },
     Settle {
         key: u8,
@@ -80,12 +95,34 @@ fn deed() -> impl Strategy<Value = Deed> {
         6 => (4..12_u8, 0..6_u8, kind, amount, 0..3_u8).prop_map(
             |(key, of, kind, amount, request)| Deed::Act { key, of, kind, amount, request }
         ),
+        3 => (4..12_u8, 0..6_u8, 0..2_u8, answer(), 0..3_u8).prop_map(
+            |(key, of, number, kind, request)| Deed::Answer { key, of, number, kind, request }
+        ),
+        5 => (0..6_u8, 0..2_u8, 1..10_i64, dispute_status(), 1..5_i64).prop_map(
+            |(of, number, amount, status, version)| Deed::Hear {
+                // Mostly the same amount, so that what is heard is about the same dispute.
+                of, number, amount: if amount > 3 { 222 } else { amount * 333 }, status, version
+            }
+        ),
         1 => (0..12_u8).prop_map(|key| Deed::Settle { key }),
         10 => (any::<prop::sample::Index>(), 0..5_u8, right()).prop_map(
             |(message, word, right)| Deed::Complete { message: message.index(64), word, right }
         ),
         2 => (0..6_u8).prop_map(|key| Deed::Confirm { key }),
         1 => (1..5_i64).prop_map(Deed::DaysPass),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = AttemptKind> {
+    prop_oneof![Just(AttemptKind::Contest), Just(AttemptKind::Accept)]
+}
+
+fn dispute_status() -> impl Strategy<Value = DisputeStatus> {
+    prop_oneof![
+        3 => Just(DisputeStatus::NeedsResponse),
+        1 => Just(DisputeStatus::UnderReview),
+        1 => Just(DisputeStatus::Won),
+        1 => Just(DisputeStatus::Lost),
     ]
 }
 

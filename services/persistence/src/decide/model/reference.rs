@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paymesh_contracts::{AttemptId, PaymentId, http::AttemptKind};
+use paymesh_contracts::{AttemptId, PaymentId, dispute::DisputeStatus, http::AttemptKind};
 
 use crate::command::{Answer, Outcome};
 
@@ -38,6 +38,8 @@ impl Known {
 pub(super) struct Asked {
     pub(super) kind: AttemptKind,
     pub(super) amount: i64,
+    /// The dispute that it answers.
+    pub(super) dispute: Option<u8>,
     /// The acquirer's first word, for ever.
     pub(super) word: Option<bool>,
 }
@@ -52,6 +54,20 @@ pub(super) struct Paid {
     /// Whether its customer has to do something now, or had to ever.
     pub(super) waits_for_customer: bool,
     pub(super) was_with_customer: bool,
+    /// Disputes by their number.
+    pub(super) disputes: BTreeMap<u8, Disputed>,
+}
+
+/// A dispute.
+#[derive(Clone, Debug)]
+pub(super) struct Disputed {
+    /// How many were heard of before it.
+    pub(super) order: usize,
+    pub(super) amount: i64,
+    pub(super) status: DisputeStatus,
+    pub(super) version: i64,
+    /// How much of it the merchant had when it was booked.
+    pub(super) covered: Option<i64>,
 }
 
 impl Paid {
@@ -84,6 +100,26 @@ impl Paid {
         if is_open { reserved } else { 0 }
     }
 
+    /// What customers took back, booked or not, and did not lose again.
+    pub(super) fn disputed(&self) -> i64 {
+        self.away().map(|one| one.amount).sum()
+    }
+
+    /// What of that the merchant had, and what they owe.
+    pub(super) fn charged_back(&self) -> (i64, i64) {
+        let booked = self
+            .away()
+            .filter_map(|one| Some((one.covered?, one.amount)));
+        booked.fold((0, 0), |(had, owed), (covered, amount)| {
+            (had + covered, owed + amount - covered)
+        })
+    }
+
+    fn away(&self) -> impl Iterator<Item = &Disputed> {
+        let disputes = self.disputes.values();
+        disputes.filter(|one| one.status != DisputeStatus::Won)
+    }
+
     pub(super) fn status(&self) -> &'static str {
         use AttemptKind::{Authorize, Capture, Charge, Void};
         if self.sum(&[Void], Some(true)) > 0 {
@@ -113,7 +149,7 @@ impl Paid {
         let (status, left) = match kind {
             AttemptKind::Refund => (
                 "succeeded",
-                self.taken() - self.refunded() - self.refunding(),
+                self.taken() - self.refunded() - self.refunding() - self.disputed(),
             ),
             _ => ("requires_capture", self.amount),
         };
@@ -121,12 +157,24 @@ impl Paid {
         let may_end = kind == AttemptKind::Void && self.status() == "requires_action";
         if self.status() != status && !may_end {
             Err(Outcome::WrongState)
-        } else if amount > left || amount == 0 {
+        } else if amount > left || amount <= 0 {
             Err(Outcome::TooMuch)
         } else if kind == AttemptKind::Refund && amount > free {
             Err(Outcome::OverLimit)
         } else {
             Ok(amount)
+        }
+    }
+
+    /// Whether a dispute may be answered now; then how much it is about.
+    pub(super) fn allows_answer(&self, number: u8) -> Result<i64, Outcome> {
+        let dispute = self.disputes.get(&number).ok_or(Outcome::NotFound)?;
+        let mut asked = self.asked.values();
+        let is_answered = asked.any(|one| one.dispute == Some(number) && one.word.is_none());
+        if dispute.status == DisputeStatus::NeedsResponse && !is_answered {
+            Ok(dispute.amount)
+        } else {
+            Err(Outcome::WrongState)
         }
     }
 

@@ -1,0 +1,194 @@
+//! What payment-processor is to do, and by which right: messages and leases.
+
+use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, persistence as wire};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Failure, Reader};
+use crate::command::Consumer;
+
+/// While the ledger recovers nothing is sent to the acquirer.
+const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
+        coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id, o.endpoint_id,
+        e.body, w.url, w.secret,
+        p.tenant_id, k.key, k.fingerprint, p.reference,
+        case when w.previous_until > clock_timestamp() then w.previous_secret end,
+        w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation
+    from outbox o join payment p on p.id = o.payment_id
+        left join attempt a on a.id = o.attempt_id
+        left join attempt f on f.payment_id = p.id and f.number = 1
+        join idempotency k on k.tenant_id = p.tenant_id
+            and k.key = coalesce(a.idempotency_key, p.idempotency_key)
+        left join event e on e.id = o.event_id
+        left join webhook_endpoint w on w.id = o.endpoint_id
+    where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
+        and o.parked_at is null and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
+        and (o.consumer <> 'attempts' or (select recovered_at is not null from ledger_epoch
+            order by epoch desc limit 1))
+    order by o.seq limit $4";
+
+/// Takes what is free or already ours; a takeover is a new epoch. $4: this stream's first time,
+/// when what another stream of the same reader held is taken over too.
+const TAKE_LEASES: &str = "with free as (
+        select l.partition from lease l
+        where l.consumer = $1 and (l.holder = $2 or l.expires_at < clock_timestamp()
+            or ($4 and l.reader = $5))
+        order by l.partition for update)
+    update lease l set
+        epoch = case when l.holder is not distinct from $2 then l.epoch else l.epoch + 1 end,
+        holder = $2, reader = $5,
+        expires_at = clock_timestamp() + $3::int8 * interval '1 millisecond'
+    from free where l.consumer = $1 and l.partition = free.partition
+    returning l.partition, l.epoch";
+
+const LEAVE_LEASES: &str = "with ours as (
+        select l.partition from lease l where l.consumer = $1 and l.holder = $2
+        order by l.partition for update)
+    update lease l set expires_at = clock_timestamp(), holder = null
+    from ours where l.consumer = $1 and l.partition = ours.partition";
+
+/// Who takes leases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    /// The process that reads.
+    pub(crate) reader: Uuid,
+    /// Its stream: only one of them has the leases of a reader.
+    pub(crate) stream: Uuid,
+    /// Whether the stream has just begun.
+    pub(crate) is_new: bool,
+}
+
+impl Reader {
+    /// Messages of some partitions that may be worked on now, but those being worked on.
+    pub(crate) async fn waiting(
+        &self,
+        consumer: Consumer,
+        leases: &[(i16, i64)],
+        in_flight: &[Uuid],
+        limit: i64,
+    ) -> Result<Vec<(MessageId, wire::Message)>, Failure> {
+        let partitions: Vec<i16> = leases.iter().map(|lease| lease.0).collect();
+        let rows = self
+            .query(
+                WAITING,
+                &[&consumer.word(), &partitions, &in_flight, &limit],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| message(row, consumer, leases))
+            .collect())
+    }
+
+    /// Takes or keeps the leases of every partition that nobody else holds.
+    pub(crate) async fn take_leases(
+        &self,
+        consumer: Consumer,
+        holder: Holder,
+        lasting_ms: i64,
+    ) -> Result<Vec<(i16, i64)>, Failure> {
+        let rows = self
+            .query(
+                TAKE_LEASES,
+                &[
+                    &consumer.word(),
+                    &holder.stream,
+                    &lasting_ms,
+                    &holder.is_new,
+                    &holder.reader,
+                ],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Gives all leases of a holder back.
+    pub(crate) async fn leave_leases(
+        &self,
+        consumer: Consumer,
+        holder: Uuid,
+    ) -> Result<(), Failure> {
+        self.query(LEAVE_LEASES, &[&consumer.word(), &holder])
+            .await?;
+        Ok(())
+    }
+}
+
+fn message(
+    row: &Row,
+    consumer: Consumer,
+    leases: &[(i16, i64)],
+) -> Option<(MessageId, wire::Message)> {
+    let id = MessageId(row.get(0));
+    let partition: i16 = row.get(1);
+    let (_, epoch) = leases.iter().find(|lease| lease.0 == partition)?;
+    let number = row.get::<_, i32>(3).unsigned_abs();
+    let attempt = || {
+        Some(wire::SendAttempt {
+            attempt_id: AttemptId(row.get::<_, Option<Uuid>>(5)?).bytes(),
+            payment_id: PaymentId(row.get(4)).bytes(),
+            amount: Some(wire::Money {
+                amount_minor: row.get(6),
+                currency: row.get(7),
+            }),
+            payment_method: row.get(8),
+            origin: Some(wire::Origin {
+                tenant_id: TenantId(row.get(14)).bytes(),
+                payment_id: PaymentId(row.get(4)).bytes(),
+                idempotency_key: row.get(15),
+                fingerprint: row.get(16),
+                reference: row.get::<_, Option<String>>(17).unwrap_or_default(),
+                payment_method: row.get(8),
+            }),
+        })
+    };
+    let operate = |is_check| {
+        Some(wire::Operate {
+            attempt: Some(attempt()?),
+            kind: row.get::<_, Option<String>>(20)?,
+            charge_id: AttemptId(row.get::<_, Option<Uuid>>(21)?).bytes(),
+            is_check,
+        })
+    };
+    let answer = |is_check| {
+        Some(wire::message::Work::AnswerDispute(wire::AnswerDispute {
+            operate: Some(operate(is_check)?),
+            dispute: row.get::<_, Option<String>>(22)?,
+            explanation: row.get::<_, Option<String>>(23).unwrap_or_default(),
+        }))
+    };
+    let work = match row.get(2) {
+        "send_operation" => wire::message::Work::Operate(operate(false)?),
+        "check_operation" => wire::message::Work::Operate(operate(true)?),
+        "send_answer" => answer(false)?,
+        "check_answer" => answer(true)?,
+        "expire" => wire::message::Work::Expire(wire::Expire {}),
+        "send_attempt" => wire::message::Work::SendAttempt(attempt()?),
+        "check_attempt" => wire::message::Work::CheckAttempt(wire::CheckAttempt {
+            attempt: attempt(),
+            check: number,
+        }),
+        "deliver_webhook" => wire::message::Work::DeliverWebhook(wire::DeliverWebhook {
+            event_id: row.get::<_, Option<Uuid>>(9)?.as_bytes().to_vec(),
+            endpoint_id: row.get::<_, Option<Uuid>>(10)?.as_bytes().to_vec(),
+            body: row.get::<_, Option<Vec<u8>>>(11)?,
+            url: row.get::<_, Option<String>>(12)?,
+            secret: row.get::<_, Option<String>>(13)?,
+            r#try: number,
+            previous_secret: row.get::<_, Option<String>>(18).unwrap_or_default(),
+            is_removed: row.get::<_, Option<bool>>(19)?,
+        }),
+        _ => return None,
+    };
+    let lease = wire::Lease {
+        consumer: consumer.word().to_owned(),
+        partition: u32::try_from(partition).ok()?,
+        epoch: *epoch,
+    };
+    let message = wire::Message {
+        message_id: id.bytes(),
+        lease: Some(lease),
+        work: Some(work),
+    };
+    Some((id, message))
+}

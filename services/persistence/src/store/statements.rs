@@ -1,0 +1,161 @@
+//! The statements that a group writes with, one for each kind of row, however many there are.
+
+use futures::try_join;
+use tokio_postgres::{Client, Error, Statement};
+
+const INSERT_PAYMENTS: &str = "insert into payment (id, tenant_id, idempotency_key, amount,
+        currency, payment_method, reference, capture, status, created_at, updated_at)
+    select id, tenant_id, key, amount, currency, payment_method, reference, capture, 'processing',
+        to_timestamp($9::int8 / 1000.0), to_timestamp($9::int8 / 1000.0)
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int8[], $5::text[], $6::text[],
+        $7::text[], $8::text[])
+        as p (id, tenant_id, key, amount, currency, payment_method, reference, capture)";
+
+const INSERT_KEYS: &str = "insert into idempotency (tenant_id, key, fingerprint, request_id,
+        payment_id, created_at)
+    select tenant_id, key, fingerprint, request_id, payment_id, to_timestamp($6::int8 / 1000.0)
+    from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[])
+        as k (tenant_id, key, fingerprint, request_id, payment_id)";
+
+const INSERT_ATTEMPTS: &str = "insert into attempt (id, payment_id, number, kind, amount,
+        idempotency_key, dispute, explanation, status)
+    select id, payment_id, number, kind, amount, key, dispute, explanation, 'pending'
+    from unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::int8[], $6::text[],
+        $7::text[], $8::text[])
+        as a (id, payment_id, number, kind, amount, key, dispute, explanation)";
+
+const PUT_DISPUTES: &str =
+    "insert into dispute (id, payment_id, reference, amount, currency, reason,
+        status, version, respond_by, covered, opened_at, updated_at)
+    select id, payment_id, reference, amount, currency, reason, status, version,
+        to_timestamp(respond_by / 1000.0), covered, to_timestamp(opened_at / 1000.0),
+        to_timestamp($12::int8 / 1000.0)
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int8[], $5::text[], $6::text[],
+        $7::text[], $8::int8[], $9::int8[], $10::int8[], $11::int8[])
+        as d (id, payment_id, reference, amount, currency, reason, status, version, respond_by,
+              covered, opened_at)
+    on conflict (id) do update set status = excluded.status, version = excluded.version,
+        respond_by = excluded.respond_by, covered = excluded.covered,
+        updated_at = excluded.updated_at";
+
+/// Whoever needs an account of a merchant at the same time finds it.
+const OPEN_ACCOUNTS: &str = "insert into account (id, tenant_id, kind, currency)
+    select id, tenant_id, kind, currency
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+        as a (id, tenant_id, kind, currency)
+    on conflict do nothing";
+
+const OPEN_BALANCES: &str = "insert into balance (account_id, currency, floor)
+    select account_id, currency, floor
+    from unnest($1::uuid[], $2::text[], $3::int8[]) as b (account_id, currency, floor)
+    on conflict do nothing";
+
+const UPDATE_PAYMENTS: &str = "update payment p set status = c.status,
+        failure_code = c.failure_code, updated_at = to_timestamp(c.updated_at / 1000.0),
+        captured = nullif(c.captured, 0), refunding = c.refunding,
+        expires_at = to_timestamp(c.expires_at / 1000.0)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])
+        as c (id, status, failure_code, updated_at, captured, refunding, expires_at)
+    where p.id = c.id";
+
+const UPDATE_ATTEMPTS: &str = "update attempt a set status = c.status,
+        acquirer_reference = c.acquirer_reference, failure_code = c.failure_code,
+        checks = c.checks, action_url = c.action_url
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::text[])
+        as c (id, status, acquirer_reference, failure_code, checks, action_url)
+    where a.id = c.id";
+
+const INSERT_POSTINGS: &str = "insert into posting (id, payment_id, attempt_id, dispute_id,
+        kind, debit_account, credit_account, currency, amount, created_at)
+    select id, payment_id, attempt_id, dispute_id, kind, debit, credit, currency, amount,
+        to_timestamp($10::int8 / 1000.0)
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[],
+        $7::uuid[], $8::text[], $9::int8[])
+        as p (id, payment_id, attempt_id, dispute_id, kind, debit, credit, currency, amount)";
+
+const UPDATE_BALANCES: &str = "update balance b set posted = b.posted + c.posted,
+        held = b.held + c.held
+    from unnest($1::uuid[], $2::int8[], $3::int8[]) as c (account_id, posted, held)
+    where b.account_id = c.account_id";
+
+const UPDATE_ANSWERS: &str = "update idempotency i set answer_status = c.status,
+        answer_body = c.body
+    from unnest($1::uuid[], $2::text[], $3::int2[], $4::bytea[])
+        as c (tenant_id, key, status, body)
+    where i.tenant_id = c.tenant_id and i.key = c.key and i.answer_status is null";
+
+const INSERT_EVENTS: &str = "insert into event (id, tenant_id, payment_id, kind, body, created_at)
+    select id, tenant_id, payment_id, kind, body, to_timestamp($6::int8 / 1000.0)
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[])
+        as e (id, tenant_id, payment_id, kind, body)";
+
+const INSERT_MESSAGES: &str = "insert into outbox (id, consumer, partition, kind, payment_id,
+        attempt_id, event_id, endpoint_id, try, available_at)
+    select id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
+        to_timestamp(available_at / 1000.0)
+    from unnest($1::uuid[], $2::text[], $3::int2[], $4::text[], $5::uuid[], $6::uuid[],
+        $7::uuid[], $8::uuid[], $9::int4[], $10::int8[])
+        as m (id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
+              available_at)";
+
+const INSERT_INBOX: &str = "insert into inbox (consumer, message_id, partition, epoch,
+        completed_at)
+    select consumer, message_id, partition, epoch, to_timestamp($5::int8 / 1000.0)
+    from unnest($1::text[], $2::uuid[], $3::int2[], $4::int8[])
+        as i (consumer, message_id, partition, epoch)";
+
+const UPDATE_OUTBOX: &str =
+    "update outbox set done_at = to_timestamp($2::int8 / 1000.0) where id = any($1::uuid[])";
+
+const UPDATE_SETBACKS: &str = "update outbox o set failures = s.failures,
+        available_at = to_timestamp(s.available_at / 1000.0), parked_reason = s.reason,
+        parked_at = case when s.reason is not null then to_timestamp($5::int8 / 1000.0) end
+    from unnest($1::uuid[], $2::int4[], $3::int8[], $4::text[])
+        as s (id, failures, available_at, reason)
+    where o.id = s.id and o.done_at is null";
+
+const INSERT_DELIVERIES: &str = "insert into webhook_delivery (message_id, status, error,
+        delivered, tried_at)
+    select message_id, status, error, delivered, to_timestamp($5::int8 / 1000.0)
+    from unnest($1::uuid[], $2::int4[], $3::text[], $4::bool[])
+        as d (message_id, status, error, delivered)";
+
+const INSERT_MISMATCHES: &str = "insert into mismatch (attempt_id, recorded, claimed, noticed_at)
+    select attempt_id, recorded, claimed, to_timestamp($4::int8 / 1000.0)
+    from unnest($1::uuid[], $2::text[], $3::text[]) as m (attempt_id, recorded, claimed)
+    on conflict do nothing";
+
+macro_rules! statements {
+    ($($name:ident $text:ident,)*) => {
+        /// The statements above, prepared.
+        pub(super) struct Writes { $(pub(super) $name: Statement,)* }
+
+        impl Writes {
+            pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
+                let ($($name,)*) = try_join!($(client.prepare($text),)*)?;
+                Ok(Self { $($name,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    payments INSERT_PAYMENTS,
+    keys INSERT_KEYS,
+    attempts INSERT_ATTEMPTS,
+    payment_changes UPDATE_PAYMENTS,
+    attempt_changes UPDATE_ATTEMPTS,
+    disputes PUT_DISPUTES,
+    accounts OPEN_ACCOUNTS,
+    balances OPEN_BALANCES,
+    postings INSERT_POSTINGS,
+    balance_changes UPDATE_BALANCES,
+    answers UPDATE_ANSWERS,
+    events INSERT_EVENTS,
+    messages INSERT_MESSAGES,
+    inbox INSERT_INBOX,
+    outbox UPDATE_OUTBOX,
+    setbacks UPDATE_SETBACKS,
+    deliveries INSERT_DELIVERIES,
+    mismatches INSERT_MISMATCHES,
+}

@@ -1,0 +1,73 @@
+//! What a person makes the acquirer do: `POST /v1/charges/{id}/dispute` raises a dispute (`?amount=`),
+//! `POST /v1/disputes/{name}/won` and `/lost` end one, and `POST
+//! /v1/disputes/{name}/astray/{status}/{version}` tells something of it that is not so.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    books::Books,
+    server::{Acquirer, refuse},
+};
+
+#[derive(Deserialize)]
+struct Part {
+    amount: Option<i64>,
+}
+
+pub(crate) fn routes() -> Router<Arc<Acquirer>> {
+    Router::new()
+        .route("/v1/charges/{id}/dispute", post(raise))
+        .route("/v1/disputes/{name}/won", post(win))
+        .route("/v1/disputes/{name}/lost", post(lose))
+        .route(
+            "/v1/disputes/{name}/astray/{status}/{version}",
+            post(mislead),
+        )
+}
+
+async fn raise(
+    State(acquirer): State<Arc<Acquirer>>,
+    Path(id): Path<String>,
+    Query(part): Query<Part>,
+) -> Response {
+    write(acquirer, move |books| books.raise(&id, part.amount)).await
+}
+
+async fn win(State(acquirer): State<Arc<Acquirer>>, Path(name): Path<String>) -> Response {
+    write(acquirer, move |books| books.end(&name, "won")).await
+}
+
+async fn lose(State(acquirer): State<Arc<Acquirer>>, Path(name): Path<String>) -> Response {
+    write(acquirer, move |books| books.end(&name, "lost")).await
+}
+
+async fn mislead(
+    State(acquirer): State<Arc<Acquirer>>,
+    Path((name, status, version)): Path<(String, String, i64)>,
+) -> Response {
+    write(acquirer, move |books| {
+        books.mislead(&name, &status, version)
+    })
+    .await
+}
+
+async fn write<T: Serialize + Send + 'static>(
+    acquirer: Arc<Acquirer>,
+    act: impl FnOnce(&mut Books) -> io::Result<Option<T>> + Send + 'static,
+) -> Response {
+    let work = tokio::task::spawn_blocking(move || act(&mut acquirer.books()));
+    match work.await {
+        Ok(Ok(Some(done))) => Json(done).into_response(),
+        Ok(Ok(None)) => refuse(StatusCode::CONFLICT, "not_possible"),
+        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    }
+}

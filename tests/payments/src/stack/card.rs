@@ -1,0 +1,66 @@
+//! What has to stay the same from one start of a stack to the next.
+
+use std::io;
+
+use paymesh_beds::{Postgres, free_port};
+use serde::{Deserialize, Serialize};
+
+/// What has to stay the same when a process is started again, and what a later process needs to
+/// find this stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Card {
+    /// The API.
+    pub api_url: String,
+    /// The merchant's key.
+    pub api_key: String,
+    /// The database, for its administrator.
+    pub database_url: String,
+    pub(super) ports: Ports,
+    pub(super) secrets: Secrets,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ports {
+    pub(super) api: u16,
+    pub(super) processor_health: u16,
+    pub(super) controller: u16,
+    pub(super) controller_health: u16,
+    pub(super) acquirer: u16,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Secrets {
+    pub(super) pepper: String,
+    pub(super) acquirer_token: String,
+    pub(super) controller_password: String,
+    pub(super) migrate_password: String,
+}
+
+fn random() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+impl Card {
+    /// The card of a new stack on a database server.
+    pub(super) fn new(postgres: &Postgres) -> io::Result<Self> {
+        let api = free_port()?;
+        Ok(Self {
+            api_url: format!("http://127.0.0.1:{api}"),
+            api_key: String::new(),
+            database_url: postgres.administrator_url("payments"),
+            ports: Ports {
+                api,
+                processor_health: free_port()?,
+                controller: free_port()?,
+                controller_health: free_port()?,
+                acquirer: free_port()?,
+            },
+            secrets: Secrets {
+                pepper: random(),
+                acquirer_token: random(),
+                controller_password: random(),
+                migrate_password: random(),
+            },
+        })
+    }
+}

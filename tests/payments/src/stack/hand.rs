@@ -1,0 +1,48 @@
+//! What a person does with a stack: at db-controller, and at the acquirer.
+
+use std::{io, process::Command};
+
+use super::Stack;
+
+impl Stack {
+    /// The acquirer's address, and what it knows us by: for charges that are not ours.
+    pub fn acquirer(&self) -> (String, &str) {
+        let address = format!("http://127.0.0.1:{}", self.card.ports.acquirer);
+        (address, &self.card.secrets.acquirer_token)
+    }
+
+    /// Takes a merchant in; gives their API key.
+    pub fn add_merchant(&self, name: &str, fee_basis_points: u32) -> io::Result<String> {
+        let fee = fee_basis_points.to_string();
+        let said = self.control(&["add-merchant", "--name", name, "--fee-basis-points", &fee])?;
+        let made: serde_json::Value = serde_json::from_str(&said)?;
+        Ok(made["api_key"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What a person has db-controller do; gives what it says.
+    pub fn control(&self, words: &[&str]) -> io::Result<String> {
+        let output = Command::new(self.programs.join("paymesh-db-controller"))
+            .args(words)
+            .env_clear()
+            .env("PAYMESH_DATABASE_URL", self.controller_url())
+            .env("PAYMESH_KEY_PEPPER", &self.card.secrets.pepper)
+            .output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("db-controller {words:?}: {text}")))
+    }
+
+    /// What a person has the acquirer do, at an address of it; `None` if it refuses.
+    pub async fn ask_acquirer(&self, address: &str) -> io::Result<Option<serde_json::Value>> {
+        let (base, token) = self.acquirer();
+        let request = reqwest::Client::new().post(format!("{base}/v1/{address}"));
+        let answer = request.bearer_auth(token).send().await;
+        let answer = answer.map_err(io::Error::other)?;
+        if !answer.status().is_success() {
+            return Ok(None);
+        }
+        answer.json().await.map_err(io::Error::other)
+    }
+}

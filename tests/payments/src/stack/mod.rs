@@ -1,0 +1,286 @@
+//! PostgreSQL, the services and the sandbox acquirer, as processes on loopback.
+
+mod card;
+mod hand;
+mod parts;
+mod servers;
+mod wires;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use paymesh_beds::{Link, Postgres, Process, Tap, http_is_ready, wait_for};
+use rustix::process::Signal;
+
+pub use card::Card;
+pub use parts::{Member, Wire, Wires, Wishes};
+use servers::{Lost, on_servers};
+
+/// How long everything may take to get ready.
+const READY_MAX: Duration = Duration::from_mins(2);
+
+/// A running stack. It ends when dropped.
+pub struct Stack {
+    folder: PathBuf,
+    programs: PathBuf,
+    /// Where everything is.
+    pub card: Card,
+    /// The database server.
+    pub postgres: Postgres,
+    /// Its standbys.
+    pub standbys: Vec<Postgres>,
+    processes: HashMap<Member, Process>,
+    links: HashMap<Wire, Link>,
+    taps: HashMap<Wire, Tap>,
+    /// The ports of every database server, and the wires to them if there are any.
+    servers: Vec<(u16, Option<Link>)>,
+    lost: Option<Lost>,
+    wishes: Wishes,
+}
+
+impl Stack {
+    /// Starts a stack on what `folder` holds, or a new one if it holds none.
+    pub fn start(folder: &Path, wishes: Wishes) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
+        let programs = programs()?;
+        let card = folder.join("card.json");
+        let known = fs::read(&card)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok());
+        let is_new = known.is_none();
+        let mut stack = Self {
+            folder: folder.to_owned(),
+            programs,
+            card: match known {
+                Some(card) => card,
+                None => Card::new(&postgres)?,
+            },
+            postgres,
+            standbys: Vec::new(),
+            processes: HashMap::new(),
+            links: HashMap::new(),
+            taps: HashMap::new(),
+            servers: Vec::new(),
+            lost: None,
+            wishes,
+        };
+        stack.prepare()?;
+        if wishes.standbys {
+            stack.add_standbys().map_err(io::Error::other)?;
+        }
+        stack.lay_wires()?;
+        let ports = stack.servers.iter().map(|(port, _)| *port).collect();
+        stack.card.database_url = on_servers(&stack.card.database_url, ports);
+        for member in [Member::Acquirer, Member::Controller] {
+            stack.launch(member)?;
+        }
+        stack.ready(Member::Controller)?;
+        if is_new {
+            stack.card.api_key = stack.add_merchant("Demo shop", 290)?;
+            // Written last: a stack that was interrupted before is begun anew.
+            let text = serde_json::to_vec_pretty(&stack.card)?;
+            fs::write(folder.join("card.new"), text)?;
+            fs::rename(folder.join("card.new"), card)?;
+        }
+        for member in [Member::Processor, Member::Api] {
+            stack.launch(member)?;
+        }
+        for member in Member::ALL {
+            stack.ready(member)?;
+        }
+        Ok(stack)
+    }
+
+    /// The acquirer's books.
+    pub fn books(&self) -> PathBuf {
+        self.folder.join("books.jsonl")
+    }
+
+    /// Where a client may keep its history.
+    pub fn history(&self) -> PathBuf {
+        self.folder.join("history.jsonl")
+    }
+
+    /// Every log there is, one after the other.
+    pub fn logs(&self) -> String {
+        Member::ALL
+            .into_iter()
+            .map(|member| match member {
+                Member::Postgres => fs::read(self.postgres.log())
+                    .map(|log| String::from_utf8_lossy(&log).into_owned())
+                    .unwrap_or_default(),
+                other => self
+                    .processes
+                    .get(&other)
+                    .map(Process::log)
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Sends a signal to a service.
+    pub fn signal(&self, member: Member, signal: Signal) {
+        if let Some(process) = self.processes.get(&member) {
+            process.signal(signal);
+        }
+    }
+
+    /// Kills a process as a crash would.
+    pub fn kill(&mut self, member: Member) {
+        match member {
+            Member::Postgres => self.postgres.kill(),
+            other => {
+                if let Some(mut process) = self.processes.remove(&other) {
+                    process.kill();
+                }
+            }
+        }
+    }
+
+    /// Starts a killed process again and waits until it is ready.
+    pub fn restart(&mut self, member: Member) -> io::Result<()> {
+        match member {
+            Member::Postgres => self.postgres.run().map_err(io::Error::other)?,
+            other => self.launch(other)?,
+        }
+        self.ready(member)
+    }
+
+    /// Lets everything run on; gives the process ids, the last started first.
+    pub fn leave(mut self) -> Vec<u32> {
+        let order = [
+            Member::Api,
+            Member::Processor,
+            Member::Controller,
+            Member::Acquirer,
+        ];
+        let mut ids: Vec<u32> = order
+            .iter()
+            .filter_map(|member| self.processes.remove(member))
+            .map(Process::leave)
+            .collect();
+        ids.push(self.postgres.leave());
+        ids
+    }
+
+    fn launch(&mut self, member: Member) -> io::Result<()> {
+        let program = member.program();
+        let (ports, secrets) = (&self.card.ports, &self.card.secrets);
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let mut command = Command::new(self.programs.join(program));
+        // Only what it is given: no database credential reaches those who must not have one.
+        command.env_clear();
+        if let Some(defect) = self.wishes.defect {
+            command.env("PAYMESH_DEFECT", defect);
+        }
+        match member {
+            Member::Acquirer => command
+                .args(["--listen", &at(ports.acquirer), "--books"])
+                .arg(self.books())
+                .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token),
+            Member::Controller => command
+                .arg("serve")
+                .env("PAYMESH_DATABASE_URL", self.controller_servers())
+                .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
+                .env("PAYMESH_LISTEN", at(ports.controller))
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
+            Member::Processor => command
+                .env(
+                    "PAYMESH_CONTROLLER_URL",
+                    format!("http://{}", self.over(Wire::ProcessorToController)),
+                )
+                .env(
+                    "PAYMESH_ACQUIRER_URL",
+                    format!("http://{}/", self.over(Wire::ProcessorToAcquirer)),
+                )
+                .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token)
+                .env("PAYMESH_ACQUIRER_ANSWER_MS_MAX", "3000")
+                .env(
+                    "PAYMESH_ACQUIRER_NOTICE_MS",
+                    if self.wishes.quiet { "3600000" } else { "200" },
+                )
+                .env("PAYMESH_PRIVATE_WEBHOOKS", "true")
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.processor_health)),
+            Member::Api => command
+                .env(
+                    "PAYMESH_CONTROLLER_URL",
+                    format!("http://{}", self.over(Wire::ApiToController)),
+                )
+                .env("PAYMESH_LISTEN", at(ports.api)),
+            Member::Postgres => unreachable!("the bed starts it"),
+        };
+        let log = self.folder.join(format!("{program}.log"));
+        let process = Process::start(program, &mut command, &log)?;
+        self.processes.insert(member, process);
+        Ok(())
+    }
+
+    fn ready(&mut self, member: Member) -> io::Result<()> {
+        let port = match member {
+            Member::Postgres => return Ok(()),
+            Member::Api => self.card.ports.api,
+            Member::Processor => self.card.ports.processor_health,
+            Member::Controller => self.card.ports.controller_health,
+            Member::Acquirer => self.card.ports.acquirer,
+        };
+        let process = self.processes.get_mut(&member);
+        let Some(process) = process else {
+            return Err(io::Error::other(format!(
+                "{} does not run",
+                member.program()
+            )));
+        };
+        wait_for(member.program(), READY_MAX, || {
+            if let Some(end) = process.ended() {
+                return Err(end);
+            }
+            http_is_ready(port)
+        })
+        .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for member in [Member::Api, Member::Processor, Member::Controller] {
+            if let Some(process) = self.processes.get(&member) {
+                process.signal(Signal::KILL);
+            }
+        }
+        self.processes.clear();
+    }
+}
+
+/// The folder of the built programs.
+fn programs() -> io::Result<PathBuf> {
+    let folder = match std::env::var_os("PAYMESH_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_exe()?
+            .ancestors()
+            .skip(1)
+            .find(|folder| folder.join(Member::Api.program()).is_file())
+            .map(Path::to_owned)
+            .unwrap_or_default(),
+    };
+    let missing = [
+        Member::Api,
+        Member::Processor,
+        Member::Controller,
+        Member::Acquirer,
+    ]
+    .into_iter()
+    .find(|member| !folder.join(member.program()).is_file());
+    match missing {
+        None => Ok(folder),
+        Some(member) => Err(io::Error::other(format!(
+            "{} is not built; run `cargo build --workspace --bins`",
+            member.program()
+        ))),
+    }
+}

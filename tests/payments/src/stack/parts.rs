@@ -1,0 +1,88 @@
+//! What a stack is made of, and how it may be wished for.
+
+/// A process that can be killed and started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Member {
+    /// The HTTP API.
+    Api,
+    /// The one that sends attempts and webhooks.
+    Processor,
+    /// The one that works in the database.
+    Controller,
+    /// The sandbox acquirer.
+    Acquirer,
+    /// The database server.
+    Postgres,
+}
+
+impl Member {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Api,
+        Self::Processor,
+        Self::Controller,
+        Self::Acquirer,
+        Self::Postgres,
+    ];
+
+    /// Its program, which also names its log.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Api => "paymesh-payment-api",
+            Self::Processor => "paymesh-payment-processor",
+            Self::Controller => "paymesh-db-controller",
+            Self::Acquirer => "paymesh-acquirer",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What a stack should be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// A defect to put in, see `PAYMESH_DEFECT`.
+    pub defect: Option<&'static str>,
+    /// Two standbys of the database, one of which has to have every commit.
+    pub standbys: bool,
+    /// What lies between the processes.
+    pub wires: Wires,
+    /// The processor asks for no news of disputes, so that all it says can be counted.
+    pub quiet: bool,
+    /// Do not wait for any standby: a defect of the installation.
+    pub standby_list_is_empty: bool,
+}
+
+/// What lies between the processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wires {
+    /// Nothing.
+    #[default]
+    None,
+    /// Wires that can be cut and slowed.
+    Cuttable,
+    /// To the database and between processor and db-controller: wires whose steps are counted.
+    Counted,
+}
+
+/// A wire between two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// From the API to db-controller.
+    ApiToController,
+    /// From the processor to db-controller.
+    ProcessorToController,
+    /// From db-controller to the database.
+    ControllerToPostgres,
+    /// From the processor to the acquirer.
+    ProcessorToAcquirer,
+}
+
+impl Wire {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ApiToController,
+        Self::ProcessorToController,
+        Self::ControllerToPostgres,
+        Self::ProcessorToAcquirer,
+    ];
+}

@@ -1,0 +1,67 @@
+//! The wires between the processes, where there are any.
+
+use std::io;
+
+use paymesh_beds::{Flow, Link, Postgres, Protocol, Tap};
+
+use super::{Stack, Wire, Wires};
+
+impl Stack {
+    /// A wire whose steps are counted; none unless it was wished for.
+    pub fn tap(&self, wire: Wire) -> &Tap {
+        self.taps.get(&wire).expect("taps were wished for")
+    }
+
+    pub(super) fn lay_wires(&mut self) -> io::Result<()> {
+        let is_cuttable = self.wishes.wires == Wires::Cuttable;
+        let servers = std::iter::once(&self.postgres).chain(&self.standbys);
+        for port in servers.map(Postgres::port) {
+            let link = is_cuttable.then(|| Link::to(port)).transpose()?;
+            self.servers.push((port, link));
+        }
+        if self.wishes.wires == Wires::Counted {
+            let statements = Protocol::Postgres("insert into payment");
+            let to_postgres = Tap::to(self.postgres.port(), statements)?;
+            let to_controller = Tap::to(self.card.ports.controller, Protocol::Http2)?;
+            self.taps.insert(Wire::ControllerToPostgres, to_postgres);
+            self.taps.insert(Wire::ProcessorToController, to_controller);
+        }
+        if is_cuttable {
+            for wire in Wire::ALL {
+                if let Some(port) = self.end_of(wire) {
+                    self.links.insert(wire, Link::to(port)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How a wire carries from now on, there and back.
+    pub fn set_wire(&self, wire: Wire, there: Flow, back: Flow) {
+        let to_servers = self.servers.iter().filter_map(|(_, link)| link.as_ref());
+        let links: Vec<&Link> = match wire {
+            Wire::ControllerToPostgres => to_servers.collect(),
+            other => self.links.get(&other).into_iter().collect(),
+        };
+        for link in links {
+            link.set(there, back);
+        }
+    }
+
+    /// The port at the far end of a wire, if that is always the same.
+    fn end_of(&self, wire: Wire) -> Option<u16> {
+        match wire {
+            Wire::ApiToController | Wire::ProcessorToController => Some(self.card.ports.controller),
+            Wire::ControllerToPostgres => None,
+            Wire::ProcessorToAcquirer => Some(self.card.ports.acquirer),
+        }
+    }
+
+    /// The address of the far end of a wire, over the wire if there is one.
+    pub(super) fn over(&self, wire: Wire) -> String {
+        let tap = self.taps.get(&wire).map(Tap::port);
+        let link = tap.or_else(|| self.links.get(&wire).map(Link::port));
+        let port = link.or_else(|| self.end_of(wire)).unwrap_or_default();
+        format!("127.0.0.1:{port}")
+    }
+}
