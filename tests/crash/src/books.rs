@@ -12,6 +12,12 @@ use serde_json::Value;
 
 use crate::{Point, Procedure};
 
+/// The most applies after a kill.
+pub(crate) const APPLIES_MAX: u32 = 2;
+
+/// What an entry is told that another has overtaken.
+pub(crate) const STALE: &str = "terraform state rm";
+
 /// The longest that a request may take once it is no longer held.
 const EFFECT_SECONDS_MAX: u64 = 20;
 
@@ -45,6 +51,11 @@ impl Recording {
             deleted: cloud.deleted(since),
             inventory: cloud.inventory(),
         }
+    }
+
+    /// The points that can change something in a cloud.
+    pub fn writes(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| point.is_write())
     }
 
     /// What is wrong with the fault-free run itself, if it should have deleted nothing.

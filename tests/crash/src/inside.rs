@@ -5,20 +5,20 @@
 
 use std::{
     fs,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use paymesh_acceptance::{Cloud, Fault, OPERATION_POLLS, orphans};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     Api, Draw, Point, Procedure, Scenario, Site,
-    books::{self, Recording},
+    books::{self, APPLIES_MAX, Recording, STALE},
     core::{Core, End, Life, OWNER},
+    draw::GIVES_UP_ONCE_IN,
     table::{self, Recovered, Score},
 };
 
@@ -28,21 +28,12 @@ pub const PROVIDER_RATE: f64 = 600.0;
 /// Seconds of the simulator's clock in a second: budgets fill up again.
 const CLOUD_RATE: &str = "60";
 
-/// The most applies after a kill.
-const APPLIES_MAX: u32 = 2;
-
-/// Every so many-th recovery gives up.
-pub(crate) const GIVES_UP_ONCE_IN: u32 = 10;
-
 /// The longest that a run may take to reach a point, or to end.
 const RUN: Duration = Duration::from_mins(2);
 
 /// So many requests of the recovery see a long operation run: more than a run sends before it
 /// writes.
 const LONG_REQUESTS: usize = 40;
-
-/// What an entry is told that another has overtaken.
-const STALE: &str = "terraform state rm";
 
 /// The golden: how many points each scenario has.
 const POINTS: &str = include_str!("../points.txt");
@@ -124,14 +115,14 @@ fn work(api: Api, order: &Order) -> (Score, String) {
             let seconds = started.elapsed().as_secs();
             println!("{api}: case {number} after {seconds} s: {}", case.text());
         }
-        score.count(&case.row(), &case.text(), bed.try_case(&case));
+        score.count(&case.row(), &case.text(), || bed.run(&case));
         if order.stops && !score.failures.is_empty() {
             return (score, points);
         }
     }
     for _ in 0..order.pairs {
         let case = bed.pair(&mut draw);
-        score.count(&case.row(), &case.text(), bed.try_case(&case));
+        score.count(&case.row(), &case.text(), || bed.run(&case));
     }
     (score, points)
 }
@@ -320,7 +311,7 @@ impl<'a> Bed<'a> {
 
     /// What a user types first.
     fn begin(&self, life: &Life, scenario: Scenario) -> Result<bool, End> {
-        let config = wanted(scenario);
+        let config = scenario.wanted();
         match scenario.procedure {
             Procedure::Replace => self.core.replace(life, &config, false),
             Procedure::CreateFirst => self.core.replace(life, &config, true),
@@ -330,22 +321,12 @@ impl<'a> Bed<'a> {
 
     /// What a user types to end it.
     fn recover(&self, life: &Life, scenario: Scenario) -> Result<bool, End> {
-        let config = wanted(scenario);
+        let config = scenario.wanted();
         if scenario.after().is_some() {
             self.core.apply(life, &config)
         } else {
             self.core.destroy(life, &config)
         }
-    }
-
-    fn try_case(&self, case: &Case) -> Result<Recovered, String> {
-        catch_unwind(AssertUnwindSafe(|| self.run(case))).unwrap_or_else(|panic| {
-            let words = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(words.unwrap_or("a panic without words").to_owned())
-        })
     }
 
     fn run(&self, case: &Case) -> Result<Recovered, String> {
@@ -410,7 +391,7 @@ impl<'a> Bed<'a> {
             books::wait_until_over(self.cloud, number);
             // What a dead run writes after the recovery is a change by somebody else, which the
             // next apply undoes.
-            let config = wanted(case.scenario);
+            let config = case.scenario.wanted();
             if case.scenario.after().is_some()
                 && applies < APPLIES_MAX
                 && matches!(self.core.plan(&Life::default(), &config), Ok(true))
@@ -428,7 +409,7 @@ impl<'a> Bed<'a> {
             return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
         }
         if case.scenario.after().is_some() {
-            let config = wanted(case.scenario);
+            let config = case.scenario.wanted();
             match self.core.plan(&Life::default(), &config) {
                 Ok(false) => {}
                 other => {
@@ -441,15 +422,18 @@ impl<'a> Bed<'a> {
         self.destroy(case)
             .and_then(|()| self.check_empty())
             .map_err(|why| format!("{why}\nafter {killed:?}"))?;
-        Ok(Recovered {
+        let cuts = 1 + u32::from(case.second.is_some());
+        // It is the polls that count while something goes on.
+        let requests = match case.aftermath {
+            Aftermath::Long => 0,
+            Aftermath::Over | Aftermath::Late => requests,
+        };
+        Ok(Recovered::of(
             applies,
-            cuts: 1 + u32::from(case.second.is_some()),
-            factor: match case.aftermath {
-                // It is the polls that count then.
-                Aftermath::Long => 0.0,
-                Aftermath::Over | Aftermath::Late => ratio(requests, recording.points.len()),
-            },
-        })
+            cuts,
+            requests,
+            recording.points.len(),
+        ))
     }
 
     /// The recovery, and again if it fails; how many applies it took, and how the last one ended.
@@ -472,7 +456,7 @@ impl<'a> Bed<'a> {
     }
 
     fn destroy(&self, case: &Case) -> Result<(), String> {
-        let config = wanted(case.scenario);
+        let config = case.scenario.wanted();
         match self.core.destroy(&Life::default(), &config) {
             Ok(_) => Ok(()),
             Err(end) => Err(format!("not destroyed: {end:?}")),
@@ -540,11 +524,6 @@ fn strike<'f>(
     })
 }
 
-/// The configuration during the procedure.
-fn wanted(scenario: Scenario) -> Value {
-    scenario.after().unwrap_or_else(|| scenario.api.made())
-}
-
 /// A copy of the simulator's file in `folder`, from which a provider takes another rate of its
 /// clock; and beside it, the only authority that it needs.
 pub fn file_with_rate(cloud: &Cloud, folder: &Path, rate: f64) -> PathBuf {
@@ -554,9 +533,4 @@ pub fn file_with_rate(cloud: &Cloud, folder: &Path, rate: f64) -> PathBuf {
     fs::write(&path, card.to_string()).expect("a temporary file can be written");
     fs::copy(cloud.authority(), path.with_extension("pem")).expect("the authority can be copied");
     path
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a run has few requests")]
-fn ratio(requests: usize, fault_free: usize) -> f64 {
-    requests as f64 / fault_free as f64
 }

@@ -8,8 +8,10 @@
 //!
 //! Two tiers share all of this. [`inside`] drives the provider's process over Terraform's protocol,
 //! as a small core that replays the golden table of what clients call: exhaustive over points and
-//! sites. [`real`] drives a real Terraform: a draw of (point, site, kill) by seed.
+//! sites. [`real`] drives a real Terraform: a draw of (point, site, kill) by seed. Of that tier,
+//! [`Writes`] is the part that every client passes: SIGKILL at every write, exhaustively.
 
+mod bed;
 pub mod books;
 pub mod calls;
 pub mod core;
@@ -21,8 +23,10 @@ pub mod real;
 mod scenario;
 mod strike;
 mod table;
+mod writes;
 
 pub use draw::Draw;
 pub use point::Point;
 pub use scenario::{Api, Procedure, Scenario};
 pub use strike::{Kill, Site};
+pub use writes::Writes;

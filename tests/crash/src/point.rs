@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, fmt};
 use paymesh_acceptance::{Cloud, Fault, is_write};
 use serde_json::{Value, json};
 
+use crate::Api;
+
 /// One request: the n-th with its verb and path since the run began. So the number of a point does
 /// not depend on what went on beside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Point {
     /// Which cloud it goes to: `azure`, `google`, or `terraform` for the state.
-    pub api: String,
+    api: String,
     method: String,
     path: String,
     nth: u32,
@@ -60,6 +62,21 @@ impl Point {
     /// Whether it can change something in a cloud.
     pub fn is_write(&self) -> bool {
         self.writes
+    }
+
+    /// Whether it goes to this cloud.
+    pub(crate) fn is_of(&self, api: Api) -> bool {
+        self.api == api.to_string()
+    }
+
+    /// Whether it saves the state.
+    pub(crate) fn saves(&self) -> bool {
+        self.api == "terraform" && self.method == "POST"
+    }
+
+    /// Whether it locks or unlocks the state.
+    pub(crate) fn moves_lock(&self) -> bool {
+        self.method.ends_with("LOCK")
     }
 
     /// Whether it begins something that goes on in the cloud after its answer.

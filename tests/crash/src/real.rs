@@ -7,35 +7,24 @@
 use std::{
     collections::BTreeSet,
     env, fs,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans, programs};
-use reqwest::Method;
+use paymesh_acceptance::{Cloud, programs};
 use serde_json::{Value, json};
 
 use crate::{
     Api, Draw, Kill, Point, Procedure, Scenario, Site,
-    books::{self, Recording},
-    inside::GIVES_UP_ONCE_IN,
-    scenario::configuration,
-    table::{self, Recovered, Score},
+    bed::{Bed, Case},
+    books::Recording,
+    draw::GIVES_UP_ONCE_IN,
+    table::{self, Score},
 };
 
-/// The most applies after a kill.
-const APPLIES_MAX: u32 = 2;
-
-/// The longest between a Ctrl-C and Terraform's word that it was heard.
-const HEARD: Duration = Duration::from_secs(3);
-
-/// The resource.
-const ADDRESS: &str = "paymesh_cluster.one";
-
-/// What an entry is told that another has overtaken.
-const STALE: &str = "terraform state rm";
+/// More rounds than any budget lasts for.
+const ROUNDS: usize = 200;
 
 /// The least cases of each (scenario, site, kill) in a full run.
 const FULL_CASES: usize = 5;
@@ -49,31 +38,6 @@ pub struct Order {
     pub budget: Duration,
     /// Every point once, and every (scenario, site, kill) often enough, however long it takes.
     pub full: bool,
-}
-
-/// One case.
-#[derive(Clone, Debug)]
-struct Case {
-    scenario: Scenario,
-    point: Point,
-    site: Site,
-    kill: Kill,
-    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
-    gives_up: bool,
-}
-
-impl Case {
-    fn row(&self) -> String {
-        format!("{}, {}", self.scenario, self.kill)
-    }
-
-    fn text(&self) -> String {
-        let then = if self.gives_up { ", then given up" } else { "" };
-        format!(
-            "{}, {} {} of {}{then}",
-            self.scenario, self.kill, self.site, self.point
-        )
-    }
 }
 
 /// Runs the tier; what went wrong.
@@ -106,36 +70,31 @@ pub fn run(order: &Order) -> Vec<String> {
 fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     let cloud = Cloud::start();
     cloud.clock(&json!({ "drift": false }));
-    let bed = Bed::new(&cloud, api);
+    let bed = Bed::new(&cloud, api.alone(), &Procedure::ALL);
     let recorded = bed.recordings.iter();
-    print!(
-        "{}",
-        table::points(recorded.map(|(scenario, recording)| (*scenario, &recording.points[..])))
-    );
-    let cases = bed.cases(order);
-    let universe: usize = bed
-        .recordings
-        .iter()
+    let points = recorded.map(|(procedure, recording)| {
+        let procedure = *procedure;
+        (Scenario { procedure, api }, &recording.points[..])
+    });
+    print!("{}", table::points(points));
+    let recorded = bed.recordings.iter();
+    let universe: usize = recorded
         .map(|(_, recording)| recording.points.len() * Site::ALL.len() * Kill::ALL.len())
         .sum();
     let mut tried = Tried::open(api, order.seed);
     let mut score = Score::default();
     let first_round = Procedure::ALL.len() * Kill::ALL.len();
-    for (number, case) in cases.iter().enumerate() {
+    for (number, case) in cases(&bed.recordings, order).iter().enumerate() {
         let is_late = !order.full && started.elapsed() > order.budget;
         if is_late && number >= first_round {
             break;
         }
-        if tried.has(case) {
-            score.remember(&case.row());
-            continue;
+        let (row, text) = (bed.row(case), bed.text(case));
+        if tried.has(&text) {
+            score.remember(&row);
+        } else if score.count(&row, &text, || bed.run(case)) {
+            tried.add(text);
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| bed.run(case)))
-            .unwrap_or_else(|panic| Err(words_of(&*panic)));
-        if outcome.is_ok() {
-            tried.add(case);
-        }
-        score.count(&case.row(), &case.text(), outcome);
     }
     let share = format!(
         "{api}: {} of {universe} (point, site, kill) tried with seed {} so far",
@@ -145,12 +104,56 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     (score, share)
 }
 
-fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let words = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    words.unwrap_or("a panic without words").to_owned()
+/// All cases in the order in which they are tried: rounds of one case for each (procedure, kill);
+/// or, in a full run, every point, and every (procedure, site, kill) often enough.
+fn cases(recordings: &[(Procedure, Recording)], order: &Order) -> Vec<Case> {
+    let mut draw = Draw::of(order.seed);
+    let mut cases = Vec::new();
+    if !order.full {
+        for _ in 0..ROUNDS {
+            let mut round = Vec::new();
+            for recorded in recordings {
+                round.extend(Kill::ALL.map(|kill| drawn(&mut draw, recorded, kill)));
+            }
+            draw.shuffle(&mut round);
+            cases.extend(round);
+        }
+        return cases;
+    }
+    for recorded in recordings {
+        for point in &recorded.1.points {
+            let kill = *draw.one(&Kill::ALL);
+            cases.push(Case {
+                points: vec![point.clone()],
+                ..drawn(&mut draw, recorded, kill)
+            });
+        }
+        for site in Site::ALL {
+            let kills = Kill::ALL.into_iter().flat_map(|kill| [kill; FULL_CASES]);
+            cases.extend(kills.map(|kill| Case {
+                site,
+                ..drawn(&mut draw, recorded, kill)
+            }));
+        }
+    }
+    cases
+}
+
+/// One case of this kill. Half of the draws are among the few requests that change something.
+fn drawn(draw: &mut Draw, (procedure, recording): &(Procedure, Recording), kill: Kill) -> Case {
+    let writes: Vec<Point> = recording.writes().cloned().collect();
+    let among = if draw.once_in(2) {
+        &writes
+    } else {
+        &recording.points
+    };
+    Case {
+        procedure: *procedure,
+        points: vec![draw.one(among).clone()],
+        site: *draw.one(&Site::ALL),
+        kill,
+        gives_up: draw.once_in(GIVES_UP_ONCE_IN),
+    }
 }
 
 /// The cases that earlier runs of this provider with this seed have tried.
@@ -178,12 +181,12 @@ impl Tried {
         }
     }
 
-    fn has(&self, case: &Case) -> bool {
-        self.cases.contains(&case.text())
+    fn has(&self, case: &str) -> bool {
+        self.cases.contains(case)
     }
 
-    fn add(&mut self, case: &Case) {
-        self.cases.insert(case.text());
+    fn add(&mut self, case: String) {
+        self.cases.insert(case);
         let kept = json!({ "provider": self.provider, "cases": self.cases });
         // What cannot be kept is tried again.
         let _ = fs::write(&self.path, kept.to_string());
@@ -196,277 +199,4 @@ fn version_of(program: &Path) -> String {
     let made = about.as_ref().and_then(|about| about.modified().ok());
     let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
     format!("{:?} {:?}", about.map(|about| about.len()), made)
-}
-
-/// A simulator and a workspace, and what a run without faults does in them.
-struct Bed<'a> {
-    cloud: &'a Cloud,
-    workspace: Workspace<'a>,
-    recordings: Vec<(Scenario, Recording)>,
-}
-
-impl<'a> Bed<'a> {
-    fn new(cloud: &'a Cloud, api: Api) -> Self {
-        let mut bed = Self {
-            cloud,
-            workspace: Workspace::new(cloud, &configuration(&api.made(), Procedure::Create)),
-            recordings: Vec::new(),
-        };
-        let mut made = None;
-        for procedure in Procedure::ALL {
-            let scenario = Scenario { procedure, api };
-            if let Some(made) = &made {
-                cloud.import(made);
-            }
-            bed.configure(scenario);
-            if procedure == Procedure::Taint {
-                bed.workspace.run(&["taint", ADDRESS]).succeeds();
-            }
-            let recording = Recording::of(cloud, || {
-                bed.start(scenario).end().succeeds();
-            });
-            made.get_or_insert_with(|| cloud.export());
-            bed.recordings.push((scenario, recording));
-        }
-        bed
-    }
-
-    /// All cases in the order in which they are tried: rounds of one case for each (procedure,
-    /// kill), then, in a full run, what is still missing.
-    fn cases(&self, order: &Order) -> Vec<Case> {
-        let mut draw = Draw::of(order.seed);
-        let mut cases = Vec::new();
-        let rounds = if order.full { 0 } else { 200 };
-        for _ in 0..rounds {
-            let mut round = Vec::new();
-            for (scenario, recording) in &self.recordings {
-                for kill in Kill::ALL {
-                    round.push(self.drawn(&mut draw, *scenario, recording, kill, None, None));
-                }
-            }
-            draw.shuffle(&mut round);
-            cases.extend(round);
-        }
-        if order.full {
-            for (scenario, recording) in &self.recordings {
-                for point in &recording.points {
-                    let kill = *draw.one(&Kill::ALL);
-                    cases.push(self.drawn(
-                        &mut draw,
-                        *scenario,
-                        recording,
-                        kill,
-                        None,
-                        Some(point),
-                    ));
-                }
-                for site in Site::ALL {
-                    for kill in Kill::ALL {
-                        for _ in 0..FULL_CASES {
-                            let site = Some(site);
-                            cases.push(
-                                self.drawn(&mut draw, *scenario, recording, kill, site, None),
-                            );
-                        }
-                    }
-                }
-            }
-        }
-        cases
-    }
-
-    #[expect(clippy::unused_self, reason = "a draw is of this bed's recordings")]
-    fn drawn(
-        &self,
-        draw: &mut Draw,
-        scenario: Scenario,
-        recording: &Recording,
-        kill: Kill,
-        site: Option<Site>,
-        point: Option<&Point>,
-    ) -> Case {
-        // Half of the draws are among the few requests that change something.
-        let writes: Vec<Point> = recording
-            .points
-            .iter()
-            .filter(|point| point.is_write())
-            .cloned()
-            .collect();
-        let among = if draw.once_in(2) {
-            &writes
-        } else {
-            &recording.points
-        };
-        let drawn = draw.one(among).clone();
-        Case {
-            scenario,
-            point: point.cloned().unwrap_or(drawn),
-            site: site.unwrap_or(*draw.one(&Site::ALL)),
-            kill,
-            gives_up: draw.once_in(GIVES_UP_ONCE_IN),
-        }
-    }
-
-    fn recording(&self, scenario: Scenario) -> &Recording {
-        let found = self.recordings.iter().find(|(it, _)| *it == scenario);
-        &found.expect("every scenario was recorded").1
-    }
-
-    fn configure(&self, scenario: Scenario) {
-        let cluster = scenario.after().unwrap_or_else(|| scenario.api.made());
-        self.workspace
-            .configure(&configuration(&cluster, scenario.procedure));
-    }
-
-    /// What a user types first.
-    fn start(&self, scenario: Scenario) -> Running {
-        match scenario.procedure {
-            Procedure::Replace | Procedure::CreateFirst => {
-                let replace = format!("-replace={ADDRESS}");
-                self.workspace.start(&["apply", "-auto-approve", &replace])
-            }
-            _ => self.recover(scenario),
-        }
-    }
-
-    /// What a user types to end it.
-    fn recover(&self, scenario: Scenario) -> Running {
-        let word = if scenario.after().is_some() {
-            "apply"
-        } else {
-            "destroy"
-        };
-        self.workspace.start(&[word, "-auto-approve"])
-    }
-
-    /// Takes the entry away if the run says that it must be: of two entries for one cluster, the
-    /// older can prove nothing any more.
-    fn forget(&self, refused: &Run) {
-        if refused.text().contains(STALE) {
-            self.workspace.run(&["state", "rm", ADDRESS]).succeeds();
-        }
-    }
-
-    fn run(&self, case: &Case) -> Result<Recovered, String> {
-        let recording = self.recording(case.scenario);
-        self.cloud.import(&recording.start);
-        self.configure(case.scenario);
-        let _ = fs::remove_file(self.workspace.module().join("errored.tfstate"));
-        let since = self.cloud.last_request();
-        let killed = self.strike(case)?;
-        self.workspace.unlock();
-        if case.gives_up {
-            self.give_up(&killed)?;
-            return Ok(Recovered::given_up());
-        }
-        let mut applies = 1;
-        let mut recovery = self.recover(case.scenario).end();
-        while !recovery.status.success() && applies < APPLIES_MAX {
-            applies += 1;
-            self.forget(&recovery);
-            recovery = self.recover(case.scenario).end();
-        }
-        if !recovery.status.success() {
-            return Err(format!(
-                "not recovered after {applies} applies: {recovery}\nafter {killed}"
-            ));
-        }
-        let requests = self.cloud.journal(since).len();
-        let objections = recording.objections(self.cloud, since);
-        if !objections.is_empty() {
-            let objections = objections.join("\n");
-            return Err(format!("{objections}\n{recovery}\nafter {killed}"));
-        }
-        if case.scenario.after().is_some() {
-            let plan = self.workspace.plan();
-            if plan.status.code() != Some(0) {
-                return Err(format!("the plan is not empty: {plan}\nafter {killed}"));
-            }
-        }
-        self.destroy(&killed)?;
-        Ok(Recovered {
-            applies,
-            cuts: 1,
-            factor: ratio(requests, recording.points.len()),
-        })
-    }
-
-    /// Runs the procedure until the point is held, and kills.
-    fn strike(&self, case: &Case) -> Result<Run, String> {
-        let fault = case.point.hold(self.cloud, case.site.name());
-        let mut running = self.start(case.scenario);
-        let held = loop {
-            match fault.held_within(1) {
-                Some(number) => break number,
-                None if running.has_ended() => {
-                    return Err(format!("not reached by {}", running.end()));
-                }
-                None => {}
-            }
-        };
-        let let_go = || case.site.let_go(fault);
-        let killed = match case.kill {
-            Kill::Provider => running.kill_provider(let_go),
-            Kill::Client => running.kill_client(let_go),
-            Kill::Both => {
-                let killed = running.kill();
-                let_go();
-                killed
-            }
-            Kill::Interrupt => {
-                running.interrupt();
-                let_go();
-                running.end()
-            }
-            Kill::InterruptTwice => {
-                running.interrupt();
-                running.says_within("Interrupt received", HEARD);
-                running.interrupt();
-                let_go();
-                running.end()
-            }
-        };
-        books::wait_until_over(self.cloud, held);
-        Ok(killed)
-    }
-
-    /// Destroys what the state has, and deletes what no state has; nothing may be left.
-    fn give_up(&self, killed: &Run) -> Result<(), String> {
-        let destroyed = self.workspace.destroy();
-        if !destroyed.status.success() {
-            return Err(format!("not destroyed: {destroyed}\nafter {killed}"));
-        }
-        let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
-        let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
-        let left = books::left(self.cloud);
-        if has_succeeded && left.is_empty() {
-            return Ok(());
-        }
-        let left = left.join("\n");
-        Err(format!("{left}\n{text}\n{destroyed}\nafter {killed}"))
-    }
-
-    /// Destroys; nothing may be left.
-    fn destroy(&self, killed: &Run) -> Result<(), String> {
-        let destroyed = self.workspace.destroy();
-        if !destroyed.status.success() {
-            return Err(format!("not destroyed: {destroyed}\nafter {killed}"));
-        }
-        let left = books::left(self.cloud);
-        if !left.is_empty() {
-            let left = left.join("\n");
-            return Err(format!("{left}\n{destroyed}\nafter {killed}"));
-        }
-        let path = format!("terraform/{}", self.workspace.state_name());
-        let state = self.cloud.ask(Method::GET, &path, None);
-        match state["resources"].as_array() {
-            Some(left) if !left.is_empty() => Err(format!("left in state: {left:?}")),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a run has few requests")]
-fn ratio(requests: usize, fault_free: usize) -> f64 {
-    requests as f64 / fault_free as f64
 }

@@ -48,6 +48,14 @@ impl Api {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Azure, Self::Google];
 
+    /// No other.
+    pub(crate) fn alone(self) -> &'static [Self] {
+        match self {
+            Self::Azure => &[Self::Azure],
+            Self::Google => &[Self::Google],
+        }
+    }
+
     /// The attributes of a cluster that was made and not touched since.
     pub fn made(self) -> Value {
         let pools = json!({
@@ -119,21 +127,32 @@ impl Scenario {
         }
         Some(cluster)
     }
+
+    /// The attributes in the configuration during the procedure.
+    pub fn wanted(self) -> Value {
+        self.after().unwrap_or_else(|| self.api.made())
+    }
 }
 
-/// Attributes as a resource in Terraform's language, with the condition that the documentation
-/// recommends. Each value is JSON, which that language understands.
-pub(crate) fn configuration(cluster: &Value, procedure: Procedure) -> String {
+/// The address of the cluster on a cloud.
+pub(crate) fn address(api: Api) -> String {
+    format!("paymesh_cluster.{api}")
+}
+
+/// The configuration during a procedure: a cluster on each of these clouds, with the condition that
+/// the documentation recommends. Each value is JSON, which Terraform's language understands.
+pub(crate) fn configuration(procedure: Procedure, clouds: &[Api]) -> String {
     let creates_first = procedure == Procedure::CreateFirst;
-    let mut attributes = String::new();
-    for (name, value) in cluster.as_object().into_iter().flatten() {
-        let _ = writeln!(attributes, "  {name} = {value}");
-    }
-    format!(
-        r#"terraform {{
-  backend "http" {{}}
-}}
-resource "paymesh_cluster" "one" {{
+    let mut text = "terraform {\n  backend \"http\" {}\n}\n".to_owned();
+    for &api in clouds {
+        let mut attributes = String::new();
+        let cluster = Scenario { procedure, api }.wanted();
+        for (name, value) in cluster.as_object().into_iter().flatten() {
+            let _ = writeln!(attributes, "  {name} = {value}");
+        }
+        let _ = write!(
+            text,
+            r#"resource "paymesh_cluster" "{api}" {{
 {attributes}  lifecycle {{
     create_before_destroy = {creates_first}
     postcondition {{
@@ -143,7 +162,15 @@ resource "paymesh_cluster" "one" {{
   }}
 }}
 "#
-    )
+        );
+    }
+    text
+}
+
+/// A procedure on these clouds, in words.
+pub(crate) fn on(procedure: Procedure, clouds: &[Api]) -> String {
+    let clouds: Vec<String> = clouds.iter().map(ToString::to_string).collect();
+    format!("{procedure} on {}", clouds.join(" and "))
 }
 
 impl fmt::Display for Api {

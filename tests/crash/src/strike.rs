@@ -1,8 +1,11 @@
 //! Where on a request's way a run is cut, and what is killed then.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use paymesh_acceptance::Fault;
+use paymesh_acceptance::{Fault, Run, Running};
+
+/// The longest between a Ctrl-C and Terraform's word that it was heard.
+const HEARD: Duration = Duration::from_secs(3);
 
 /// A point on a request's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +72,40 @@ impl Kill {
         Self::Interrupt,
         Self::InterruptTwice,
     ];
+
+    /// Strikes while requests are held, and lets them go.
+    pub(crate) fn strike(self, running: Running, let_go: impl FnOnce()) -> Run {
+        match self {
+            Self::Provider => running.kill_provider(let_go),
+            Self::Client => running.kill_client(let_go),
+            Self::Both => {
+                let killed = running.kill();
+                let_go();
+                killed
+            }
+            Self::Interrupt => {
+                running.interrupt();
+                let_go();
+                running.end()
+            }
+            Self::InterruptTwice => {
+                running.interrupt();
+                running.says_within("Interrupt received", HEARD);
+                running.interrupt();
+                let_go();
+                running.end()
+            }
+        }
+    }
+
+    /// Whether a lock is left on the state, where that is certain.
+    pub(crate) fn leaves_lock(self) -> Option<bool> {
+        match self {
+            Self::Client | Self::Both => Some(true),
+            Self::Provider | Self::Interrupt => Some(false),
+            Self::InterruptTwice => None,
+        }
+    }
 }
 
 impl fmt::Display for Site {

@@ -1,6 +1,10 @@
 //! What was tried, in one table.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use crate::{Point, Scenario};
 
@@ -50,6 +54,16 @@ pub(crate) struct Recovered {
 }
 
 impl Recovered {
+    /// So many applies and requests after so many cuts, beside those of a run without faults.
+    #[expect(clippy::cast_precision_loss, reason = "a run has few requests")]
+    pub(crate) fn of(applies: u32, cuts: u32, requests: usize, fault_free: usize) -> Self {
+        Self {
+            applies,
+            cuts,
+            factor: requests as f64 / fault_free as f64,
+        }
+    }
+
     /// Given up: nothing is left that could be compared.
     pub(crate) fn given_up() -> Self {
         Self {
@@ -59,7 +73,8 @@ impl Recovered {
         }
     }
 
-    fn within_limits(self) -> Result<Self, String> {
+    /// Itself, unless it took too many requests.
+    pub(crate) fn within_limits(self) -> Result<Self, String> {
         let limit = 1.0 + f64::from(self.cuts) * (FACTOR_MAX - 1.0);
         if self.factor <= limit {
             return Ok(self);
@@ -72,10 +87,22 @@ impl Recovered {
 }
 
 impl Score {
-    /// Counts a case, and says how it ended.
-    pub(crate) fn count(&mut self, row: &str, case: &str, outcome: Result<Recovered, String>) {
+    /// Tries a case and counts it; whether it ended well. A panic is a failure of its case only.
+    pub(crate) fn count(
+        &mut self,
+        row: &str,
+        case: &str,
+        work: impl FnOnce() -> Result<Recovered, String>,
+    ) -> bool {
         self.tried += 1;
         *self.by_row.entry(row.to_owned()).or_default() += 1;
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(words.unwrap_or("a panic without words").to_owned())
+        });
         match outcome.and_then(Recovered::within_limits) {
             Ok(recovered) => {
                 self.applies = self.applies.max(recovered.applies);
@@ -83,10 +110,12 @@ impl Score {
                 if recovered.factor > self.factor.0 {
                     self.factor = (recovered.factor, case.to_owned());
                 }
+                true
             }
             Err(why) => {
                 println!("FAILED  {case}\n{why}\n");
                 self.failures.push(format!("{case}\n{why}"));
+                false
             }
         }
     }

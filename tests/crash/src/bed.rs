@@ -1,0 +1,247 @@
+//! A simulator and a workspace, what a run without faults does in them, and one case: a run is cut,
+//! an ordinary run ends it, and the books are judged.
+
+use std::fs;
+
+use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
+use reqwest::Method;
+
+use crate::{
+    Api, Kill, Point, Procedure, Site,
+    books::{self, APPLIES_MAX, Recording, STALE},
+    scenario::{address, configuration, on},
+    table::Recovered,
+};
+
+/// One case.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) procedure: Procedure,
+    /// All of these hold the run when it is cut; one for each cloud at most.
+    pub(crate) points: Vec<Point>,
+    pub(crate) site: Site,
+    pub(crate) kill: Kill,
+    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
+    pub(crate) gives_up: bool,
+}
+
+/// One configuration with a cluster on each of its clouds.
+pub(crate) struct Bed<'a> {
+    cloud: &'a Cloud,
+    workspace: Workspace<'a>,
+    clouds: &'static [Api],
+    pub(crate) recordings: Vec<(Procedure, Recording)>,
+}
+
+impl<'a> Bed<'a> {
+    /// Records these procedures, the first of which makes what the others begin with.
+    pub(crate) fn new(cloud: &'a Cloud, clouds: &'static [Api], procedures: &[Procedure]) -> Self {
+        let mut bed = Self {
+            cloud,
+            workspace: Workspace::new(cloud, &configuration(Procedure::Create, clouds)),
+            clouds,
+            recordings: Vec::new(),
+        };
+        let mut made = None;
+        for procedure in procedures {
+            if let Some(made) = &made {
+                cloud.import(made);
+            }
+            bed.configure(*procedure);
+            if *procedure == Procedure::Taint {
+                for api in clouds {
+                    bed.workspace.run(&["taint", &address(*api)]).succeeds();
+                }
+            }
+            let recording = Recording::of(cloud, || {
+                bed.start(*procedure).end().succeeds();
+            });
+            made.get_or_insert_with(|| cloud.export());
+            bed.recordings.push((*procedure, recording));
+        }
+        bed
+    }
+
+    /// What a run without faults does.
+    pub(crate) fn recording(&self, procedure: Procedure) -> &Recording {
+        let found = self.recordings.iter().find(|(it, _)| *it == procedure);
+        &found.expect("every procedure was recorded").1
+    }
+
+    /// The row of a case in a table.
+    pub(crate) fn row(&self, case: &Case) -> String {
+        format!("{}, {}", on(case.procedure, self.clouds), case.kill)
+    }
+
+    /// A case in words.
+    pub(crate) fn text(&self, case: &Case) -> String {
+        let points: Vec<String> = case.points.iter().map(ToString::to_string).collect();
+        let then = if case.gives_up { ", then given up" } else { "" };
+        format!(
+            "{} {} of {}{then}",
+            self.row(case),
+            case.site,
+            points.join(" and ")
+        )
+    }
+
+    fn configure(&self, procedure: Procedure) {
+        self.workspace
+            .configure(&configuration(procedure, self.clouds));
+    }
+
+    /// What a user types first.
+    fn start(&self, procedure: Procedure) -> Running {
+        match procedure {
+            Procedure::Replace | Procedure::CreateFirst => {
+                let replaced = self.clouds.iter();
+                let replaced: Vec<String> = replaced
+                    .map(|api| format!("-replace={}", address(*api)))
+                    .collect();
+                let mut words = vec!["apply", "-auto-approve"];
+                words.extend(replaced.iter().map(String::as_str));
+                self.workspace.start(&words)
+            }
+            _ => self.recover(procedure),
+        }
+    }
+
+    /// What a user types to end it.
+    fn recover(&self, procedure: Procedure) -> Running {
+        let word = if procedure == Procedure::Delete {
+            "destroy"
+        } else {
+            "apply"
+        };
+        self.workspace.start(&[word, "-auto-approve"])
+    }
+
+    /// Takes the entry away if the run says that it must be: of two entries for one cluster, the
+    /// older can prove nothing any more.
+    fn forget(&self, refused: &Run) {
+        if refused.text().contains(STALE) {
+            for api in self.clouds {
+                let address = address(*api);
+                self.workspace.run(&["state", "rm", &address]).succeeds();
+            }
+        }
+    }
+
+    /// Tries a case from the start of its procedure to an empty cloud.
+    pub(crate) fn run(&self, case: &Case) -> Result<Recovered, String> {
+        let recording = self.recording(case.procedure);
+        self.cloud.import(&recording.start);
+        self.configure(case.procedure);
+        let _ = fs::remove_file(self.workspace.module().join("errored.tfstate"));
+        let since = self.cloud.last_request();
+        let killed = self.strike(case)?;
+        let died = self.cloud.last_request();
+        let is_locked = self.workspace.unlock();
+        if let Some(leaves_lock) = case.kill.leaves_lock()
+            && case.points.iter().all(|point| !point.moves_lock())
+            // A run whose answer is out goes on, and may have ended.
+            && case.site != Site::AfterAnswer
+            && is_locked != leaves_lock
+        {
+            return Err(format!(
+                "a lock is left: {is_locked}, expected: {leaves_lock}\nafter {killed}"
+            ));
+        }
+        if case.gives_up {
+            self.give_up(&killed)?;
+            return Ok(Recovered::given_up());
+        }
+        let mut applies = 1;
+        let mut recovery = self.recover(case.procedure).end();
+        while !recovery.status.success() && applies < APPLIES_MAX {
+            applies += 1;
+            self.forget(&recovery);
+            recovery = self.recover(case.procedure).end();
+        }
+        if !recovery.status.success() {
+            return Err(format!(
+                "not recovered after {applies} applies: {recovery}\nafter {killed}"
+            ));
+        }
+        let requests = self.cloud.journal(since).len();
+        let mut objections = recording.objections(self.cloud, since);
+        objections.extend(books::refused(self.cloud, died));
+        if !objections.is_empty() {
+            let objections = objections.join("\n");
+            return Err(format!("{objections}\n{recovery}\nafter {killed}"));
+        }
+        if case.procedure != Procedure::Delete {
+            let plan = self.workspace.plan();
+            if plan.status.code() != Some(0) {
+                return Err(format!("the plan is not empty: {plan}\nafter {killed}"));
+            }
+            self.destroy(&killed)?;
+        }
+        self.check_empty(&killed)?;
+        Ok(Recovered::of(applies, 1, requests, recording.points.len()))
+    }
+
+    /// Runs the procedure until every point is held, and kills.
+    fn strike(&self, case: &Case) -> Result<Run, String> {
+        let faults: Vec<_> = case
+            .points
+            .iter()
+            .map(|point| point.hold(self.cloud, case.site.name()))
+            .collect();
+        let mut running = self.start(case.procedure);
+        let mut held = Vec::new();
+        for fault in &faults {
+            held.push(loop {
+                match fault.held_within(1) {
+                    Some(number) => break number,
+                    None if running.has_ended() => {
+                        return Err(format!("not reached by {}", running.end()));
+                    }
+                    None => {}
+                }
+            });
+        }
+        let killed = case.kill.strike(running, || {
+            for fault in faults {
+                case.site.let_go(fault);
+            }
+        });
+        for number in held {
+            books::wait_until_over(self.cloud, number);
+        }
+        Ok(killed)
+    }
+
+    /// Destroys what the state has, and deletes what no state has; nothing may be left.
+    fn give_up(&self, killed: &Run) -> Result<(), String> {
+        self.destroy(killed)?;
+        let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
+        let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
+        if !has_succeeded {
+            return Err(format!("orphans are left: {text}\nafter {killed}"));
+        }
+        self.check_empty(killed)
+            .map_err(|why| format!("{why}\n{text}"))
+    }
+
+    fn destroy(&self, killed: &Run) -> Result<(), String> {
+        let destroyed = self.workspace.destroy();
+        if destroyed.status.success() {
+            return Ok(());
+        }
+        Err(format!("not destroyed: {destroyed}\nafter {killed}"))
+    }
+
+    /// Nothing may be left, in the clouds and in the state.
+    fn check_empty(&self, killed: &Run) -> Result<(), String> {
+        let mut left = books::left(self.cloud);
+        let path = format!("terraform/{}", self.workspace.state_name());
+        let state = self.cloud.ask(Method::GET, &path, None);
+        let entries = state["resources"].as_array().into_iter().flatten();
+        left.extend(entries.map(|entry| format!("left in state: {entry}")));
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{}\nafter {killed}", left.join("\n")))
+    }
+}
