@@ -223,3 +223,8 @@ fn quota_that_ran_out_is_named_with_the_way_to_more() {
     let action = json!({ "kind": "answer", "status": 403, "body": body });
     check_says(BIRTH, &action, &["pay-crash", "quota"]);
 }
+
+#[test]
+fn a_pool_that_the_service_works_on_is_asked_to_empty_itself_when_it_rests() {
+    Bed::made(Api::Azure).check_busy_drain();
+}

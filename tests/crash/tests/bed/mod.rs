@@ -1,5 +1,7 @@
 //! One cluster on one cloud, brought up by the small core while a fault is on order.
 
+use std::thread;
+
 use paymesh_acceptance::Cloud;
 use paymesh_crash::{
     Api, Procedure, Scenario,
@@ -103,6 +105,37 @@ impl Bed {
         let config = Scenario { procedure, api }.after().expect("it stays");
         self.order(request, times, site, action);
         self.check_apply(&config, &format!("{api}: {action}"));
+    }
+
+    /// Rotates a pool of AKS. Between the last read of the old one and the request to empty it, the
+    /// service begins something of its own: it refuses that request, and needs no third.
+    #[track_caller]
+    pub(crate) fn check_busy_drain(&self) {
+        let (procedure, api) = (Procedure::Rotation, self.api);
+        let config = Scenario { procedure, api }.wanted();
+        self.cloud.clock(&json!({ "drift": false }));
+        let since = self.cloud.last_request();
+        // The first one makes the new pool.
+        let emptying = self
+            .cloud
+            .hold("PUT", "*/agentpools/work*", 2, "before_effect");
+        let core = self.core();
+        let outcome = thread::scope(|scope| {
+            let run = scope.spawn(|| core.apply(&Life::default(), &config));
+            emptying.wait();
+            // Ten minutes after its birth a cluster is given an extension manager.
+            self.cloud.clock(&json!({ "drift": true }));
+            self.cloud.pass(600);
+            self.cloud.inventory();
+            self.cloud.clock(&json!({ "drift": false }));
+            emptying.release();
+            run.join().expect("a core does not panic")
+        });
+        let journal = self.cloud.journal(since);
+        let puts = journal.iter().filter(|entry| entry["method"] == "PUT");
+        let statuses: Vec<&Value> = puts.map(|entry| &entry["status"]).collect();
+        assert_eq!(statuses, [201, 412, 200], "{outcome:?}");
+        self.check_well(&core, &config, &format!("{outcome:?}"));
     }
 
     /// Applies with an operation that never ends: given up in time, with its name; and a later
