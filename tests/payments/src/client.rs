@@ -13,6 +13,11 @@ use serde_json::Value;
 
 use crate::document;
 
+/// How long a client goes on asking.
+const INSISTS_MAX: Duration = Duration::from_secs(90);
+/// How long it waits before it asks again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// One line of a client's history. It is on disk before the client goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
@@ -226,18 +231,17 @@ impl Client {
     }
 
     async fn insist(&self, ask: Ask<'_>) -> io::Result<Answer> {
-        let limit = Duration::from_secs(90);
         let (key, start) = (ask.key, Instant::now());
         loop {
             let answer = self.ask(ask).await?;
             match answer {
                 Some(answer) if answer.status != 409 && answer.status < 500 => return Ok(answer),
-                last if start.elapsed() > limit => {
+                last if start.elapsed() > INSISTS_MAX => {
                     return Err(io::Error::other(format!(
-                        "no answer to {key} in {limit:?}, last {last:?}"
+                        "no answer to {key} in {INSISTS_MAX:?}, last {last:?}"
                     )));
                 }
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+                _ => tokio::time::sleep(AGAIN).await,
             }
         }
     }
@@ -268,7 +272,7 @@ impl Client {
                 .await;
             match found {
                 Ok((200, payment)) if payment["status"] != "processing" => return Ok(payment),
-                last if start.elapsed() > limit => {
+                last if start.elapsed() > INSISTS_MAX => {
                     return Err(io::Error::other(format!(
                         "{id} did not end in {limit:?}, last {last:?}"
                     )));
@@ -309,6 +313,22 @@ impl Client {
 
     /// Says where events should go; gives the secret of their signatures.
     pub async fn add_webhook(&self, url: &str) -> io::Result<String> {
+        let start = Instant::now();
+        loop {
+            let body = self.ask_webhook(url).await?;
+            if let Some(secret) = body["secret"].as_str() {
+                return Ok(secret.to_owned());
+            }
+            // Then nothing was done, as the API promises.
+            let is_overloaded = body["error"]["code"] == "overloaded";
+            if !is_overloaded || start.elapsed() > INSISTS_MAX {
+                return Err(io::Error::other(format!("no secret: {body}")));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn ask_webhook(&self, url: &str) -> io::Result<Value> {
         let answer = self
             .http
             .post(format!("{}/v1/webhook_endpoints", self.base))
@@ -322,11 +342,7 @@ impl Client {
         if let Some(mistake) = document::mistake("post", "/v1/webhook_endpoints", status, &body) {
             return Err(io::Error::other(mistake));
         }
-        let body: Value = serde_json::from_slice(&body)?;
-        body["secret"]
-            .as_str()
-            .map(ToOwned::to_owned)
-            .ok_or_else(|| io::Error::other(format!("no secret: {body}")))
+        Ok(serde_json::from_slice(&body)?)
     }
 }
 
