@@ -2,6 +2,7 @@
 //! A release build has none: the variable is not even read.
 
 /// Which defects are in.
+#[expect(clippy::struct_excessive_bools, reason = "each is a defect of its own")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Defects {
     /// Completed messages leave no inbox row and are not recognised.
@@ -10,6 +11,8 @@ pub struct Defects {
     pub key_apart: bool,
     /// A merchant who refused a webhook is never told again.
     pub webhook_dropped: bool,
+    /// What is given back is not booked.
+    pub refund_unbooked: bool,
 }
 
 impl Defects {
@@ -23,6 +26,7 @@ impl Defects {
             inbox_off: named == "inbox-off",
             key_apart: named == "key-apart",
             webhook_dropped: named == "webhook-dropped",
+            refund_unbooked: named == "refund-unbooked",
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod payment;
 pub mod queue;
 pub mod serve;
+pub mod settlement;
 pub mod state;
 pub mod store;
 pub mod world;

@@ -51,6 +51,11 @@ const STEPS: &[Step] = &[
         name: "disputes",
         text: include_str!("../migrations/0007-disputes.sql"),
     },
+    Step {
+        number: 8,
+        name: "settlement",
+        text: include_str!("../migrations/0008-settlement.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

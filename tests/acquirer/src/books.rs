@@ -1,7 +1,7 @@
 //! The books: one JSON line per charge, operation or change of a dispute, on disk before it counts.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::disputes::{Dispute, is_disputed};
+use crate::{
+    disputes::Dispute,
+    payouts::{Movement, Payout},
+};
 
 /// A charge, or something that was done with one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +60,10 @@ pub(crate) struct Row {
 /// A line of the books.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(crate) enum Line {
     Row(Box<Row>),
     Dispute(Dispute),
+    Payout(Payout),
     /// A charge was given back.
     Void {
         void: String,
@@ -74,18 +78,21 @@ enum Line {
 }
 
 /// How many rows a page of a list has at most.
-const PAGE_MAX: usize = 500;
+pub(crate) const PAGE_MAX: usize = 500;
 
 /// Everything that was ever done.
 pub(crate) struct Books {
     file: File,
-    rows: HashMap<String, Row>,
+    pub(crate) rows: HashMap<String, Row>,
     /// Ids in the order they were written.
-    order: Vec<String>,
+    pub(crate) order: Vec<String>,
     /// Disputes as they are.
-    disputes: HashMap<String, Dispute>,
+    pub(crate) disputes: HashMap<String, Dispute>,
     /// What was told of them.
-    notices: Vec<Dispute>,
+    pub(crate) notices: Vec<Dispute>,
+    pub(crate) payouts: Vec<Payout>,
+    /// What is settled, by type and id.
+    pub(crate) settled: HashSet<(String, String)>,
 }
 
 impl Books {
@@ -109,6 +116,8 @@ impl Books {
             order: Vec::new(),
             disputes: HashMap::new(),
             notices: Vec::new(),
+            payouts: Vec::new(),
+            settled: HashSet::new(),
         };
         for line in text[..whole].lines() {
             books.remember(serde_json::from_str(line)?);
@@ -119,6 +128,12 @@ impl Books {
     fn remember(&mut self, line: Line) {
         let voided = match line {
             Line::Void { void, .. } => void,
+            Line::Payout(payout) => {
+                self.settled
+                    .extend(payout.movements.iter().map(Movement::key));
+                self.payouts.push(payout);
+                return;
+            }
             Line::Dispute(told) => {
                 if !told.astray {
                     self.disputes.insert(told.name.clone(), told.clone());
@@ -153,7 +168,7 @@ impl Books {
         }
     }
 
-    fn append(&mut self, line: Line) -> io::Result<()> {
+    pub(crate) fn append(&mut self, line: Line) -> io::Result<()> {
         self.append_all(vec![line])
     }
 
@@ -248,106 +263,9 @@ impl Books {
         self.append_all(lines)?;
         Ok(row)
     }
-
-    /// What becomes of disputes when something was done.
-    fn follows(&self, done: &Row) -> Vec<Dispute> {
-        let charge = match done.kind.as_str() {
-            "" => done,
-            _ => match self.rows.get(&done.charge) {
-                Some(charge) => charge,
-                None => return Vec::new(),
-            },
-        };
-        match done.kind.as_str() {
-            "" | "capture" if is_disputed(&charge.token) => {
-                let number = self.disputes.len() + 1;
-                vec![Dispute::raise(number, charge, done.amount, done.at_ms)]
-            }
-            "contest" | "accept" => self
-                .dispute(&done.dispute)
-                .map_or_else(Vec::new, |dispute| {
-                    dispute.answered(&done.kind, &charge.token, done.at_ms)
-                }),
-            _ => Vec::new(),
-        }
-    }
-
-    /// A dispute as it is.
-    pub(crate) fn dispute(&self, name: &str) -> Option<&Dispute> {
-        self.disputes.get(name)
-    }
-
-    /// How much of a charge customers took back and did not lose again.
-    pub(crate) fn disputed(&self, charge: &str) -> i64 {
-        let disputes = self.disputes.values();
-        let away = disputes.filter(|one| one.charge == charge && one.status != "won");
-        away.map(|one| one.amount).sum()
-    }
-
-    /// Raises a dispute of a charge, of all that is left of it unless an amount is said; `None` if
-    /// that is more than is left.
-    pub(crate) fn raise(&mut self, id: &str, amount: Option<i64>) -> io::Result<Option<Dispute>> {
-        let Some(charge) = self.rows.get(id).filter(|row| row.status == "approved") else {
-            return Ok(None);
-        };
-        let left = self.taken(charge) - self.done("refund", id) - self.disputed(id);
-        let amount = amount.unwrap_or(left);
-        if !(1..=left).contains(&amount) {
-            return Ok(None);
-        }
-        let dispute = Dispute::raise(self.disputes.len() + 1, charge, amount, now_ms());
-        self.append(Line::Dispute(dispute.clone()))?;
-        Ok(Some(dispute))
-    }
-
-    /// How much of a charge was taken.
-    pub(crate) fn taken(&self, charge: &Row) -> i64 {
-        match charge.kind.as_str() {
-            "authorize" => self.done("capture", &charge.id),
-            _ => charge.amount,
-        }
-    }
-
-    /// Brings a dispute to its end; `None` if it came to one before.
-    pub(crate) fn end(&mut self, name: &str, status: &str) -> io::Result<Option<Dispute>> {
-        let open = self.dispute(name).filter(|dispute| !dispute.is_final());
-        let Some(ended) = open.map(|dispute| dispute.becomes(status, now_ms())) else {
-            return Ok(None);
-        };
-        self.append(Line::Dispute(ended.clone()))?;
-        Ok(Some(ended))
-    }
-
-    /// Tells something of a dispute that is not so; `None` if there is no such dispute.
-    pub(crate) fn mislead(
-        &mut self,
-        name: &str,
-        status: &str,
-        version: i64,
-    ) -> io::Result<Option<Dispute>> {
-        let Some(dispute) = self.dispute(name) else {
-            return Ok(None);
-        };
-        let told = Dispute {
-            status: status.to_owned(),
-            version,
-            astray: true,
-            at_ms: now_ms(),
-            ..dispute.clone()
-        };
-        self.append(Line::Dispute(told.clone()))?;
-        Ok(Some(told))
-    }
-
-    /// What was told after so many notices, and whether there is more.
-    pub(crate) fn notices(&self, after: usize) -> (&[Dispute], bool) {
-        let rest = self.notices.get(after..).unwrap_or_default();
-        let count = rest.len().min(PAGE_MAX);
-        (&rest[..count], count < rest.len())
-    }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

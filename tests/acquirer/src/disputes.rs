@@ -6,9 +6,11 @@
 //! | `tok_dispute_won` | the same; the merchant wins when they contest it |
 //! | `tok_dispute_lost` | the same; the merchant loses when they contest it |
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
-use crate::books::Row;
+use crate::books::{Books, Line, PAGE_MAX, Row, now_ms};
 
 /// How long a dispute can be answered.
 const RESPOND_MS: i64 = 7 * 24 * 3_600_000;
@@ -84,6 +86,105 @@ impl Dispute {
             _ => None,
         };
         std::iter::once(reviewed).chain(end).collect()
+    }
+}
+
+impl Books {
+    /// What becomes of disputes when something was done.
+    pub(crate) fn follows(&self, done: &Row) -> Vec<Dispute> {
+        let charge = match done.kind.as_str() {
+            "" => done,
+            _ => match self.rows.get(&done.charge) {
+                Some(charge) => charge,
+                None => return Vec::new(),
+            },
+        };
+        match done.kind.as_str() {
+            "" | "capture" if is_disputed(&charge.token) => {
+                let number = self.disputes.len() + 1;
+                vec![Dispute::raise(number, charge, done.amount, done.at_ms)]
+            }
+            "contest" | "accept" => self
+                .dispute(&done.dispute)
+                .map_or_else(Vec::new, |dispute| {
+                    dispute.answered(&done.kind, &charge.token, done.at_ms)
+                }),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A dispute as it is.
+    pub(crate) fn dispute(&self, name: &str) -> Option<&Dispute> {
+        self.disputes.get(name)
+    }
+
+    /// How much of a charge customers took back and did not lose again.
+    pub(crate) fn disputed(&self, charge: &str) -> i64 {
+        let disputes = self.disputes.values();
+        let away = disputes.filter(|one| one.charge == charge && one.status != "won");
+        away.map(|one| one.amount).sum()
+    }
+
+    /// Raises a dispute of a charge, of all that is left of it unless an amount is said; `None` if
+    /// that is more than is left.
+    pub(crate) fn raise(&mut self, id: &str, amount: Option<i64>) -> io::Result<Option<Dispute>> {
+        let Some(charge) = self.rows.get(id).filter(|row| row.status == "approved") else {
+            return Ok(None);
+        };
+        let left = self.taken(charge) - self.done("refund", id) - self.disputed(id);
+        let amount = amount.unwrap_or(left);
+        if !(1..=left).contains(&amount) {
+            return Ok(None);
+        }
+        let dispute = Dispute::raise(self.disputes.len() + 1, charge, amount, now_ms());
+        self.append(Line::Dispute(dispute.clone()))?;
+        Ok(Some(dispute))
+    }
+
+    /// How much of a charge was taken.
+    pub(crate) fn taken(&self, charge: &Row) -> i64 {
+        match charge.kind.as_str() {
+            "authorize" => self.done("capture", &charge.id),
+            _ => charge.amount,
+        }
+    }
+
+    /// Brings a dispute to its end; `None` if it came to one before.
+    pub(crate) fn end(&mut self, name: &str, status: &str) -> io::Result<Option<Dispute>> {
+        let open = self.dispute(name).filter(|dispute| !dispute.is_final());
+        let Some(ended) = open.map(|dispute| dispute.becomes(status, now_ms())) else {
+            return Ok(None);
+        };
+        self.append(Line::Dispute(ended.clone()))?;
+        Ok(Some(ended))
+    }
+
+    /// Tells something of a dispute that is not so; `None` if there is no such dispute.
+    pub(crate) fn mislead(
+        &mut self,
+        name: &str,
+        status: &str,
+        version: i64,
+    ) -> io::Result<Option<Dispute>> {
+        let Some(dispute) = self.dispute(name) else {
+            return Ok(None);
+        };
+        let told = Dispute {
+            status: status.to_owned(),
+            version,
+            astray: true,
+            at_ms: now_ms(),
+            ..dispute.clone()
+        };
+        self.append(Line::Dispute(told.clone()))?;
+        Ok(Some(told))
+    }
+
+    /// What was told after so many notices, and whether there is more.
+    pub(crate) fn notices(&self, after: usize) -> (&[Dispute], bool) {
+        let rest = self.notices.get(after..).unwrap_or_default();
+        let count = rest.len().min(PAGE_MAX);
+        (&rest[..count], count < rest.len())
     }
 }
 

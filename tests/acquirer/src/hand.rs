@@ -1,6 +1,9 @@
-//! What a person makes the acquirer do: `POST /v1/charges/{id}/dispute` raises a dispute (`?amount=`),
-//! `POST /v1/disputes/{name}/won` and `/lost` end one, and `POST
-//! /v1/disputes/{name}/astray/{status}/{version}` tells something of it that is not so.
+//! What a person makes the acquirer do.
+//!
+//! `POST /v1/charges/{id}/dispute` raises a dispute (`?amount=`), `POST /v1/disputes/{name}/won` and
+//! `/lost` end one, `POST /v1/disputes/{name}/astray/{status}/{version}` tells something of it that
+//! is not so, and `POST /v1/payouts` settles all that is not settled yet; `GET /v1/payouts/{name}` is
+//! the report of that.
 
 use std::{io, sync::Arc};
 
@@ -9,7 +12,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,8 @@ struct Part {
 pub(crate) fn routes() -> Router<Arc<Acquirer>> {
     Router::new()
         .route("/v1/charges/{id}/dispute", post(raise))
+        .route("/v1/payouts", post(pay_out))
+        .route("/v1/payouts/{name}", get(report))
         .route("/v1/disputes/{name}/won", post(win))
         .route("/v1/disputes/{name}/lost", post(lose))
         .route(
@@ -58,6 +63,21 @@ async fn mislead(
         books.mislead(&name, &status, version)
     })
     .await
+}
+
+async fn pay_out(State(acquirer): State<Arc<Acquirer>>) -> Response {
+    match tokio::task::spawn_blocking(move || acquirer.books().pay_out()).await {
+        Ok(Ok(report)) => report.into_response(),
+        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    }
+}
+
+async fn report(State(acquirer): State<Arc<Acquirer>>, Path(name): Path<String>) -> Response {
+    let found = acquirer.books().report(&name);
+    found.map_or_else(
+        || refuse(StatusCode::NOT_FOUND, "not_found"),
+        IntoResponse::into_response,
+    )
 }
 
 async fn write<T: Serialize + Send + 'static>(

@@ -8,6 +8,7 @@ mod behaviour;
 mod books;
 mod disputes;
 mod hand;
+mod payouts;
 mod rules;
 mod server;
 

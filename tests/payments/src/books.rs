@@ -65,8 +65,17 @@ pub struct Books {
 enum Line {
     Charge(Charge),
     Dispute(Dispute),
-    Void { void: String },
-    Decided { decided: String, status: String },
+    Payout {
+        #[serde(rename = "payout")]
+        _payout: String,
+    },
+    Void {
+        void: String,
+    },
+    Decided {
+        decided: String,
+        status: String,
+    },
 }
 
 /// Reads all of it.
@@ -92,6 +101,8 @@ pub fn read(path: &Path) -> io::Result<Books> {
                     disputes.insert(told.dispute.clone(), told);
                 }
             }
+            // What is settled is in its report.
+            Line::Payout { .. } => {}
             Line::Decided { decided, status } => {
                 let meant = charges.iter_mut().filter(|charge| charge.id == decided);
                 meant.for_each(|charge| charge.status.clone_from(&status));

@@ -98,3 +98,26 @@ async fn a_refused_webhook_that_is_forgotten_is_found() {
         "{report}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_is_not_booked_is_found_by_the_checker_and_by_the_settlement() {
+    let shop = open_shop("refund-unbooked");
+    let body = r#"{"amount":{"amount":700,"currency":"EUR"},"payment_method":"tok_approve"}"#;
+    let paid = shop.client.pay("one", body, 10).await.unwrap().json();
+    let part = r#"{"amount":{"amount":300,"currency":"EUR"}}"#;
+    let id = paid["id"].as_str().unwrap();
+    let refund = shop.client.act("back", id, "refunds", part).await.unwrap();
+    assert_eq!(refund.status, 200, "{refund:?}");
+    let report = shop.report().await;
+    let is_found = |found: &String| found.contains("the refund") && found.contains("moved []");
+    assert!(report.imbalance.iter().any(is_found), "{report}");
+    let settled = shop.stack.settlement_report().await.unwrap();
+    let refused = shop.stack.reconcile(&settled).unwrap_err().to_string();
+    assert!(refused.contains("1 breaks are open"), "{refused}");
+    let back = refund.json()["attempts"][1]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let breaks = shop.stack.breaks().unwrap();
+    assert_eq!(breaks, [format!("not_booked refund {back}")]);
+}

@@ -1,6 +1,9 @@
 //! db-controller: the ledger, payments and the queue, over gRPC.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand};
 use paymesh_contracts::{
@@ -16,8 +19,10 @@ use paymesh_persistence::{
     merchant::add_merchant,
     queue::Hub,
     serve::{PaymentsService, QueueService},
-    store::Reader,
+    settlement::SettlementReport,
+    store::{self, Reader, SettlementBreak, chain},
 };
+use tokio_postgres::Config;
 use tonic::transport::Server;
 
 /// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
@@ -38,6 +43,25 @@ enum Act {
     ReplayParked {
         /// Its id, as `parked` shows it.
         message: MessageId,
+    },
+    /// Compares a settlement report of the acquirer with the ledger and keeps what differs; fails
+    /// while any break is open. Nothing is mended.
+    Reconcile {
+        /// The report, as the acquirer gives it.
+        report: PathBuf,
+        /// What was booked so shortly before its end may be in the next one.
+        #[arg(long, default_value_t = 300)]
+        grace_seconds: u32,
+    },
+    /// Lists what differs between the acquirer's reports and the ledger, and nobody closed.
+    Breaks,
+    /// Closes one of these for good, once somebody knows why it differs.
+    CloseBreak {
+        /// Its number, as `breaks` shows it.
+        id: i64,
+        /// Why nothing more is to be done.
+        #[arg(long)]
+        reason: String,
     },
     /// Takes a merchant in and prints its id and API key, this once.
     AddMerchant {
@@ -76,6 +100,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(format!("{message} is not parked; `parked` lists what is").into())
             }
         }
+        Act::Reconcile {
+            report,
+            grace_seconds,
+        } => reconcile(&report, i64::from(grace_seconds) * 1_000).await,
+        Act::Breaks => {
+            for found in reader()?.breaks().await? {
+                println!("{}", shown(&found));
+            }
+            Ok(())
+        }
+        Act::CloseBreak { id, reason } => {
+            if reason.trim().is_empty() {
+                return Err("a break is closed with a reason".into());
+            }
+            if reader()?.close_break(id, reason.trim()).await? {
+                Ok(())
+            } else {
+                Err(format!("no break {id} is open; `breaks` lists those that are").into())
+            }
+        }
         Act::AddMerchant {
             name,
             fee_basis_points,
@@ -100,10 +144,55 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The database, for a person who looks.
-fn reader() -> Result<Reader, Box<dyn Error>> {
+fn database() -> Result<Config, Box<dyn Error>> {
     let mut settings = Settings::from_environment();
     let database = config::database(&mut settings);
-    Ok(Reader::new(settings.done(database)?))
+    Ok(settings.done(database)?)
+}
+
+fn reader() -> Result<Reader, Box<dyn Error>> {
+    database().map(Reader::new)
+}
+
+async fn reconcile(report: &Path, grace_ms: i64) -> Result<(), Box<dyn Error>> {
+    let text = std::fs::read_to_string(report)
+        .map_err(|reason| format!("{}: {reason}", report.display()))?;
+    let report = SettlementReport::read(&text).map_err(|reason| chain(&reason).to_string())?;
+    let database = database()?;
+    store::reconcile(&database, &report, grace_ms)
+        .await
+        .map_err(|reason| chain(&reason).to_string())?;
+    let breaks = Reader::new(database).breaks().await?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "report": report.name,
+            "rows": report.rows.len(),
+            "fees": report.fees_minor(),
+            "breaks": breaks.len(),
+        })
+    );
+    for found in &breaks {
+        println!("{}", shown(found));
+    }
+    if breaks.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} breaks are open; `close-break` closes one", breaks.len()).into())
+    }
+}
+
+fn shown(found: &SettlementBreak) -> serde_json::Value {
+    serde_json::json!({
+        "id": found.id,
+        "kind": found.kind,
+        "type": found.movement,
+        "name": found.name,
+        "payment": found.payment_id,
+        "place": found.place,
+        "detail": found.detail,
+        "noticed_at": time_text(found.noticed_at_ms),
+    })
 }
 
 async fn serve() -> Result<(), Box<dyn Error>> {

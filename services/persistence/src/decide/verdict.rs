@@ -188,6 +188,7 @@ impl Decider<'_> {
                 let terms = self.world.tenants.get(&payment.key.0);
                 booking.charge(terms.ok_or(Outcome::NotFound)?.fee_basis_points)
             }
+            AttemptKind::Refund if self.defects.refund_unbooked => Vec::new(),
             AttemptKind::Refund => vec![booking.refund()],
             AttemptKind::Authorize
             | AttemptKind::Void

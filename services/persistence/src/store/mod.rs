@@ -11,6 +11,7 @@ mod read;
 mod recovery;
 mod rows;
 mod session;
+mod settlement;
 mod statements;
 mod wants;
 mod write;
@@ -23,6 +24,7 @@ pub use read::Reader;
 pub(crate) use read::random_hex;
 pub use recovery::OpenRecovery;
 pub use session::{Done, Session};
+pub use settlement::{ReconcileError, SettlementBreak, reconcile};
 
 /// Milliseconds since 1970 of a `timestamptz` expression, exactly.
 macro_rules! ms {
@@ -33,7 +35,7 @@ macro_rules! ms {
 
 pub(crate) use ms;
 
-/// An error with everything beneath it, for a log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> impl std::fmt::Display {
+/// An error with everything beneath it, for a log or a person.
+pub fn chain(error: &dyn std::error::Error) -> impl std::fmt::Display {
     connection::Chain(error)
 }

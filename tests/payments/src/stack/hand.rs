@@ -1,6 +1,6 @@
 //! What a person does with a stack: at db-controller, and at the acquirer.
 
-use std::{io, process::Command};
+use std::{fs, io, process::Command};
 
 use super::Stack;
 
@@ -32,6 +32,36 @@ impl Stack {
         }
         let text = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("db-controller {words:?}: {text}")))
+    }
+
+    /// Has the acquirer settle what is not settled yet; gives its report.
+    pub async fn settlement_report(&self) -> io::Result<String> {
+        let (base, token) = self.acquirer();
+        let request = reqwest::Client::new().post(format!("{base}/v1/payouts"));
+        let answer = request.bearer_auth(token).send().await;
+        let answer = answer.and_then(reqwest::Response::error_for_status);
+        let report = answer.map_err(io::Error::other)?.text().await;
+        report.map_err(io::Error::other)
+    }
+
+    /// Compares a settlement report with the ledger as a person would, without any grace.
+    pub fn reconcile(&self, report: &str) -> io::Result<String> {
+        let head = report.lines().next().unwrap_or_default();
+        let head: serde_json::Value = serde_json::from_str(head)?;
+        let name = head["report"].as_str().unwrap_or_default();
+        let file = self.folder.join(format!("{name}.jsonl"));
+        fs::write(&file, report)?;
+        self.control(&["reconcile", &file.to_string_lossy(), "--grace-seconds", "0"])
+    }
+
+    /// Every break that is open, as kind, type and name.
+    pub fn breaks(&self) -> io::Result<Vec<String>> {
+        let shown = |line: &str| -> io::Result<String> {
+            let found: serde_json::Value = serde_json::from_str(line)?;
+            let word = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+            Ok([word("kind"), word("type"), word("name")].join(" "))
+        };
+        self.control(&["breaks"])?.lines().map(shown).collect()
     }
 
     /// What a person has the acquirer do, at an address of it; `None` if it refuses.

@@ -150,6 +150,12 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
     if !verdict.report.is_clean() {
         verdict.failures.push("the books differ".to_owned());
     }
+    let settled = stack.settlement_report().await?;
+    println!("settled: {}", settled.lines().next().unwrap_or_default());
+    if let Err(reason) = stack.reconcile(&settled) {
+        let first = stack.breaks()?.into_iter().next().unwrap_or_default();
+        verdict.failures.push(format!("{reason}; first is {first}"));
+    }
     if verdict.report.payments != sights.count() {
         verdict
             .failures
