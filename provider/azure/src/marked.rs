@@ -11,7 +11,7 @@ use paymesh_engine::{Limits, Mark};
 use serde_json::Value;
 
 use crate::{
-    ArmId, Azure, cluster_object_id,
+    ArmId, Azure, ClusterSeen, cluster_object_id,
     connection::{api, busy, version},
     diagnostics, group,
     json::text,
@@ -44,6 +44,8 @@ pub struct Marked {
     pub name: String,
     /// The state entry that holds it, if it says so.
     pub holder: Option<String>,
+    /// The clusters of its subscription that use it, whosever they are, by their ids.
+    pub users: Vec<String>,
 }
 
 impl Marked {
@@ -57,7 +59,21 @@ impl Marked {
             owner: tag(Mark::OWNER_KEY)?,
             name: tag(Mark::NAME_KEY)?,
             holder: tag(Mark::HOLDER_KEY),
+            users: Vec::new(),
         })
+    }
+
+    /// Those among `clusters` that use it.
+    fn users_among(&self, clusters: &[Value]) -> Vec<String> {
+        let uses = |cluster: &ClusterSeen<'_>| {
+            let mut ids = cluster.identity_ids();
+            ids.any(|id| id.eq_ignore_ascii_case(self.id.as_str()))
+        };
+        let users = clusters.iter().map(ClusterSeen::new).filter(uses);
+        users
+            .filter_map(ClusterSeen::id)
+            .map(str::to_owned)
+            .collect()
     }
 
     fn is(&self, kind: usize) -> bool {
@@ -101,6 +117,12 @@ impl Azure {
             let group = it.id.group_id();
             !group.is_some_and(|group| managed.contains(&group))
         });
+        let clusters = format!("{at}/providers/{}", KINDS[0].1);
+        let query = [("api-version", version::CLUSTERS)];
+        let clusters = self.list(&clusters, &query, api::ARM).await?;
+        for it in &mut marked {
+            it.users = it.users_among(&clusters);
+        }
         marked.sort_by_key(|it| KINDS.iter().position(|(kind, _)| *kind == it.kind));
         Ok(marked)
     }

@@ -172,6 +172,17 @@ impl<'a> ClusterSeen<'a> {
         text(self.0, at)
     }
 
+    /// The ids of every identity that it uses.
+    pub fn identity_ids(self) -> impl Iterator<Item = &'a str> {
+        let map = |at: &str| self.0.pointer(at).and_then(Value::as_object);
+        let assigned = map("/identity/userAssignedIdentities")
+            .into_iter()
+            .flatten();
+        let profiles = map("/properties/identityProfile").into_iter().flatten();
+        let profiles = profiles.filter_map(|(_, profile)| text(profile, "/resourceId"));
+        assigned.map(|(id, _)| id.as_str()).chain(profiles)
+    }
+
     /// `Free`, `Standard` or `Premium`.
     pub fn tier(self) -> Option<&'a str> {
         text(self.0, "/sku/tier")

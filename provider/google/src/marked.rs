@@ -6,7 +6,7 @@ use paymesh_engine::{Limits, Mark};
 use serde_json::{Value, json};
 
 use crate::{
-    ClusterName, Google, Location,
+    ClusterName, ClusterSeen, Google, Location,
     access::{self, Scope, Sign},
     client::Api,
 };
@@ -29,6 +29,8 @@ pub struct Marked {
     pub name: String,
     /// The state entry that holds it, if it says so.
     pub holder: Option<String>,
+    /// The clusters of its project that use it, whosever they are, by their ids.
+    pub users: Vec<String>,
     project: String,
     kind: Kind,
 }
@@ -47,35 +49,33 @@ impl Marked {
         &self.project
     }
 
-    fn of_cluster(project: &str, body: &Value) -> Option<Self> {
+    fn of_cluster(name: ClusterName, body: &Value) -> Option<Self> {
         let label = |key: &str| body["resourceLabels"][key].as_str().map(str::to_owned);
-        let name = ClusterName {
-            place: Location {
-                project: project.to_owned(),
-                location: body["location"].as_str()?.to_owned(),
-            },
-            cluster: body["name"].as_str()?.to_owned(),
-        };
         Some(Self {
             id: name.to_string(),
             owner: label(Mark::OWNER_KEY)?,
             name: label(Mark::NAME_KEY)?,
             holder: label(Mark::HOLDER_KEY),
-            project: project.to_owned(),
+            users: Vec::new(),
+            project: name.place.project.clone(),
             kind: Kind::Cluster(name),
         })
     }
 
-    fn of_account(project: &str, body: &Value) -> Option<Self> {
+    fn of_account(project: &str, body: &Value, clusters: &[(ClusterName, Value)]) -> Option<Self> {
+        let email = body["email"].as_str()?;
+        let uses = |cluster: &Value| ClusterSeen::new(cluster).node_accounts().contains(email);
+        let users = clusters.iter().filter(|(_, cluster)| uses(cluster));
         let word = |key: &str| access::word(body, key).map(str::to_owned);
         Some(Self {
             id: body["name"].as_str()?.to_owned(),
             owner: word(Mark::OWNER_KEY)?,
             name: word(Mark::NAME_KEY)?,
             holder: word(Mark::HOLDER_KEY),
+            users: users.map(|(name, _)| name.to_string()).collect(),
             project: project.to_owned(),
             kind: Kind::Account {
-                email: body["email"].as_str()?.to_owned(),
+                email: email.to_owned(),
             },
         })
     }
@@ -89,11 +89,13 @@ impl Google {
         let clusters = self.pages(Api::Container, &clusters, "clusters").await?;
         let accounts = format!("projects/{project}/serviceAccounts");
         let accounts = self.pages(Api::Iam, &accounts, "accounts").await?;
-        let clusters = clusters.iter();
-        let clusters = clusters.filter_map(|body| Marked::of_cluster(project, body));
+        let named = |body: Value| Some((name_of(project, &body)?, body));
+        let clusters: Vec<_> = clusters.into_iter().filter_map(named).collect();
         let accounts = accounts.iter();
-        let accounts = accounts.filter_map(|body| Marked::of_account(project, body));
-        Ok(clusters.chain(accounts).collect())
+        let accounts = accounts.filter_map(|body| Marked::of_account(project, body, &clusters));
+        let marked = clusters.iter();
+        let marked = marked.filter_map(|(name, body)| Marked::of_cluster(name.clone(), body));
+        Ok(marked.chain(accounts).collect())
     }
 
     /// Removes it, and before it the roles that were granted for it: what is granted on a name
@@ -219,4 +221,15 @@ impl Google {
             }
         }
     }
+}
+
+/// The name of the cluster `body` of `project`.
+fn name_of(project: &str, body: &Value) -> Option<ClusterName> {
+    Some(ClusterName {
+        place: Location {
+            project: project.to_owned(),
+            location: body["location"].as_str()?.to_owned(),
+        },
+        cluster: body["name"].as_str()?.to_owned(),
+    })
 }

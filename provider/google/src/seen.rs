@@ -1,7 +1,7 @@
 //! What bodies say, in Google's words: the only place outside the objects that knows where in a
 //! body something stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use paymesh_engine::Mark;
@@ -113,6 +113,16 @@ impl<'a> ClusterSeen<'a> {
     /// The service account of the nodes of the first pool.
     pub fn node_account(self) -> Option<&'a str> {
         text(self.0, "/nodePools/0/config/serviceAccount")
+    }
+
+    /// Every service account that nodes of it run as, or new ones would.
+    pub fn node_accounts(self) -> BTreeSet<&'a str> {
+        let pools = list(self.0, "/nodePools");
+        let pools = pools.filter_map(|pool| text(pool, "/config/serviceAccount"));
+        let made = "/autoscaling/autoprovisioningNodePoolDefaults/serviceAccount";
+        let ways = ["/nodeConfig/serviceAccount", made];
+        let others = ways.into_iter().filter_map(|at| text(self.0, at));
+        pools.chain(others).collect()
     }
 
     /// Whether it bears the owner of `mark`.

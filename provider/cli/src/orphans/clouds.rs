@@ -29,6 +29,8 @@ pub(crate) struct Found {
     pub(crate) mark: [String; 2],
     /// The state entry that holds it, if it says so.
     pub(crate) holder: Option<String>,
+    /// The clusters that use it, whosever they are, by their ids.
+    pub(crate) users: Vec<String>,
     /// What it is.
     pub(crate) kind: &'static str,
     object: Object,
@@ -51,6 +53,11 @@ impl Found {
         [words, digest].contains(&self.mark[0])
     }
 
+    /// Whether it is what `id` names.
+    pub(crate) fn is(&self, id: &str) -> bool {
+        self.id.eq_ignore_ascii_case(id)
+    }
+
     #[cfg(test)]
     pub(crate) fn of_test(id: &str, mark: &str, holder: Option<&str>) -> Self {
         Self {
@@ -58,6 +65,7 @@ impl Found {
             place: String::new(),
             mark: [String::new(), mark.to_owned()],
             holder: holder.map(str::to_owned),
+            users: Vec::new(),
             kind: "object",
             object: Object::Test,
         }
@@ -71,6 +79,7 @@ impl From<paymesh_azure::Marked> for Found {
             place: it.id.subscription().unwrap_or_default().to_owned(),
             mark: [it.owner.clone(), it.name.clone()],
             holder: it.holder.clone(),
+            users: it.users.clone(),
             kind: it.kind,
             object: Object::Azure(it),
         }
@@ -84,6 +93,7 @@ impl From<paymesh_google::Marked> for Found {
             place: it.project().to_owned(),
             mark: [it.owner.clone(), it.name.clone()],
             holder: it.holder.clone(),
+            users: it.users.clone(),
             kind: it.kind(),
             object: Object::Google(it),
         }

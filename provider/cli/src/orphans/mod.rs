@@ -5,10 +5,14 @@
 //! is all there is to go by, so deleting is limited to one owner, which is unique per state. Where
 //! no state is given everything is an orphan, and a state that could not be pulled looks like none:
 //! so deleting asks for a state that has something of the owner, or for the word that it is lost.
+//!
+//! A cluster that another owner imported goes on with what it stands on, which bears the mark of
+//! whoever made it: what a cluster uses that is itself no orphan is none either.
 
 mod clouds;
 mod shown;
 mod states;
+mod users;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
@@ -82,8 +86,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         let looked_at = found.len();
         let orphans = states.orphans(found);
+        let has_nothing = orphans.len() == looked_at;
+        let (orphans, used) = users::spare(orphans);
+        for it in &used {
+            println!(
+                "{} uses {}",
+                shown::plain(&it.users.join(", ")),
+                owners.line(it)
+            );
+        }
         if orphans.is_empty() {
-            println!("No orphans: {looked_at} objects bear a mark, and a given state has each.");
+            println!(
+                "No orphans: {looked_at} objects bear a mark, and a given state or a cluster that \
+                 is no orphan has each."
+            );
             return Ok(());
         }
         if options.states.is_empty() {
@@ -102,7 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             println!("\nDelete them with: paymesh orphans --owner OWNER --delete STATE...");
             return Ok(());
         }
-        if !options.without_state && orphans.len() == looked_at {
+        if !options.without_state && has_nothing {
             return Err(format!(
                 "nothing was deleted: the given states have none of it. {LOST}"
             ));
@@ -154,25 +170,32 @@ fn ask() -> Result<()> {
     }
 }
 
-/// Deletes one after the other: what uses before what is used.
+/// Deletes one after the other: what uses before what is used, and that only if nothing of it is left.
 async fn delete(clouds: &Clouds, orphans: &[Found], owners: &Owners) -> Result<()> {
-    let mut left = 0;
+    let mut left: Vec<&Found> = Vec::new();
     for orphan in orphans {
         let line = owners.line(orphan);
+        let is_left = |user: &&String| left.iter().any(|it| it.is(user));
+        if let Some(user) = orphan.users.iter().find(is_left) {
+            println!("kept     {line}: {} uses it", shown::plain(user));
+            left.push(orphan);
+            continue;
+        }
         match clouds.remove(orphan).await {
             Ok(None) => println!("deleted  {line}"),
             Ok(Some(why)) => println!("kept     {line}: {why}"),
             Err(why) => {
-                left += 1;
+                left.push(orphan);
                 println!("FAILED   {line}\n{why}");
             }
         }
     }
-    if left == 0 {
+    if left.is_empty() {
         Ok(())
     } else {
         Err(format!(
-            "{left} objects are left; run the command again once the cause is mended"
+            "{} objects are left; run the command again once the cause is mended",
+            left.len()
         ))
     }
 }

@@ -47,7 +47,7 @@ impl Owners {
 }
 
 /// Whoever may tag may write anything.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_control() {
