@@ -2,13 +2,14 @@
 //! proof that it is ours.
 //!
 //! The cloud admits one assignment of a role to a principal at a scope. One that exists under
-//! another name serves as well: it is used, and never deleted here.
+//! another name serves as well: it is used. It is deleted here only if its description says that
+//! another owner made it for the same cluster, from which the cluster was imported.
 
 use async_trait::async_trait;
 use paymesh_cloud::{Error, Request};
 use paymesh_engine::{
-    Context, Difference, Fault, FaultKind, Object, ObjectId, Observation, Ownership, Seen, Sent,
-    Subject,
+    Context, Difference, Fault, FaultKind, Mark, Object, ObjectId, Observation, Ownership, Seen,
+    Sent, Subject,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -189,11 +190,8 @@ impl Role {
         fault(self.id(), error)
     }
 
-    async fn remove(&self) -> Result<(), Fault> {
-        let sent = self
-            .azure
-            .delete(&self.path(), version::ROLES, api::ARM)
-            .await;
+    async fn remove(&self, path: &str) -> Result<(), Fault> {
+        let sent = self.azure.delete(path, version::ROLES, api::ARM).await;
         sent.map(drop).map_err(|error| self.fault(&error))
     }
 }
@@ -211,8 +209,20 @@ fn name(owner: &str, scope: &str, role: &str, principal: &Principal) -> String {
     Uuid::new_v5(&NAMESPACE, words.join("\n").as_bytes()).to_string()
 }
 
-/// Whether `owner` made the assignment `body` for `cluster`, for its kubelets or for those who
-/// administer it: its name tells.
+/// The digests of the mark that the assignment `body` bears.
+fn mark_in(body: &Value) -> Option<[&str; 2]> {
+    Mark::digests_in(text(body, "/properties/description")?)
+}
+
+/// Whether another owner than that of `mark` made the assignment `body` for the same cluster: it
+/// was left when the cluster was imported.
+fn is_inherited(mark: &Mark, body: &Value) -> bool {
+    let [(_, owner), (_, name)] = mark.digests();
+    mark_in(body).is_some_and(|it| it[1] == name && it[0] != owner)
+}
+
+/// Whether the assignment `body` was made for `cluster`, for its kubelets or for those who
+/// administer it: its description tells the cluster, or its name that `owner` made it.
 pub(crate) fn is_for(owner: &str, cluster: &ObjectId, body: &Value) -> bool {
     let [Some(named), Some(scope), Some(role), Some(id)] = [
         "/name",
@@ -223,6 +233,10 @@ pub(crate) fn is_for(owner: &str, cluster: &ObjectId, body: &Value) -> bool {
     .map(|at| text(body, at)) else {
         return false;
     };
+    let [_, (_, cluster_name)] = Mark::of(owner, cluster).digests();
+    if mark_in(body).is_some_and(|it| it[1] == cluster_name) {
+        return true;
+    }
     let role = role.rsplit('/').next().unwrap_or_default();
     let person = Principal::Known {
         id: id.to_owned(),
@@ -314,12 +328,13 @@ impl Object for Role {
             return Err(Fault::new(self.id(), FaultKind::Propagating, text));
         };
         if seen.is_some() {
-            self.remove().await?;
+            self.remove(&self.path()).await?;
         }
         let body = json!({"properties": {
             "roleDefinitionId": self.definition(),
             "principalId": principal,
             "principalType": kind,
+            "description": cx.mark.line(),
         }});
         let request = Request::put(self.path(), body);
         match self.azure.write(request, version::ROLES, api::ARM).await {
@@ -330,13 +345,40 @@ impl Object for Role {
         }
     }
 
-    async fn delete(&self, _: &Context, seen: &Seen) -> Result<Sent, Fault> {
-        let ours =
-            text(&seen.body, "/name").is_some_and(|it| it.eq_ignore_ascii_case(&self.name()));
-        if !ours {
+    async fn delete(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let named = text(&seen.body, "/name");
+        let path = if named.is_some_and(|it| it.eq_ignore_ascii_case(&self.name())) {
+            self.path()
+        } else if let Some(path) =
+            text(&seen.body, "/id").filter(|_| is_inherited(&cx.mark, &seen.body))
+        {
+            path.to_owned()
+        } else {
             let why = "another assignment of the same role served in its place, and is not touched";
             return Ok(Sent::Kept(why.to_owned()));
-        }
-        self.remove().await.map(|()| Sent::Done)
+        };
+        self.remove(&path).await.map(|()| Sent::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_inherited(description: Option<&str>, expected: bool) {
+        let body = json!({ "properties": { "description": description } });
+        let mark = Mark::new("payments/prod", "/clusters/main");
+        assert_eq!(is_inherited(&mark, &body), expected, "{description:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_owner_of_the_cluster_assigned_is_told_from_what_others_did() {
+        let line = |owner, name| Mark::new(owner, name).line();
+        check_inherited(Some(&line("payments/before", "/clusters/main")), true);
+        check_inherited(Some(&line("payments/prod", "/clusters/main")), false);
+        check_inherited(Some(&line("payments/before", "/clusters/other")), false);
+        check_inherited(Some("for the payments team"), false);
+        check_inherited(None, false);
     }
 }

@@ -62,6 +62,26 @@ impl Mark {
         ]
     }
 
+    /// The mark for places that take one text and nothing else: its digests in one line.
+    pub fn line(&self) -> String {
+        let words = self
+            .digests()
+            .map(|(key, digest)| format!("{key}={digest}"));
+        words.join(" ")
+    }
+
+    /// The value of `key` in a line that holds a mark.
+    pub fn word_in<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+        let mut words = line.split_whitespace();
+        words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// Owner and name in a line that holds a mark, as digests.
+    pub fn digests_in(line: &str) -> Option<[&str; 2]> {
+        let word = |key| Self::word_in(line, key);
+        Some([word(Self::OWNER_KEY)?, word(Self::NAME_KEY)?])
+    }
+
     /// Judges a mark found as words.
     pub fn judge_words(&self, owner: Option<&str>, name: Option<&str>) -> Ownership {
         judge([&self.owner, &self.name], owner, name)
@@ -140,6 +160,16 @@ mod tests {
                     .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
             );
         }
+    }
+
+    #[test]
+    fn a_line_tells_the_digests_whatever_stands_beside_them() {
+        let mark = Mark::new("payments/prod", "main");
+        let [(_, owner), (_, name)] = mark.digests();
+        let line = format!("{} paymesh-holder=h1", mark.line());
+        assert_eq!(Mark::digests_in(&line), Some([&*owner, &*name]));
+        assert_eq!(Mark::word_in(&line, Mark::HOLDER_KEY), Some("h1"));
+        assert_eq!(Mark::digests_in("paymesh-owner=a"), None);
     }
 
     #[test]
