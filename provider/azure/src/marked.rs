@@ -65,11 +65,11 @@ impl Marked {
 
     /// Those among `clusters` that use it.
     fn users_among(&self, clusters: &[Value]) -> Vec<String> {
-        let uses = |cluster: &ClusterSeen<'_>| {
+        let is_user = |cluster: &ClusterSeen<'_>| {
             let mut ids = cluster.identity_ids();
             ids.any(|id| id.eq_ignore_ascii_case(self.id.as_str()))
         };
-        let users = clusters.iter().map(ClusterSeen::new).filter(uses);
+        let users = clusters.iter().map(ClusterSeen::new).filter(is_user);
         users
             .filter_map(ClusterSeen::id)
             .map(str::to_owned)
@@ -78,6 +78,11 @@ impl Marked {
 
     fn is(&self, kind: usize) -> bool {
         self.kind == KINDS[kind].0
+    }
+
+    /// Whether it is a resource group.
+    pub fn is_group(&self) -> bool {
+        self.is(2)
     }
 
     fn address(&self) -> String {
@@ -144,7 +149,7 @@ impl Azure {
             };
             body = after;
         }
-        if marked.is(2) {
+        if marked.is_group() {
             if let Some(why) = group::inhabitants(self, id).await? {
                 return Ok(Some(why));
             }
@@ -257,4 +262,43 @@ fn is_made_by(body: &Value, kubelet: &Value) -> bool {
     group
         .zip(lies_in)
         .is_some_and(|(group, lies_in)| group.eq_ignore_ascii_case(lies_in))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_users(cluster: &Value, users: &[&str]) {
+        let mark = Mark::new("payments/prod", "/clusters/a");
+        let identity = Marked::read(&json!({
+            "id": ID,
+            "type": KINDS[1].1,
+            "tags": tags::marked(&[].into(), &mark, None),
+        }));
+        let identity = identity.expect("it bears a mark");
+        assert_eq!(identity.users_among(std::slice::from_ref(cluster)), users);
+    }
+
+    const ID: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a";
+
+    #[test]
+    fn an_identity_has_the_clusters_as_users_whose_control_plane_or_kubelets_are_it() {
+        let cluster = |ids: Value, kubelet: &str| {
+            json!({
+                "id": "/clusters/b",
+                "identity": { "userAssignedIdentities": ids },
+                "properties": { "identityProfile": { "kubeletidentity": { "resourceId": kubelet } } },
+            })
+        };
+        let spelled = ID.to_uppercase();
+        check_users(&cluster(json!({}), "/other"), &[]);
+        check_users(
+            &cluster(json!({ spelled.as_str(): {} }), "/other"),
+            &["/clusters/b"],
+        );
+        check_users(&cluster(json!({}), &spelled), &["/clusters/b"]);
+    }
 }

@@ -15,7 +15,11 @@ use crate::{
 #[derive(Clone, Debug)]
 enum Kind {
     Cluster(ClusterName),
-    Account { email: String },
+    /// What was granted for a cluster that is gone, or never came.
+    Grants,
+    Account {
+        email: String,
+    },
 }
 
 /// An object that bears a mark.
@@ -40,6 +44,7 @@ impl Marked {
     pub fn kind(&self) -> &'static str {
         match self.kind {
             Kind::Cluster(_) => "GKE cluster",
+            Kind::Grants => "IAM grants on",
             Kind::Account { .. } => "service account",
         }
     }
@@ -62,10 +67,22 @@ impl Marked {
         })
     }
 
+    fn of_grants([owner, name]: [&str; 2], cluster: ClusterName) -> Self {
+        Self {
+            id: cluster.to_string(),
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            holder: None,
+            users: Vec::new(),
+            project: cluster.place.project,
+            kind: Kind::Grants,
+        }
+    }
+
     fn of_account(project: &str, body: &Value, clusters: &[(ClusterName, Value)]) -> Option<Self> {
         let email = body["email"].as_str()?;
-        let uses = |cluster: &Value| ClusterSeen::new(cluster).node_accounts().contains(email);
-        let users = clusters.iter().filter(|(_, cluster)| uses(cluster));
+        let is_user = |cluster: &Value| ClusterSeen::new(cluster).node_accounts().contains(email);
+        let users = clusters.iter().filter(|(_, cluster)| is_user(cluster));
         let word = |key: &str| access::word(body, key).map(str::to_owned);
         Some(Self {
             id: body["name"].as_str()?.to_owned(),
@@ -91,31 +108,44 @@ impl Google {
         let accounts = self.pages(Api::Iam, &accounts, "accounts").await?;
         let named = |body: Value| Some((name_of(project, &body)?, body));
         let clusters: Vec<_> = clusters.into_iter().filter_map(named).collect();
+        let policy = Scope::Project(project.to_owned()).read();
+        let policy = self.ask(Api::Projects, policy).await?;
+        let mut granted = access::marks(&policy);
+        granted.retain(|(_, cluster)| clusters.iter().all(|(name, _)| name != cluster));
+        let granted = granted.into_iter();
+        let granted = granted.map(|(mark, cluster)| Marked::of_grants(mark, cluster));
         let accounts = accounts.iter();
         let accounts = accounts.filter_map(|body| Marked::of_account(project, body, &clusters));
         let marked = clusters.iter();
         let marked = marked.filter_map(|(name, body)| Marked::of_cluster(name.clone(), body));
-        Ok(marked.chain(accounts).collect())
+        Ok(marked.chain(granted).chain(accounts).collect())
     }
 
     /// Removes it, and before it the roles that were granted for it: what is granted on a name
     /// would count for whatever bears that name next, and nothing tells of it once the object is
     /// gone. In the policies of image repositories an account stays as a deleted one, which has no
-    /// rights.
-    pub async fn remove(&self, marked: &Marked) -> Result<(), Error> {
+    /// rights. Says why, if it stays.
+    pub async fn remove(&self, marked: &Marked) -> Result<Option<String>, Error> {
+        let container = Api::Container.address(&marked.id);
         match &marked.kind {
             Kind::Cluster(name) => {
-                let address = Api::Container.address(&marked.id);
-                self.rest(&address).await?;
+                self.rest(&container).await?;
                 self.revoke(marked, &marked.id, None).await?;
-                self.remove_cluster(name, &address).await
+                self.remove_cluster(name, &container).await?;
+            }
+            Kind::Grants => {
+                if !self.is_gone(Api::Container, &container).await? {
+                    return Ok(Some("the cluster is there".to_owned()));
+                }
+                self.revoke(marked, &marked.id, None).await?;
             }
             Kind::Account { email } => {
                 self.revoke(marked, "", Some(email.clone())).await?;
                 let address = Api::Iam.address(&marked.id);
-                self.delete(Api::Iam, &address).await.map(|_| ())
+                self.delete(Api::Iam, &address).await?;
             }
         }
+        Ok(None)
     }
 
     /// Waits until nothing works on what is at `address`; how that ended does not matter.
@@ -232,4 +262,38 @@ fn name_of(project: &str, body: &Value) -> Option<ClusterName> {
         },
         cluster: body["name"].as_str()?.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_users(cluster: &Value, users: &[&str]) {
+        let email = "pm-a@pay.iam.gserviceaccount.com";
+        let account = json!({
+            "name": format!("projects/pay/serviceAccounts/{email}"),
+            "email": email,
+            "description": Mark::new("payments/prod", "a").line(),
+        });
+        let name = "projects/pay/locations/europe-west1/clusters/a";
+        let name = ClusterName::parse(name).expect("it is one");
+        let marked = Marked::of_account("pay", &account, &[(name, cluster.clone())]);
+        assert_eq!(marked.expect("it bears a mark").users, users);
+    }
+
+    #[test]
+    fn an_account_has_the_clusters_as_users_that_run_any_node_as_it() {
+        let a = "projects/pay/locations/europe-west1/clusters/a";
+        let [own, other] = ["pm-a", "default"].map(|account| {
+            json!({ "config": { "serviceAccount": format!("{account}@pay.iam.gserviceaccount.com") } })
+        });
+        check_users(&json!({ "nodePools": [other] }), &[]);
+        check_users(&json!({ "nodePools": [other, own] }), &[a]);
+        let made = &own["config"];
+        check_users(
+            &json!({ "autoscaling": { "autoprovisioningNodePoolDefaults": made } }),
+            &[a],
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A place in a project: a region or a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
     /// The project's id, never its number.
     pub project: String,
@@ -12,7 +12,7 @@ pub struct Location {
 }
 
 /// A GKE cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterName {
     /// Where it is.
     pub place: Location,

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) holder: Option<String>,
     /// The clusters that use it, whosever they are, by their ids.
     pub(crate) users: Vec<String>,
+    /// Whether several resources share it, so that its mark is that of whichever came first.
+    pub(crate) is_shared: bool,
     /// What it is.
     pub(crate) kind: &'static str,
     object: Object,
@@ -66,6 +68,7 @@ impl Found {
             mark: [String::new(), mark.to_owned()],
             holder: holder.map(str::to_owned),
             users: Vec::new(),
+            is_shared: holder.is_none(),
             kind: "object",
             object: Object::Test,
         }
@@ -80,6 +83,7 @@ impl From<paymesh_azure::Marked> for Found {
             mark: [it.owner.clone(), it.name.clone()],
             holder: it.holder.clone(),
             users: it.users.clone(),
+            is_shared: it.is_group(),
             kind: it.kind,
             object: Object::Azure(it),
         }
@@ -94,6 +98,7 @@ impl From<paymesh_google::Marked> for Found {
             mark: [it.owner.clone(), it.name.clone()],
             holder: it.holder.clone(),
             users: it.users.clone(),
+            is_shared: false,
             kind: it.kind(),
             object: Object::Google(it),
         }
@@ -194,7 +199,7 @@ impl Clouds {
     pub(crate) async fn remove(&self, found: &Found) -> Result<Option<String>> {
         let removed = match (&found.object, &self.azure, &self.google) {
             (Object::Azure(it), Some(azure), _) => azure.remove(it).await,
-            (Object::Google(it), _, Some(google)) => google.remove(it).await.map(|()| None),
+            (Object::Google(it), _, Some(google)) => google.remove(it).await,
             _ => return Err("its cloud is not connected".to_owned()),
         };
         removed.map_err(|error| error.to_string())

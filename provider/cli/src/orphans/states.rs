@@ -111,7 +111,7 @@ impl States {
         let is_had = |it: &Found| {
             let below = format!("{}/", it.id.to_ascii_lowercase());
             let is_sibling = |other: &Found| {
-                it.holder.is_some() && (&it.place, &it.mark) == (&other.place, &other.mark)
+                !it.is_shared && (&it.place, &it.mark) == (&other.place, &other.mark)
             };
             had.iter().any(is_sibling) || ids.iter().any(|id| id.starts_with(&below))
         };

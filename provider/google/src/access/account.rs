@@ -127,8 +127,7 @@ impl Object for ServiceAccount {
 
 /// The value of `key` in what [`description`] wrote.
 pub(crate) fn word<'a>(account: &'a Value, key: &str) -> Option<&'a str> {
-    let mut words = account["description"].as_str()?.split_whitespace();
-    words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    Mark::word_in(account["description"].as_str()?, key)
 }
 
 fn seen(cx: &Context, account: Value) -> Seen {
@@ -147,11 +146,5 @@ fn seen(cx: &Context, account: Value) -> Seen {
 
 /// The mark and the holder, in fewer than the 256 letters that a description may have.
 fn description(mark: &Mark, holder: &Holder) -> String {
-    let mut words: Vec<String> = mark
-        .digests()
-        .iter()
-        .map(|(key, digest)| format!("{key}={digest}"))
-        .collect();
-    words.push(format!("{}={}", Mark::HOLDER_KEY, holder.as_str()));
-    words.join(" ")
+    format!("{} {}={}", mark.line(), Mark::HOLDER_KEY, holder.as_str())
 }

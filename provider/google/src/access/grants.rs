@@ -20,7 +20,7 @@ use super::{
     policy::{self, Grant, Sign},
     roles, unknown_yet,
 };
-use crate::{ClusterName, Google, client::Api};
+use crate::{ClusterName, Google, client::Api, cluster::Cluster};
 
 /// What roles are granted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,18 +122,20 @@ impl GrantsWant {
 }
 
 impl Google {
-    /// Who administers `cluster` by grants that bear `mark`: `group:payments@example.com`.
-    pub async fn admins(&self, cluster: &ClusterName, mark: &Mark) -> Result<Vec<String>, Fault> {
+    /// Who administers `cluster` by grants of Paymesh, whoever's mark they bear:
+    /// `group:payments@example.com`.
+    pub async fn admins(&self, cluster: &ClusterName) -> Result<Vec<String>, Fault> {
         let scope = Scope::Project(cluster.place.project.clone());
         let object = ObjectId::new("IAM policy", scope.to_string());
         let policy = self.send(scope.api(), &object, scope.read()).await?;
-        Ok(admins_in(&policy, cluster, mark))
+        Ok(admins_in(&policy, cluster))
     }
 }
 
-/// Who administers `cluster` by the grants in `policy` that bear `mark`.
-pub fn admins_in(policy: &Value, cluster: &ClusterName, mark: &Mark) -> Vec<String> {
-    let sign = Sign::new(mark, &cluster.to_string(), None);
+/// Who administers `cluster` by the grants of Paymesh in `policy`.
+pub fn admins_in(policy: &Value, cluster: &ClusterName) -> Vec<String> {
+    let mark = Mark::of("", &Cluster::id_of(cluster));
+    let sign = Sign::new(&mark, &cluster.to_string(), None);
     let ours = policy::ours(policy, &sign).into_iter();
     ours.filter(|grant| grant.role == roles::CLUSTER_ADMIN)
         .map(|grant| grant.member)
@@ -187,6 +189,14 @@ impl Grants {
             .await
             .map(|_| Sent::Done)
             .map_err(|fault| self.blame(fault))
+    }
+
+    /// Whether grants are to bear our owner instead of another, from which the cluster was imported.
+    /// Until the cluster itself bears our mark, it is only looked at.
+    fn takes_over(&self, cx: &Context, seen: &Seen) -> bool {
+        let cluster = cx.seen(&Cluster::id_of(&self.want.cluster));
+        cluster.is_none_or(|it| it.ownership == Ownership::Ours)
+            && policy::bears_another_owner(&seen.body, &self.sign(cx))
     }
 
     /// What of `ours` may be taken away: roles that somebody gave the account by hand stay as
@@ -266,6 +276,10 @@ impl Object for Grants {
             if !subjects.contains(&subject) {
                 subjects.push(subject);
             }
+        }
+        let admins = Subject::Attribute("admins".to_owned());
+        if !subjects.contains(&admins) && self.takes_over(cx, seen) {
+            subjects.push(admins);
         }
         if subjects.is_empty() {
             Difference::Same

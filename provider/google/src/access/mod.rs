@@ -11,7 +11,7 @@ pub(crate) use account::word;
 pub use account::{AccountWant, ServiceAccount};
 pub use grants::{Grants, GrantsWant, Scope, admins_in};
 use paymesh_engine::{Fault, FaultKind};
-pub(crate) use policy::{Sign, without};
+pub(crate) use policy::{Sign, marks, without};
 
 /// Roles that clusters need.
 pub mod roles {

@@ -7,9 +7,14 @@ use std::collections::BTreeSet;
 use paymesh_engine::Mark;
 use serde_json::{Value, json};
 
+use crate::ClusterName;
+
 /// The version of policies that have conditions. A policy that is read or written as an older one
 /// loses them (IAM documentation, "Policy versions", read 2026-11).
 pub(super) const VERSION: u32 = 3;
+
+/// How the condition begins that grants a role for one cluster.
+const OF_CLUSTER: &str = "resource.name == \"";
 
 /// A role for one member.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +27,12 @@ pub(super) struct Grant {
     pub(super) of_cluster: bool,
 }
 
-/// By what a grant of ours is known.
+/// By what a grant of ours is known. The name in a mark is the cluster's own address, so that a
+/// grant that bears it is the cluster's, whoever's owner stands beside it: who has the cluster has
+/// its grants, also those of the owner that it was imported from.
 pub(crate) struct Sign {
+    /// The digest of the mark's name.
+    name: String,
     /// The condition of what is granted to others.
     pub(super) condition: Value,
     /// The address of the account that is wholly ours, if there is one.
@@ -45,19 +54,24 @@ impl Sign {
     ) -> Self {
         let (owner_key, name_key) = (Mark::OWNER_KEY, Mark::NAME_KEY);
         Self {
+            name: name.to_owned(),
             condition: json!({
                 "title": format!("{owner_key}={owner} {name_key}={name}"),
                 "description": "Set by Paymesh for one cluster; changes are overwritten.",
-                "expression": format!("resource.name == \"{cluster}\""),
+                "expression": format!("{OF_CLUSTER}{cluster}\""),
             }),
             account,
         }
     }
 
     fn is_condition(&self, condition: &Value) -> bool {
-        ["title", "expression"]
-            .into_iter()
-            .all(|field| condition[field] == self.condition[field])
+        condition["expression"] == self.condition["expression"]
+            && mark_in(condition).is_some_and(|[_, name]| name == self.name)
+    }
+
+    /// Whether it also bears our owner.
+    fn is_own_condition(&self, condition: &Value) -> bool {
+        self.is_condition(condition) && condition["title"] == self.condition["title"]
     }
 
     fn is_account(&self, member: &str) -> bool {
@@ -91,6 +105,29 @@ pub(super) fn ours(policy: &Value, sign: &Sign) -> BTreeSet<Grant> {
         }
     }
     found
+}
+
+/// Whether some of the grants of ours bear another owner.
+pub(super) fn bears_another_owner(policy: &Value, sign: &Sign) -> bool {
+    bindings(policy)
+        .filter_map(|binding| binding.get("condition"))
+        .any(|it| sign.is_condition(it) && !sign.is_own_condition(it))
+}
+
+/// The marks of the grants in `policy` that count for one cluster only, with that cluster.
+pub(crate) fn marks(policy: &Value) -> BTreeSet<([&str; 2], ClusterName)> {
+    let found = bindings(policy).filter_map(|binding| {
+        let condition = binding.get("condition")?;
+        let cluster = condition["expression"].as_str()?;
+        let cluster = cluster.strip_prefix(OF_CLUSTER)?.strip_suffix('"')?;
+        Some((mark_in(condition)?, ClusterName::parse(cluster).ok()?))
+    });
+    found.collect()
+}
+
+/// The digests of the mark that a condition bears.
+fn mark_in(condition: &Value) -> Option<[&str; 2]> {
+    Mark::digests_in(condition["title"].as_str()?)
 }
 
 /// `policy` without the grants of ours; nothing, if it has none.
@@ -130,7 +167,7 @@ pub(super) fn changed(
         let place = list.iter_mut().find(|binding| {
             let same_terms = match binding.get("condition") {
                 None => !grant.of_cluster,
-                Some(condition) => grant.of_cluster && sign.is_condition(condition),
+                Some(condition) => grant.of_cluster && sign.is_own_condition(condition),
             };
             binding["role"] == grant.role && same_terms
         });

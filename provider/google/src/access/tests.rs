@@ -6,17 +6,19 @@ use expect_test::{Expect, expect};
 use paymesh_engine::Mark;
 use serde_json::{Value, json};
 
-use super::policy::{Grant, Sign, changed, ours};
+use super::policy::{Grant, Sign, bears_another_owner, changed, marks, ours};
+
+use crate::ClusterName;
 
 const CLUSTER: &str = "projects/pay/locations/europe-west1/clusters/main";
 
 fn sign(cluster: &str) -> Sign {
+    sign_of("payments/prod", cluster)
+}
+
+fn sign_of(owner: &str, cluster: &str) -> Sign {
     let account = Some("pm-main@pay.iam.gserviceaccount.com".to_owned());
-    Sign::new(
-        &Mark::new("payments/prod", "cluster/main"),
-        cluster,
-        account,
-    )
+    Sign::new(&Mark::new(owner, "cluster/main"), cluster, account)
 }
 
 fn nodes() -> Grant {
@@ -92,6 +94,35 @@ fn what_was_granted_can_be_taken_back_without_a_trace() {
     let policy = changed(&foreign(), &sign(CLUSTER), &BTreeSet::new(), &wanted);
     let policy = changed(&policy, &sign(CLUSTER), &wanted, &BTreeSet::new());
     assert_eq!(policy["bindings"], foreign()["bindings"]);
+}
+
+#[test]
+fn grants_of_an_earlier_owner_of_the_cluster_are_taken_over() {
+    let theirs = grants(&[
+        admin("group:theirs@example.com"),
+        admin("group:ours@example.com"),
+    ]);
+    let before = sign_of("payments/before", CLUSTER);
+    let policy = changed(&foreign(), &before, &BTreeSet::new(), &theirs);
+    assert_eq!(ours(&policy, &sign(CLUSTER)), theirs);
+    assert!(bears_another_owner(&policy, &sign(CLUSTER)));
+
+    let wanted = grants(&[admin("group:ours@example.com")]);
+    let policy = changed(&policy, &sign(CLUSTER), &theirs, &wanted);
+    assert_eq!(ours(&policy, &sign(CLUSTER)), wanted);
+    assert!(!bears_another_owner(&policy, &sign(CLUSTER)));
+    let policy = changed(&policy, &sign(CLUSTER), &wanted, &BTreeSet::new());
+    assert_eq!(policy["bindings"], foreign()["bindings"]);
+}
+
+#[test]
+fn a_policy_tells_the_marks_in_it_with_their_clusters() {
+    let wanted = grants(&[nodes(), admin("group:ours@example.com")]);
+    let policy = changed(&foreign(), &sign(CLUSTER), &BTreeSet::new(), &wanted);
+    let [(_, owner), (_, name)] = Mark::new("payments/prod", "cluster/main").digests();
+    let cluster = ClusterName::parse(CLUSTER).unwrap();
+    assert_eq!(marks(&policy), [([&*owner, &*name], cluster)].into());
+    assert_eq!(marks(&foreign()), BTreeSet::new());
 }
 
 #[test]

@@ -156,7 +156,7 @@ pub(super) async fn find(
     let own = access::own_account(session, None, name).email();
     let mut spec = body::described(name, ClusterSeen::new(&body), &own);
     let google = connect(session, found)?;
-    spec.admins = access::administrators(session, &google, name).await;
+    spec.admins = access::administrators(&google, name).await;
     // What the provider block says needs no saying.
     if let Some(google) = &mut spec.google
         && google.project == session.project()

@@ -160,7 +160,7 @@ impl Converged for Cluster {
         if spelling.on_azure() {
             azure::described(session, spelling, prior, seen)
         } else {
-            google::described(session, spelling, prior, seen)
+            google::described(spelling, prior, seen)
         }
     }
 

@@ -12,7 +12,9 @@ use super::{ClusterStatus, pool::PoolSpec};
 /// autoscaler do is never a difference. No credential is ever in state.
 ///
 /// Importing a cluster writes nothing, whoever made it. The first apply that changes something puts
-/// this owner's mark on it, and takes it over from any other state.
+/// this owner's mark on it, and takes it over from any other state, with what Paymesh granted for it.
+/// On GKE the nodes go on as the service account that they have, which has to be named in
+/// `google.node_service_account` and is left when the cluster is destroyed.
 ///
 /// What an import does not change, the apply after it does, where the cluster is not as Paymesh makes
 /// them: its plan lists those steps (PM185). The generated configuration has the pools under the names

@@ -9,7 +9,6 @@ use paymesh_engine::{Graph, ObjectId, Observations};
 use paymesh_google::{
     ClusterName, Google,
     access::{AccountWant, Grants, GrantsWant, Scope, ServiceAccount, admins_in},
-    cluster::Cluster,
 };
 
 use crate::{
@@ -92,7 +91,6 @@ fn repository(id: &str) -> Scope {
 
 /// Takes out of `spec` who lost a role that `spelling` asks for.
 pub(super) fn people(
-    session: &Session,
     spelling: &ClusterSpec,
     spec: &mut ClusterSpec,
     name: &ClusterName,
@@ -108,8 +106,7 @@ pub(super) fn people(
         want.object_id()
     };
     let policy = seen.seen(&grants(Scope::Project(name.place.project.clone())));
-    let mark = session.mark(&Cluster::id_of(name));
-    let members = policy.map_or_else(Vec::new, |it| admins_in(&it.body, name, &mark));
+    let members = policy.map_or_else(Vec::new, |it| admins_in(&it.body, name));
     spec.admins.clone_from(&spelling.admins);
     spec.admins.retain(|admin| {
         let member = self::members(std::slice::from_ref(admin));
@@ -121,15 +118,10 @@ pub(super) fn people(
     spec.deployer_admin = spelling.deployer_admin;
 }
 
-/// The administrators of an existing cluster, as far as this owner made them.
-pub(super) async fn administrators(
-    session: &Session,
-    google: &Google,
-    name: &ClusterName,
-) -> Vec<Admin> {
-    let mark = session.mark(&Cluster::id_of(name));
+/// The administrators of an existing cluster, as far as an owner of it made them.
+pub(super) async fn administrators(google: &Google, name: &ClusterName) -> Vec<Admin> {
     // Who may not read the policy imports a cluster without administrators.
-    let members = google.admins(name, &mark).await.unwrap_or_default();
+    let members = google.admins(name).await.unwrap_or_default();
     let admin = |member: &String| {
         let (kind, email) = member.split_once(':')?;
         Some(Admin {

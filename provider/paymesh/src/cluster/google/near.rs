@@ -5,18 +5,14 @@ use paymesh_engine::Observations;
 use paymesh_google::{ClusterName, ClusterSeen, PoolSeen, cluster::Cluster, pool::NodePool};
 
 use super::{access, body};
-use crate::{
-    cluster::{
-        near,
-        spec::{ClusterSpec, Power},
-        status::ClusterStatus,
-    },
-    session::Session,
+use crate::cluster::{
+    near,
+    spec::{ClusterSpec, Power},
+    status::ClusterStatus,
 };
 
 /// `None` if the cluster was not seen.
 pub(in crate::cluster) fn described(
-    session: &Session,
     spelling: &ClusterSpec,
     prior: &ClusterStatus,
     seen: &Observations,
@@ -38,6 +34,6 @@ pub(in crate::cluster) fn described(
         Some(spelled) => near::maintenance(spelled, window),
         None => window,
     });
-    access::people(session, spelling, &mut spec, &name, seen);
+    access::people(spelling, &mut spec, &name, seen);
     Some(spec)
 }
