@@ -146,3 +146,25 @@ fn an_imported_aks_cluster_takes_the_roles_with_it_that_the_owner_before_gave() 
     second.destroy().succeeds();
     assert_eq!(assigned(&cloud, &registry), before);
 }
+
+#[test]
+fn a_destroy_under_another_owner_leaves_no_role_behind() {
+    let cloud = Cloud::start();
+    let registry = cloud.seeded(REGISTRY);
+    let before = assigned(&cloud, &registry);
+    let aks =
+        ClusterBlock::plain(Provider::Aks, "aks").with(&format!("registries = [\"{registry}\"]"));
+    let gke = ClusterBlock::plain(Provider::Gke, "gke")
+        .with("admins = [{ google_email = \"oncall@paymesh.example\" }]");
+    let clusters = configuration([&aks, &gke]);
+    let workspace = Workspace::new(&cloud, &[provider(FIRST), clusters.clone()].concat());
+    workspace.apply().succeeds();
+    assert_eq!(assigned(&cloud, &registry), before + 1);
+
+    workspace.configure(&[provider(SECOND), clusters].concat());
+    workspace
+        .run(&["destroy", "-auto-approve", "-refresh=false"])
+        .succeeds();
+    assert_eq!(assigned(&cloud, &registry), before);
+    assert_eq!(admins(&cloud, "gke"), Vec::<String>::new());
+}
