@@ -14,4 +14,11 @@ resource "paymesh_cluster" "main" {
     system   = { mode = "system", vcpu = 4, memory_gb = 16, min_nodes = 3, max_nodes = 6 }
     payments = { vcpu = 8, memory_gb = 32, min_nodes = 3, max_nodes = 30 }
   }
+
+  lifecycle {
+    postcondition {
+      condition     = self.status == "Ready"
+      error_message = "The cluster is not finished: run terraform apply again, it resumes."
+    }
+  }
 }

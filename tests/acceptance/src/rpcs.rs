@@ -63,6 +63,16 @@ pub fn announced(schema: &Value) -> BTreeSet<&'static str> {
             "CloseEphemeralResource",
         ]);
     }
+    if has("list_resource_schemas") {
+        calls.extend(["ValidateListResourceConfig", "ListResource"]);
+    }
+    if has("action_schemas") {
+        calls.extend(["ValidateActionConfig", "PlanAction", "InvokeAction"]);
+    }
+    if has("state_store_schemas") {
+        calls.extend(["ValidateStateStoreConfig", "ConfigureStateStore"]);
+        calls.extend(["ReadStateBytes", "WriteStateBytes"]);
+    }
     if has("functions") {
         calls.insert("CallFunction");
     }

@@ -1,5 +1,7 @@
 //! A cluster's life under a real client, on each cloud: made, left alone, scaled, destroyed.
 
+use std::collections::BTreeSet;
+
 use paymesh_acceptance::{
     Cloud, Workspace,
     samples::{AKS, GKE},
@@ -21,6 +23,16 @@ fn check_life(configuration: &str, address: &str, kind: &str, pools: &str) {
         Vec::<String>::new(),
         "a plan writes nothing"
     );
+    let mut read = BTreeSet::new();
+    for entry in cloud.journal(before) {
+        let path = entry["path"].as_str().unwrap_or_default().to_owned();
+        let is_of_clouds = entry["method"] == "GET" && entry["api"] != "terraform";
+        assert!(
+            !is_of_clouds || read.insert(path.clone()),
+            "{path} is read twice"
+        );
+    }
+    assert!(!read.is_empty(), "a plan reads what exists");
 
     workspace.configure(&configuration.replace("max_nodes = 6", "max_nodes = 9"));
     workspace

@@ -67,12 +67,13 @@ impl Tree {
     }
 
     #[track_caller]
-    fn check(&self, word: &str, expected: &str) {
+    fn check(&self, word: &str, expected: &str) -> String {
         let output = self.start(word).wait_with_output().expect("it ends");
         let told = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{told}");
         assert!(told.contains(expected), "no {expected:?} in:\n{told}");
+        told
     }
 
     /// Ctrl-C once the apply makes something: it reaches everybody at the terminal.
@@ -137,7 +138,24 @@ fn the_demo_can_be_interrupted_repeated_and_taken_down() {
     tree.check("down", "There is no demo to take down.");
     tree.interrupt();
     tree.check("up", "Apply complete!");
-    tree.check("up", "No changes.");
+    let said = tree.check("up", "No changes.");
+    for heading in [
+        "What exists",
+        "How long it took",
+        "Where to look",
+        "What to type next",
+    ] {
+        assert!(said.contains(heading), "{heading} in {said}");
+    }
+    for told in [
+        "  azure ",
+        "  google ",
+        "terraform plan",
+        "/console",
+        "demo-down",
+    ] {
+        assert!(said.contains(told), "{told} in {said}");
+    }
     let port = tree.port();
     tree.check("down", "The demo is gone");
     let _taken = TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");

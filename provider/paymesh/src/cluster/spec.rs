@@ -11,10 +11,11 @@ use super::{ClusterStatus, pool::PoolSpec};
 /// The version is a minimum and node counts are ranges, so what the cloud's own upgrades and
 /// autoscaler do is never a difference. No credential is ever in state.
 ///
-/// Importing a cluster writes nothing, whoever made it. The first apply that changes something puts
-/// this owner's mark on it, and takes it over from any other state, with what Paymesh granted for it.
-/// On GKE the nodes go on as the service account that they have, which has to be named in
-/// `google.node_service_account` and is left when the cluster is destroyed.
+/// Importing a cluster writes nothing; the first apply that changes something puts this owner's mark on
+/// it, and takes it over from any other state, with what Paymesh granted for it. One that bears another
+/// owner's mark is taken over by the import itself, which its plan shows (PM119): let the other state
+/// forget it after that. On GKE the nodes go on as the service account that they have, which has to be
+/// named in `google.node_service_account` and is left when the cluster is destroyed.
 ///
 /// What an import does not change, the apply after it does, where the cluster is not as Paymesh makes
 /// them: its plan lists those steps (PM185). The generated configuration has the pools under the names

@@ -23,8 +23,8 @@ use crate::{
         dynamic,
         tfplugin6::{
             ClientCapabilities, Diagnostic, DynamicValue, apply_resource_change,
-            configure_provider, list_resource, plan_resource_change, provider_server,
-            upgrade_resource_state, validate_resource_config,
+            configure_provider, invoke_action, list_resource, plan_resource_change,
+            provider_server, read_state_bytes, upgrade_resource_state, validate_resource_config,
         },
     },
 };
@@ -385,13 +385,36 @@ async fn work_before_configuration_and_unknown_types_are_explained() {
 async fn what_is_not_supported_still_answers() {
     use provider_server::Provider as _;
     use tonic::codegen::tokio_stream::StreamExt as _;
+    const SAID: &str = "This provider does not support that";
     let service = Service(configured().await);
-    let request = tonic::Request::new(list_resource::Request::default());
-    let mut events = service.list_resource(request).await.unwrap().into_inner();
-    let event = events.next().await.unwrap().unwrap();
-    assert_eq!(
-        event.diagnostic[0].summary,
-        "This provider does not support that"
-    );
-    assert!(events.next().await.is_none());
+    macro_rules! check_answers {
+        ($($call:ident)*) => {$(
+            let request = Request::new(Default::default());
+            let answer = service.$call(request).await.unwrap().into_inner();
+            assert_eq!(answer.diagnostics[0].summary, SAID, stringify!($call));
+        )*};
+    }
+    check_answers! {
+        generate_resource_config validate_list_resource_config validate_action_config plan_action
+        validate_state_store_config configure_state_store lock_state unlock_state get_states
+        delete_state
+    }
+    macro_rules! check_streams {
+        ($($call:ident: $diagnostics:expr;)*) => {$(
+            let request = Request::new(Default::default());
+            let mut events = service.$call(request).await.unwrap().into_inner();
+            let diagnostics: fn(_) -> Vec<_> = $diagnostics;
+            let said = diagnostics(events.next().await.unwrap().unwrap());
+            assert_eq!(said[0].summary, SAID, stringify!($call));
+            assert!(events.next().await.is_none());
+        )*};
+    }
+    check_streams! {
+        list_resource: |event: list_resource::Event| event.diagnostic;
+        invoke_action: |event: invoke_action::Event| match event.r#type {
+            Some(invoke_action::event::Type::Completed(completed)) => completed.diagnostics,
+            _ => Vec::new(),
+        };
+        read_state_bytes: |chunk: read_state_bytes::ResponseChunk| chunk.diagnostics;
+    }
 }
