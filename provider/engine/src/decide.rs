@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want, difference::listed,
-    run::Run, state::State, whose::Verdict,
+    After, Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want,
+    difference::listed, run::Run, state::State, whose::Verdict,
 };
 
 /// What comes next for a node.
@@ -64,21 +64,24 @@ impl Act {
 impl Run<'_> {
     pub(crate) fn decide(&self, state: &State, id: &ObjectId) -> Decision {
         match self.decide_alone(state, id) {
-            Decision::Act(Act::Change(change)) if !change.after.is_empty() => {
-                let waits = change.after.iter().any(|other| {
-                    state.graph.node(other).is_some()
-                        && !matches!(
-                            self.decide_alone(state, other),
-                            Decision::Settled | Decision::Keep(_)
-                        )
-                });
-                if waits {
-                    Decision::After(change)
-                } else {
-                    Decision::Act(Act::Change(change))
-                }
+            Decision::Act(Act::Change(change)) if self.others_come_first(state, id, &change) => {
+                Decision::After(change)
             }
             decision => decision,
+        }
+    }
+
+    fn others_come_first(&self, state: &State, id: &ObjectId, change: &Change) -> bool {
+        let is_unsettled = |other: &ObjectId| {
+            let decision = self.decide_alone(state, other);
+            !matches!(decision, Decision::Settled | Decision::Keep(_))
+        };
+        match &change.after {
+            After::These(others) => others.iter().any(is_unsettled),
+            After::Everything => {
+                let mut nodes = state.graph.nodes();
+                nodes.any(|(other, _)| other != id && is_unsettled(other))
+            }
         }
     }
 
@@ -86,7 +89,10 @@ impl Run<'_> {
     pub(crate) fn is_settled_for(&self, state: &State, other: &ObjectId, id: &ObjectId) -> bool {
         match self.decide(state, other) {
             Decision::Settled | Decision::Keep(_) => true,
-            Decision::After(change) => change.after.contains(id),
+            Decision::After(change) => match &change.after {
+                After::These(others) => others.iter().any(|it| state.graph.waits_for(it, id)),
+                After::Everything => true,
+            },
             Decision::Act(_) | Decision::Refuse(_) => false,
         }
     }

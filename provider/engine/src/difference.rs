@@ -72,10 +72,25 @@ pub struct Change {
     /// The writes that are left, in order; [`Object::apply`](crate::Object::apply) makes the
     /// first. Each write must leave fewer steps, or equally many with fewer subjects.
     pub steps: Vec<Step>,
-    /// Objects that must first be settled although they need this one: a control plane at 1.33
-    /// waits for its pools before it goes to 1.34. Until then this object counts as settled for
-    /// them.
-    pub after: Vec<ObjectId>,
+    /// What must be settled first, although it may need this object. Until then this object
+    /// counts as settled for that, and for all that it waits for.
+    pub after: After,
+}
+
+/// What must be settled before a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// These, if they are in the graph: a control plane at 1.33 waits for its pools before it
+    /// goes to 1.34.
+    These(Vec<ObjectId>),
+    /// All others in the graph: a cluster is stopped last.
+    Everything,
+}
+
+impl Default for After {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
 }
 
 /// One step of a procedure, as a plan prints it.
@@ -112,7 +127,7 @@ impl Difference {
         Self::Change(Change {
             subjects,
             steps: vec![step],
-            after: Vec::new(),
+            after: After::default(),
         })
     }
 }

@@ -123,6 +123,8 @@ impl Run<'_> {
             return Vec::new();
         };
         match self.decide(state, id) {
+            // What a listing alone brought into the graph was never looked at.
+            Decision::Act(Act::Look) if node.want == Want::Done => node.object.create_steps(),
             Decision::Act(Act::Create | Act::Procedure | Act::AwaitName(_)) => {
                 let steps = node.object.create_steps();
                 if steps.is_empty() {

@@ -48,7 +48,7 @@ mod whose;
 pub use async_trait::async_trait;
 
 pub use claims::{Claim, Claims, Intent};
-pub use difference::{Change, Difference, Reason, Step, Subject, listed};
+pub use difference::{After, Change, Difference, Reason, Step, Subject, listed};
 pub use engine::Engine;
 pub use fault::{Fault, FaultKind};
 pub use graph::{Graph, Node, Want};

@@ -112,8 +112,13 @@ impl Run<'_> {
             }
             // An operation that nobody can poll any more is over, or shows on the object.
             self.state().operations.shift_remove(id);
-            let observation = self.look(id).await?;
-            let Some(busy) = observation.seen().and_then(|it| it.busy.as_ref()) else {
+            self.look_again(id).await?;
+            let busy = self
+                .state()
+                .observations
+                .seen(id)
+                .and_then(|it| it.busy.clone());
+            let Some(busy) = busy else {
                 self.report(id, &step, started, Happening::Finished);
                 return Ok(());
             };

@@ -1,7 +1,7 @@
 //! One write that brings an object closer to its wanted shape.
 
 use http::Method;
-use paymesh_engine::{Change, Difference, ObjectId, Step};
+use paymesh_engine::{After, Change, Difference, ObjectId, Step};
 use serde_json::Value;
 
 use crate::{Word, Wording};
@@ -62,6 +62,6 @@ pub(crate) fn difference(
     Difference::Change(Change {
         subjects,
         steps,
-        after,
+        after: After::These(after),
     })
 }

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use paymesh_cloud::Request;
 use paymesh_engine::{
-    Change, Child, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation,
+    After, Change, Child, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation,
     Operation, OperationId, Reason, Seen, Sent, Step, Subject, listed,
 };
 use paymesh_kubernetes::Version;
@@ -233,17 +233,25 @@ impl Cluster {
         all
     }
 
-    /// The pools that must be settled before `act`.
-    fn after(&self, act: &Act, body: &Value) -> Vec<ObjectId> {
+    /// What must be settled before `act`.
+    fn after(&self, act: &Act, body: &Value) -> After {
+        match act {
+            Act::Start | Act::Update => After::default(),
+            Act::Upgrade(_) => After::These(self.pools_behind(body)),
+            // A stopped cluster refuses to make, change and delete pools.
+            Act::Stop => After::Everything,
+        }
+    }
+
+    /// The pools that lag behind the control plane.
+    fn pools_behind(&self, body: &Value) -> Vec<ObjectId> {
         let cluster = ClusterSeen::new(body);
         let minor = |text: Option<&str>| version(text).map(Version::minor);
         let control_plane = minor(cluster.version());
-        let pools = cluster.pools().filter(|pool| match act {
-            Act::Upgrade(_) => minor(pool.version()) < control_plane,
-            Act::Stop => true,
-            Act::Start | Act::Update => false,
-        });
-        pools
+        let behind = cluster
+            .pools()
+            .filter(|pool| minor(pool.version()) < control_plane);
+        behind
             .filter_map(PoolSeen::name)
             .map(|name| pool::pool_object_id(&self.want.id, name))
             .collect()

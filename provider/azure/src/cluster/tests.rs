@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use expect_test::{Expect, expect};
 use paymesh_clock::Clock;
 use paymesh_engine::{
-    Context, Difference, Holder, Mark, Object, Observation, Observations, Seen, StopToken,
+    After, Context, Difference, Holder, Mark, Object, Observation, Observations, Seen, StopToken,
 };
 use serde_json::{Value, json};
 
@@ -151,7 +151,10 @@ fn text(difference: &Difference) -> String {
         Difference::Change(change) => {
             let mut lines: Vec<String> =
                 change.steps.iter().map(|step| step.title.clone()).collect();
-            lines.extend(change.after.iter().map(|id| format!("after {id}")));
+            match &change.after {
+                After::These(others) => lines.extend(others.iter().map(|id| format!("after {id}"))),
+                After::Everything => lines.push("after everything".to_owned()),
+            }
             lines.join("\n")
         }
     }

@@ -8,8 +8,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use paymesh_cloud::{Error, Reply, Request};
 use paymesh_engine::{
-    Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation, Operation,
-    OperationId, Ownership, Reason, Seen, Sent, Step, Subject, listed,
+    After, Change, Context, Difference, Fault, LockKey, Mark, Object, ObjectId, Observation,
+    Operation, OperationId, Ownership, Reason, Seen, Sent, Step, Subject, listed,
 };
 use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
@@ -326,9 +326,9 @@ impl Object for Pool {
             subjects,
             steps,
             after: if demoted {
-                want.system_pools.clone()
+                After::These(want.system_pools.clone())
             } else {
-                Vec::new()
+                After::default()
             },
         })
     }

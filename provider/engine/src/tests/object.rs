@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::world::{Thing, World};
 use crate::{
-    Busy, Change, Child, Context, Difference, Fault, LockKey, Mark, NameHeld, Object, ObjectId,
-    Observation, Operation, OperationId, Ownership, Poll, Reason, Seen, Sent, Step, Subject,
+    After, Busy, Change, Child, Context, Difference, Fault, LockKey, Mark, NameHeld, Object,
+    ObjectId, Observation, Operation, OperationId, Ownership, Poll, Reason, Seen, Sent, Step,
+    Subject,
 };
 
 /// One object of any kind: what it can do is told by its fields.
@@ -38,6 +39,9 @@ pub(super) struct Fake {
     pub(super) drained: bool,
     pub(super) name_held: Option<NameHeld>,
 }
+
+/// The field that is 1 on what is switched off, and then takes no child.
+pub(super) const OFF: &str = "off";
 
 pub(super) fn id(name: &str) -> ObjectId {
     ObjectId::new("fake", name)
@@ -228,6 +232,9 @@ impl Object for Fake {
             }]);
         }
         let mut change = Change::default();
+        if self.differ_first(cx, Some(seen)) == Some((OFF, 1)) {
+            change.after = After::Everything;
+        }
         for (field, value) in self.want.iter().filter(|(field, _)| **field != "version") {
             if now(field) != *value {
                 change
@@ -254,12 +261,8 @@ impl Object for Fake {
                 cx.seen(&id(name))
                     .is_some_and(|it| Self::field(it, "version") < version)
             };
-            change.after = self
-                .followers
-                .iter()
-                .filter(lags)
-                .map(|it| id(it))
-                .collect();
+            let lagging = self.followers.iter().filter(lags);
+            change.after = After::These(lagging.map(|it| id(it)).collect());
         }
         if change.subjects.is_empty() {
             Difference::Same
@@ -278,6 +281,7 @@ impl Object for Fake {
             return Ok(self.started(&operation));
         }
         let mut fields = self.want.clone();
+        fields.remove(OFF);
         if self.want.contains_key("version") {
             fields.insert("version", self.reachable_version(cx));
         }
@@ -326,14 +330,17 @@ impl Fake {
     fn differ_first(&self, cx: &Context, seen: Option<&Seen>) -> Option<(&'static str, i64)> {
         let seen = seen?;
         let now = |field: &str| Self::field(seen, field);
-        let plain = self.want.iter().filter(|(field, _)| **field != "version");
+        let plain = self.want.iter();
+        let plain = plain.filter(|(field, _)| !["version", OFF].contains(*field));
         let other = plain
             .map(|(field, value)| (*field, *value))
             .find(|(field, value)| now(field) != *value);
-        other.or_else(|| {
+        let upgrade = || {
             let version = now("version");
             (version < self.reachable_version(cx)).then_some(("version", version + 1))
-        })
+        };
+        let off = || Some((OFF, *self.want.get(OFF)?)).filter(|(_, value)| now(OFF) != *value);
+        other.or_else(upgrade).or_else(off)
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn graph(world: &World, stage: Stage) -> Graph {
         parent: Some("group"),
         needs: vec!["identity"],
         lock: Some("cluster"),
-        followers: vec![current, "pool-b"],
+        followers: vec!["pool-a1", "pool-a2", "pool-b"],
         ..Fake::new(world, "cluster")
             .want("version", version)
             .want("tier", size)

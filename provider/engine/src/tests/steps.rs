@@ -13,9 +13,9 @@ use paymesh_clock::{Clock, Moment};
 use serde_json::Value;
 
 use super::{
-    object::{Fake, id},
+    object::{Fake, OFF, id},
     rules::{CALM, check_end, our_tags, plant, remembered},
-    scenario::{engine, mark, paused},
+    scenario::{Stage, apply, check_stage, engine, mark, paused, world_before},
     world::{Mishap, World},
 };
 use crate::{
@@ -323,5 +323,63 @@ fn labels_of_the_prior_configuration_go_although_no_memory_lists_them() {
         };
         assert!(engine.converge(&job).await.is_finished());
         assert_eq!(world.books().things["cluster"].fields["label-cost"], 0);
+    });
+}
+
+/// A cluster that is off in the end, with one pool.
+fn graph_off(world: &World, pool: &'static str) -> Graph {
+    let mut graph = Graph::new();
+    graph.principal(Fake::new(world, "cluster").want(OFF, 1));
+    graph.present(Fake {
+        parent: Some("cluster"),
+        drained: true,
+        ..Fake::new(world, pool)
+    });
+    graph
+}
+
+#[test]
+fn what_is_switched_off_goes_last() {
+    paused(async {
+        let world = World::new(1);
+        let made_off = Job::new(graph_off(&world, "old"), mark());
+        let outcome = engine(&world, CALM).converge(&made_off).await;
+        check_end(&outcome, &expect!["finished"]);
+
+        let world = World::new(1);
+        let before = graph_with(&world, "old", None);
+        let first = Job::new(before.clone(), mark());
+        let made = engine(&world, CALM).converge(&first).await;
+        let job = Job {
+            memory: Some(made.memory),
+            before: Some(before),
+            ..Job::new(graph_off(&world, "new"), mark())
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        let titles: Vec<&str> = reading.steps.iter().map(|it| it.title.as_str()).collect();
+        expect![[r#"
+            create fake new
+            drain old
+            delete fake old
+            off 0 -> 1"#]]
+        .assert_eq(&titles.join("\n"));
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let books = world.books();
+        assert_eq!(books.things.keys().collect::<Vec<_>>(), ["cluster", "new"]);
+    });
+}
+
+#[test]
+fn a_cluster_that_climbs_two_versions_does_not_wait_for_ever_for_a_pool_that_is_replaced() {
+    paused(async {
+        for seed in 0..8 {
+            let (world, memory) = world_before(seed, Stage::Rotated).await;
+            let reached = apply(&world, CALM, Stage::Upgraded, memory, 1).await;
+            let reached = reached.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+            check_stage(&world, Stage::Upgraded, &reached)
+                .await
+                .unwrap();
+        }
     });
 }

@@ -1,6 +1,7 @@
 //! Every request of every stage, met by every mishap, one at a time.
 
 use super::{
+    object::id,
     scenario::{Stage, apply, check_stage, paused, world_before},
     world::{Mishap, Site},
 };
@@ -103,6 +104,28 @@ fn a_failed_operation_is_repaired_by_the_next_run() {
 #[test]
 fn any_single_answer_that_nothing_is_there_is_not_believed() {
     check_sweep(Mishap::Answer(FaultKind::Missing), ALL);
+}
+
+#[test]
+fn a_wrong_absence_ends_no_destroy_that_waits_for_anothers_work() {
+    for request in 0..30 {
+        paused(async {
+            let (start, memory) = world_before(SEED, Stage::Gone).await;
+            let world = start.fork();
+            {
+                let now = world.clock.now();
+                let mut books = world.books();
+                books.start(&id("cluster"), now, false, false, None);
+                let absence = Mishap::Answer(FaultKind::Missing);
+                books.mishaps.insert(request, absence);
+            }
+            let bugs = SeededBugs::default();
+            let memory = apply(&world, bugs, Stage::Gone, memory, 1).await;
+            let memory = memory.unwrap_or_else(|why| panic!("request {request}: {why}"));
+            let left = check_stage(&world, Stage::Gone, &memory).await;
+            left.unwrap_or_else(|why| panic!("request {request}: {why}"));
+        });
+    }
 }
 
 #[test]

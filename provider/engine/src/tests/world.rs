@@ -10,6 +10,7 @@ use std::{
 use paymesh_clock::{Clock, Moment};
 use tokio::sync::Notify;
 
+use super::object::OFF;
 use crate::{Fault, FaultKind, ObjectId};
 
 /// Where in a request the caller dies, or the network does.
@@ -351,7 +352,7 @@ impl Books {
         }
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         id: &ObjectId,
         now: Moment,
@@ -438,6 +439,11 @@ impl Books {
     fn check_rest(&self, id: &ObjectId, name: &str) -> Result<(), Fault> {
         if name.starts_with("group") {
             return Ok(());
+        }
+        let is_off = self.things.get(name).and_then(|it| it.fields.get(OFF)) == Some(&1);
+        if is_off && name != id.name {
+            let why = "what is off takes no change inside it";
+            return Err(Fault::new(id.clone(), FaultKind::Refused, why));
         }
         let busy = self.things.iter().any(|(other, it)| {
             it.operation.is_some() && (other == name || it.parent.as_deref() == Some(name))
