@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use paymesh_engine::Mark;
 use serde_json::Value;
 
 use crate::{
@@ -300,6 +301,12 @@ impl<'a> PoolSeen<'a> {
     /// Its name.
     pub fn name(self) -> Option<&'a str> {
         text(self.0, "/name")
+    }
+
+    /// Whether it bears the mark of an owner, whoever that is.
+    pub fn is_marked(self) -> bool {
+        let tags = self.field("tags");
+        tags.is_some_and(|tags| tags::tag(tags, Mark::OWNER_KEY).is_some())
     }
 
     /// What may run on it.

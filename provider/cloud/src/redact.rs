@@ -43,7 +43,7 @@ pub fn is_plainly_a_path(text: &str) -> bool {
             .is_some_and(|kind| kind == "json");
     let has_short_names = text.split('/').all(|name| name.len() <= NAME_MAX);
     let odd = |letter: char| letter.is_control() || "{}\"'".contains(letter);
-    !text.contains(odd) && (looks_so && has_short_names || Path::new(text).is_file())
+    Path::new(text).is_file() || looks_so && has_short_names && !text.contains(odd)
 }
 
 #[cfg(test)]

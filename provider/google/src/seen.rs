@@ -257,6 +257,12 @@ impl<'a> PoolSeen<'a> {
         text(self.0, "/name")
     }
 
+    /// Whether it bears the mark of an owner, whoever that is.
+    pub fn is_marked(self) -> bool {
+        let place = format!("/config/resourceLabels/{}", Mark::OWNER_KEY);
+        text(self.0, &place).is_some()
+    }
+
     /// The version of its nodes.
     pub fn version(self) -> Option<&'a str> {
         text(self.0, "/version")

@@ -287,7 +287,7 @@ codes! {
     CUSTOM_CERTIFICATE_AUTHORITY = 118, "Custom certificate authority",
         "Remove it unless a proxy of yours needs it.";
     IMPORT_OF_ANOTHERS_OBJECT = 119, "Another state owns the object that is imported",
-        "Let the other state forget it (`terraform state rm`, in its folder), or do not apply the import.";
+        "Apply, then let the other state forget it (`terraform state rm`, in its folder); or do not apply the import.";
     PROTECTED_FROM_REPLACEMENT = 120, "Deletion protection forbids the replacement",
         "Undo the change; or set `deletion_protection = false`, apply that alone, and plan again.";
     DISRUPTION = 121, "Apply will disturb what runs",
@@ -407,7 +407,7 @@ codes! {
     NOT_AN_OWNER = 190, "Not an owner",
         "Write plain words in the provider's `owner`, such as `payments/prod`.";
     ANOTHER_OWNER = 191, "The object has another owner than the configuration",
-        "Write the old `owner` again. To change it, destroy the object under the old owner first.";
+        "Write the old `owner` again. To change it, let this state forget the object (`terraform state rm`) and import it under the new owner; or destroy it under the old owner first.";
     AZURE_NO_SUCH_REGION = 200, "No such region",
         "Use one of the regions that the message names.";
     AZURE_CANNOT_BE_ASKED = 201, "Azure cannot be asked while planning",

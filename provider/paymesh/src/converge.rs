@@ -324,6 +324,14 @@ fn graph_before<C: Converged>(session: &Session, prior: &Whole<C>) -> Option<Gra
     C::graph(session, &applied, Some(prior), &mut Findings::new())
 }
 
+/// How the user takes over the object `id`, which exists and is not ours.
+pub(crate) fn import_advice<S: Spec>(id: &str) -> String {
+    let name = S::NAME;
+    format!(
+        "To manage the existing object, import it:\n\n  import {{\n    to = {name}.NAME\n    id = \"{id}\"\n  }}"
+    )
+}
+
 /// The job for `graph`, stopped when Terraform asks for it.
 fn job<C: Converged>(
     call: &Call<Session>,
@@ -342,12 +350,7 @@ fn job<C: Converged>(
     if let Some(total) = C::limit(spec, act) {
         job.limits.total = total;
     }
-    job.import_advice = C::import_id(call, spec).map(|id| {
-        format!(
-            "To manage the existing object, import it:\n\n  import {{\n    to = {}.NAME\n    id = \"{id}\"\n  }}",
-            C::Spec::NAME
-        )
-    });
+    job.import_advice = C::import_id(call, spec).map(|id| import_advice::<C::Spec>(&id));
     job.stop = StopToken::from(call.stop());
     job
 }

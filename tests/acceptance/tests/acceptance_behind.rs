@@ -1,6 +1,8 @@
 //! What happens to clusters without Terraform: what a cloud or a person may do is no difference
 //! and survives an update of something else; what a person broke is planned and repaired.
 
+use std::fs;
+
 use paymesh_acceptance::{
     Cloud, OWNER, Run, Workspace,
     hcl::{ClusterBlock, Provider},
@@ -141,6 +143,10 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
         &format!("{}:setResourceLabels", bed.path),
         Some(&labels),
     );
+    // A field that Paymesh does not know, beside one that it writes.
+    let known_to_others = json!({ "ipEndpointsConfig": { "globalAccess": true } });
+    let update = json!({ "update": { "desiredControlPlaneEndpointsConfig": known_to_others } });
+    google.act(&Method::PUT, &bed.path, Some(&update));
     let pool = bed.pool(&body, "work");
     let theirs = json!({ "labels": { "labels": { "theirs": "yes" } } });
     google.act(&Method::PUT, &pool, Some(&theirs));
@@ -155,7 +161,7 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
     );
     bed.workspace.plans_nothing();
 
-    bed.update(r#"labels = { team = "payments" }; node_pools.work.labels = { team = "payments" }; node_pools.work.taints = [{ key = "ours" }]"#);
+    bed.update(r#"labels = { team = "payments" }; api_access = { authorized_cidrs = ["203.0.113.0/24"] }; node_pools.work.labels = { team = "payments" }; node_pools.work.taints = [{ key = "ours" }]"#);
     bed.workspace.plans_nothing();
     let (cluster, pool) = (google.get(&bed.path), google.get(&pool));
     check_value(&cluster, "/resourceLabels/cost-center", &json!("42"));
@@ -166,6 +172,13 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
         &json!("1.34.6-gke.1068000"),
     );
     check_value(&cluster, "/currentNodeCount", &json!(9));
+    let endpoints = "/controlPlaneEndpointsConfig/ipEndpointsConfig";
+    check_value(&cluster, &format!("{endpoints}/globalAccess"), &json!(true));
+    check_value(
+        &cluster,
+        &format!("{endpoints}/enablePublicEndpoint"),
+        &json!(true),
+    );
     check_value(&pool, "/config/labels/theirs", &json!("yes"));
     check_value(&pool, "/config/labels/team", &json!("payments"));
     let keys = pool["config"]["taints"].as_array().into_iter().flatten();
@@ -363,10 +376,22 @@ fn a_pool_that_others_made_again_with_other_machines_is_replaced_by_a_new_one() 
         assert!(!told.output.contains("-replace"), "{told}");
 
         // Other changes come with it.
+        let before = bed.workspace.run(&["state", "pull"]).succeeds();
+        fs::write(bed.workspace.module().join("before"), &before.output)
+            .expect("the state can be kept");
         bed.update(r#"labels = { team = "payments" }"#);
         bed.workspace.plans_nothing();
         let ours = bed.pool(&somebody.get(&bed.path), "work");
         assert_ne!(ours, theirs);
+
+        // A run that is killed before it writes its state leaves the one before.
+        let since = bed.cloud.last_request();
+        let push = ["state", "push", "-force", "before"];
+        bed.workspace.run(&push).succeeds();
+        bed.workspace.apply().succeeds();
+        assert_eq!(bed.cloud.writes(since), [] as [String; 0]);
+        assert_eq!(bed.pool(&somebody.get(&bed.path), "work"), ours);
+        bed.workspace.plans_nothing();
         let labels = match provider {
             Provider::Aks => "/tags/team",
             Provider::Gke => "/resourceLabels/team",
@@ -497,6 +522,45 @@ fn what_others_changed_on_gke_is_shown_and_repaired() {
     let shown = changes.iter().map(|(.., shown)| *shown);
     check_shown_and_repaired(&bed.workspace, shown.chain(["/labels/team", "/role"]));
     check_value(&google.get(&bed.path), "/legacyAbac", &json!({}));
+}
+
+/// Somebody labels a pool between our read and our write.
+#[test]
+fn what_changes_between_read_and_write_is_not_overwritten_on_gke() {
+    let cloud = Cloud::start();
+    let bed = Bed::new(&cloud, Provider::Gke, "");
+    let google = cloud.google();
+    let pool = bed.pool(&google.get(&bed.path), "work");
+    let changed = bed
+        .block
+        .clone()
+        .with(r#"node_pools.work.labels = { team = "ours" }"#);
+    bed.workspace.configure(&changed.to_string());
+    let write = cloud.hold("PUT", "*/nodepools/work*", 1, "before_effect");
+    let running = bed.workspace.start_apply();
+    write.wait();
+    let theirs = json!({ "labels": { "labels": { "theirs": "yes" } } });
+    google.act(&Method::PUT, &pool, Some(&theirs));
+    write.release();
+    running.end().succeeds();
+    let labels = google.get(&pool)["config"]["labels"].clone();
+    assert_eq!(labels["theirs"], "yes", "{labels}");
+    assert_eq!(labels["team"], "ours", "{labels}");
+    bed.workspace.plans_nothing();
+}
+
+/// Nodes are stopped, the control plane of GKE is not: it is not left open.
+#[test]
+fn what_others_changed_on_a_gke_cluster_that_is_off_is_undone() {
+    let cloud = Cloud::start();
+    let bed = Bed::new(&cloud, Provider::Gke, r#"power = "off""#);
+    let google = cloud.google();
+    let open = json!({ "ipEndpointsConfig": { "enablePublicEndpoint": true, "authorizedNetworksConfig": { "enabled": true, "cidrBlocks": [{ "cidrBlock": "0.0.0.0/0" }] } } });
+    let update = json!({ "update": { "desiredControlPlaneEndpointsConfig": open } });
+    google.act(&Method::PUT, &bed.path, Some(&update));
+    check_shown_and_repaired(&bed.workspace, ["/api_access"]);
+    let open = "/controlPlaneEndpointsConfig/ipEndpointsConfig/enablePublicEndpoint";
+    assert_ne!(google.get(&bed.path).pointer(open), Some(&json!(true)));
 }
 
 #[test]

@@ -10,7 +10,10 @@ use paymesh_engine::{
 use paymesh_kubernetes::Version;
 use serde_json::{Map, Value, json};
 
-use super::{ClusterWant, body, settings::settings};
+use super::{
+    ClusterWant, body,
+    settings::{settings, under_etag},
+};
 use crate::{
     ClusterName, Google, Word, access,
     client::Api,
@@ -132,7 +135,8 @@ impl Cluster {
         };
         // A minor is an alias of its newest patch that the channel offers.
         let upgrade = |from: Version, to: Version| {
-            let body = json!({ "update": { "desiredMasterVersion": to.to_string() } });
+            let update = json!({ "desiredMasterVersion": to.to_string() });
+            let body = under_etag(update, cluster);
             Update::quiet(Word::Version, Method::PUT, "", body)
                 .disturbing(format!("control plane {from} -> {to}"))
         };

@@ -152,6 +152,15 @@ pub(super) fn settings(want: &ClusterWant) -> Vec<Setting> {
     settings
 }
 
+/// The request that makes `update` (a `ClusterUpdate`), unless another changed the cluster after it
+/// was read as `body`: then GKE answers ABORTED.
+pub(super) fn under_etag(mut update: Value, body: &Value) -> Value {
+    if let Some(etag) = body.get("etag") {
+        update["etag"] = etag.clone();
+    }
+    json!({ "update": update })
+}
+
 impl Setting {
     fn updating(self, update: Value) -> Self {
         Self { update, ..self }
@@ -174,7 +183,7 @@ impl Setting {
                 whole
             }
         };
-        json!({ "update": { self.field: update } })
+        under_etag(json!({ self.field: update }), body)
     }
 }
 

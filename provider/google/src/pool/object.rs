@@ -338,7 +338,11 @@ impl Object for NodePool {
             return ContainerOperation::started(&self.google, self.id(), place, &operation);
         };
         match self.updates(want, cx, &seen.body).into_iter().next() {
-            Some(update) => {
+            Some(mut update) => {
+                // What is sent replaces all labels and taints: not over another's change.
+                if let (&Method::PUT, Some(etag)) = (&update.method, seen.body.get("etag")) {
+                    update.body["etag"] = etag.clone();
+                }
                 self.send(update.method, update.verb, Some(update.body))
                     .await
             }

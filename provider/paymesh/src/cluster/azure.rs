@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Prior, choice, intent,
     lookup::{chosen, no_token, standing},
+    naming, near as nearness,
     spec::{AzureCluster, ClusterSpec},
     status::ClusterStatus,
 };
@@ -183,6 +184,11 @@ pub(super) fn status(
         .map(|seen| ClusterSeen::new(&seen.body));
     let mut status = body.map(body::status).unwrap_or_default();
     status.pools = intent::pools(&choice::choose(spec, prior));
+    if let Some(body) = body {
+        let ours = body.pools().filter(|pool| pool.is_marked());
+        let ours = ours.filter_map(|pool| Some((pool.name()?, pool.vm_size()?)));
+        nearness::successors(naming::AKS, &ours.collect(), &mut status.pools);
+    }
     // The cloud answers with other letters than those the id was made of.
     if let Some(id) = prior.and_then(|prior| prior.status.id.clone())
         && status

@@ -119,18 +119,19 @@ fn machine_type(
     if let Some(machine) = &pool.machine_type {
         return machine.clone();
     }
-    if let Some((before, Some(running))) = prior
-        && before.machine_type.is_none()
-        && (before.vcpu, before.memory_gb) == (pool.vcpu, pool.memory_gb)
-    {
-        return running.to_owned();
-    }
     let table = if spec.on_azure() {
         machines::AZURE
     } else {
         machines::GOOGLE
     };
     let (vcpu, memory) = (pool.vcpu.unwrap_or(0), pool.memory_gb.unwrap_or(0));
+    if let Some((before, Some(running))) = prior
+        && before.machine_type.is_none()
+        && (before.vcpu, before.memory_gb) == (pool.vcpu, pool.memory_gb)
+        && machines::named(table, running).is_none_or(|it| it.has(vcpu, memory))
+    {
+        return running.to_owned();
+    }
     machines::smallest(table, vcpu, memory).map_or_else(String::new, |found| found.name.to_owned())
 }
 
@@ -228,6 +229,31 @@ mod tests {
             let renamed = name_after(cloud, 8, 6);
             assert!(renamed.starts_with("sys"), "{cloud}: {renamed}");
         }
+    }
+
+    #[test]
+    fn a_machine_that_was_chosen_once_is_kept_while_it_fits() {
+        let machine_after = |cloud, running: &str| {
+            let spec = spec(cloud, 4, 6);
+            let pool = PoolStatus {
+                cloud_name: Some("system".to_owned()),
+                running_machine_type: Some(running.to_owned()),
+            };
+            let status = ClusterStatus {
+                pools: [("system".to_owned(), pool)].into(),
+                ..ClusterStatus::default()
+            };
+            let prior = Prior {
+                spec: spec.clone(),
+                status,
+            };
+            choose(&spec, Some(&prior))["system"].machine_type.clone()
+        };
+        assert_eq!(machine_after("azure", "Standard_E4s_v5"), "Standard_E4s_v5");
+        assert_eq!(machine_after("azure", "Standard_D4s_v3"), "Standard_D4s_v3");
+        assert_eq!(machine_after("azure", "Standard_D2s_v5"), "Standard_D4s_v5");
+        assert_eq!(machine_after("google", "n2-highmem-4"), "n2-highmem-4");
+        assert_eq!(machine_after("google", "n2-highcpu-4"), "n2-standard-4");
     }
 
     #[test]

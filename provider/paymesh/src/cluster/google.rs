@@ -23,6 +23,7 @@ pub(super) use want::WINDOW_HOURS;
 use super::{
     Prior, choice, intent,
     lookup::{chosen, no_token, standing},
+    naming, near as nearness,
     spec::{ClusterSpec, GoogleCluster},
     status::ClusterStatus,
 };
@@ -143,6 +144,12 @@ pub(super) fn status(
         .map(|(id, seen)| body::status(&id.name, ClusterSeen::new(&seen.body)))
         .unwrap_or_default();
     status.pools = intent::pools(&choice::choose(spec, prior));
+    if let Some((_, seen)) = cluster {
+        let pools = ClusterSeen::new(&seen.body).pools();
+        let ours = pools.filter(|pool| pool.is_marked());
+        let ours = ours.filter_map(|pool| Some((pool.name()?, pool.machine_type()?)));
+        nearness::successors(naming::GKE, &ours.collect(), &mut status.pools);
+    }
     status
 }
 

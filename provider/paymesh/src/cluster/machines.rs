@@ -15,6 +15,13 @@ pub struct Machine {
     pub memory_gb: u32,
 }
 
+impl Machine {
+    /// Whether it has at least so much.
+    pub fn has(&self, vcpu: u32, memory_gb: u32) -> bool {
+        self.vcpu >= vcpu && self.memory_gb >= memory_gb
+    }
+}
+
 const fn machine(name: &'static str, vcpu: u32, memory_gb: u32) -> Machine {
     Machine {
         name,
@@ -69,9 +76,7 @@ pub const GOOGLE: &[Machine] = &[
 
 /// The smallest machine of `table` with at least `vcpu` and `memory_gb`.
 pub fn smallest(table: &'static [Machine], vcpu: u32, memory_gb: u32) -> Option<&'static Machine> {
-    table
-        .iter()
-        .find(|machine| machine.vcpu >= vcpu && machine.memory_gb >= memory_gb)
+    table.iter().find(|machine| machine.has(vcpu, memory_gb))
 }
 
 /// The machine of that name, in whatever letters the cloud writes it.

@@ -185,7 +185,8 @@ impl Converged for Cluster {
     }
 
     fn rests(spec: &ClusterSpec, status: &ClusterStatus) -> bool {
-        status.is_stopped() && spec.power != Power::On
+        // The control plane of GKE runs and takes changes while no node does.
+        spec.on_azure() && status.is_stopped() && spec.power != Power::On
     }
 
     fn as_applied(status: &mut ClusterStatus, before: &ClusterStatus) {

@@ -76,6 +76,12 @@ pub fn second_name(rule: NameRule, key: &str, immutable: &Immutable<'_>) -> Stri
     named(rule, key, &hash(key, immutable, "\n2"))
 }
 
+/// Whether the pool `name` was made for `key`, whatever its immutable fields.
+pub fn is_of(rule: NameRule, key: &str, name: &str) -> bool {
+    let start = named(rule, key, "");
+    name.len() == start.len() + HASH_LENGTH && name.starts_with(&start)
+}
+
 fn named(rule: NameRule, key: &str, hash: &str) -> String {
     let room = rule.longest - HASH_LENGTH - rule.joint.len();
     let short: String = key.chars().take(room).collect();

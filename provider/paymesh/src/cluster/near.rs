@@ -1,12 +1,13 @@
 //! Nearness: of what was seen, that which the user's configuration speaks of, in its spelling.
 //! Labels, taints and pools of others are nobody's business here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    naming::{self, NameRule},
     pool::{PoolSpec, Taint},
     spec::{ClusterSpec, Maintenance},
-    status::ClusterStatus,
+    status::{ClusterStatus, PoolStatus},
 };
 
 /// The labels that are spelled, with the values they have.
@@ -42,6 +43,31 @@ pub(super) fn pools(
     pools.collect()
 }
 
+/// Where the pool of a key is gone and another that was made for the key is there (a rotation that
+/// was cut once the old one had gone), that one serves the key. `there` are the pools that bear a
+/// mark of ours, with their machines.
+pub(super) fn successors(
+    rule: NameRule,
+    there: &BTreeMap<&str, &str>,
+    pools: &mut BTreeMap<String, PoolStatus>,
+) {
+    let names = pools.values().filter_map(|pool| pool.cloud_name.clone());
+    let known: BTreeSet<String> = names.collect();
+    for (key, pool) in pools {
+        let name = pool.cloud_name.as_deref();
+        if name.is_none_or(|name| there.contains_key(name)) {
+            continue;
+        }
+        let mut others = there
+            .iter()
+            .filter(|(name, _)| !known.contains(**name) && naming::is_of(rule, key, name));
+        if let (Some((name, machine)), None) = (others.next(), others.next()) {
+            pool.cloud_name = Some((*name).to_owned());
+            pool.running_machine_type = Some((*machine).to_owned());
+        }
+    }
+}
+
 /// The machines of a pool that others made again are those that were seen, not those that were
 /// chosen.
 pub(super) fn machines(seen: &ClusterSpec, status: &mut ClusterStatus) {
@@ -67,4 +93,35 @@ pub(super) fn maintenance(spelled: &Maintenance, mut seen: Maintenance) -> Maint
     });
     seen.exclusions = named.collect();
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of the pool that serves `payments`, which the state calls `payments-abc`.
+    fn check_served_by(there: &[&str], expected: &str) {
+        let status = |name: &str| PoolStatus {
+            cloud_name: Some(name.to_owned()),
+            running_machine_type: Some("chosen".to_owned()),
+        };
+        let named = [("payments", "payments-abc"), ("batch", "batch-abc")];
+        let mut pools: BTreeMap<String, PoolStatus> = named
+            .map(|(key, name)| (key.to_owned(), status(name)))
+            .into();
+        let there = there.iter().map(|name| (*name, "seen")).collect();
+        successors(naming::GKE, &there, &mut pools);
+        assert_eq!(pools["payments"].cloud_name.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_pool_that_was_made_for_a_key_serves_it_once_the_other_is_gone() {
+        check_served_by(&["payments-xyz", "batch-abc"], "payments-xyz");
+        check_served_by(&["payments-abc", "payments-xyz"], "payments-abc");
+        check_served_by(&["payments-uvw", "payments-xyz"], "payments-abc");
+        check_served_by(
+            &["payment-xyz", "payments-long", "batch-abc"],
+            "payments-abc",
+        );
+    }
 }

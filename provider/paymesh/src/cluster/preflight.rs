@@ -29,11 +29,6 @@ pub(super) fn refuse_live(found: &mut Findings, path: Path, row: &Row, detail: i
     finding.next_step.extend([" ", WAY_OUT]);
 }
 
-/// The block that imports the cluster `id`.
-pub(super) fn import_block(id: &str) -> String {
-    format!("  import {{\n    to = paymesh_cluster.NAME\n    id = \"{id}\"\n  }}")
-}
-
 /// The cloud does not answer what `spec` depends on: an error at `path`. That it does not sign us in
 /// is told once for all resources.
 pub(super) fn refuse_unanswered(

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     codes::{self, refuse, warn_about},
+    converge::DRIFTED,
     session::Session,
 };
 
@@ -157,6 +158,10 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
 /// A cluster that is stopped accepts no change but its start.
 fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
     if !prior.status.is_stopped() || spec.power == Power::On {
+        return;
+    }
+    // What others changed on GKE is undone meanwhile, and no change of the user's.
+    if !spec.on_azure() && prior.status.status.as_deref() == Some(DRIFTED) {
         return;
     }
     let mut same = prior.spec.clone();

@@ -4,16 +4,15 @@
 use paymesh_engine::{Observations, Reading};
 use paymesh_plugin::{findings::Findings, path::Step, spec::Attribute, value::Value};
 
-use super::{Converged, Whole, faults};
+use super::{Converged, faults};
 use crate::session::Session;
 
-/// The Spec of `prior` with what was seen in the attributes that differ.
+/// `spelling` with what was seen in the attributes that differ.
 pub(super) fn spec<C: Converged>(
     session: &Session,
-    prior: &Whole<C>,
+    (spelling, status): (&C::Spec, &C::Status),
     reading: &Reading,
 ) -> C::Spec {
-    let (spelling, status) = prior;
     let seen: &Observations = &reading.observations;
     let described = (!reading.differing.is_empty())
         .then(|| C::described(session, spelling, status, seen))

@@ -1,8 +1,8 @@
 //! Apply, delete and read, through the engine.
 
 use paymesh_engine::{
-    End, FaultKind, Graph, Holder, Memory, Outcome, Ownership, Reading, Standing, StopCause,
-    Unfinished,
+    End, FaultKind, Graph, Holder, Memory, Outcome, Ownership, PlannedStep, Reading, Standing,
+    StopCause, Unfinished,
 };
 use paymesh_plugin::{
     findings::{Findings, Severity},
@@ -81,16 +81,35 @@ pub(super) async fn apply<C: Converged>(
                 .with_private(private)
                 .with_found(found)
         }
-        Some((before, status_before)) => {
+        Some(prior) => {
             unfinished::<C>(&mut found, &request.spec, &outcome, act, Severity::Error);
-            let mut status = status_before;
+            let mut status = last_seen::<C>(session, &prior, &outcome, &job.graph).await;
             C::set_holder(&mut status, outcome.memory.borne_holder());
-            C::set_standing(&mut status, INCOMPLETE);
-            Applied::done(before, status)
+            Applied::done(prior.0, status)
                 .with_private(private)
                 .with_found(found)
         }
     }
+}
+
+/// The Status of `prior` as `outcome` left it.
+async fn last_seen<C: Converged>(
+    session: &crate::session::Session,
+    prior: &Whole<C>,
+    outcome: &Outcome,
+    graph: &Graph,
+) -> C::Status {
+    let mut principal = graph.principal_id().into_iter();
+    let mut status = if principal.any(|id| outcome.observations.seen(id).is_some()) {
+        let applied = C::applied(session, prior);
+        let mut status = C::status(&applied, Some(prior), &outcome.observations, graph);
+        C::complete(session, Some(prior), &prior.0, &mut status).await;
+        status
+    } else {
+        prior.1.clone()
+    };
+    C::set_standing(&mut status, INCOMPLETE);
+    status
 }
 
 /// The Status with what the plan promised: what the cloud changed meanwhile by itself (a patch that
@@ -197,6 +216,10 @@ pub(super) async fn delete<C: Converged>(
     let Some(mut memory) = memory(&request.private, &mut found) else {
         return Deleted::failed(found);
     };
+    planning::keeps_owner::<C>(session, &request.private, &prior, &mut found);
+    if found.has_errors() {
+        return Deleted::failed(found);
+    }
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return Deleted::failed(found);
     };
@@ -228,10 +251,10 @@ pub(super) async fn delete<C: Converged>(
         return gone;
     }
     unfinished::<C>(&mut found, &prior.0, &outcome, Act::Delete, Severity::Error);
-    let (spec, mut status) = prior;
-    C::set_standing(&mut status, INCOMPLETE);
+    let mut status = last_seen::<C>(session, &prior, &outcome, &job.graph).await;
+    C::set_holder(&mut status, C::holder(&prior.1).map(Holder::found).as_ref());
     Deleted {
-        remains: Some(State::new(spec, status)),
+        remains: Some(State::new(prior.0, status)),
         private: outcome.memory.to_bytes(),
         found,
     }
@@ -272,7 +295,6 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let Some(graph) = C::graph(session, &applied, Some(&prior), &mut found) else {
         return keep(found, request.private);
     };
-    let is_import = memory == Memory::default();
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
     let reading = session.engine().observe(&job).await;
     let reading = match reading {
@@ -287,7 +309,9 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         }
     };
     faults::notes(&mut found, &reading.notes);
-    if is_import && let Some(owner) = foreign_owner(&reading, &job.graph) {
+    let is_imported = reading.memory.imported.is_some();
+    let foreign_owner = foreign_owner(&reading, &job.graph).filter(|_| is_imported);
+    if let Some(owner) = foreign_owner {
         foreign::<C>(&prior, owner, &mut found);
     }
     match reading.standing {
@@ -313,24 +337,33 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     }
     let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
     let rests = C::rests(&prior.0, &status);
+    let seen = drift::spec::<C>(session, (&prior.0, &status), &reading);
+    C::complete(session, Some(&prior), &seen, &mut status).await;
     let spec = if rests {
         C::as_applied(&mut status, &prior.1);
         prior.0.clone()
     } else {
-        drift::spec::<C>(session, &prior, &reading)
+        seen
     };
-    C::complete(session, Some(&prior), &spec, &mut status).await;
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
     let is_headless = reading.standing == Standing::Remains;
     let is_drifted = !reading.steps.is_empty() || !reading.refusals.is_empty();
-    let standing = if !reading.memory.unfinished.is_empty() || was_incomplete || is_headless {
+    // What exists and no memory lists, a run began that was killed: nobody changed it outside.
+    let is_new = |PlannedStep { object, .. }: &PlannedStep| {
+        let memory = job.memory.as_ref();
+        memory.is_some_and(|memory| !memory.objects.contains(object))
+            && reading.observations.seen(object).is_some()
+    };
+    let is_begun = !is_imported && reading.steps.iter().any(is_new);
+    let is_unfinished = is_begun || !reading.memory.unfinished.is_empty();
+    let standing = if is_unfinished || was_incomplete || is_headless {
         INCOMPLETE
-    } else if rests || !is_drifted {
+    } else if rests || (!is_drifted && foreign_owner.is_none()) {
         READY
     } else {
         DRIFTED
     };
-    if is_drifted && standing != INCOMPLETE && !rests && reading.memory.imported.is_some() {
+    if is_drifted && standing != INCOMPLETE && !rests && is_imported {
         imported_differs::<C>(&prior, &reading, &mut found);
     } else if is_drifted && standing != INCOMPLETE {
         drifted::<C>(&prior, &reading, rests, &mut found);
@@ -370,7 +403,7 @@ fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
         &codes::IMPORT_OF_ANOTHERS_OBJECT,
         &C::title(&prior.0),
         format!(
-            "the object bears the mark of another configuration ({owner}). The import writes nothing; the first apply that changes something takes the object over, and from then on the other state can neither change nor destroy it"
+            "the object bears the mark of another configuration ({owner}). Apply takes it over: from then on the other state can neither change nor destroy it, and `paymesh orphans` of that owner does not list it"
         ),
     );
 }
@@ -400,13 +433,14 @@ fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, rests: bool, found
     } else {
         "apply would undo it"
     };
-    warn_about(
-        found,
-        Path::root(),
-        &codes::CHANGED_OUTSIDE,
-        &named::<C>(&prior.0),
-        format!("{when}:\n\n{}", lines.join("\n")),
-    );
+    let row = &codes::CHANGED_OUTSIDE;
+    let detail = format!("{when}:\n\n{}", lines.join("\n"));
+    let name = named::<C>(&prior.0);
+    let mut finding = row.finding_about(&name, Severity::Warning, Path::root(), detail);
+    if rests {
+        finding.hint("start it in the configuration and apply: what was changed is undone then");
+    }
+    found.add(finding);
 }
 
 /// Nobody changed it: it was imported, and is not yet as the configuration says.

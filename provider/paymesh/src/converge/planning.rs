@@ -66,12 +66,14 @@ pub(super) async fn plan<C: Converged>(
         plan.private = Memory::default().to_bytes();
     }
     protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
-    keeps_owner::<C>(request, prior.as_ref(), &mut plan.found);
+    if let Some(prior) = &prior {
+        keeps_owner::<C>(session, &request.private, prior, &mut plan.found);
+    }
     let Some(spec) = spec else { return };
     let stays = prior.as_ref().filter(|_| !plan.is_replacement());
     claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
-    C::review(session, &spec, prior.as_ref(), &mut plan.found).await;
+    C::review(session, &spec, stays, &mut plan.found).await;
     if plan.found.has_errors() || !session.is_known() {
         return;
     }
@@ -216,18 +218,16 @@ fn protect<C: Converged>(
     refuse(&mut plan.found, path, row, detail);
 }
 
-/// Refuses another owner for what is in state, in place or as a replacement: what was given under the
-/// old one, roles and grants, is found by it alone.
-fn keeps_owner<C: Converged>(
-    request: &PlanRequest<Resource<C>>,
-    prior: Option<&Whole<C>>,
+/// Refuses another owner for what is in state, in place, as a replacement or to destroy it: what was
+/// given under the old one, roles and grants, is found by it alone.
+pub(super) fn keeps_owner<C: Converged>(
+    session: &crate::session::Session,
+    private: &[u8],
+    (spec, status): &Whole<C>,
     found: &mut Findings,
 ) {
-    let session = request.call.session();
-    let memory = Memory::from_bytes(&request.private).unwrap_or_default();
-    let (Some((spec, status)), Some(owner)) = (prior, memory.owner) else {
-        return;
-    };
+    let memory = Memory::from_bytes(private).unwrap_or_default();
+    let Some(owner) = memory.owner else { return };
     // What another state has overtaken is only forgotten.
     if !session.is_known() || owner == session.owner() || C::standing(status) == Some(STALE) {
         return;
@@ -382,6 +382,7 @@ pub(super) fn plan_destroy<C: Converged>(
         );
         return;
     }
+    keeps_owner::<C>(session, &plan.private, &prior, &mut plan.found);
     if !session.is_known() {
         return;
     }

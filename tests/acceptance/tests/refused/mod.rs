@@ -10,6 +10,9 @@ use paymesh_acceptance::{
     hcl::{ClusterBlock, Provider},
 };
 
+/// What every live check names: a destroy plans first, and must not be stopped by it.
+const WAY_OUT: &str = "terraform destroy -refresh=false";
+
 /// What a rule needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -125,6 +128,7 @@ impl Case {
                 .split(" | ")
                 .any(|path| finding.path().unwrap_or_default() == path)
             && finding.text.to_lowercase().contains(self.mend)
+            && (self.kind != Kind::Live || finding.text.contains(WAY_OUT))
     }
 }
 

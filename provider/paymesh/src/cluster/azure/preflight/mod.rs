@@ -16,10 +16,11 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, import_block, refuse_unanswered},
+        preflight::{begins_pools, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
-    codes::{self, refuse},
+    codes,
+    converge::import_advice,
     session::Session,
 };
 
@@ -58,7 +59,9 @@ pub(in crate::cluster) async fn check(
     references::check(&azure, spec, prior, found).await;
     version::check(&azure, subscription, spec, prior, found).await;
     let planned = (spec, prior);
-    machines::check(session, &azure, subscription, planned, ours, found).await;
+    // A cluster that moves leaves its quota in the other region.
+    let here = ours.filter(|it| it.location() == spec.region);
+    machines::check(session, &azure, subscription, planned, here, found).await;
 }
 
 async fn region(
@@ -70,7 +73,7 @@ async fn region(
 ) -> bool {
     match azure.locations(subscription).await {
         Ok(known) if !known.is_empty() && !known.contains(&spec.region) => {
-            refuse(
+            refuse_live(
                 found,
                 at("region"),
                 &codes::AZURE_NO_SUCH_REGION,
@@ -98,7 +101,7 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
         .as_ref()
         .and_then(|azure| azure.resource_group.as_ref());
     if let (Some(name), Ok(None)) = (named, azure.group_location(group).await) {
-        refuse(
+        refuse_live(
             found,
             at("azure").attribute("resource_group"),
             &codes::NO_SUCH_RESOURCE_GROUP,
@@ -109,13 +112,13 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
 
 /// A cluster of that name is somebody else's.
 fn taken(id: &ArmId, owner: &str, found: &mut Findings) {
-    refuse(
+    refuse_live(
         found,
         at("name"),
         &codes::AZURE_CLUSTER_EXISTS_ALREADY,
         format!(
-            "{id} was not made by {owner}. To manage it, import it:\n\n{}",
-            import_block(id.as_str())
+            "{id} was not made by {owner}. {}",
+            import_advice::<ClusterSpec>(id.as_str())
         ),
     );
 }

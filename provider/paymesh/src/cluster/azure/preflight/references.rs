@@ -4,7 +4,10 @@ use paymesh_azure::{ArmId, Azure};
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use crate::cluster::{Prior, checks::at, spec::ClusterSpec};
-use crate::codes::{self, Row, refuse};
+use crate::{
+    cluster::preflight::refuse_live,
+    codes::{self, Row},
+};
 
 /// Asks about the ids that are new in `spec`.
 pub(super) async fn check(
@@ -22,7 +25,7 @@ pub(super) async fn check(
             continue;
         };
         if let Ok(false) = azure.exists(&id).await {
-            refuse(
+            refuse_live(
                 found,
                 reference.path,
                 reference.row,

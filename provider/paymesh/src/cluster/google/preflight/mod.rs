@@ -16,10 +16,11 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, import_block, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes,
+    converge::import_advice,
     session::Session,
 };
 
@@ -102,10 +103,10 @@ fn taken(name: &ClusterName, mark: &Mark, found: &mut Findings) {
         at("name"),
         &codes::GOOGLE_CLUSTER_EXISTS_ALREADY,
         format!(
-            "the cluster {name} does not bear the mark of {} ({}). To manage it, import it:\n\n{}",
+            "the cluster {name} does not bear the mark of {} ({}). {}",
             mark.owner,
             Mark::OWNER_KEY,
-            import_block(&name.to_string())
+            import_advice::<ClusterSpec>(&name.to_string())
         ),
     );
 }
