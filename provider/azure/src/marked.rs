@@ -49,6 +49,9 @@ pub struct Marked {
 }
 
 impl Marked {
+    /// Why it stays that somebody has taken over since it was listed.
+    const TAKEN: &str = "it was taken over meanwhile, and bears another mark";
+
     fn read(body: &Value) -> Option<Self> {
         let of = text(body, "/type")?;
         let (kind, _) = KINDS.iter().find(|(_, it)| it.eq_ignore_ascii_case(of))?;
@@ -74,6 +77,13 @@ impl Marked {
             .filter_map(ClusterSeen::id)
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Whether `body` bears the mark that was listed: who imported it meanwhile has another holder.
+    fn is_borne_by(&self, body: &Value) -> bool {
+        let listed = [Some(&self.owner), Some(&self.name), self.holder.as_ref()];
+        let keys = [Mark::OWNER_KEY, Mark::NAME_KEY, Mark::HOLDER_KEY];
+        keys.map(|key| tags::tag(&body["tags"], key)) == listed.map(|it| it.map(String::as_str))
     }
 
     fn is(&self, kind: usize) -> bool {
@@ -132,8 +142,8 @@ impl Azure {
         Ok(marked)
     }
 
-    /// Removes it, and before it what it would leave behind: roles, and where its logs go. Says
-    /// why, if it stays.
+    /// Removes it, and with it what it would leave behind: roles, and where its logs go. Says why, if
+    /// it stays.
     pub async fn remove(&self, marked: &Marked) -> Result<Option<String>, Error> {
         let id = &marked.id;
         let Some(mut body) = self.still(marked).await? else {
@@ -144,30 +154,36 @@ impl Azure {
         }
         if busy(&body).is_some() {
             self.rest(&marked.address()).await?;
+        }
+        if marked.is(0) || busy(&body).is_some() {
             let Some(after) = self.still(marked).await? else {
                 return Ok(None);
             };
             body = after;
         }
-        if marked.is_group() {
-            if let Some(why) = group::inhabitants(self, id).await? {
-                return Ok(Some(why));
-            }
-        } else {
+        if !marked.is_borne_by(&body) {
+            return Ok(Some(Marked::TAKEN.to_owned()));
+        }
+        if marked.is_group()
+            && let Some(why) = group::inhabitants(self, id).await?
+        {
+            return Ok(Some(why));
+        }
+        let request = Request::delete(id.as_str());
+        let reply = match self.write(request, marked.version(), api::ARM).await {
+            Err(error) if error.is_not_found() && self.still(marked).await?.is_none() => None,
+            reply => Some(reply?),
+        };
+        // Only now: what the cloud refuses to delete goes on with what it has.
+        if !marked.is_group() {
             self.remove_roles(marked, &body).await?;
         }
         if marked.is(0) {
             let logs = diagnostics::path_of(id);
             self.delete(&logs, version::DIAGNOSTICS, api::ARM).await?;
         }
-        let request = Request::delete(id.as_str());
-        let reply = match self.write(request, marked.version(), api::ARM).await {
-            Err(error) if error.is_not_found() && self.still(marked).await?.is_none() => {
-                return Ok(None);
-            }
-            reply => reply?,
-        };
-        if let Some(operation) = Operation::azure(&reply, &marked.address(), true) {
+        let operation = reply.and_then(|it| Operation::azure(&it, &marked.address(), true));
+        if let Some(operation) = operation {
             self.client().wait(&operation, self.longest()).await?;
         }
         Ok(None)

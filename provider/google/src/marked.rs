@@ -22,6 +22,9 @@ enum Kind {
     },
 }
 
+/// Why it stays that somebody has taken over since it was listed.
+const TAKEN: &str = "it was taken over meanwhile, and bears another mark";
+
 /// An object that bears a mark.
 #[derive(Clone, Debug)]
 pub struct Marked {
@@ -121,17 +124,27 @@ impl Google {
         Ok(marked.chain(granted).chain(accounts).collect())
     }
 
-    /// Removes it, and before it the roles that were granted for it: what is granted on a name
-    /// would count for whatever bears that name next, and nothing tells of it once the object is
-    /// gone. In the policies of image repositories an account stays as a deleted one, which has no
-    /// rights. Says why, if it stays.
+    /// Removes it, and with it the roles that were granted for it: what is granted on a name would
+    /// count for whatever bears that name next. In the policies of image repositories an account
+    /// stays as a deleted one, which has no rights. Says why, if it stays.
     pub async fn remove(&self, marked: &Marked) -> Result<Option<String>, Error> {
         let container = Api::Container.address(&marked.id);
         match &marked.kind {
             Kind::Cluster(name) => {
                 self.rest(&container).await?;
+                let now = |body: &Value| Marked::of_cluster(name.clone(), body);
+                if self
+                    .is_taken(marked, Api::Container, &container, now)
+                    .await?
+                {
+                    return Ok(Some(TAKEN.to_owned()));
+                }
+                let deletion = self.delete(Api::Container, &container).await?;
+                // Only now: what the cloud refuses to delete goes on with what it has.
                 self.revoke(marked, &marked.id, None).await?;
-                self.remove_cluster(name, &container).await?;
+                if let Some(answer) = deletion {
+                    self.await_deletion(name, &answer, &container).await?;
+                }
             }
             Kind::Grants => {
                 if !self.is_gone(Api::Container, &container).await? {
@@ -140,12 +153,38 @@ impl Google {
                 self.revoke(marked, &marked.id, None).await?;
             }
             Kind::Account { email } => {
-                self.revoke(marked, "", Some(email.clone())).await?;
                 let address = Api::Iam.address(&marked.id);
+                let now = |body: &Value| Marked::of_account(&marked.project, body, &[]);
+                if self.is_taken(marked, Api::Iam, &address, now).await? {
+                    return Ok(Some(TAKEN.to_owned()));
+                }
                 self.delete(Api::Iam, &address).await?;
+                self.revoke(marked, "", Some(email.clone())).await?;
             }
         }
         Ok(None)
+    }
+
+    /// Whether what is at `address` bears another mark `now` than was listed: who imported it
+    /// meanwhile has another holder.
+    async fn is_taken(
+        &self,
+        marked: &Marked,
+        api: Api,
+        address: &str,
+        now: impl FnOnce(&Value) -> Option<Marked>,
+    ) -> Result<bool, Error> {
+        match self.ask(api, Request::get(address)).await {
+            Err(error) if error.is_not_found() => Ok(false),
+            answer => Ok(now(&answer?).is_none_or(|it| {
+                (it.owner, it.name, it.holder)
+                    != (
+                        marked.owner.clone(),
+                        marked.name.clone(),
+                        marked.holder.clone(),
+                    )
+            })),
+        }
     }
 
     /// Waits until nothing works on what is at `address`; how that ended does not matter.
@@ -159,10 +198,12 @@ impl Google {
         }
     }
 
-    async fn remove_cluster(&self, name: &ClusterName, address: &str) -> Result<(), Error> {
-        let Some(answer) = self.delete(Api::Container, address).await? else {
-            return Ok(());
-        };
+    async fn await_deletion(
+        &self,
+        name: &ClusterName,
+        answer: &Value,
+        address: &str,
+    ) -> Result<(), Error> {
         let client = self.client(Api::Container);
         let id = answer["name"].as_str().unwrap_or_default();
         let url = Api::Container.address(&format!("{}/operations/{id}", name.place));

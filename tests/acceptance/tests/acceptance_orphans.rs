@@ -1,6 +1,6 @@
 //! `paymesh orphans`: what no state has is found by its mark, and deleted when its owner is named.
 
-use std::fs;
+use std::{fs, thread};
 
 use paymesh_acceptance::{
     Cloud, OWNER, Workspace,
@@ -268,4 +268,65 @@ fn a_refused_removal_is_repeated_and_one_wrong_answer_is_not_believed() {
     let deleted = orphans(&cloud, &LOST, true);
     assert_eq!(marked_bindings(&cloud), 0, "{deleted}");
     assert_eq!(cloud.inventory(), Vec::<String>::new(), "{deleted}");
+}
+
+#[test]
+fn what_the_cloud_will_not_delete_keeps_what_it_has() {
+    let cloud = Cloud::start();
+    let granted = ClusterBlock::plain(Provider::Gke, "granted")
+        .with(r#"admins = [{ google_email = "Payments@paymesh.example" }]"#);
+    let plain = ClusterBlock::plain(Provider::Aks, "plain");
+    let workspace = Workspace::new(&cloud, &configuration([&granted, &plain]));
+    workspace.apply().succeeds();
+    let before = cloud.inventory();
+    for path in ["*/managedclusters/plain", "*/clusters/granted"] {
+        let error =
+            json!({ "code": "ScopeLocked", "status": "PERMISSION_DENIED", "message": "no" });
+        let action = json!({ "kind": "answer", "status": 403, "body": { "error": error } });
+        cloud.fault(&json!({ "method": "DELETE", "path": path, "action": action }));
+    }
+    let refused = orphans(&cloud, &LOST, false);
+    assert_eq!(refused.matches("FAILED").count(), 2, "{refused}");
+    assert_eq!(cloud.inventory(), before, "{refused}");
+    assert_eq!(marked_bindings(&cloud), 1, "{refused}");
+    workspace.plans_nothing();
+}
+
+#[test]
+fn what_is_taken_over_after_it_was_listed_is_kept_with_what_it_uses() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &both());
+    workspace.apply().succeeds();
+    let before = cloud.inventory();
+    let [aks, gke] = BOTH.map(|address| workspace.attributes(address)["id"].clone());
+    let [aks, gke] = [&aks, &gke].map(|id| id.as_str().expect("a cluster has an id"));
+
+    let last = cloud.hold("GET", "*/projects/*/serviceaccounts", 1, "before_effect");
+    let kept = thread::scope(|scope| {
+        let run = scope.spawn(|| orphans(&cloud, &LOST, true));
+        last.wait();
+        cloud.azure().change(aks, |body| {
+            body["tags"]["paymesh-owner"] = "somebody/else".into();
+            body["tags"]["paymesh-holder"] = "another".into();
+        });
+        let google = cloud.google();
+        let body = google.get(&format!("/v1/{gke}"));
+        let mut labels = body["resourceLabels"].clone();
+        labels["paymesh-holder"] = "another".into();
+        let order =
+            json!({ "resourceLabels": labels, "labelFingerprint": body["labelFingerprint"] });
+        google.act(
+            &Method::POST,
+            &format!("/v1/{gke}:setResourceLabels"),
+            Some(&order),
+        );
+        last.release();
+        run.join().expect("it ends")
+    });
+    assert_eq!(
+        kept.matches("it was taken over meanwhile").count(),
+        2,
+        "{kept}"
+    );
+    assert_eq!(cloud.inventory(), before, "{kept}");
 }

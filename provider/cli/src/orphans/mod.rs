@@ -173,6 +173,7 @@ fn ask() -> Result<()> {
 /// Deletes one after the other: what uses before what is used, and that only if nothing of it is left.
 async fn delete(clouds: &Clouds, orphans: &[Found], owners: &Owners) -> Result<()> {
     let mut left: Vec<&Found> = Vec::new();
+    let mut failed = 0;
     for orphan in orphans {
         let line = owners.line(orphan);
         let is_left = |user: &&String| left.iter().any(|it| it.is(user));
@@ -183,19 +184,22 @@ async fn delete(clouds: &Clouds, orphans: &[Found], owners: &Owners) -> Result<(
         }
         match clouds.remove(orphan).await {
             Ok(None) => println!("deleted  {line}"),
-            Ok(Some(why)) => println!("kept     {line}: {why}"),
+            Ok(Some(why)) => {
+                left.push(orphan);
+                println!("kept     {line}: {why}");
+            }
             Err(why) => {
                 left.push(orphan);
+                failed += 1;
                 println!("FAILED   {line}\n{why}");
             }
         }
     }
-    if left.is_empty() {
+    if failed == 0 {
         Ok(())
     } else {
         Err(format!(
-            "{} objects are left; run the command again once the cause is mended",
-            left.len()
+            "{failed} objects are left; run the command again once the cause is mended"
         ))
     }
 }

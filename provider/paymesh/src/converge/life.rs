@@ -216,10 +216,6 @@ pub(super) async fn delete<C: Converged>(
     let Some(mut memory) = memory(&request.private, &mut found) else {
         return Deleted::failed(found);
     };
-    planning::keeps_owner::<C>(session, &request.private, &prior, &mut found);
-    if found.has_errors() {
-        return Deleted::failed(found);
-    }
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return Deleted::failed(found);
     };

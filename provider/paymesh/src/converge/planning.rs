@@ -218,9 +218,9 @@ fn protect<C: Converged>(
     refuse(&mut plan.found, path, row, detail);
 }
 
-/// Refuses another owner for what is in state, in place, as a replacement or to destroy it: what was
-/// given under the old one, roles and grants, is found by it alone.
-pub(super) fn keeps_owner<C: Converged>(
+/// Refuses another owner for what is in state, in place or as a replacement: two owners would each
+/// take it for their own. A destroy goes by what the cluster bears.
+fn keeps_owner<C: Converged>(
     session: &crate::session::Session,
     private: &[u8],
     (spec, status): &Whole<C>,
@@ -382,7 +382,6 @@ pub(super) fn plan_destroy<C: Converged>(
         );
         return;
     }
-    keeps_owner::<C>(session, &plan.private, &prior, &mut plan.found);
     if !session.is_known() {
         return;
     }
