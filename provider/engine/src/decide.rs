@@ -1,6 +1,6 @@
 //! What to do next with one object: a pure function of what is known.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use crate::{
     After, Change, Difference, Fault, FaultKind, Node, ObjectId, Observation, Want,
@@ -90,11 +90,31 @@ impl Run<'_> {
         match self.decide(state, other) {
             Decision::Settled | Decision::Keep(_) => true,
             Decision::After(change) => match &change.after {
-                After::These(others) => others.iter().any(|it| state.graph.waits_for(it, id)),
+                After::These(others) => others.iter().any(|it| self.waits_for(state, it, id)),
                 After::Everything => true,
             },
             Decision::Act(_) | Decision::Refuse(_) => false,
         }
+    }
+
+    /// Whether `id` is `other`, or must wait until `other` is settled.
+    fn waits_for(&self, state: &State, id: &ObjectId, other: &ObjectId) -> bool {
+        let (mut known, mut left) = (HashSet::new(), vec![id.clone()]);
+        while let Some(id) = left.pop() {
+            if id == *other {
+                return true;
+            }
+            if !known.insert(id.clone()) {
+                continue;
+            }
+            left.extend(state.graph.before(&id));
+            if let Decision::Act(Act::Change(change)) = self.decide_alone(state, &id)
+                && let After::These(others) = change.after
+            {
+                left.extend(others);
+            }
+        }
+        false
     }
 
     fn decide_alone(&self, state: &State, id: &ObjectId) -> Decision {

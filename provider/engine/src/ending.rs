@@ -85,10 +85,10 @@ impl Run<'_> {
                     || state.operations.contains_key(id)
                     || state.accepted.contains(id))
         });
-        let holds = prior.holder.is_some() || !state.held.is_empty();
+        let holds = prior.holder.is_some() || !state.held.is_empty() || state.led;
         let is_taken_over = !state.graph.nodes().any(|(id, node)| {
             let seen = state.observations.seen(id);
-            seen.is_some_and(|seen| self.has_to_be_held(state, id, node, seen))
+            seen.is_some_and(|seen| self.is_to_be_held(state, id, node, seen))
         });
         Memory {
             holder: holds.then(|| self.holder.clone()),

@@ -214,20 +214,6 @@ impl Graph {
         before
     }
 
-    /// Whether `id` is `other`, or must wait until `other` is settled.
-    pub(crate) fn waits_for(&self, id: &ObjectId, other: &ObjectId) -> bool {
-        let (mut known, mut left) = (IndexSet::new(), vec![id.clone()]);
-        while let Some(id) = left.pop() {
-            if id == *other {
-                return true;
-            }
-            if known.insert(id.clone()) {
-                left.extend(self.before(&id));
-            }
-        }
-        false
-    }
-
     /// The ids in groups, each group after all that its members wait for. Ids that wait for each
     /// other come last.
     pub(crate) fn levels(

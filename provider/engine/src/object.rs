@@ -172,6 +172,13 @@ pub trait Object: Send + Sync + 'static {
     /// under its etag. The engine has observed the object just before, under its locks.
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault>;
 
+    /// Whether [`hold`](Self::hold) can be done as the object is: the clouds let a stopped one be
+    /// started and deleted, and nothing else.
+    fn may_be_held(&self, seen: &Seen) -> bool {
+        let _ = seen;
+        true
+    }
+
     /// Writes [`Context::mark`] and [`Context::holder`] onto the existing object and nothing
     /// else. Called at adoption, only if [`carries_holder`](Self::carries_holder).
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) job: &'a Job,
-    /// The holder to write: the one in memory, or a fresh one.
+    /// The holder to write: the one in memory, a fresh one, or that of a killed run.
     pub(crate) holder: Holder,
     pub(crate) deadline: Moment,
     pub(crate) destroying: bool,
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
 
     /// The loop: observe all, write what is ready side by side, observe again until nothing
     /// differs.
-    pub(crate) async fn drive(self) -> Outcome {
+    pub(crate) async fn drive(mut self) -> Outcome {
         for round in 0..self.job.limits.rounds {
             match self.look_at_all().await {
                 Ok(()) => {}
@@ -109,6 +109,9 @@ impl<'a> Run<'a> {
                     drop(state);
                     return self.outcome();
                 }
+            }
+            if round == 0 {
+                self.take_up_holder();
             }
             if self.standing() == Standing::Stale {
                 self.refuse_or_forget_stale();

@@ -40,8 +40,19 @@ impl Run<'_> {
                 .is_some_and(|(id, node, seen)| self.has_to_be_held(state, id, node, seen))
     }
 
-    /// It came with an import and does not bear this entry's holder yet.
+    /// It came with an import, does not bear this entry's holder yet, and can.
     pub(crate) fn has_to_be_held(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        node: &Node,
+        seen: &Seen,
+    ) -> bool {
+        self.is_to_be_held(state, id, node, seen) && node.object.may_be_held(seen)
+    }
+
+    /// It came with an import and does not bear this entry's holder yet.
+    pub(crate) fn is_to_be_held(
         &self,
         state: &State,
         id: &ObjectId,
@@ -52,11 +63,33 @@ impl Run<'_> {
             && state.owned.contains(id)
             && !state.kept.contains_key(id)
             && node.want != Want::Given
-            && self.needs_hold(node, seen)
+            && self.lacks_holder(node, seen)
     }
 
     pub(crate) fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
+        self.lacks_holder(node, seen) && node.object.may_be_held(seen)
+    }
+
+    fn lacks_holder(&self, node: &Node, seen: &Seen) -> bool {
         node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
+    }
+
+    /// What a killed run made and stopped takes no other holder: this run goes on as that one.
+    pub(crate) fn take_up_holder(&mut self) {
+        let taken = {
+            let state = self.state();
+            state.principal().and_then(|(_, node, seen)| {
+                let is_adopted = self.job.memory.is_none()
+                    && matches!(seen.ownership, Ownership::Ours)
+                    && self.engine.protections.adopts();
+                let is_fixed = self.lacks_holder(node, seen) && !node.object.may_be_held(seen);
+                seen.holder.clone().filter(|_| is_adopted && is_fixed)
+            })
+        };
+        if let Some(holder) = taken {
+            self.holder = holder;
+            self.state().led = true;
+        }
     }
 
     pub(crate) fn verdict(

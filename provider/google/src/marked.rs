@@ -158,8 +158,9 @@ impl Google {
                 if self.is_taken(marked, Api::Iam, &address, now).await? {
                     return Ok(Some(TAKEN.to_owned()));
                 }
-                self.delete(Api::Iam, &address).await?;
+                // A policy knows it by another name once it is gone.
                 self.revoke(marked, "", Some(email.clone())).await?;
+                self.delete(Api::Iam, &address).await?;
             }
         }
         Ok(None)

@@ -5,9 +5,10 @@ use paymesh_acceptance::{
     hcl::{ClusterBlock, Provider},
 };
 
-/// Applies `before`, if there is one, and then `after`, which must be reached in one apply.
+/// Applies `before`, if there is one, and then `after`, which must be reached in one apply and have so
+/// many pools.
 #[track_caller]
-fn check_reached(before: Option<&ClusterBlock>, after: &ClusterBlock) {
+fn check_reached(before: Option<&ClusterBlock>, after: &ClusterBlock, pools: usize) {
     let cloud = Cloud::start();
     let first = before.unwrap_or(after);
     let workspace = Workspace::new(&cloud, &first.to_string());
@@ -17,11 +18,9 @@ fn check_reached(before: Option<&ClusterBlock>, after: &ClusterBlock) {
         workspace.apply().succeeds();
     }
     workspace.plans_nothing();
-    let wanted = ["system", "work"].map(|key| after.sets(&format!("node_pools.{key}.vcpu")));
-    let pools = wanted.into_iter().filter(|is_wanted| *is_wanted).count();
     let attributes = workspace.attributes(&after.address());
-    let status = attributes["pools"].as_object().map(serde_json::Map::len);
-    assert_eq!(status, Some(pools), "{attributes:#}");
+    let served = attributes["pools"].as_object().map(serde_json::Map::len);
+    assert_eq!(served, Some(pools), "{attributes:#}");
 }
 
 fn aks() -> ClusterBlock {
@@ -32,16 +31,16 @@ const LARGER: &str = "node_pools.work.vcpu = 8; node_pools.work.memory_gb = 32";
 
 #[test]
 fn a_cluster_that_is_made_switched_off_has_its_pools() {
-    check_reached(None, &aks().with(r#"power = "off""#));
+    check_reached(None, &aks().with(r#"power = "off""#), 2);
 }
 
 #[test]
 fn pools_come_and_go_before_their_cluster_is_switched_off() {
     let off = aks().with(r#"power = "off""#);
     let without = "node_pools.work = absent";
-    check_reached(Some(&aks()), &off.clone().with(LARGER));
-    check_reached(Some(&aks().with(without)), &off);
-    check_reached(Some(&aks()), &off.with(without));
+    check_reached(Some(&aks()), &off.clone().with(LARGER), 2);
+    check_reached(Some(&aks().with(without)), &off, 2);
+    check_reached(Some(&aks()), &off.with(without), 1);
 }
 
 #[test]
@@ -57,6 +56,39 @@ fn a_pool_is_replaced_while_its_cluster_climbs_several_versions() {
             block.clone().with(&change)
         };
         let after = at("1.35").with(&format!("{LARGER}{channel}"));
-        check_reached(Some(&at(from)), &after);
+        check_reached(Some(&at(from)), &after, 2);
+    }
+}
+
+#[test]
+fn a_system_pool_is_demoted_while_its_cluster_climbs_two_versions() {
+    let at = |version| aks().with(&format!("kubernetes_version = \"{version}\""));
+    let main = r#"{ mode = "system", vcpu = 2, memory_gb = 8, min_nodes = 1, max_nodes = 3 }"#;
+    let change = format!("node_pools.system.mode = \"user\"; node_pools.main = {main}");
+    check_reached(Some(&at("1.33")), &at("1.35").with(&change), 3);
+}
+
+/// The run that stops the cluster is killed while it stops; the next one finds it stopped.
+#[test]
+fn a_run_that_is_killed_while_the_cluster_stops_is_finished_by_the_next() {
+    let off = aks().with(r#"power = "off""#);
+    for before in [None, Some(aks().with("node_pools.work = absent"))] {
+        let cloud = Cloud::start();
+        let workspace = Workspace::new(&cloud, "");
+        if let Some(before) = before {
+            workspace.configure(&before.to_string());
+            workspace.apply().succeeds();
+        }
+        workspace.configure(&off.to_string());
+        let stop = cloud.hold("POST", "*/managedclusters/pay/stop", 1, "after_effect");
+        let running = workspace.start_apply();
+        stop.wait();
+        running.kill();
+        stop.cut();
+        workspace.unlock();
+        workspace.apply().succeeds();
+        workspace.plans_nothing();
+        workspace.destroy().succeeds();
+        assert_eq!(cloud.inventory(), Vec::<String>::new());
     }
 }

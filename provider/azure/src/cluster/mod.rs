@@ -416,6 +416,10 @@ impl Object for Cluster {
         }
     }
 
+    fn may_be_held(&self, seen: &Seen) -> bool {
+        ClusterSeen::new(&seen.body).power() != Some("Stopped")
+    }
+
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
         let tags = tags::remarked(&seen.body, &cx.mark, &cx.holder);
         self.send(Request::patch(self.want.id.as_str(), json!({"tags": tags})))

@@ -298,6 +298,10 @@ impl Object for Fake {
         Ok(self.started(&operation))
     }
 
+    fn may_be_held(&self, seen: &Seen) -> bool {
+        Self::field(seen, OFF) == 0
+    }
+
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
         let etag = Self::etag_of(seen);
         self.world.books().holders.push(cx.holder.clone());

@@ -16,7 +16,7 @@ use super::{
     object::{Fake, OFF, id},
     rules::{CALM, check_end, our_tags, plant, remembered},
     scenario::{Stage, apply, check_stage, engine, mark, paused, world_before},
-    world::{Mishap, World},
+    world::{Mishap, Site, World},
 };
 use crate::{
     Context, Difference, Fault, Graph, Job, Memory, Object, ObjectId, Observation, Operation,
@@ -382,4 +382,44 @@ fn a_cluster_that_climbs_two_versions_does_not_wait_for_ever_for_a_pool_that_is_
                 .unwrap();
         }
     });
+}
+
+/// One run that makes the cluster and switches it off; nothing, if it is killed.
+async fn make_off(world: &World, memory: Option<Memory>) -> Option<crate::Outcome> {
+    let job = Job {
+        memory,
+        ..Job::new(graph_off(world, "old"), mark())
+    };
+    let engine = engine(world, CALM);
+    tokio::select! {
+        biased;
+        () = world.killed.notified() => None,
+        outcome = engine.converge(&job) => Some(outcome),
+    }
+}
+
+#[test]
+fn a_create_that_is_killed_while_it_is_switched_off_is_finished_by_the_next_run() {
+    for request in 0..24 {
+        paused(async {
+            let world = World::new(1);
+            let kill = Mishap::Kill(Site::AfterEffect);
+            world.books().mishaps.insert(request, kill);
+            let first = make_off(&world, None).await;
+            // What the killed run began goes on.
+            world.clock.sleep(Duration::from_hours(1)).await;
+            let outcome = match first {
+                Some(outcome) => outcome,
+                None => make_off(&world, None).await.expect("it is killed once"),
+            };
+            let left = format!("request {request}: {:?}", outcome.end);
+            assert!(outcome.is_finished(), "{left}");
+            let again = make_off(&world, Some(outcome.memory)).await;
+            let again = again.expect("nobody kills it");
+            assert!(again.is_finished(), "{left}");
+            let books = world.books();
+            assert_eq!(books.creations, ["cluster", "old"], "{left}");
+            assert_eq!(books.things["cluster"].fields[OFF], 1, "{left}");
+        });
+    }
 }

@@ -254,6 +254,10 @@ impl World {
             if let Some(parent) = &thing.parent {
                 books.check_rest(id, parent)?;
             }
+            if thing.fields.get(OFF) == Some(&1) && !fields.contains_key(OFF) {
+                let why = "what is off takes no change";
+                return Err(Fault::new(id.clone(), FaultKind::Refused, why));
+            }
             if thing.etag != etag {
                 return Err(Fault::new(id.clone(), FaultKind::LostRace, "etag mismatch"));
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     codes::{self, refuse, warn_about},
-    converge::DRIFTED,
+    converge::{DRIFTED, INCOMPLETE},
     session::Session,
 };
 
@@ -160,9 +160,12 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
     if !prior.status.is_stopped() || spec.power == Power::On {
         return;
     }
-    // What others changed on GKE is undone meanwhile, and no change of the user's.
-    if !spec.on_azure() && prior.status.status.as_deref() == Some(DRIFTED) {
-        return;
+    // What a cut run began is no new change; nor is what others changed on GKE, where it is undone
+    // while no node runs.
+    match prior.status.status.as_deref() {
+        Some(INCOMPLETE) => return,
+        Some(DRIFTED) if !spec.on_azure() => return,
+        _ => {}
     }
     let mut same = prior.spec.clone();
     same.power = spec.power;

@@ -307,9 +307,6 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     faults::notes(&mut found, &reading.notes);
     let is_imported = reading.memory.imported.is_some();
     let foreign_owner = foreign_owner(&reading, &job.graph).filter(|_| is_imported);
-    if let Some(owner) = foreign_owner {
-        foreign::<C>(&prior, owner, &mut found);
-    }
     match reading.standing {
         Standing::Gone => {
             return Seen {
@@ -333,6 +330,9 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     }
     let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
     let rests = C::rests(&prior.0, &status);
+    if let Some(owner) = foreign_owner {
+        foreign::<C>(&prior, owner, rests, &mut found);
+    }
     let seen = drift::spec::<C>(session, (&prior.0, &status), &reading);
     C::complete(session, Some(&prior), &seen, &mut status).await;
     let spec = if rests {
@@ -392,16 +392,21 @@ fn foreign_owner<'a>(reading: &'a Reading, graph: &Graph) -> Option<&'a str> {
     }
 }
 
-fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, found: &mut Findings) {
-    warn_about(
-        found,
-        Path::root(),
-        &codes::IMPORT_OF_ANOTHERS_OBJECT,
-        &C::title(&prior.0),
-        format!(
-            "the object bears the mark of another configuration ({owner}). Apply takes it over: from then on the other state can neither change nor destroy it, and `paymesh orphans` of that owner does not list it"
-        ),
-    );
+fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, rests: bool, found: &mut Findings) {
+    let row = &codes::IMPORT_OF_ANOTHERS_OBJECT;
+    let what = if rests {
+        "It is stopped, and stays that configuration's until it is started and applied here"
+    } else {
+        "Apply takes it over: from then on the other state can neither change nor destroy it, and \
+         `paymesh orphans` of that owner does not list it"
+    };
+    let detail = format!("the object bears the mark of another configuration ({owner}). {what}");
+    let title = C::title(&prior.0);
+    let mut finding = row.finding_about(&title, Severity::Warning, Path::root(), detail);
+    if rests {
+        finding.hint("leave it in the other state until it runs here; or do not apply the import");
+    }
+    found.add(finding);
 }
 
 fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, rests: bool, found: &mut Findings) {
