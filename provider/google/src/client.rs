@@ -25,6 +25,8 @@ pub struct Endpoints {
     pub artifacts: String,
     /// Encryption keys: `https://cloudkms.googleapis.com`.
     pub keys: String,
+    /// A certificate authority (PEM) that is trusted besides the machine's.
+    pub extra_ca: Option<Vec<u8>>,
 }
 
 impl Default for Endpoints {
@@ -37,6 +39,7 @@ impl Default for Endpoints {
             projects: public("cloudresourcemanager"),
             artifacts: public("artifactregistry"),
             keys: public("cloudkms"),
+            extra_ca: None,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Endpoints {
             projects: base(),
             artifacts: base(),
             keys: base(),
+            extra_ca: None,
         }
     }
 
@@ -102,10 +106,13 @@ impl Google {
         };
         let tokens: Arc<dyn TokenSource> = Arc::new(SignIn::new(tokens.clone(), clock.clone()));
         let build = |base: &str| {
-            Client::builder(base, clock.clone(), tokens.clone(), patience)
+            let mut builder = Client::builder(base, clock.clone(), tokens.clone(), patience)
                 .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
-                .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE)
-                .build()
+                .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE);
+            if let Some(pem) = &endpoints.extra_ca {
+                builder = builder.extra_ca(pem.clone());
+            }
+            builder.build()
         };
         // APIs at one address share a client, and with it a token.
         let mut clients: Vec<(Api, Client)> = Vec::new();

@@ -407,7 +407,7 @@ codes! {
     NOT_AN_OWNER = 190, "Not an owner",
         "Write plain words in the provider's `owner`, such as `payments/prod`.";
     ANOTHER_OWNER = 191, "The object has another owner than the configuration",
-        "Write the old `owner` again. To change it, let this state forget the object (`terraform state rm`) and import it under the new owner; or destroy it under the old owner first.";
+        "Write the old `owner` again. To change it, let this state forget the object (`terraform state rm`) and import it under the new owner, with the `azure.resource_group` and `google.node_service_account` that it has; or destroy it under the old owner first.";
     AZURE_NO_SUCH_REGION = 200, "No such region",
         "Use one of the regions that the message names.";
     AZURE_CANNOT_BE_ASKED = 201, "Azure cannot be asked while planning",

@@ -175,13 +175,10 @@ impl Session {
             Connection::simulated(&simulated, clock)?
         } else {
             let set = self.azure_settings();
-            let read = |path: String| {
-                fs::read(&path).map_err(|error| format!("{path} cannot be read: {error}"))
-            };
             let sovereign = set.environment.map(Sovereign::from);
             Connection {
                 endpoint: set.endpoint,
-                extra_ca: set.ca_file.map(read).transpose()?,
+                extra_ca: set.ca_file.as_deref().map(read_authority).transpose()?,
                 ..Connection::usual(sovereign, set.tenant_id.as_deref(), clock)?
             }
         };
@@ -189,24 +186,26 @@ impl Session {
     }
 
     fn connect_google(&self) -> Result<Arc<Google>, String> {
-        let (endpoints, credentials) = match &self.simulator {
-            Some(simulator) => (
-                Endpoints::at(simulator.google.as_str().trim_end_matches('/')),
-                Credentials::File(simulator.google_credentials_file.clone()),
-            ),
-            None => (
-                self.google_settings()
-                    .endpoint
-                    .as_deref()
-                    .map(Endpoints::at)
-                    .unwrap_or_default(),
-                Credentials::usual(),
-            ),
+        let (endpoints, credentials) = if let Some(simulator) = &self.simulator {
+            let at = simulator.google.as_str().trim_end_matches('/');
+            let file = simulator.google_credentials_file.clone();
+            (Endpoints::at(at), Credentials::File(file))
+        } else {
+            let set = self.google_settings();
+            let at = set.endpoint.as_deref().map(Endpoints::at);
+            let mut endpoints = at.unwrap_or_default();
+            let authority = set.ca_file.as_deref();
+            endpoints.extra_ca = authority.map(read_authority).transpose()?;
+            (endpoints, Credentials::usual())
         };
         Google::connect(&endpoints, self.engine.clock(), credentials)
             .map(Arc::new)
             .map_err(|error| error.to_string())
     }
+}
+
+fn read_authority(path: &str) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
 impl From<AzureEnvironment> for Sovereign {

@@ -21,8 +21,8 @@ use crate::{
 pub struct Settings {
     /// Who owns what this configuration makes, unique per state: `payments/prod`. It is written
     /// on every object, so that an interrupted run finds its own again. It cannot change while
-    /// something is in state: roles and grants are found again by it. Destroy under the old owner
-    /// first.
+    /// something is in state: let the state forget it, and import it under the new owner; or destroy
+    /// it under the old owner first.
     #[attr(check = length(1..=128))]
     pub owner: String,
     /// Labels of every object.
@@ -71,22 +71,30 @@ pub struct GoogleSettings {
     pub project: Option<String>,
     /// Address of the Google APIs instead of their own.
     pub endpoint: Option<String>,
+    /// PEM file of a certificate authority to trust besides the usual ones. Tokens come from the
+    /// usual places all the same.
+    pub ca_file: Option<String>,
 }
 
 fn check(draft: &SettingsDraft, path: &Path, found: &mut Findings) {
     words(draft, path, found);
     let simulated = draft.simulator.is(true);
-    if let Some(azure) = draft.azure.known()
-        && let Field::Known(file) = &azure.ca_file
-    {
-        warn(
-            found,
-            path.attribute("azure").attribute("ca_file"),
-            &codes::CUSTOM_CERTIFICATE_AUTHORITY,
-            format!(
-                "azure.ca_file is {file:?}: whoever holds its key can read what is sent to Azure"
-            ),
-        );
+    let authorities = [
+        ("azure", draft.azure.known().map(|azure| &azure.ca_file)),
+        ("google", draft.google.known().map(|google| &google.ca_file)),
+    ];
+    for (cloud, file) in authorities {
+        if let Some(Field::Known(file)) = file {
+            warn(
+                found,
+                path.attribute(cloud).attribute("ca_file"),
+                &codes::CUSTOM_CERTIFICATE_AUTHORITY,
+                format!(
+                    "{cloud}.ca_file is {file:?}: whoever holds its key can read what is sent to \
+                     the cloud"
+                ),
+            );
+        }
     }
     let endpoints = [
         ("azure", draft.azure.known().map(|azure| &azure.endpoint)),

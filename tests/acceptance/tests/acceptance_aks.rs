@@ -275,6 +275,41 @@ fn an_existing_identity_takes_over_in_place() {
     workspace.destroy().succeeds();
 }
 
+/// CIS AKS 2.1.1: who did what through the API server is kept, and who asked to sign in.
+#[test]
+fn the_audit_log_goes_to_the_workspace_that_is_named() {
+    const LOGS: &str = "$SHARED/Microsoft.OperationalInsights/workspaces/logs";
+    let cloud = Cloud::start();
+    let workspace = cloud.seeded(LOGS);
+    let block = plain().with(&format!("logs = {{ workspace_id = \"{workspace}\" }}"));
+    Workspace::new(&cloud, &block.to_string())
+        .apply()
+        .succeeds();
+    let cluster = cloud.all("managedClusters").remove(0);
+    let setting = cloud.azure().get(&format!(
+        "{cluster}/providers/Microsoft.Insights/diagnosticSettings/paymesh?api-version=2021-05-01-preview"
+    ));
+    let properties = &setting["properties"];
+    assert_eq!(properties["workspaceId"], workspace.as_str(), "{setting:#}");
+    let logs = properties["logs"].as_array().into_iter().flatten();
+    let mut sent: Vec<&str> = logs
+        .filter(|log| log["enabled"] == true)
+        .filter_map(|log| log["category"].as_str())
+        .collect();
+    sent.sort_unstable();
+    assert_eq!(
+        sent,
+        [
+            "cluster-autoscaler",
+            "guard",
+            "kube-apiserver",
+            "kube-audit-admin",
+            "kube-controller-manager",
+            "kube-scheduler"
+        ]
+    );
+}
+
 #[test]
 fn a_stopped_cluster_has_no_nodes_changes_nothing_and_starts_with_what_it_had() {
     let cloud = Cloud::start();

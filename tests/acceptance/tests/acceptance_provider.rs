@@ -150,10 +150,11 @@ fn a_place_that_is_not_the_clouds_own_is_used_and_warned_of() {
             .to_owned()
     };
     let provider = format!(
-        "provider \"paymesh\" {{\n  owner = \"acceptance/one\"\n  azure = {{ endpoint = \"{}\", ca_file = \"{}\" }}\n  google = {{ endpoint = \"{}\", project = \"paymesh-hub\" }}\n}}\n",
+        "provider \"paymesh\" {{\n  owner = \"acceptance/one\"\n  azure = {{ endpoint = \"{}\", ca_file = \"{}\" }}\n  google = {{ endpoint = \"{}\", ca_file = \"{}\", project = \"paymesh-hub\" }}\n}}\n",
         word("azure"),
         word("ca"),
-        word("google")
+        word("google"),
+        word("ca")
     );
     let credentials = (
         "GOOGLE_APPLICATION_CREDENTIALS".to_owned(),
@@ -169,6 +170,7 @@ fn a_place_that_is_not_the_clouds_own_is_used_and_warned_of() {
             "warning PM112 at azure.endpoint",
             "warning PM112 at google.endpoint",
             "warning PM118 at azure.ca_file",
+            "warning PM118 at google.ca_file",
         ]
     );
     assert!(cloud.last_request() > before, "{plan}");

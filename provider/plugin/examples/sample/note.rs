@@ -126,7 +126,7 @@ impl Resource for Note {
             &request.private,
             &private,
         );
-        assert!(!spec.crash, "the note says so");
+        assert!(!spec.crash, "the note says so: {spec:?}");
         let mut found = Findings::new();
         if spec.fail {
             found

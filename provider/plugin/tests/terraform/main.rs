@@ -147,20 +147,24 @@ fn an_interrupted_create_is_resumed() {
     workspace.plans_nothing();
 }
 
-/// A crash is shown as Terraform shows crashes, and says where.
+/// A crash is shown as Terraform shows crashes, and says where. What is secret is printed by nobody,
+/// not even by who prints everything.
 #[test]
 fn a_panic_is_shown_as_a_crash_of_the_plugin() {
     let Some(client) = client("terraform-1.11") else {
         return;
     };
     let workspace = Workspace::new(&client);
-    workspace.write(&note("a", "bomb", "crash = true"));
+    let secret = "secret = \"canary\"\nsecret_version = 1\ncrash = true";
+    workspace.write(&note("a", "bomb", secret));
     let output = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
     assert!(
         output.contains("the provider crashed in ApplyResourceChange: the note says so"),
         "{output}"
     );
     assert!(output.contains("panic: the note says so"), "{output}");
+    assert!(output.contains("secret: Some("), "{output}");
+    assert!(!output.contains("canary"), "{output}");
 }
 
 /// Functions, write-only values, ephemeral resources with renewal, data sources, import, moved.

@@ -1,10 +1,12 @@
 //! Safe defaults: which CIS control of AKS each field of a default cluster satisfies.
 //!
 //! Numbers are those of the CIS AKS Benchmark 1.8; `AZURE_n` are checks of Checkov; a dash is our
-//! own. Not here, and not defaults: 2.1.1 (audit logs) and 5.3.1 (own keys) need a workspace and a
-//! key that only the user has, and are below; host encryption (`AZURE_227`) needs a feature that
-//! the subscription has to register; allowed registries (5.1.4, `AZURE_116`) are the business of
-//! policies inside the cluster.
+//! own. Not defaults: 2.1.1 (audit logs, `provider/azure/src/diagnostics.rs`) and 5.3.1 (own keys,
+//! below) need a workspace and a key that only the user has; host encryption (`AZURE_227`) needs a
+//! feature that the subscription has to register; ephemeral disks (`AZURE_226`) need machines with
+//! room for them, and are `disk_type = "ephemeral"`; a system pool that takes nothing else
+//! (`AZURE_232`) is a taint of the user's; allowed registries (5.1.4, `AZURE_116`) are the business
+//! of policies inside the cluster.
 
 use paymesh_clock::Clock;
 use paymesh_engine::Engine;
