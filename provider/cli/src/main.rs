@@ -5,6 +5,7 @@
 //! progress file that the provider writes. `orphans` finds by its mark what no state has.
 
 mod orphans;
+mod plain;
 mod sim;
 mod watch;
 

@@ -5,8 +5,9 @@
 //! cloud says; elsewhere each event is a plain line.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -15,6 +16,8 @@ use std::{
 use clap::Args;
 use rustix::process::{Pid, test_kill_process};
 use serde::Deserialize;
+
+use crate::plain::plain;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -104,7 +107,7 @@ fn lives(process: Pid) -> bool {
 }
 
 /// Shows every event until the process that writes them has ended.
-fn follow(mut file: BufReader<fs::File>, screen: &mut Screen) -> io::Result<()> {
+fn follow(mut file: BufReader<fs::File>, screen: &mut Screen<impl io::Write>) -> io::Result<()> {
     let mut process = None;
     let mut text = String::new();
     loop {
@@ -116,7 +119,10 @@ fn follow(mut file: BufReader<fs::File>, screen: &mut Screen) -> io::Result<()> 
                 break;
             }
             if let Ok(event) = serde_json::from_str::<Event>(&text) {
-                process = Pid::from_raw(event.process);
+                if process.is_none() {
+                    process = Pid::from_raw(event.process);
+                    screen.begin(&event, process.is_some_and(lives))?;
+                }
                 screen.show(&event)?;
             }
             text.clear();
@@ -128,60 +134,85 @@ fn follow(mut file: BufReader<fs::File>, screen: &mut Screen) -> io::Result<()> 
     }
 }
 
-/// Standard output.
-struct Screen {
+/// What is shown of a run.
+struct Screen<W> {
+    out: W,
     is_terminal: bool,
     /// The step whose line can still change.
     open: Option<String>,
-    /// The last word of the cloud, so that plain lines do not repeat it.
-    last: Option<String>,
+    /// What was last said of each step that goes on.
+    said: BTreeMap<String, String>,
 }
 
-impl Screen {
+impl Screen<io::Stdout> {
     fn new() -> Self {
         Self {
+            out: io::stdout(),
             is_terminal: io::stdout().is_terminal(),
             open: None,
-            last: None,
+            said: BTreeMap::new(),
         }
     }
+}
 
+impl<W: io::Write> Screen<W> {
+    fn begin(&mut self, event: &Event, runs: bool) -> io::Result<()> {
+        let state = if runs { "runs" } else { "is over" };
+        writeln!(
+            self.out,
+            "The run of process {} began at {} UTC and {state}. Durations are those of the cloud's clock.",
+            event.process,
+            clock(&event.at)
+        )
+    }
+
+    /// Says what changed: that a step begins, what the cloud says of it when it says something else,
+    /// and how it ends. On a terminal the last line follows its step.
     fn show(&mut self, event: &Event) -> io::Result<()> {
         let step = format!("{}: {}", event.object, event.step);
+        let word = format!("{} {}", event.what, event.text);
+        let is_same = self.said.get(&step) == Some(&word);
+        let is_open = self.is_terminal && self.open.as_ref() == Some(&step);
+        match event.what.as_str() {
+            "finished" | "failed" => self.said.remove(&step),
+            _ => self.said.insert(step.clone(), word),
+        };
+        if is_same && !is_open {
+            return Ok(());
+        }
         let line = line(event);
-        let mut out = io::stdout().lock();
-        if self.is_terminal {
-            if self.open.as_ref() == Some(&step) {
-                write!(out, "\r\x1b[2K{line}")?;
-            } else {
-                if self.open.is_some() {
-                    writeln!(out)?;
-                }
-                write!(out, "{line}")?;
-            }
-            self.open = Some(step);
-            return out.flush();
+        if !self.is_terminal {
+            return writeln!(self.out, "{line}");
         }
-        let word = format!("{step} {} {}", event.what, event.text);
-        if event.what != "polled" || self.last.as_ref() != Some(&word) {
-            writeln!(out, "{line}")?;
-        }
-        self.last = Some(word);
-        Ok(())
+        let before = match &self.open {
+            Some(_) if is_open => "\r\x1b[2K",
+            Some(_) => "\n",
+            None => "",
+        };
+        write!(self.out, "{before}{line}")?;
+        self.open = Some(step);
+        self.out.flush()
     }
 
     fn end(&mut self) -> io::Result<()> {
         if self.open.take().is_some() {
-            println!();
+            writeln!(self.out)?;
         }
-        io::stdout().flush()
+        if self.said.is_empty() {
+            writeln!(self.out, "The run is over.")?;
+        } else {
+            writeln!(
+                self.out,
+                "The run is over, and {} of its steps had not ended: the next apply or destroy goes on there.",
+                self.said.len()
+            )?;
+        }
+        self.out.flush()
     }
 }
 
 /// `10:02:11  managed cluster pay-aks: create  Creating  (90 s)`.
 fn line(event: &Event) -> String {
-    let time = event.at.split('T').nth(1).unwrap_or(&event.at);
-    let time = time.get(..8).unwrap_or(time);
     let what = match event.what.as_str() {
         "started" => "begins".to_owned(),
         "polled" => event.text.clone(),
@@ -194,7 +225,31 @@ fn line(event: &Event) -> String {
     } else {
         format!("  ({} s)", event.seconds)
     };
-    format!("{time}  {}: {}  {what}{took}", event.object, event.step)
+    let (time, object) = (clock(&event.at), brief(&event.object));
+    plain(&format!("{time}  {object}: {}  {what}{took}", event.step))
+}
+
+/// The time of day.
+fn clock(at: &str) -> &str {
+    let time = at.split('T').nth(1).unwrap_or(at);
+    time.get(..8).unwrap_or(time)
+}
+
+/// An object by its own name, and a pool by its cluster's too: the whole of an id fills the line.
+fn brief(object: &str) -> String {
+    let (kind, path) = match object.rsplit_once(' ') {
+        Some((kind, path)) if path.contains('/') => (kind, path),
+        _ => return object.to_owned(),
+    };
+    let mut last = path.rsplit('/');
+    let (name, of) = (last.next().unwrap_or(path), last.next().unwrap_or_default());
+    let cluster = last
+        .next()
+        .filter(|_| ["agentpools", "nodepools"].contains(&of.to_ascii_lowercase().as_str()));
+    match cluster {
+        Some(cluster) => format!("{kind} {cluster}/{name}"),
+        None => format!("{kind} {name}"),
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +265,62 @@ mod tests {
             line(&event),
             "10:02:11  managed cluster pay-aks: create  Creating  (90 s)"
         );
+    }
+
+    /// What is shown of events of one run, told as (object, what, text).
+    fn shown(events: &[(&str, &str, &str)]) -> String {
+        let mut screen = Screen {
+            out: Vec::new(),
+            is_terminal: false,
+            open: None,
+            said: BTreeMap::new(),
+        };
+        for (object, what, text) in events {
+            let event = Event {
+                at: "2026-11-21T10:02:11.5Z".to_owned(),
+                process: 1,
+                object: (*object).to_owned(),
+                step: "create".to_owned(),
+                what: (*what).to_owned(),
+                text: (*text).to_owned(),
+                seconds: 0,
+            };
+            screen.show(&event).unwrap();
+        }
+        screen.end().unwrap();
+        String::from_utf8(screen.out).unwrap()
+    }
+
+    #[test]
+    fn two_steps_side_by_side_are_told_by_what_changes() {
+        let (a, b) = (
+            "GKE cluster projects/p/locations/l/clusters/a",
+            "identity /s/b",
+        );
+        let told = shown(&[
+            (a, "started", ""),
+            (b, "started", ""),
+            (a, "polled", "RUNNING"),
+            (b, "polled", "Creating"),
+            (a, "polled", "RUNNING"),
+            (b, "polled", "Creating"),
+            (b, "finished", ""),
+        ]);
+        let expected = "10:02:11  GKE cluster a: create  begins\n\
+                        10:02:11  identity b: create  begins\n\
+                        10:02:11  GKE cluster a: create  RUNNING\n\
+                        10:02:11  identity b: create  Creating\n\
+                        10:02:11  identity b: create  done\n\
+                        The run is over, and 1 of its steps had not ended: the next apply or destroy \
+                        goes on there.\n";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_pool_is_named_with_its_cluster() {
+        let pool = "agent pool /subscriptions/s/resourcegroups/g/providers/microsoft.containerservice/managedclusters/pay/agentpools/work";
+        assert_eq!(brief(pool), "agent pool pay/work");
+        assert_eq!(brief("drain pay"), "drain pay");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Simulator {
     /// Reads the file named by `PAYMESH_SIMULATOR`, or the one in its usual place, and makes sure
     /// that the simulator answers.
     pub fn running() -> Result<Self, NoSimulator> {
-        let path = usual_path();
+        let path = usual_path()?;
         let found = Self::read(&path)?;
         let addresses = found.azure.socket_addrs(|| None).unwrap_or_default();
         let answers = addresses
@@ -128,17 +128,23 @@ pub(crate) fn is_here(url: &Url) -> bool {
     }
 }
 
-fn usual_path() -> PathBuf {
+/// Never a path below the working directory: that is the module's folder.
+fn usual_path() -> Result<PathBuf, NoSimulator> {
     if let Some(path) = env::var_os("PAYMESH_SIMULATOR").filter(|path| !path.is_empty()) {
-        return path.into();
+        return Ok(path.into());
     }
-    let state = env::var_os("XDG_STATE_HOME")
-        .filter(|path| !path.is_empty())
-        .map_or_else(
-            || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".local/state"),
-            PathBuf::from,
-        );
-    state.join("paymesh/simulator.json")
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|it| it.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+        .ok_or_else(|| NoSimulator::Unreadable {
+            path: "simulator.json".into(),
+            why: "HOME is not set; name the file in PAYMESH_SIMULATOR".to_owned(),
+        })?;
+    Ok(state.join("paymesh/simulator.json"))
 }
 
 impl fmt::Display for NoSimulator {

@@ -21,6 +21,8 @@ use std::{
 
 use clap::Args;
 
+use crate::plain::plain;
+
 use self::{
     clouds::{Clouds, Found},
     shown::Owners,
@@ -89,11 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let has_nothing = orphans.len() == looked_at;
         let (orphans, used) = users::spare(orphans);
         for it in &used {
-            println!(
-                "{} uses {}",
-                shown::plain(&it.users.join(", ")),
-                owners.line(it)
-            );
+            println!("{} uses {}", plain(&it.users.join(", ")), owners.line(it));
         }
         if orphans.is_empty() {
             println!(
@@ -178,7 +176,7 @@ async fn delete(clouds: &Clouds, orphans: &[Found], owners: &Owners) -> Result<(
         let line = owners.line(orphan);
         let is_left = |user: &&String| left.iter().any(|it| it.is(user));
         if let Some(user) = orphan.users.iter().find(is_left) {
-            println!("kept     {line}: {} uses it", shown::plain(user));
+            println!("kept     {line}: {} uses it", plain(user));
             left.push(orphan);
             continue;
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use paymesh_engine::Mark;
 
 use super::clouds::Found;
+use crate::plain::plain;
 
 /// The owners whose words are known. GKE bears digests of them only.
 pub(crate) struct Owners(BTreeMap<String, String>);
@@ -44,19 +45,6 @@ impl Owners {
         let owners: Vec<&str> = owners.into_iter().collect();
         plain(&owners.join(", "))
     }
-}
-
-/// Whoever may tag may write anything.
-pub(crate) fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::{
     env, fs,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::Result;
@@ -90,16 +92,35 @@ impl Place {
     /// What the simulator wrote; `None` if it did not, or no longer runs after a clean stop.
     pub(crate) fn read(&self) -> Result<Option<Card>> {
         match fs::read_to_string(&self.file) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| {
-                format!(
-                    "{} does not describe a simulator: {error}",
-                    self.file.display()
-                )
-            }),
+            Ok(text) => {
+                let is_none = |why: String| {
+                    format!(
+                        "{} does not describe a simulator: {why}",
+                        self.file.display()
+                    )
+                };
+                let card: Card =
+                    serde_json::from_str(&text).map_err(|error| is_none(error.to_string()))?;
+                // It decides where the secrets of the files that it names are sent.
+                for address in [&card.azure, &card.google, &card.console, &card.control] {
+                    if !is_here(address) {
+                        return Err(is_none(format!("{address} is not on this machine")));
+                    }
+                }
+                Ok(Some(card))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{}: {error}", self.file.display())),
         }
     }
+}
+
+/// Whether `address` is on this machine.
+fn is_here(address: &str) -> bool {
+    let url = Url::parse(address).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let number = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || number.parse().is_ok_and(|it: IpAddr| it.is_loopback())
 }
 
 impl Card {
@@ -121,6 +142,25 @@ impl Card {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_simulator_is_on_this_machine() {
+        for here in [
+            "https://127.0.0.1:1",
+            "http://localhost:1",
+            "https://[::1]:1/_sim",
+        ] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in [
+            "https://127.0.0.1.example",
+            "https://10.0.0.1:1",
+            "nowhere",
+            "",
+        ] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+    }
 
     #[test]
     fn everything_of_one_simulator_lies_beside_its_file() {

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 pub(crate) use card::{Card, Place};
 use control::Control;
 
+use crate::plain::plain;
+
 /// What went wrong, where, and what to do; ready to print.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
@@ -159,7 +161,7 @@ async fn status(place: &Place, json: bool) -> Result<()> {
         let objects = objects.as_array().map_or(&[][..], Vec::as_slice);
         say(format_args!("{cloud}: {} objects", objects.len()));
         for object in objects {
-            let word = |key: &str| object[key].as_str().unwrap_or("-").to_owned();
+            let word = |key: &str| plain(object[key].as_str().unwrap_or("-"));
             say(format_args!("  {}  {}", word("type"), word("id")));
         }
     }

@@ -1,24 +1,27 @@
 //! Files that only their owner can read, and never what somebody else has linked to their place.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
 use rustix::fs::OFlags;
 
-/// Opens the file at `path`, made if there is none; what is in it stays.
+/// Opens the file at `path`, made if there is none; what is in it stays. One that others could read
+/// they cannot read any more.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// Opens it empty.

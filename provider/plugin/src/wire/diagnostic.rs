@@ -22,10 +22,23 @@ fn one(finding: &Finding) -> Diagnostic {
     };
     Diagnostic {
         severity: severity.into(),
-        summary: finding.title.clone(),
-        detail: finding.text(),
+        summary: plain(&finding.title),
+        detail: plain(&finding.text()),
         attribute: (!finding.path.is_root()).then(|| path(&pointed(&finding.path))),
     }
+}
+
+/// `text` with its control characters spelled out: what a cloud wrote cannot steer the terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\n' {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// As much of the path as Terraform can point at: it shows the line of a map's element, and for
@@ -53,5 +66,21 @@ pub(crate) fn path(path: &Path) -> AttributePath {
     });
     AttributePath {
         steps: steps.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cloud_wrote_cannot_steer_the_terminal() {
+        let mut found = Findings::new();
+        found
+            .error(Path::root(), "no\u{1b}[2J")
+            .detail("one\r\ntwo\u{9b}1A");
+        let told = all(&found).remove(0);
+        assert_eq!(told.summary, r"no\u{1b}[2J");
+        assert_eq!(told.detail, "One\\u{d}\ntwo\\u{9b}1A");
     }
 }
