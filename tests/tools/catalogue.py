@@ -3,6 +3,7 @@
 A version is pinned here and nowhere else (OpenTofu's modules: `opentofu/go.mod` and `go.sum`).
 """
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -11,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import cache
@@ -169,6 +171,35 @@ def _cargo_deny():
     return Fetch(f"cargo-deny-{CARGO_DENY}", "bin/cargo-deny", make)
 
 
+def _kafka():
+    pinned = [line.split() for line in (HERE / "kafka/jars.sha256").read_text("utf-8").splitlines()]
+    version = next(m.group(1) for _, jar in pinned if (m := re.search(r"/kafka_2\.13/([^/]+)/", jar)))
+
+    def fetch(place, sha256, jar):
+        with urllib.request.urlopen(f"{MAVEN_CENTRAL}/{jar}", timeout=120) as answer:
+            content = answer.read()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Missing(f"{jar} is not the file that was pinned (SHA-256 differs)")
+        (place / jar.rsplit("/", 1)[1]).write_bytes(content)
+
+    def make(folder: Path):
+        print(f"tools: downloading Apache Kafka {version} (Maven Central, 44 MB)", file=sys.stderr, flush=True)
+        jars = folder / "jars"
+        jars.mkdir()
+        try:
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda pin: fetch(jars, *pin), pinned))
+        except OSError as reason:
+            raise Missing(f"Apache Kafka {version} cannot be fetched from {MAVEN_CENTRAL}: {reason}") from reason
+        launcher = folder / "bin/kafka"
+        launcher.parent.mkdir()
+        launcher.write_text((HERE / "kafka/launcher.sh").read_text("utf-8"), "utf-8")
+        launcher.chmod(0o755)
+
+    digest = hashlib.sha256(b"".join((HERE / f"kafka/{name}").read_bytes() for name in ("jars.sha256", "launcher.sh")))
+    return Fetch(f"kafka-{version}-{digest.hexdigest()[:8]}", "bin/kafka", make)
+
+
 def _python(name, requirements, purpose):
     """Packages from PyPI, in a virtual environment of their own; every file is pinned by its hash."""
     requirements = HERE.parent / requirements
@@ -188,6 +219,8 @@ def _python(name, requirements, purpose):
 CARGO_DENY = "0.20.2"
 RUST_HINT = "https://rustup.rs"
 GO_HINT = "https://go.dev/dl (or: apt-get install golang, 1.21 or newer)"
+JAVA_HINT = "apt-get install openjdk-17-jre-headless (or: https://adoptium.net)"
+MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
 TERRAFORM_HINT = "https://developer.hashicorp.com/terraform/install"
 _floor = _terraform(
     "1.11.4", "0.11.0", ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
@@ -225,5 +258,9 @@ CATALOGUE = {
              "walks the console", "apt-get install chromium"),
         Tool("postgres", ("postgres",), r"1[5-9]|[2-9]\d", "15 or newer", ("--version",),
              "the payment services and their tests", "apt-get install postgresql"),
+        Tool("java", ("java",), r"(1[7-9]|[2-9]\d)\.", "17 or newer", ("-version",),
+             "runs Apache Kafka", JAVA_HINT),
+        Tool("kafka", (), r"4\.3\.", "4.3", ("kafka.Kafka", "--version"),
+             "the payment services over Kafka, and their tests", JAVA_HINT, _kafka()),
     )
 }

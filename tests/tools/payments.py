@@ -2,6 +2,7 @@
 
 Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services
 and the sandbox acquirer from nothing, and a charge. All can be repeated and interrupted.
+`BUS=kafka` has messages go over a real Apache Kafka.
 `torture` pays while everything that can fail does; LONG=1 makes it ten times as long, SEED=n
 another order of faults and payments.
 """
@@ -61,7 +62,13 @@ def main(words) -> int:
     try:
         if words[0] == "torture":
             return torture()
-        return subprocess.run([programs() / "paymesh-payments", words[0], folder()]).returncode
+        environment, bus = os.environ, os.environ.get("BUS", "embedded") if words[0] == "up" else ""
+        if bus == "kafka":
+            get(CATALOGUE["java"])
+            environment = os.environ | {"PAYMESH_KAFKA": get(CATALOGUE["kafka"]).path}
+        chosen = ["--bus", bus] if bus else []
+        return subprocess.run([programs() / "paymesh-payments", words[0], *chosen, folder()],
+                              env=environment).returncode
     except (Missing, KeyboardInterrupt) as reason:
         print(f"\npayments: {reason}", file=sys.stderr)
         return 1

@@ -51,6 +51,11 @@ def tools() -> str:
     return PASSED
 
 
+def scripts() -> str:
+    """What these scripts promise: which tools they take, when a whole run is a failure."""
+    return run(sys.executable, "-B", "-m", "unittest", "discover", "-s", "tests/tools")
+
+
 def deny() -> str:
     """Licences, bans and sources, from the lock file alone."""
     program = get(CATALOGUE["cargo-deny"]).path
@@ -77,11 +82,20 @@ def acceptance(client):
     """The tests that need a Terraform, with one more client."""
 
     def stage() -> str:
-        # The whole workspace is named so that nothing is built with another choice of features.
-        return run("cargo", "test", "--workspace", "--locked", "--no-fail-fast", "--test", "acceptance_*",
-                   PAYMESH_CLIENT=get(CATALOGUE[client]).path, PAYMESH_BIN_DIR=binaries())
+        # The whole workspace is named so that nothing is built with another choice of features. A third
+        # of its time a test waits for a client that waits.
+        return run("cargo", "test", "--workspace", "--locked", "--no-fail-fast", "--test", "acceptance*",
+                   PAYMESH_CLIENT=get(CATALOGUE[client]).path, PAYMESH_BIN_DIR=binaries(),
+                   RUST_TEST_THREADS=str(min(os.cpu_count() or 1, 8) + 1))
 
     return stage
+
+
+def kafka() -> str:
+    """The payment services with a real Apache Kafka between them."""
+    get(CATALOGUE["java"])
+    return run("cargo", "test", "--workspace", "--locked", "--test", "kafka", "--", "--ignored",
+               PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())
 
 
 def judges() -> str:
@@ -98,7 +112,9 @@ def crash() -> str:
     program = f"{binaries()}/paymesh-crash"
     results = [run(program, tier, **programs) for tier in ("inside", "real")]
     # What a slip of the user may never do; it is refused before there is anything to cut.
-    results.append(run("cargo", "test", "--workspace", "--locked", "--test", "acceptance_guards", **programs))
+    before = Counts.passed
+    results.append(run("cargo", "test", "--workspace", "--locked", "--test", "acceptance", "guards::", **programs))
+    results.append(PASSED if Counts.passed > before else FAILED)
     return FAILED if FAILED in results else PASSED
 
 
@@ -151,12 +167,14 @@ def cargo(*words):
 # dependency.
 STAGES = {
     "tools": tools,
+    "scripts": scripts,
     "format": cargo("fmt", "--all", "--check"),
     "lint": cargo("clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"),
     "build": cargo("build", "--workspace", "--all-targets", "--locked"),
     "test": test,
     "deny": deny,
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
+    "kafka": kafka,
     "judges": judges,
 }
 BY_HAND = {"console": console, "crash": crash}

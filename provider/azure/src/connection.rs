@@ -32,6 +32,9 @@ pub(crate) mod version {
     pub(crate) const DIAGNOSTICS: &str = "2021-05-01-preview";
 }
 
+/// A list that is longer never ends.
+const PAGES_MAX: usize = 1000;
+
 /// The application that every AKS cluster with Entra sign-in trusts, in all clouds (AKS
 /// documentation, "kubelogin": server id).
 const KUBERNETES: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
@@ -60,6 +63,25 @@ pub struct AzureSettings {
     pub clock: Clock,
 }
 
+/// Where requests go, and what the tokens are for that go with them.
+#[derive(Debug, PartialEq)]
+struct Places {
+    manager: String,
+    authority: String,
+    scope: String,
+}
+
+impl AzureSettings {
+    fn places(&self) -> Places {
+        let own = |set: &Option<String>, own: &str| set.clone().unwrap_or_else(|| own.to_owned());
+        Places {
+            manager: own(&self.endpoint, self.sovereign.resource_manager()),
+            authority: own(&self.authority, self.sovereign.authority()),
+            scope: self.sovereign.scope(),
+        }
+    }
+}
+
 /// The connection to Azure. Clones share it.
 #[derive(Clone)]
 pub struct Azure {
@@ -77,12 +99,11 @@ struct Inner {
 impl Azure {
     /// Connects; nothing is sent yet.
     pub fn connect(settings: AzureSettings) -> Result<Self, Error> {
-        let base = settings
-            .endpoint
-            .unwrap_or_else(|| settings.sovereign.resource_manager().to_owned());
-        let authority = settings
-            .authority
-            .unwrap_or_else(|| settings.sovereign.authority().to_owned());
+        let Places {
+            manager: base,
+            authority,
+            scope,
+        } = settings.places();
         let local = Url::parse(&authority).is_ok_and(|url| is_loopback(&url));
         let http = transport(settings.extra_ca.as_deref(), local)?;
         let source = |scope: String| Source {
@@ -91,7 +112,7 @@ impl Azure {
             scope,
             http: http.clone(),
         };
-        let manager: Arc<dyn TokenSource> = Arc::new(source(settings.sovereign.scope()));
+        let manager: Arc<dyn TokenSource> = Arc::new(source(scope));
         let kubernetes: Arc<dyn TokenSource> = Arc::new(source(format!("{KUBERNETES}/.default")));
         // Rates of the AKS resource provider (rate-limits.apis.io, quoting aks/quotas-skus-regions)
         // and of ARM per principal and region (request-limits-and-throttling).
@@ -216,8 +237,7 @@ impl Azure {
             request = request.query(key, *value);
         }
         let mut all = Vec::new();
-        // A list longer than this is not one we know how to use.
-        for _ in 0..1000 {
+        for _ in 0..PAGES_MAX {
             let mut body = self.inner.client.send(request).await?.body;
             if let Some(Value::Array(items)) = body.get_mut("value").map(Value::take) {
                 all.extend(items);
@@ -228,10 +248,12 @@ impl Azure {
                 .filter(|it| !it.is_empty())
             {
                 Some(next) => request = Request::get(next).api(api).shared(),
-                None => break,
+                None => return Ok(all),
             }
         }
-        Ok(all)
+        // What is not known to be all would be taken for it.
+        let why = format!("the list at {path} goes on after {PAGES_MAX} pages");
+        Err(Error::new(ErrorKind::Malformed, why))
     }
 
     /// Sends a write.
@@ -309,4 +331,46 @@ pub(crate) fn failed(body: &Value) -> Option<&str> {
     let ends = ["failed", "canceled"];
     let is_bad = ends.iter().any(|it| state.eq_ignore_ascii_case(it));
     is_bad.then_some(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_places(sovereign: Sovereign, endpoint: Option<&str>, expected: [&str; 3]) {
+        let usual = AzureSettings::usual(Some(sovereign), None, Clock::real()).unwrap();
+        let endpoint = endpoint.map(str::to_owned);
+        let places = AzureSettings { endpoint, ..usual }.places();
+        let places = [places.manager, places.authority, places.scope];
+        assert_eq!(places, expected, "{sovereign:?}");
+    }
+
+    /// Endpoints of the clouds: learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+    /// learn.microsoft.com/azure/china/resources-developer-guide.
+    #[test]
+    fn each_cloud_has_its_own_manager_authority_and_scope() {
+        let public = [
+            "https://management.azure.com",
+            "https://login.microsoftonline.com",
+            "https://management.azure.com/.default",
+        ];
+        check_places(Sovereign::Public, None, public);
+        let government = [
+            "https://management.usgovcloudapi.net",
+            "https://login.microsoftonline.us",
+            "https://management.usgovcloudapi.net/.default",
+        ];
+        check_places(Sovereign::UsGovernment, None, government);
+        let china = [
+            "https://management.chinacloudapi.cn",
+            "https://login.chinacloudapi.cn",
+            "https://management.chinacloudapi.cn/.default",
+        ];
+        check_places(Sovereign::China, None, china);
+        // A private way into a cloud is still that cloud.
+        let private = "https://manager.example";
+        let [_, authority, scope] = china;
+        check_places(Sovereign::China, Some(private), [private, authority, scope]);
+    }
 }

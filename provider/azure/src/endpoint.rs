@@ -19,28 +19,31 @@ pub struct Endpoint {
     pub certificate_authority: String,
 }
 
+impl Endpoint {
+    /// What a kubeconfig says of it, or what is wrong with the file.
+    fn of(kubeconfig: &str) -> Result<Self, &'static str> {
+        let server = kubeconfig_value(kubeconfig, "server").ok_or("names no server")?;
+        let authority = kubeconfig_value(kubeconfig, "certificate-authority-data")
+            .ok_or("names no authority")?;
+        let authority = STANDARD.decode(authority).ok();
+        let certificate_authority = authority
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or("has an unreadable authority")?;
+        Ok(Self {
+            server,
+            certificate_authority,
+        })
+    }
+}
+
 impl Azure {
     /// How the API server of `cluster` is reached, from the file that Azure hands to users.
     /// Whatever credential that file holds is dropped here.
     pub async fn endpoint(&self, cluster: &ArmId) -> Result<Endpoint, Error> {
         let file = self.user_kubeconfig(cluster).await?;
-        let bad = |what: &str| {
-            Error::new(
-                ErrorKind::Malformed,
-                format!("the file for users of {cluster} {what}"),
-            )
-        };
-        let server = kubeconfig_value(&file, "server").ok_or_else(|| bad("names no server"))?;
-        let ca = kubeconfig_value(&file, "certificate-authority-data")
-            .ok_or_else(|| bad("names no authority"))?;
-        let ca = STANDARD
-            .decode(ca)
-            .map_err(|_| bad("has an unreadable authority"))?;
-        let certificate_authority =
-            String::from_utf8(ca).map_err(|_| bad("has an unreadable authority"))?;
-        Ok(Endpoint {
-            server,
-            certificate_authority,
+        Endpoint::of(&file).map_err(|what| {
+            let text = format!("the file for users of {cluster} {what}");
+            Error::new(ErrorKind::Malformed, text)
         })
     }
 
@@ -86,5 +89,23 @@ mod tests {
         check_server("clusters:\n- name: a\n  cluster: \n    server: \"https://a:443\"\n");
         check_server(r#"{"clusters": [{"cluster": {"server": "https://a:443"}}]}"#);
         assert_eq!(kubeconfig_value("users: []", "server"), None);
+    }
+
+    #[test]
+    fn of_a_kubeconfig_with_credentials_only_the_place_is_kept() {
+        let of = |authority: &str| {
+            let user = "users:\n- user:\n    token: canary\n    client-key-data: canary\n";
+            let cluster = "clusters:\n- cluster:\n    server: https://a:443\n";
+            let said = Endpoint::of(&format!("{user}{cluster}{authority}{user}"));
+            let said = format!("{said:?}");
+            assert!(!said.contains("canary"), "{said}");
+            said
+        };
+        let authority = "    certificate-authority-data: cGVt\n";
+        let expected = r#"Ok(Endpoint { server: "https://a:443", certificate_authority: "pem" })"#;
+        assert_eq!(of(authority), expected);
+        assert_eq!(of(""), r#"Err("names no authority")"#);
+        let damaged = "    certificate-authority-data: canary!\n";
+        assert_eq!(of(damaged), r#"Err("has an unreadable authority")"#);
     }
 }

@@ -1,11 +1,11 @@
 //! Every way to sign in, through the variables that select it, against local endpoints.
 //!
 //! A process reads its variables once and for all, so each case runs [`a_process_that_signs_in`]
-//! in a process of its own.
+//! in a process of its own. What it logs, and what the libraries below it log, holds no secret.
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env, fs, io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     process::Command,
@@ -29,6 +29,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 const TENANT: &str = "7c0a1c5e-5f0e-4a51-9b7e-2f3c5a6d7e01";
+
+/// How every secret, every assertion and every token here can be known.
+const SECRETS: [&str; 2] = ["canary", "assertion-of-"];
 
 /// Connections that are encrypted: nobody hands credentials to others.
 struct Tls {
@@ -136,12 +139,18 @@ impl Case {
             .env("PATH", self.folder.path())
             .envs(variables.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output());
-        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let output = output.await.unwrap().unwrap();
+        let [output, log] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        assert!(log.contains("the log begins"), "nothing is logged: {log}");
         let outcome = output.lines().find_map(|line| line.split_once("=> "));
+        let said = outcome.map_or(&*output, |(_, it)| it);
+        for secret in SECRETS {
+            assert!(!log.contains(secret), "{secret} is logged: {log}");
+            assert!(!said.contains(secret), "{secret} is printed: {said}");
+        }
         let mut told = std::mem::take(&mut self.endpoints.0.lock().unwrap().asked);
-        told.push(outcome.map_or(output.clone(), |(_, it)| it.to_owned()));
+        told.push(said.to_owned());
         let told = told.join("\n").replace(&self.base, "$BASE");
-        assert!(!told.contains("canary"), "{told}");
         expected.assert_eq(&told.replace(self.folder.path().to_str().unwrap(), "$FOLDER"));
     }
 }
@@ -151,6 +160,12 @@ async fn a_process_that_signs_in() {
     let Ok(base) = env::var("PAYMESH_SIGN_IN") else {
         return;
     };
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+    tracing::trace!("the log begins");
     install_crypto();
     let azure = Azure::connect(AzureSettings {
         sovereign: Sovereign::Public,

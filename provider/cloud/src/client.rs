@@ -393,16 +393,48 @@ impl Inner {
     }
 }
 
+/// The most that one answer may hold, unpacked. The longest page of a list is a fraction of it.
+const BODY_MIB_MAX: usize = 64;
+
+enum Body {
+    Whole(Vec<u8>),
+    Cut,
+    Endless,
+}
+
+async fn whole(mut response: reqwest::Response) -> Body {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > BODY_MIB_MAX << 20 => {
+                return Body::Endless;
+            }
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Body::Whole(bytes),
+            Err(_) => return Body::Cut,
+        }
+    }
+}
+
 /// What an answer that has begun to arrive means.
 async fn read(request: &Request, response: reqwest::Response, token: Token) -> Try {
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await;
+    let body = match whole(response).await {
+        Body::Whole(bytes) => Some(bytes),
+        Body::Endless if status.is_success() && request.class() == VerbClass::Read => {
+            let text = format!("the cloud answered {status} with more than {BODY_MIB_MAX} MiB");
+            let mut error = Error::new(ErrorKind::Malformed, text);
+            error.detail().status = Some(status.as_u16());
+            return Try::Final(error);
+        }
+        Body::Cut | Body::Endless => None,
+    };
     let wait = retry_after(&headers);
     if status.is_success() {
         let json = match &body {
-            Ok(bytes) if bytes.is_empty() => Some(Value::Null),
-            Ok(bytes) => serde_json::from_slice(bytes).ok(),
-            Err(_) => None,
+            Some(bytes) if bytes.is_empty() => Some(Value::Null),
+            Some(bytes) => serde_json::from_slice(bytes).ok(),
+            None => None,
         };
         let body = match json {
             Some(json) => json,
@@ -497,5 +529,67 @@ impl Try {
                 info!(number, tries, status, code, ms, request_id = id, "{name}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Token, TokenError};
+
+    struct Nobody;
+
+    #[async_trait]
+    impl TokenSource for Nobody {
+        async fn token(&self) -> Result<Token, TokenError> {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    #[track_caller]
+    fn check_own(base: &str, own: &[&str], foreign: &[&str]) {
+        let patience = Patience {
+            request: Duration::ZERO,
+            outage: Duration::ZERO,
+        };
+        let client = Client::builder(base, Clock::real(), Arc::new(Nobody), patience);
+        let client = client.build().unwrap();
+        let is_own = |url: &&&str| client.inner.is_own(&Url::parse(url).unwrap());
+        assert_eq!(own.iter().find(|url| !is_own(url)), None, "{base}");
+        assert_eq!(foreign.iter().find(is_own), None, "{base}");
+    }
+
+    #[test]
+    fn a_token_is_for_the_endpoint_and_for_hosts_below_it_over_tls() {
+        check_own(
+            "https://management.azure.com",
+            &[
+                "https://management.azure.com/op",
+                "https://MANAGEMENT.azure.com:443/op",
+                "https://westeurope.management.azure.com/op",
+            ],
+            &[
+                "http://management.azure.com/op",
+                "http://westeurope.management.azure.com/op",
+                "https://management.azure.com:8443/op",
+                "https://azure.com/op",
+                "https://evilmanagement.azure.com/op",
+                "https://management.azure.com.evil.example/op",
+                "https://management.azure.com@evil.example/op",
+                "https://evil.example/management.azure.com",
+                "https://.management.azure.com.evil.example/",
+            ],
+        );
+        check_own(
+            "http://127.0.0.1:5000",
+            &["http://127.0.0.1:5000/op", "http://2130706433:5000/op"],
+            &[
+                "http://127.0.0.1:5001/op",
+                "https://127.0.0.1:5000/op",
+                "http://localhost:5000/op",
+            ],
+        );
     }
 }

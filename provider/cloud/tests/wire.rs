@@ -33,6 +33,8 @@ enum Answer {
     HangUp,
     /// The connection ends within the body.
     Cut,
+    /// The body never ends.
+    Endless,
 }
 
 #[derive(Clone, Default)]
@@ -96,6 +98,10 @@ async fn answer(State(script): State<Script>, request: HttpRequest<Body>) -> Res
                     Err(io::Error::other("cut"))
                 }));
             Response::new(Body::from_stream(cut))
+        }
+        Some(Answer::Endless) => {
+            let spaces = stream::repeat_with(|| Ok::<_, io::Error>(" ".repeat(1 << 20)));
+            Response::new(Body::from_stream(spaces))
         }
         None => panic!(
             "the script has no answer for {:?}",
@@ -223,6 +229,16 @@ async fn a_write_whose_answer_is_cut_is_done_and_a_read_is_repeated() {
         it.client.send(Request::get("/x")).await.unwrap().body,
         json!(7)
     );
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_no_answer() {
+    let it = server([Answer::Endless, Answer::Endless]).await;
+    let error = it.client.send(Request::get("/x")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Malformed);
+    assert!(error.to_string().contains("more than 64 MiB"), "{error}");
+    // A write is done all the same; its headers tell of the operation.
+    it.client.send(Request::put("/x", json!({}))).await.unwrap();
 }
 
 #[tokio::test]

@@ -133,10 +133,6 @@ impl Difference {
 }
 
 impl Change {
-    pub(crate) fn disruptive_steps(&self) -> usize {
-        self.steps.iter().filter(|step| step.disruptive).count()
-    }
-
     /// The same with its disruptive steps only, if there are any.
     pub(crate) fn without_quiet_steps(mut self) -> Option<Self> {
         self.steps.retain(|step| step.disruptive);

@@ -2,10 +2,10 @@
 //!
 //! The plan of an upgrade has to show the pools' steps too, although nothing differs on a pool
 //! before its control plane has moved. So the decisions of a run are made over observations that
-//! are moved on by hand, one disruptive step at a time.
+//! are moved on by hand, step by step.
 
 use crate::{
-    Change, Difference, Node, ObjectId, Observation, PlannedStep, Seen, Step, Want,
+    Difference, Node, ObjectId, Observation, PlannedStep, Seen, Step, Want,
     decide::{Act, Decision},
     run::Run,
     state::State,
@@ -63,24 +63,29 @@ impl Run<'_> {
             }
             return true;
         }
-        let all = self.steps_of(state, id);
-        let first = all.iter().position(|step| step.disruptive);
+        let mut now = self.steps_of(state, id);
         let next = match &act {
-            Act::Change(change) => self.after_step(state, id, change),
+            Act::Change(_) => self.after_step(state, id, &now),
             _ => None,
         };
-        let taken = match (&act, first, &next) {
-            (_, Some(first), Some(_)) => first + 1,
-            _ => all.len(),
-        };
-        steps.extend(all.into_iter().take(taken).map(|step| planned(id, step)));
-        match (act, first, next) {
-            (_, Some(_), Some(next)) => {
+        if let Some((_, taken)) = &next {
+            now.truncate(*taken);
+        }
+        let is_quiet = !now.iter().any(|step| step.disruptive);
+        for step in now {
+            let step = planned(id, step);
+            // What the foreseen state still lacks was listed with the step that leads there.
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        match (act, next) {
+            (_, Some((next, _))) => {
                 state.quieted.insert(id.clone());
                 state.note(id, Observation::Present(next));
             }
             // Disruptive steps may follow when others have moved.
-            (Act::Change(_), None, _) => {
+            (Act::Change(_), None) if is_quiet => {
                 state.quieted.insert(id.clone());
             }
             _ => {
@@ -104,17 +109,21 @@ impl Run<'_> {
         true
     }
 
-    /// What would be seen of `id` after its next disruptive step, if that leaves fewer of them.
-    fn after_step(&self, state: &State, id: &ObjectId, change: &Change) -> Option<Seen> {
+    /// What would be seen of `id` after the first of the steps in `now`, and how many of them lead
+    /// there; if that leaves fewer.
+    fn after_step(&self, state: &State, id: &ObjectId, now: &[Step]) -> Option<(Seen, usize)> {
         let object = &state.graph.node(id)?.object;
         let context = self.context(state.observations.clone());
         let next = object.foresee(&context, state.observations.seen(id)?)?;
-        let left = match object.differ(&context, &next) {
-            Difference::Same => 0,
-            Difference::Change(left) => left.disruptive_steps(),
+        let mut left = match object.differ(&context, &next) {
+            Difference::Same => Vec::new(),
+            Difference::Change(left) => left.steps,
             Difference::Replace(_) => return None,
         };
-        (left < change.disruptive_steps()).then_some(next)
+        // The quiet ones among them may have been taken by an earlier step.
+        left.retain(|step| now.contains(step));
+        let last = now.iter().rposition(|step| !left.contains(step))?;
+        (left.len() < now.len()).then_some((next, last + 1))
     }
 
     /// The steps that are left on `id` alone.

@@ -156,9 +156,9 @@ pub trait Object: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What would be seen after the next disruptive step that [`differ`](Self::differ) lists (and
-    /// the quiet ones before it), where others look at it: a control plane's next version. A plan
-    /// uses it to list the steps of what follows. `None` if nothing follows.
+    /// What would be seen after the next of the steps that [`differ`](Self::differ) lists, where
+    /// what follows has to wait for others: a control plane's next version, or all that comes
+    /// before a stop. A plan uses it to list the steps in their order. `None` if nothing follows.
     fn foresee(&self, cx: &Context, seen: &Seen) -> Option<Seen> {
         let _ = (cx, seen);
         None

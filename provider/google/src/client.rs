@@ -250,3 +250,30 @@ impl Api {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_api_is_at_its_own_address_or_all_are_at_one() {
+        let google = Endpoints::default();
+        let places = Api::ALL.map(|api| google.of(api).to_owned());
+        let names = [
+            "container",
+            "compute",
+            "iam",
+            "cloudresourcemanager",
+            "artifactregistry",
+            "cloudkms",
+        ];
+        assert_eq!(
+            places,
+            names.map(|it| format!("https://{it}.googleapis.com"))
+        );
+        let one = Endpoints::at("https://private.example");
+        for api in Api::ALL {
+            assert_eq!(one.of(api), "https://private.example");
+        }
+    }
+}

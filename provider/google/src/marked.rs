@@ -22,6 +22,9 @@ enum Kind {
     },
 }
 
+/// A list that is longer never ends.
+const PAGES_MAX: usize = 1000;
+
 /// Why it stays that somebody has taken over since it was listed.
 const TAKEN: &str = "it was taken over meanwhile, and bears another mark";
 
@@ -272,7 +275,7 @@ impl Google {
     async fn pages(&self, api: Api, path: &str, key: &str) -> Result<Vec<Value>, Error> {
         let mut all = Vec::new();
         let mut page = String::new();
-        loop {
+        for _ in 0..PAGES_MAX {
             let mut request = Request::get(api.address(path));
             if !page.is_empty() {
                 request = request.query("pageToken", page.as_str());
@@ -292,6 +295,9 @@ impl Google {
                 _ => return Ok(all),
             }
         }
+        // What is not known to be all would be taken for it.
+        let why = format!("the list at {path} goes on after {PAGES_MAX} pages");
+        Err(Error::new(ErrorKind::Malformed, why))
     }
 }
 

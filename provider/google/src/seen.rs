@@ -131,6 +131,11 @@ impl<'a> ClusterSeen<'a> {
         self.0["resourceLabels"][key] == owner
     }
 
+    /// The state entry that holds it, if it says so.
+    pub fn holder(self) -> Option<&'a str> {
+        self.0["resourceLabels"][Mark::HOLDER_KEY].as_str()
+    }
+
     /// All labels.
     pub fn labels(self) -> BTreeMap<String, String> {
         words(self.0, "/resourceLabels")

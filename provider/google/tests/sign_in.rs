@@ -1,11 +1,11 @@
 //! Every way to sign in, through the variables that select it, against local endpoints.
 //!
 //! A process reads its variables once and for all, so each case runs [`a_process_that_signs_in`]
-//! in a process of its own.
+//! in a process of its own. What it logs, and what the libraries below it log, holds no secret.
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env, fs, io,
     process::Command,
     sync::{Arc, Mutex},
 };
@@ -22,6 +22,9 @@ use paymesh_google::Credentials;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+/// How every secret, every assertion and every token here can be known.
+const SECRETS: [&str; 3] = ["canary", "assertion-of-", "token-of-"];
 
 /// Who was asked for what, in order.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -76,7 +79,12 @@ impl Case {
             .env("HOME", self.home.path())
             .envs(variables.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output());
-        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let output = output.await.unwrap().unwrap();
+        let [output, log] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        assert!(log.contains("the log begins"), "nothing is logged: {log}");
+        for secret in SECRETS {
+            assert!(!log.contains(secret), "{secret} is logged: {log}");
+        }
         let outcome = output.lines().find_map(|line| line.split_once("=> "));
         let mut told = std::mem::take(&mut *self.asked.lock().unwrap());
         told.push(outcome.map_or(output.clone(), |(_, it)| it.to_owned()));
@@ -91,6 +99,12 @@ async fn a_process_that_signs_in() {
     if env::var_os("PAYMESH_SIGN_IN").is_none() {
         return;
     }
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+    tracing::trace!("the log begins");
     match Credentials::usual().token().await {
         Ok(token) => println!("=> {}", token.reveal().replace("canary", "***")),
         Err(error) => println!("=> {}", error.message),

@@ -306,8 +306,8 @@ codes! {
         "Forget this entry with `terraform state rm paymesh_cluster.NAME`.";
     PARTS_REMAIN = 128, "A cluster is gone, its parts are not",
         "Apply to make it anew, or destroy to take the rest away.";
-    RESUMES = 129, "Apply will resume what an earlier run began",
-        "Apply: it goes on where that run stopped. What the cloud has begun goes on meanwhile.";
+    RESUMES = 129, "Apply will finish what is not whole",
+        "Apply: it goes on from what is there. What the cloud has begun goes on meanwhile.";
     NOT_A_CLUSTER_ID = 130, "Not the id of a cluster",
         "Copy the resource id from the cloud's console.";
     NO_SUBSCRIPTION_KNOWN = 131, "No subscription is known",

@@ -127,6 +127,12 @@ pub trait Converged: Send + Sync + 'static {
         let _ = (status, before);
     }
 
+    /// Puts back what was chosen for the Spec of before, where that Spec stays in the state: what an
+    /// unfinished run chose belongs to its own.
+    fn as_chosen(status: &mut Self::Status, before: &Self::Status) {
+        let _ = (status, before);
+    }
+
     /// The value of the attribute `status`.
     fn set_standing(status: &mut Self::Status, standing: &str);
 
@@ -170,11 +176,13 @@ pub trait Converged: Send + Sync + 'static {
         let _ = (spec, seen, graph, found);
     }
 
-    /// Asks the cloud whether the plan can succeed.
+    /// Asks the cloud whether the plan can succeed. `memory` is that of the entry, also where the plan
+    /// is the second half of a replacement, which sees no prior state.
     async fn preflight(
         session: &Session,
         spec: &Self::Spec,
         prior: Option<&Whole<Self>>,
+        memory: &Memory,
         found: &mut Findings,
     );
 

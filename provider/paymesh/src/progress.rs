@@ -125,7 +125,7 @@ fn line(event: &Event, now: Timestamp) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{os::unix::fs::PermissionsExt, time::Duration};
 
     use paymesh_engine::ObjectId;
 
@@ -147,6 +147,19 @@ mod tests {
         assert_eq!(line["text"], "Creating");
         assert_eq!(line["seconds"], 90);
         assert!(line["object"].as_str().unwrap().contains("pay"));
+    }
+
+    #[test]
+    fn only_its_user_can_read_a_run() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("paymesh/runs");
+        let file = open(&folder).unwrap();
+        for (found, wanted) in [
+            (fs::metadata(&folder).unwrap(), 0o700),
+            (file.metadata().unwrap(), 0o600),
+        ] {
+            assert_eq!(found.permissions().mode() & 0o777, wanted);
+        }
     }
 
     #[test]

@@ -217,3 +217,20 @@ impl From<AzureEnvironment> for Sovereign {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_the_cloud_of_its_name() {
+        for environment in [
+            AzureEnvironment::Public,
+            AzureEnvironment::UsGovernment,
+            AzureEnvironment::China,
+        ] {
+            let name = format!("{environment:?}");
+            assert_eq!(format!("{:?}", Sovereign::from(environment)), name);
+        }
+    }
+}

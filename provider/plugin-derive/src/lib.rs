@@ -11,6 +11,7 @@
 //! | `#[attr(default = expr)] T` in a Spec | optional and computed, planned as `expr` when left out |
 //! | any field of a Status | computed |
 //! | `Secret<T>` in a Spec | write-only, with a sibling named `<field>_version` |
+//! | `Sensitive<T>` | known to plan and state, shown by nobody |
 //!
 //! Words of `#[attr(...)]` on a field:
 //!
@@ -23,7 +24,6 @@
 //! | `one_of = "group"` | exactly one attribute of the group is set |
 //! | `at_most_one = "group"` | not more than one attribute of the group is set |
 //! | `identity` | part of the resource identity |
-//! | `sensitive` | hidden in output |
 //! | `since = "0.2"` | first version that knows the attribute |
 //!
 //! Doc comments are the descriptions, so a missing one does not compile. `#[deprecated(note = "...")]`

@@ -53,7 +53,6 @@ pub(crate) struct Field {
     pub(crate) replace: bool,
     pub(crate) rolling: bool,
     pub(crate) identity: bool,
-    pub(crate) sensitive: bool,
     pub(crate) since: Option<String>,
 }
 
@@ -71,7 +70,6 @@ const FIELD_WORDS: &[&str] = &[
     "one_of",
     "at_most_one",
     "identity",
-    "sensitive",
     "since",
 ];
 
@@ -218,7 +216,6 @@ fn prove_field(
         replace: false,
         rolling: false,
         identity: false,
-        sensitive: false,
         since: None,
         description,
         name,
@@ -236,7 +233,6 @@ fn prove_field(
             "replace" => proven.replace = word.flag(problems),
             "rolling" => proven.rolling = word.flag(problems),
             "identity" => proven.identity = word.flag(problems),
-            "sensitive" => proven.sensitive = word.flag(problems),
             "since" => proven.since = word.string(problems),
             group => {
                 if option_of(&field.ty).is_none() {
@@ -271,12 +267,6 @@ fn prove_field(
         problems.at(
             &field.ty,
             "a `Secret` cannot be in a Status: state must never hold it; offer an ephemeral resource",
-        );
-    }
-    if proven.sensitive && secret_of(&field.ty).is_some() {
-        problems.at(
-            &field.ty,
-            "a `Secret` is always sensitive: remove the word `sensitive`",
         );
     }
     Some(proven)

@@ -179,7 +179,6 @@ fn emit_shape(object: &Object, field: &Field) -> TokenStream {
         replace,
         rolling,
         identity,
-        sensitive,
         ..
     } = field;
     let presence = match (&field.default, object.kind) {
@@ -208,7 +207,7 @@ fn emit_shape(object: &Object, field: &Field) -> TokenStream {
             replaces: #replace,
             rolling: #rolling,
             write_only: <#ty as ::paymesh_plugin::spec::Attribute>::WRITE_ONLY,
-            sensitive: #sensitive || <#ty as ::paymesh_plugin::spec::Attribute>::WRITE_ONLY,
+            sensitive: <#ty as ::paymesh_plugin::spec::Attribute>::SENSITIVE,
             identity: #identity,
             since: #since,
             deprecated: #deprecated,
@@ -247,11 +246,6 @@ fn emit_read(field: &Field) -> TokenStream {
         quote!(reader.read_or::<#ty>(object, #name, checks, || #default))
     } else {
         quote!(reader.read::<#ty>(object, #name, checks))
-    };
-    let read = if field.sensitive {
-        quote!(reader.hidden(|reader| #read))
-    } else {
-        read
     };
     quote!({ #checks #read })
 }

@@ -1,14 +1,17 @@
-//! The protocol definition, field by field against the descriptor that `HashiCorp` publishes inside the
-//! Go module terraform-plugin-go. `tests/protocol/main.go` prints `tests/protocol/fields.txt` from it.
+//! The protocol definition, field by field against the one that `HashiCorp` publishes inside the Go
+//! module terraform-plugin-go, of which `tests/protocol/fields.txt` is a print. `UPDATE_EXPECT=1`
+//! prints the version anew that `tests/protocol/go.mod` names.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, env, path::Path, process::Command};
+
+use expect_test::expect_file;
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto,
     field_descriptor_proto::{Label, Type},
 };
 
-/// What Terraform 1.16 has and that descriptor (terraform-plugin-go 0.31) does not have yet.
+/// What Terraform 1.16 has and that one (terraform-plugin-go 0.31) does not have yet.
 const NEWER: [&str; 4] = [
     "tfplugin6.ClientCapabilities.computed_blocks_allowed = 4 bool",
     "tfplugin6.ClientCapabilities.store_planned_private = 3 bool",
@@ -16,8 +19,9 @@ const NEWER: [&str; 4] = [
     "tfplugin6.Schema.Block.computed = 8 bool",
 ];
 
-fn lines() -> BTreeSet<String> {
-    let set = protox::compile(["proto/tfplugin6.proto"], ["proto"]).unwrap();
+/// Every field, enum value and method of the definition in `folder`.
+fn lines(folder: &Path) -> BTreeSet<String> {
+    let set = protox::compile(["tfplugin6.proto"], [folder]).unwrap();
     let file = set
         .file
         .iter()
@@ -102,9 +106,34 @@ fn every_field_is_as_published() {
         .lines()
         .map(str::to_owned)
         .collect();
-    let ours = lines();
+    let ours = lines(Path::new("proto"));
     let missing: Vec<_> = published.difference(&ours).collect();
     let ours_only: Vec<_> = ours.difference(&published).collect();
     assert!(missing.is_empty(), "not in our definition: {missing:#?}");
     assert_eq!(ours_only, NEWER.each_ref(), "only in our definition");
+}
+
+/// The folder of the Go module, fetched if need be; nothing where there is no Go.
+fn module() -> Option<String> {
+    let answer = Command::new("go")
+        .args(["mod", "download", "-json"])
+        .arg("github.com/hashicorp/terraform-plugin-go")
+        .current_dir("tests/protocol")
+        .output()
+        .ok()?;
+    let said: serde_json::Value = serde_json::from_slice(&answer.stdout).ok()?;
+    Some(said["Dir"].as_str()?.to_owned())
+}
+
+#[test]
+fn the_print_is_of_what_is_published() {
+    let Some(module) = module() else {
+        let is_ci = env::var_os("CI").is_some();
+        assert!(!is_ci, "no Go module, and CI leaves nothing out");
+        eprintln!("the module cannot be had: install Go from https://go.dev/dl");
+        return;
+    };
+    let published = lines(&Path::new(&module).join("tfprotov6/internal/tfplugin6"));
+    let print = published.into_iter().collect::<Vec<_>>().join("\n");
+    expect_file!["protocol/fields.txt"].assert_eq(&format!("{print}\n"));
 }

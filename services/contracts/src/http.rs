@@ -261,7 +261,8 @@ pub struct CreateWebhookEndpoint {
 }
 
 /// Where events are sent.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+// No Debug: its secret never prints.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct WebhookEndpoint {
     /// Its id.
     pub id: String,

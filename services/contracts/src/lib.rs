@@ -16,6 +16,7 @@ pub mod event;
 pub mod http;
 pub mod id;
 pub mod money;
+pub mod reference;
 pub mod signature;
 
 /// The gRPC protocol of db-controller, version 1, generated from `proto/`.

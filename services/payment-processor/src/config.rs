@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use paymesh_bus::Kafka;
 use paymesh_operations::{Secret, Settings, SettingsError};
 use url::Url;
 
@@ -9,6 +10,8 @@ use url::Url;
 pub struct Processor {
     /// db-controller.
     pub controller: tonic::transport::Endpoint,
+    /// What carries messages, if it is not db-controller's own queue.
+    pub kafka: Option<Kafka>,
     /// The acquirer.
     pub acquirer: Url,
     /// What the acquirer knows us by.
@@ -27,6 +30,7 @@ impl Processor {
     /// Reads all of it.
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
         let controller = settings.required("PAYMESH_CONTROLLER_URL", "db-controller, as a URL");
+        let kafka = Kafka::read(&mut settings);
         let acquirer: Option<Url> = settings.required(
             "PAYMESH_ACQUIRER_URL",
             "the acquirer, as a URL that ends in a slash",
@@ -55,6 +59,7 @@ impl Processor {
         let processor = (|| {
             Some(Self {
                 controller: controller?,
+                kafka,
                 acquirer: acquirer?,
                 acquirer_token: acquirer_token?,
                 acquirer_answer_max,

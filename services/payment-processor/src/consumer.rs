@@ -1,16 +1,17 @@
-//! Reading messages: one stream, many at work, each completed before it is forgotten.
+//! Reading messages: one inlet, many at work, each completed before it is forgotten.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use paymesh_contracts::persistence::{
-    CannotHandle, CompleteRequest, Message, PullRequest, complete_reply::Outcome,
-    complete_request::Effect, message::Work, queue_client::QueueClient,
+    CannotHandle, CompleteRequest, complete_reply::Outcome, complete_request::Effect,
+    message::Work, queue_client::QueueClient,
 };
 use paymesh_operations::Health;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, transport::Channel};
-use uuid::Uuid;
+
+use crate::bus::{Bus, Taken};
 
 /// A message that this version does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,8 +28,6 @@ pub trait Consumer: Send + Sync + 'static {
     async fn work(&self, work: Work) -> Result<Effect, Unreadable>;
 }
 
-/// How many messages are at work at once.
-const IN_FLIGHT_MAX: u32 = 256;
 /// How long a completion is tried again when db-controller does not answer; after that the message
 /// comes again anyway.
 const COMPLETE_TRIES_MAX: u32 = 60;
@@ -36,19 +35,19 @@ const COMPLETE_TRIES_MAX: u32 = 60;
 /// Reads and works until `stop` is cancelled, then finishes what is at work.
 pub async fn run(
     consumer: Arc<dyn Consumer>,
+    bus: Arc<dyn Bus>,
     channel: Channel,
     health: Health,
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let reader_id = Uuid::new_v4();
     while !stop.is_cancelled() {
-        let pulled = pull(&consumer, reader_id, &channel, &health, &tasks, &stop).await;
+        let read = read(&consumer, bus.as_ref(), &channel, &health, &tasks, &stop).await;
         if consumer.name() == "attempts" {
             health.set_ready(false);
         }
-        if let Err(status) = pulled {
-            tracing::warn!(consumer = consumer.name(), code = ?status.code(), "no messages");
+        if let Err(status) = read {
+            tracing::warn!(consumer = consumer.name(), code = ?status.code(), reason = status.message(), "no messages");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -59,42 +58,37 @@ pub async fn run(
     tasks.wait().await;
 }
 
-async fn pull(
+async fn read(
     consumer: &Arc<dyn Consumer>,
-    reader_id: Uuid,
+    bus: &dyn Bus,
     channel: &Channel,
     health: &Health,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), Status> {
-    let request = PullRequest {
-        consumer: consumer.name().to_owned(),
-        in_flight_max: IN_FLIGHT_MAX,
-        reader_id: reader_id.as_bytes().to_vec(),
-    };
-    let mut messages = QueueClient::new(channel.clone())
-        .pull(request)
-        .await?
-        .into_inner();
+    let mut inlet = bus.open(consumer.name(), tasks).await?;
     if consumer.name() == "attempts" {
         health.set_ready(true);
     }
     loop {
-        let message = tokio::select! {
-            message = messages.message() => message?,
+        let taken = tokio::select! {
+            taken = inlet.next() => taken?,
             () = stop.cancelled() => return Ok(()),
         };
-        let Some(message) = message else {
+        let Some(taken) = taken else {
             return Ok(());
         };
-        tasks.spawn(finish(consumer.clone(), channel.clone(), message));
+        tasks.spawn(finish(consumer.clone(), channel.clone(), taken));
     }
 }
 
 /// Works on one message and sees its completion through.
-async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message) {
+async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
+    let Taken { message, receipt } = taken;
     let Some(work) = message.work else {
         tracing::error!("a message asks for something this version does not know");
+        // It stays in the outbox and comes again, perhaps to a version that does.
+        receipt.settle();
         return;
     };
     let effect = consumer.work(work).await.unwrap_or_else(|unreadable| {
@@ -115,11 +109,13 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, message: Message)
                 if reply.into_inner().outcome() == Outcome::Fenced {
                     tracing::info!("somebody else holds the partition; the message goes there");
                 }
+                receipt.settle();
                 return;
             }
             Err(status) if is_refusal(&status) => {
                 tracing::error!(code = ?status.code(), message = status.message(), "a completion is refused");
                 if matches!(request.effect, Some(Effect::CannotHandle(_))) {
+                    receipt.settle();
                     return;
                 }
                 request.effect = Some(cannot_handle(status.message()));

@@ -1,6 +1,6 @@
 //! Drives attempts through an acquirer and tells merchants by webhook.
 //!
-//! It has no state and no database: it reads messages, does what they ask and says what came of
+//! It has no state and no database: it reads messages, over gRPC or Kafka ([`bus`]), does what they ask and says what came of
 //! it. Invariants:
 //! - every call to the acquirer carries the attempt's id, which the acquirer charges once;
 //! - an answer that did not come is `unknown`, never a failure: it is asked for, and the attempt is
@@ -10,6 +10,7 @@
 
 pub mod acquirer;
 pub mod attempts;
+pub mod bus;
 pub mod config;
 pub mod consumer;
 pub mod notices;

@@ -4,7 +4,12 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
 use paymesh_payment_processor::{
-    acquirer::HttpAcquirer, attempts::Attempts, config::Processor, consumer, notices, recovery,
+    acquirer::HttpAcquirer,
+    attempts::Attempts,
+    bus::{Bus, Embedded, OverKafka},
+    config::Processor,
+    consumer::{self, Consumer},
+    notices, recovery,
     webhooks::Webhooks,
 };
 
@@ -33,10 +38,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let acquirer = Arc::new(acquirer);
     let attempts = Arc::new(Attempts::new(acquirer.clone()));
     let webhooks = Arc::new(Webhooks::new(settings.private_webhooks)?);
+    let bus: Arc<dyn Bus> = match settings.kafka {
+        None => Arc::new(Embedded::new(channel.clone())),
+        Some(kafka) => Arc::new(OverKafka {
+            kafka,
+            channel: channel.clone(),
+        }),
+    };
     tracing::info!("reads messages");
+    let read = |consumer: Arc<dyn Consumer>| {
+        let (channel, health) = (channel.clone(), health.clone());
+        consumer::run(consumer, bus.clone(), channel, health, stop.clone())
+    };
     tokio::join!(
-        consumer::run(attempts, channel.clone(), health.clone(), stop.clone()),
-        consumer::run(webhooks, channel.clone(), health, stop.clone()),
+        read(attempts),
+        read(webhooks),
         notices::run(
             acquirer.clone(),
             channel.clone(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use paymesh_bus::Kafka;
 use paymesh_operations::{Secret, Settings, SettingsError};
 use tokio_postgres::Config;
 
@@ -11,6 +12,8 @@ pub struct Controller {
     pub database: Config,
     /// What API keys are hashed with.
     pub pepper: Secret,
+    /// What carries messages, if it is not the embedded queue.
+    pub kafka: Option<Kafka>,
     /// Where gRPC is served.
     pub listen: SocketAddr,
     /// Where health is served.
@@ -67,6 +70,7 @@ impl Controller {
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
         let database = database(&mut settings);
         let pepper = pepper(&mut settings);
+        let kafka = Kafka::read(&mut settings);
         let listen = settings
             .required::<Loopback>("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT")
             .map(|loopback| loopback.0);
@@ -78,6 +82,7 @@ impl Controller {
             Some(Self {
                 database: database?,
                 pepper: pepper?,
+                kafka,
                 listen: listen?,
                 health: health?,
             })

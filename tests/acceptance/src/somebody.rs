@@ -102,7 +102,8 @@ impl Somebody<'_> {
         self.act(&Method::PUT, path, Some(&body));
     }
 
-    fn token(&self) -> String {
+    /// A token of theirs, made now.
+    pub fn token(&self) -> String {
         let answer = self.cloud.client().post(&self.tokens).form(&self.form);
         let answer: Value = answer
             .send()

@@ -198,12 +198,26 @@ impl<'a> Workspace<'a> {
         self.end_trace(running)
     }
 
+    /// The same, with more variables in the environment of this run.
+    pub fn trace_with(&self, words: &[&str], environment: &[(&str, String)]) -> (Run, String) {
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| (*name, Path::new(value)))
+            .collect();
+        let running = self.start_trace_with(words, &environment);
+        self.end_trace(running)
+    }
+
     /// Starts the client with everything logged.
     pub fn start_trace(&self, words: &[&str]) -> Running {
+        self.start_trace_with(words, &[])
+    }
+
+    fn start_trace_with(&self, words: &[&str], environment: &[(&str, &Path)]) -> Running {
         let log = self.path("trace.log");
         let _ = fs::remove_file(&log);
-        let level = PathBuf::from("TRACE");
-        self.start_with(words, &[("TF_LOG", &level), ("TF_LOG_PATH", &log)])
+        let logged = [("TF_LOG", Path::new("TRACE")), ("TF_LOG_PATH", &*log)];
+        self.start_with(words, &[&logged[..], environment].concat())
     }
 
     /// Waits for the end of a run that was started so; gives the run and the log.

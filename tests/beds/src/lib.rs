@@ -1,11 +1,13 @@
 //! Real servers for tests, started from what is installed, each in a folder of its own.
 //!
-//! [`Postgres`] is a PostgreSQL server with passwords and durable commits. [`Process`] is any
-//! other program with a log and a readiness probe; [`Link`] a wire between two of them that can be
-//! cut, [`Tap`] one whose steps are counted. All end when they are dropped, unless told to stay.
+//! [`Postgres`] is a PostgreSQL server with passwords and durable commits, [`Kafka`] a broker of
+//! Apache Kafka. [`Process`] is any other program with a log and a readiness probe; [`Link`] a wire
+//! between two of them that can be cut, [`Tap`] one whose steps are counted. All end when they are
+//! dropped, unless told to stay.
 //! Invariants: loopback and Unix sockets only; only processes started here are ever signalled, by
 //! their id; every wait has a limit and reports the last status it saw.
 
+mod kafka;
 mod link;
 mod postgres;
 mod process;
@@ -13,6 +15,7 @@ mod replication;
 mod tap;
 mod wait;
 
+pub use kafka::{Kafka, KafkaError};
 pub use link::{Flow, Link};
 pub use postgres::{Postgres, PostgresError};
 pub use process::{Process, free_port, http_is_ready};

@@ -537,6 +537,29 @@ async fn a_lost_region_holds_its_groups() {
 }
 
 #[tokio::test]
+async fn a_pool_in_a_lost_zone_finds_no_room_and_one_beside_it_does() {
+    let azure = Azure::start().await;
+    azure.with_cluster().await;
+    let lost = json!({ "action": { "kind": "lose_zone", "region": "westeurope", "zone": "2" } });
+    azure.bed.control("POST", "faults", lost).await;
+    for (zone, state) in [("2", "Failed"), ("3", "Succeeded")] {
+        let mut body = pool(1);
+        body["properties"]["availabilityZones"] = json!([zone]);
+        let path = POOL.replace("work", &format!("work{zone}"));
+        let (status, answer, headers) = azure.ask("PUT", &path, body).await;
+        assert_eq!(status, 201, "{answer:#}");
+        azure.step(151).await;
+        let pool = azure.expect(200, "GET", &path, Value::Null).await;
+        assert_eq!(pool["properties"]["provisioningState"], state, "{pool:#}");
+        let address = headers["azure-asyncoperation"].to_str().unwrap();
+        let operation = azure.expect(200, "GET", address, Value::Null).await;
+        assert_eq!(operation["status"], state);
+        let code = operation["error"]["code"].as_str();
+        assert_eq!(code, (zone == "2").then_some("ZonalAllocationFailed"));
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_cluster_wants_to_be_started_first() {
     let azure = Azure::start().await;
     azure.with_cluster().await;

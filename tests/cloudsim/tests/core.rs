@@ -2,6 +2,8 @@
 
 mod bed;
 
+use std::net::{Ipv4Addr, TcpStream};
+
 use bed::Bed;
 use serde_json::{Value, json};
 
@@ -145,6 +147,21 @@ async fn a_held_request_waits_until_it_is_released() {
 }
 
 #[tokio::test]
+async fn a_delayed_request_takes_so_many_seconds_of_the_clouds_clock() {
+    let bed = Bed::start_with(&["--clock-rate", "600"]);
+    let delay = json!({ "method": "POST", "action": { "kind": "delay", "seconds": 60 } });
+    bed.control("POST", "faults", delay).await;
+    for serial in [1, 2] {
+        let answer = bed.send("POST", STATE, None, json!({ "serial": serial }));
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    let journal = bed.control("GET", "journal", Value::Null).await;
+    let took = |entry: usize| journal["entries"][entry]["duration_ms"].as_u64().unwrap();
+    assert!((100..10_000).contains(&took(0)), "{journal:#}");
+    assert!(took(1) < took(0), "{journal:#}");
+}
+
+#[tokio::test]
 async fn garbage_comes_as_ordered() {
     let bed = Bed::start();
     bed.send("POST", STATE, None, json!({ "serial": 1 }))
@@ -215,21 +232,47 @@ async fn the_clock_can_be_frozen_and_stepped() {
 #[tokio::test]
 async fn a_page_from_elsewhere_is_refused() {
     let bed = Bed::start();
+    let [azure, google] = ["azure", "google"].map(|key| bed.card[key].as_str().unwrap());
+    for page in [format!("{azure}/_sim/health"), format!("{google}/console")] {
+        let asked = async |name: &str, value: &str| {
+            let request = bed.client.get(&page).header(name, value);
+            request.send().await.unwrap().status().as_u16()
+        };
+        // A page in a sandbox, and one that a file holds, have the origin null.
+        for origin in ["https://evil.example", "null", "", "http://127.0.0.1"] {
+            assert_eq!(asked("origin", origin).await, 403, "{page} {origin}");
+        }
+        for host in ["evil.example", "127.0.0.1", "127.0.0.1.evil.example:80"] {
+            assert_eq!(asked("host", host).await, 421, "{page} {host}");
+        }
+        assert_eq!(asked("origin", google).await, 200, "{page}");
+    }
+}
+
+#[test]
+fn no_other_address_of_the_machine_is_listened_on() {
+    let bed = Bed::start();
+    for base in ["azure", "google"] {
+        let (_, port) = bed.card[base].as_str().unwrap().rsplit_once(':').unwrap();
+        let port = port.parse().unwrap();
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        // Whoever listens on all addresses answers here too.
+        let other = Ipv4Addr::new(127, 0, 0, 2);
+        assert!(TcpStream::connect((other, port)).is_err(), "{base}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut() {
+    let bed = Bed::start();
     let base = bed.card["azure"].as_str().unwrap();
-    let asked = |name: &'static str, value: &'static str| {
-        bed.client
-            .get(format!("{base}/_sim/health"))
-            .header(name, value)
-            .send()
+    let sent = |bytes: usize| {
+        let request = bed.client.post(format!("{base}/_sim/faults"));
+        request.body(vec![b' '; bytes]).send()
     };
-    assert_eq!(
-        asked("origin", "https://evil.example")
-            .await
-            .unwrap()
-            .status(),
-        403
-    );
-    assert_eq!(asked("host", "evil.example").await.unwrap().status(), 421);
+    assert_eq!(sent(16 << 20).await.unwrap().status(), 400);
+    assert!(sent((16 << 20) + 1).await.is_err());
+    assert_eq!(sent(1).await.unwrap().status(), 400);
 }
 
 #[tokio::test]

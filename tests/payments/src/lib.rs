@@ -16,4 +16,4 @@ pub mod torture;
 pub use checker::{Report, check};
 pub use client::Client;
 pub use receiver::Receiver;
-pub use stack::{Member, Stack, Wire, Wires, Wishes};
+pub use stack::{Bus, Member, Stack, Wire, Wires, Wishes};

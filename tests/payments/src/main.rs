@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use paymesh_payments::{
-    Client, Stack, Wishes, check,
+    Bus, Client, Stack, Wishes, check,
     stack::Card,
     torture::{Plan, run},
 };
@@ -30,6 +30,9 @@ enum Act {
     Up {
         /// Where everything is kept.
         folder: PathBuf,
+        /// What carries messages.
+        #[arg(long, value_enum, default_value_t = Bus::Embedded)]
+        bus: Bus,
     },
     /// Stops all of it and deletes the folder.
     Down {
@@ -63,7 +66,7 @@ enum Act {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Words::parse().act {
-        Act::Up { folder } => up(&folder).await,
+        Act::Up { folder, bus } => up(&folder, bus).await,
         Act::Down { folder } => down(&folder),
         Act::Check { folder } => verify(&folder).await,
         Act::Torture {
@@ -147,10 +150,14 @@ fn start_time(id: &str) -> Option<String> {
     (!state.starts_with('Z')).then(|| time.split_whitespace().collect::<Vec<_>>().join("_"))
 }
 
-async fn up(folder: &Path) -> Result<(), Box<dyn Error>> {
+async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     end_processes(folder)?;
-    let stack = Stack::start(folder, Wishes::default())?;
+    let wishes = Wishes {
+        bus,
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder, wishes)?;
     let card = stack.card.clone();
     let started = began.elapsed();
     let history = stack.history();
@@ -200,6 +207,13 @@ async fn up(folder: &Path) -> Result<(), Box<dyn Error>> {
         );
     }
     let shown = folder.display();
+    let (servers, logs) = match bus {
+        Bus::Embedded => ("PostgreSQL", format!("{shown}/postgres/log")),
+        Bus::Kafka => (
+            "PostgreSQL, Apache Kafka",
+            format!("{shown}/postgres/log, {shown}/kafka/log"),
+        ),
+    };
     fs::write(
         folder.join("env"),
         format!(
@@ -210,11 +224,11 @@ async fn up(folder: &Path) -> Result<(), Box<dyn Error>> {
     println!(
         "
 What exists ({:.1} s to start)
-  payment-api, payment-processor, db-controller, PostgreSQL, a sandbox acquirer; all on loopback
+  payment-api, payment-processor, db-controller, {servers}, a sandbox acquirer; all on loopback
 
 Where to look
   API             {}   (its document: {}/openapi.json)
-  logs            {shown}/*.log, {shown}/postgres/log
+  logs            {shown}/*.log, {logs}
   acquirer        {shown}/books.jsonl
 
 What to type next

@@ -1,12 +1,11 @@
 //! Which room uses which: a new arrow shows in review as a change of this file.
 
-use std::{fmt::Write as _, process::Command};
+use std::{fmt::Write as _, path::Path, process::Command};
 
 use expect_test::expect;
 use serde_json::Value;
 
-#[test]
-fn rooms_use_only_the_rooms_they_may() {
+fn packages() -> Vec<Value> {
     let answer = Command::new(env!("CARGO"))
         .args([
             "metadata",
@@ -19,16 +18,37 @@ fn rooms_use_only_the_rooms_they_may() {
         .output()
         .expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&answer.stdout).expect("cargo metadata is JSON");
-    let mut packages: Vec<&Value> = metadata["packages"].as_array().unwrap().iter().collect();
-    packages.sort_by_key(|package| package["name"].as_str());
+    let mut packages = metadata["packages"].as_array().unwrap().clone();
+    packages.sort_by_key(|package| package["name"].to_string());
+    packages
+}
+
+/// The rooms that a package uses, tests included.
+fn uses(package: &Value) -> impl Iterator<Item = &Value> {
+    let dependencies = package["dependencies"].as_array().unwrap();
+    dependencies.iter().filter(|it| it["path"].is_string())
+}
+
+#[test]
+fn what_is_delivered_uses_nothing_of_the_tests() {
+    let tests = paymesh_tidy::top().join("tests");
+    let is_below = |path: &Value| Path::new(path.as_str().unwrap()).starts_with(&tests);
+    for package in packages() {
+        let uses_tests = uses(&package).any(|it| is_below(&it["path"]));
+        assert!(
+            !uses_tests || is_below(&package["manifest_path"]),
+            "{}",
+            package["name"]
+        );
+    }
+}
+
+#[test]
+fn rooms_use_only_the_rooms_they_may() {
     let mut edges = String::new();
-    for package in packages {
+    for package in packages() {
         let name = package["name"].as_str().unwrap();
-        let mut uses: Vec<String> = package["dependencies"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|dependency| dependency["path"].is_string())
+        let mut uses: Vec<String> = uses(&package)
             .map(|dependency| {
                 let kind = dependency["kind"]
                     .as_str()
@@ -54,6 +74,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-acquirer -> nothing
         paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-beds -> nothing
+        paymesh-bus -> paymesh-operations
         paymesh-cli -> paymesh-azure, paymesh-clock, paymesh-engine, paymesh-google
         paymesh-clock -> nothing
         paymesh-cloud -> paymesh-clock
@@ -65,9 +86,9 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-kubernetes -> nothing
         paymesh-operations -> nothing
         paymesh-payment-api -> paymesh-contracts, paymesh-operations
-        paymesh-payment-processor -> paymesh-contracts, paymesh-operations
+        paymesh-payment-processor -> paymesh-bus, paymesh-contracts, paymesh-operations
         paymesh-payments -> paymesh-beds
-        paymesh-persistence -> paymesh-beds (dev), paymesh-contracts, paymesh-operations
+        paymesh-persistence -> paymesh-bus, paymesh-contracts, paymesh-operations
         paymesh-plugin -> paymesh-plugin-derive
         paymesh-plugin-derive -> nothing
         paymesh-tidy -> nothing

@@ -100,3 +100,43 @@ fn every_path_named_in_a_document_exists() {
     }
     check_none("a document names what is not there", &gone);
 }
+
+/// A file of a test program that no `mod` names is not built, and nobody says so.
+#[test]
+fn every_file_of_a_test_program_is_in_it() {
+    let all = sources();
+    let text_of = |wanted: &str| {
+        let mut found = all.iter().filter(|(path, _)| path == wanted);
+        found.next().map(|(_, text)| text)
+    };
+    let programs = all
+        .iter()
+        .filter_map(|(path, _)| path.strip_suffix("/main.rs"));
+    let programs: Vec<&str> = programs.filter(|path| path.contains("/tests/")).collect();
+    assert!(
+        !programs.is_empty(),
+        "there are test programs of several files"
+    );
+    let mut silent = Vec::new();
+    for (path, _) in &all {
+        let is_part = programs
+            .iter()
+            .any(|program| path.starts_with(&format!("{program}/")));
+        let Some((folder, name)) = path.rsplit_once('/').filter(|_| is_part) else {
+            continue;
+        };
+        let homes = [
+            format!("{folder}/main.rs"),
+            format!("{folder}/mod.rs"),
+            format!("{folder}.rs"),
+        ];
+        let module = format!("mod {};", name.trim_end_matches(".rs"));
+        let is_named = homes.iter().any(|home| {
+            text_of(home).is_some_and(|text| text.lines().any(|line| line.ends_with(&module)))
+        });
+        if !is_named && !["main.rs", "mod.rs"].contains(&name) {
+            silent.push(path.clone());
+        }
+    }
+    check_none("a file that no `mod` names", &silent);
+}

@@ -111,6 +111,7 @@ pub fn cluster_object_id(id: &ArmId) -> ObjectId {
 }
 
 /// One write that brings a cluster nearer to what is wanted.
+#[derive(PartialEq, Eq)]
 enum Act {
     Start,
     Update,
@@ -368,14 +369,24 @@ impl Object for Cluster {
 
     fn foresee(&self, _: &Context, seen: &Seen) -> Option<Seen> {
         let acts = self.differences(seen).acts;
-        let to = acts.iter().find_map(|act| match act {
+        let upgrade = acts.iter().find_map(|act| match act {
             Act::Upgrade(to) => Some(to.as_str()),
             Act::Start | Act::Update | Act::Stop => None,
-        })?;
+        });
+        if upgrade.is_none() && acts.last() != Some(&Act::Stop) {
+            return None;
+        }
         let mut next = seen.clone();
         part::merge(&self.want.part(), &mut next.body);
+        let properties = &mut next.body["properties"];
+        properties["provisioningState"] = "Succeeded".into();
+        if acts.first() == Some(&Act::Start) {
+            properties["powerState"]["code"] = "Running".into();
+        }
         for version in ["kubernetesVersion", "currentKubernetesVersion"] {
-            next.body["properties"][version] = to.into();
+            if let Some(to) = upgrade {
+                properties[version] = to.into();
+            }
         }
         Some(next)
     }

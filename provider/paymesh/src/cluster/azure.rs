@@ -11,10 +11,10 @@ mod want;
 pub(super) use near::described;
 use paymesh_azure::{
     ArmId, Azure, Cluster, ClusterSeen, Diagnostics, Group, GroupWant, Identity, Maintenance, Pool,
-    group_object_id, identity_object_id, well_known_roles,
+    group_object_id, identity_object_id, pool_object_id, well_known_roles,
 };
 use paymesh_cloud::Token;
-use paymesh_engine::{Graph, Observations};
+use paymesh_engine::{Graph, Observation, Observations};
 use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -187,7 +187,12 @@ pub(super) fn status(
     if let Some(body) = body {
         let ours = body.pools().filter(|pool| pool.is_marked());
         let ours = ours.filter_map(|pool| Some((pool.name()?, pool.vm_size()?)));
-        nearness::successors(naming::AKS, &ours.collect(), &mut status.pools);
+        let is_gone = |pool: &str| {
+            let cluster = body.id().and_then(|id| ArmId::parse(id).ok());
+            let pool = cluster.map(|cluster| pool_object_id(&cluster, pool));
+            pool.and_then(|id| seen.observation(&id)) == Some(&Observation::Absent)
+        };
+        nearness::successors(naming::AKS, &ours.collect(), is_gone, &mut status.pools);
     }
     // The cloud answers with other letters than those the id was made of.
     if let Some(id) = prior.and_then(|prior| prior.status.id.clone())

@@ -8,7 +8,7 @@ use paymesh_plugin::{
     ephemeral::{EphemeralResource, Lease, Opened},
     findings::Findings,
     path::Path,
-    spec::{Spec, Status},
+    spec::{Sensitive, Spec, Status},
 };
 
 use super::{azure, google, lookup};
@@ -38,8 +38,7 @@ pub struct CredentialsStatus {
     /// Certificate authority of the API server, in PEM.
     pub ca_certificate: Option<String>,
     /// Bearer token.
-    #[attr(sensitive)]
-    pub token: String,
+    pub token: Sensitive<String>,
 }
 
 /// The ephemeral resource `paymesh_cluster_credentials`.
@@ -79,7 +78,7 @@ impl EphemeralResource for Credentials {
             status: CredentialsStatus {
                 endpoint,
                 ca_certificate: cluster.ca_certificate,
-                token: token.reveal().to_owned(),
+                token: Sensitive(token.reveal().to_owned()),
             },
             lease: Lease::default(),
         })

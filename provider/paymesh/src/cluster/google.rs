@@ -12,9 +12,9 @@ use std::sync::Arc;
 pub(super) use near::described;
 pub use neighbours::Neighbour;
 use paymesh_cloud::Token;
-use paymesh_engine::{Graph, Observations};
+use paymesh_engine::{Graph, Observation, Observations};
 use paymesh_google::{
-    ClusterName, ClusterSeen, Google, Location, cluster::Cluster, pool::NodePool,
+    ClusterName, ClusterSeen, Google, Location, NodePoolName, cluster::Cluster, pool::NodePool,
 };
 use paymesh_plugin::{findings::Findings, path::Path};
 use serde_json::Value;
@@ -144,11 +144,20 @@ pub(super) fn status(
         .map(|(id, seen)| body::status(&id.name, ClusterSeen::new(&seen.body)))
         .unwrap_or_default();
     status.pools = intent::pools(&choice::choose(spec, prior));
-    if let Some((_, seen)) = cluster {
-        let pools = ClusterSeen::new(&seen.body).pools();
+    if let Some((id, body)) = cluster {
+        let pools = ClusterSeen::new(&body.body).pools();
         let ours = pools.filter(|pool| pool.is_marked());
         let ours = ours.filter_map(|pool| Some((pool.name()?, pool.machine_type()?)));
-        nearness::successors(naming::GKE, &ours.collect(), &mut status.pools);
+        let name = ClusterName::parse(&id.name).ok();
+        let is_gone = |pool: &str| {
+            let pool = name.clone().map(|cluster| NodePoolName {
+                cluster,
+                pool: pool.to_owned(),
+            });
+            let pool = pool.map(|pool| NodePool::id_of(&pool));
+            pool.and_then(|id| seen.observation(&id)) == Some(&Observation::Absent)
+        };
+        nearness::successors(naming::GKE, &ours.collect(), is_gone, &mut status.pools);
     }
     status
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymesh_azure::ArmId;
-use paymesh_engine::{Graph, Holder, Observations};
+use paymesh_engine::{Graph, Holder, Memory, Observations};
 use paymesh_google::ClusterName;
 use paymesh_plugin::{
     findings::Findings,
@@ -193,6 +193,10 @@ impl Converged for Cluster {
         status.effective_labels.clone_from(&before.effective_labels);
     }
 
+    fn as_chosen(status: &mut ClusterStatus, before: &ClusterStatus) {
+        status.pools.clone_from(&before.pools);
+    }
+
     fn set_standing(status: &mut ClusterStatus, standing: &str) {
         status.status = Some(standing.to_owned());
     }
@@ -254,13 +258,14 @@ impl Converged for Cluster {
         session: &Session,
         spec: &ClusterSpec,
         prior: Option<&Whole<Self>>,
+        memory: &Memory,
         found: &mut Findings,
     ) {
         let prior = prior.map(Prior::from);
         if spec.on_azure() {
-            azure::preflight::check(session, spec, prior.as_ref(), found).await;
+            azure::preflight::check(session, spec, (prior.as_ref(), memory), found).await;
         } else {
-            google::preflight::check(session, spec, prior.as_ref(), found).await;
+            google::preflight::check(session, spec, (prior.as_ref(), memory), found).await;
         }
     }
 

@@ -45,17 +45,19 @@ pub(super) fn pools(
 
 /// Where the pool of a key is gone and another that was made for the key is there (a rotation that
 /// was cut once the old one had gone), that one serves the key. `there` are the pools that bear a
-/// mark of ours, with their machines.
+/// mark of ours, with their machines; a pool `is_gone` when its own read says so, by which the Spec
+/// goes too: that of the cluster may be another moment's.
 pub(super) fn successors(
     rule: NameRule,
     there: &BTreeMap<&str, &str>,
+    is_gone: impl Fn(&str) -> bool,
     pools: &mut BTreeMap<String, PoolStatus>,
 ) {
     let names = pools.values().filter_map(|pool| pool.cloud_name.clone());
     let known: BTreeSet<String> = names.collect();
     for (key, pool) in pools {
         let name = pool.cloud_name.as_deref();
-        if name.is_none_or(|name| there.contains_key(name)) {
+        if !name.is_some_and(&is_gone) {
             continue;
         }
         let mut others = there
@@ -100,7 +102,8 @@ mod tests {
     use super::*;
 
     /// The name of the pool that serves `payments`, which the state calls `payments-abc`.
-    fn check_served_by(there: &[&str], expected: &str) {
+    #[track_caller]
+    fn check_served_by(there: &[&str], gone: &[&str], expected: &str) {
         let status = |name: &str| PoolStatus {
             cloud_name: Some(name.to_owned()),
             running_machine_type: Some("chosen".to_owned()),
@@ -110,18 +113,19 @@ mod tests {
             .map(|(key, name)| (key.to_owned(), status(name)))
             .into();
         let there = there.iter().map(|name| (*name, "seen")).collect();
-        successors(naming::GKE, &there, &mut pools);
+        successors(naming::GKE, &there, |name| gone.contains(&name), &mut pools);
         assert_eq!(pools["payments"].cloud_name.as_deref(), Some(expected));
     }
 
     #[test]
     fn the_pool_that_was_made_for_a_key_serves_it_once_the_other_is_gone() {
-        check_served_by(&["payments-xyz", "batch-abc"], "payments-xyz");
-        check_served_by(&["payments-abc", "payments-xyz"], "payments-abc");
-        check_served_by(&["payments-uvw", "payments-xyz"], "payments-abc");
-        check_served_by(
-            &["payment-xyz", "payments-long", "batch-abc"],
-            "payments-abc",
-        );
+        let gone = &["payments-abc"];
+        check_served_by(&["payments-xyz", "batch-abc"], gone, "payments-xyz");
+        check_served_by(&["payments-abc", "payments-xyz"], &[], "payments-abc");
+        // The cluster was read when the pool had gone, the pool while it went.
+        check_served_by(&["payments-xyz", "batch-abc"], &[], "payments-abc");
+        check_served_by(&["payments-uvw", "payments-xyz"], gone, "payments-abc");
+        let others = &["payment-xyz", "payments-long", "batch-abc"];
+        check_served_by(others, gone, "payments-abc");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paymesh_cloud::{Error, ErrorKind};
-use paymesh_engine::ObjectId;
+use paymesh_engine::{Holder, Memory, ObjectId};
 use paymesh_plugin::{
     findings::{Findings, Severity},
     path::Path,
@@ -84,6 +84,13 @@ pub(super) fn growing<'a>(
 pub(super) fn begins_pools(spec: &ClusterSpec, prior: Option<&Prior>) -> bool {
     let choices = choice::choose(spec, prior);
     growing(spec, &choices, prior).any(|growth| growth.is_new)
+}
+
+/// Whether the cluster `principal` that stands there and bears `holder` is the one in state, which is
+/// kept or destroyed first (`create_before_destroy` alone meets it, in the apply).
+pub(super) fn is_held(memory: &Memory, principal: &ObjectId, holder: Option<&str>) -> bool {
+    let borne = memory.borne_holder().map(Holder::as_str);
+    memory.objects.contains(principal) && (holder.is_none() || holder == borne)
 }
 
 /// Whether the machines of the pool that the cloud calls `name` are there for what is planned, so that

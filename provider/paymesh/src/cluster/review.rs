@@ -120,7 +120,8 @@ fn reach(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
         );
         return;
     }
-    refuse(
+    // A destroy plans an open cluster that has to be replaced, too.
+    refuse_live(
         found,
         path,
         &codes::NOBODY_IS_AUTHORIZED,

@@ -92,7 +92,7 @@ pub(super) async fn apply<C: Converged>(
     }
 }
 
-/// The Status of `prior` as `outcome` left it.
+/// The Status of `prior` as `outcome` left it. The Spec stays that of `prior`.
 async fn last_seen<C: Converged>(
     session: &crate::session::Session,
     prior: &Whole<C>,
@@ -104,6 +104,7 @@ async fn last_seen<C: Converged>(
         let applied = C::applied(session, prior);
         let mut status = C::status(&applied, Some(prior), &outcome.observations, graph);
         C::complete(session, Some(prior), &prior.0, &mut status).await;
+        C::as_chosen(&mut status, &prior.1);
         status
     } else {
         prior.1.clone()
@@ -335,6 +336,13 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     }
     let seen = drift::spec::<C>(session, (&prior.0, &status), &reading);
     C::complete(session, Some(&prior), &seen, &mut status).await;
+    let principal = job.graph.principal_id();
+    let principal = principal.and_then(|id| reading.observations.seen(id));
+    let is_busy = principal.is_some_and(|principal| principal.busy.is_some());
+    // Where the Spec stays, because it rests or what is seen is not the last word.
+    if rests || is_busy {
+        C::as_chosen(&mut status, &prior.1);
+    }
     let spec = if rests {
         C::as_applied(&mut status, &prior.1);
         prior.0.clone()
@@ -344,11 +352,12 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let was_incomplete = C::standing(&prior.1) == Some(INCOMPLETE);
     let is_headless = reading.standing == Standing::Remains;
     let is_drifted = !reading.steps.is_empty() || !reading.refusals.is_empty();
-    // What exists and no memory lists, a run began that was killed: nobody changed it outside.
+    // What bears our mark and no memory lists, a run began that was killed: nobody changed it outside.
     let is_new = |PlannedStep { object, .. }: &PlannedStep| {
         let memory = job.memory.as_ref();
+        let seen = reading.observations.seen(object);
         memory.is_some_and(|memory| !memory.objects.contains(object))
-            && reading.observations.seen(object).is_some()
+            && seen.is_some_and(|seen| seen.ownership == Ownership::Ours)
     };
     let is_begun = !is_imported && reading.steps.iter().any(is_new);
     let is_unfinished = is_begun || !reading.memory.unfinished.is_empty();
@@ -472,7 +481,7 @@ fn remains<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
         Path::root(),
         &codes::PARTS_REMAIN,
         &named::<C>(&prior.0),
-        "somebody else deleted the object; what was made beside it is still there",
+        "it was deleted, and what was made beside it is still there",
     );
 }
 

@@ -52,9 +52,9 @@ pub(super) async fn plan<C: Converged>(
         let wanted = spec.as_ref().filter(|_| session.is_known());
         let wanted = wanted.map(|spec| C::wanted(session, spec));
         C::plan_additions(&mut plan.status, wanted.as_ref());
-        // What was imported is taken over by the first write.
+        // What was imported is taken over by the first write; what takes its place has its own.
         let memory = Memory::from_bytes(&request.private).unwrap_or_default();
-        if memory.imported.is_some() {
+        if memory.imported.is_some() && prior.is_some() {
             C::plan_holder(&mut plan.status, memory.holder.as_ref());
         }
         if plan.is_replacement() {
@@ -84,7 +84,7 @@ pub(super) async fn plan<C: Converged>(
         }
         return;
     }
-    preflight::<C>(session, &spec, stays, &mut plan.found).await;
+    preflight::<C>(request, &spec, stays, &mut plan.found).await;
     if plan.found.has_errors() {
         // Steps that cannot be are no news.
         return;
@@ -97,7 +97,7 @@ pub(super) async fn plan<C: Converged>(
                 Path::root(),
                 &codes::RESUMES,
                 &named::<C>(&spec),
-                "an earlier run began what is planned here and did not finish it",
+                "an earlier run began it and did not finish, or a part of it was deleted since",
             );
         }
         announce::<C>(request, plan, &spec, prior).await;
@@ -107,17 +107,19 @@ pub(super) async fn plan<C: Converged>(
 /// What the cloud says against the plan. A client plans once more before it applies, and does not say
 /// so: until the first apply begins, that plan asks like any other.
 async fn preflight<C: Converged>(
-    session: &crate::session::Session,
+    request: &PlanRequest<Resource<C>>,
     spec: &C::Spec,
     prior: Option<&Whole<C>>,
     found: &mut Findings,
 ) {
+    let session = request.call.session();
     let claims = session.engine().claims();
     if claims.is_applying() {
         return;
     }
+    let memory = Memory::from_bytes(&request.private).unwrap_or_default();
     let mut answers = Findings::new();
-    C::preflight(session, spec, prior, &mut answers).await;
+    C::preflight(session, spec, prior, &memory, &mut answers).await;
     // What was being made meanwhile would count twice: as used, and as planned.
     if !claims.is_applying() {
         found.extend(answers);

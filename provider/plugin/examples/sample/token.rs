@@ -7,7 +7,7 @@ use paymesh_plugin::{
     call::Call,
     ephemeral::{EphemeralResource, Lease, Opened},
     findings::Findings,
-    spec::{Spec, Status},
+    spec::{Sensitive, Spec, Status},
 };
 
 use crate::{Session, journal};
@@ -27,8 +27,7 @@ pub(crate) struct TokenSpec {
 #[derive(Clone, Debug, PartialEq, Status)]
 pub(crate) struct TokenStatus {
     /// The token itself.
-    #[attr(sensitive)]
-    pub(crate) value: String,
+    pub(crate) value: Sensitive<String>,
 }
 
 pub(crate) struct Token;
@@ -48,7 +47,7 @@ impl EphemeralResource for Token {
         journal::record("open", &spec.subject, false, &[], &lease.private);
         Some(Opened {
             status: TokenStatus {
-                value: format!("token-of-{}", spec.subject),
+                value: Sensitive(format!("token-of-{}", spec.subject)),
             },
             lease,
         })

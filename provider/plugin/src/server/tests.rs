@@ -358,6 +358,8 @@ async fn states_of_other_versions_are_read_or_refused_with_a_reason() {
     );
     assert!(upgrade(3, "{}").await.contains("newer version"));
     assert!(upgrade(1, "{}").await.contains("too old"));
+    let endless = "[".repeat(1 << 20);
+    assert!(upgrade(2, &endless).await.contains("cannot be read"));
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ pub trait Attribute: Clone + fmt::Debug + Sized + Send + Sync + 'static {
     /// Whether the value itself is in no plan and no state.
     const WRITE_ONLY: bool = false;
 
+    /// Whether clients are told not to show the value.
+    const SENSITIVE: bool = Self::WRITE_ONLY;
+
     /// Whether null is one of its values.
     const OPTIONAL: bool = false;
 

@@ -15,6 +15,7 @@ impl<T: Attribute> Attribute for Option<T> {
 
     const SECRET: bool = T::SECRET;
     const WRITE_ONLY: bool = T::WRITE_ONLY;
+    const SENSITIVE: bool = T::SENSITIVE;
     const OPTIONAL: bool = true;
 
     fn shape() -> Shape {
@@ -76,6 +77,7 @@ impl<T: Attribute> Attribute for Vec<T> {
     type Draft = Vec<Field<T::Draft>>;
 
     const SECRET: bool = T::SECRET;
+    const SENSITIVE: bool = T::SENSITIVE;
 
     fn shape() -> Shape {
         Shape::List(Box::new(T::shape()))
@@ -145,6 +147,7 @@ impl<K: Text + Ord + std::fmt::Debug, V: Attribute> Attribute for BTreeMap<K, V>
     type Draft = BTreeMap<K, Field<V::Draft>>;
 
     const SECRET: bool = V::SECRET;
+    const SENSITIVE: bool = V::SENSITIVE;
 
     fn shape() -> Shape {
         Shape::Map {

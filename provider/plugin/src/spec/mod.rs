@@ -35,7 +35,7 @@ pub use paymesh_plugin_derive::{Attributes, Choice, Spec, Status, Text};
 pub use reader::Reader;
 pub use root::{NoStatus, Spec, Status, contains, state_value};
 pub use schema::{identity_schema, provider_schema, schema};
-pub use secret::Secret;
+pub use secret::{Secret, Sensitive};
 pub use shape::{AttributeShape, Group, ObjectShape, Presence, Shape, Word};
 pub use text::{
     Choice, Text, checked_text, choice_shape, describe_choice, parse_choice, text_value,

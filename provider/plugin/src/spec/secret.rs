@@ -1,4 +1,4 @@
-//! A value that is used and then forgotten.
+//! Values that never print: one that is used and then forgotten, and one that is handed out.
 
 use std::fmt;
 
@@ -68,5 +68,60 @@ impl<T: Attribute<Draft = T> + PartialEq> Attribute for Secret<T> {
 
     fn value(_: &Field<Self>) -> Value {
         Value::Null
+    }
+}
+
+/// A value that clients know and do not show: a token that an ephemeral resource hands out. It never
+/// prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sensitive<T>(pub T);
+
+impl<T> fmt::Debug for Sensitive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(sensitive)")
+    }
+}
+
+impl<T: Attribute<Draft = T> + PartialEq> Attribute for Sensitive<T> {
+    type Draft = Self;
+
+    const SECRET: bool = T::SECRET;
+    const SENSITIVE: bool = true;
+
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn draft(value: &Value, reader: &mut Reader<'_>) -> Field<Self> {
+        reader.hidden(|reader| T::draft(value, reader)).map(Self)
+    }
+
+    fn complete(draft: Field<Self>, reader: &mut Reader<'_>) -> Option<Self> {
+        T::complete(draft.map(|Self(inside)| inside), reader).map(Self)
+    }
+
+    fn into_draft(self) -> Field<Self> {
+        Field::Known(self)
+    }
+
+    fn value(draft: &Field<Self>) -> Value {
+        T::value(&draft.clone().map(|Self(inside)| inside))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_of_it_prints() {
+        let told = Sensitive("canary".to_owned());
+        let draft = told.clone().into_draft();
+        assert_eq!(
+            format!("{told:?} {draft:?}"),
+            "(sensitive) Known((sensitive))"
+        );
+        let kept = Secret::new("canary".to_owned());
+        assert_eq!(format!("{kept} {kept:?}"), "(secret) (secret)");
     }
 }

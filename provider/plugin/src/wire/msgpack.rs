@@ -18,8 +18,9 @@ use crate::{
 /// An unknown without refinements.
 const UNKNOWN: [u8; 3] = [0xd4, 0, 0];
 
-/// The deepest nesting of dynamic values, whose depth no schema limits.
-const DYNAMIC_DEPTH_MAX: usize = 64;
+/// The deepest nesting, which no schema limits where a value is dynamic: it brings its own type, and
+/// that may end in the next dynamic value.
+const DEPTH_MAX: usize = 64;
 
 /// A value and its type do not agree, or the bytes are no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) fn encode(value: &Value, kind: &AttributeType) -> Result<Vec<u8>, Cod
 pub(crate) fn decode(bytes: &[u8], kind: &AttributeType) -> Result<Value, CodecError> {
     let mut reader = Reader {
         rest: bytes,
-        dynamic_depth: 0,
+        depth: 0,
     };
     let value = reader.value(kind, &Path::root())?;
     if reader.rest.is_empty() {
@@ -239,11 +240,22 @@ fn write_object<'k>(
 
 struct Reader<'b> {
     rest: &'b [u8],
-    dynamic_depth: usize,
+    depth: usize,
 }
 
 impl<'b> Reader<'b> {
     fn value(&mut self, kind: &AttributeType, path: &Path) -> Result<Value, CodecError> {
+        if self.depth == DEPTH_MAX {
+            let message = format!("the value is nested more than {DEPTH_MAX} levels deep");
+            return Err(wrong(path, message));
+        }
+        self.depth += 1;
+        let value = self.value_here(kind, path);
+        self.depth -= 1;
+        value
+    }
+
+    fn value_here(&mut self, kind: &AttributeType, path: &Path) -> Result<Value, CodecError> {
         if let Some(value) = self.absent(path)? {
             return Ok(value);
         }
@@ -372,16 +384,13 @@ impl<'b> Reader<'b> {
 
     fn dynamic(&mut self, path: &Path) -> Result<Value, CodecError> {
         let broken = || wrong(path, "not a dynamic value");
-        if self.array(path)? != 2 || self.dynamic_depth >= DYNAMIC_DEPTH_MAX {
+        if self.array(path)? != 2 {
             return Err(broken());
         }
         let length = decode::read_bin_len(&mut self.rest).map_err(|_| broken())?;
         let json = serde_json::from_slice(self.take(length, path)?).map_err(|_| broken())?;
         let kind = types::from_json(&json).ok_or_else(broken)?;
-        self.dynamic_depth += 1;
-        let value = self.value(&kind, path);
-        self.dynamic_depth -= 1;
-        value
+        self.value(&kind, path)
     }
 
     fn elements(

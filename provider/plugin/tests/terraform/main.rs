@@ -5,6 +5,7 @@
 //! not from its documentation. Clients are those that `python3 tests/tools list` finds.
 
 mod connection;
+mod interrupts;
 mod workspace;
 
 use std::{

@@ -17,7 +17,7 @@ use paymesh_persistence::{
     defect::Defects,
     lane::Lane,
     merchant::add_merchant,
-    queue::Hub,
+    queue::{Hub, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Reader, SettlementBreak, chain},
@@ -220,10 +220,15 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         hub: hub.clone(),
         pepper: settings.pepper,
     };
+    let publisher = settings.kafka.clone().map(|kafka| {
+        let (reader, hub) = (queue_reader.clone(), hub.clone());
+        tokio::spawn(publish(kafka, reader, hub, stop.clone()))
+    });
     let queue = QueueService {
         lane,
         reader: queue_reader,
         hub,
+        uses_kafka: settings.kafka.is_some(),
     };
     tracing::info!(address = %settings.listen, "serves gRPC");
     let served = Server::builder()
@@ -238,6 +243,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
             stop.cancelled().await;
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;
         } => tracing::warn!("streams were still open"),
+    }
+    if let Some(publisher) = publisher {
+        publisher.await?;
     }
     lane_stop.cancel();
     worker.await?;

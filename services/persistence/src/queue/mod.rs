@@ -1,15 +1,22 @@
 //! The queue: messages written with the money, read by partition under a lease.
 //!
+//! A relay puts them into an [`Outlet`]: a stream over gRPC ([`Stream`]), or a topic of Kafka
+//! ([`publish`]).
+//!
 //! A message is delivered at least once and takes effect once. Who may complete messages of a
 //! partition is said by the lease's epoch, which every takeover raises: the late `Complete` of a
 //! reader that was thought dead is refused.
 
+mod outlet;
 mod relay;
+mod topic;
 
 use paymesh_contracts::MessageId;
 use tokio::sync::{broadcast, watch};
 
+pub use outlet::{Closed, Outlet, Stream};
 pub use relay::Relay;
+pub use topic::publish;
 
 use crate::{command::Consumer, store::Done, world::Settled};
 

@@ -1,16 +1,13 @@
-//! The relay: one reader's stream of messages, as long as it listens.
+//! The relay: messages of the partitions it has the lease of, into an outlet as long as that takes
+//! them.
 
 use std::{collections::HashMap, time::Duration};
 
-use paymesh_contracts::{MessageId, persistence as wire};
-use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
-    time::Instant,
-};
-use tonic::Status;
+use paymesh_contracts::MessageId;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use uuid::Uuid;
 
-use super::Hub;
+use super::{Hub, Outlet};
 use crate::{
     command::Consumer,
     store::{Failure, Holder, Reader},
@@ -22,10 +19,8 @@ const LEASE_MS: i64 = 4_000;
 const RENEW: Duration = Duration::from_secs(1);
 /// How long a message committed elsewhere waits at most before it is seen here.
 const POLL: Duration = Duration::from_millis(100);
-/// A message that was not completed by then is delivered again.
-const AGAIN: Duration = Duration::from_secs(30);
 
-/// One reader's stream.
+/// One outlet's supply.
 pub struct Relay {
     /// Where messages and leases are.
     pub reader: Reader,
@@ -40,25 +35,19 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Sends messages until nobody receives them, then gives the leases back.
-    pub async fn run(self, out: mpsc::Sender<Result<wire::Message, Status>>) {
+    /// Puts messages until the outlet takes no more, then gives the leases back.
+    pub async fn run(self, outlet: &mut impl Outlet) {
         let holder = Uuid::new_v4();
-        if let Err(failure) = self.deliver(holder, &out).await {
+        if let Err(failure) = self.deliver(holder, outlet).await {
             tracing::warn!(consumer = self.consumer.word(), reason = %crate::store::chain(&failure), "a stream of messages ends");
-            let _ = out
-                .send(Err(Status::unavailable("the database does not answer")))
-                .await;
+            outlet.dry().await;
         }
         if let Err(failure) = self.reader.leave_leases(self.consumer, holder).await {
             tracing::warn!(reason = %crate::store::chain(&failure), "leases are left to expire");
         }
     }
 
-    async fn deliver(
-        &self,
-        holder: Uuid,
-        out: &mpsc::Sender<Result<wire::Message, Status>>,
-    ) -> Result<(), Failure> {
+    async fn deliver(&self, holder: Uuid, outlet: &mut impl Outlet) -> Result<(), Failure> {
         // Both before the first look, so that nothing falls between look and listen.
         let mut completed = self.hub.completed();
         let mut rung = self.hub.rung(self.consumer);
@@ -89,7 +78,12 @@ impl Relay {
                     in_flight.clear();
                 }
                 leases = held;
-                in_flight.retain(|_, since| since.elapsed() < AGAIN);
+                in_flight.retain(|_, since| since.elapsed() < outlet.again());
+                if outlet.is_shared() && !in_flight.is_empty() {
+                    let ids: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
+                    let due = self.reader.still_due(&ids).await?;
+                    in_flight.retain(|id, _| due.contains(id));
+                }
             }
             let room = self.in_flight_max.saturating_sub(in_flight.len());
             if room > 0 && !leases.is_empty() {
@@ -99,15 +93,15 @@ impl Relay {
                     .reader
                     .waiting(self.consumer, &leases, &busy, limit)
                     .await?;
-                for (id, message) in messages {
-                    in_flight.insert(id, Instant::now());
-                    if out.send(Ok(message)).await.is_err() {
+                for due in messages {
+                    in_flight.insert(due.id, Instant::now());
+                    if outlet.put(due).await.is_err() {
                         return Ok(());
                     }
                 }
             }
             tokio::select! {
-                () = out.closed() => return Ok(()),
+                () = outlet.closed() => return Ok(()),
                 done = completed.recv() => {
                     match done {
                         Ok(id) => { in_flight.remove(&id); }

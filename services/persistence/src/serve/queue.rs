@@ -14,7 +14,7 @@ use super::{failed, notices, recovery, some, unreadable};
 use crate::{
     command::{Command, Complete, Consumer, Effect, Lease, Outcome},
     lane::Lane,
-    queue::{Hub, Relay},
+    queue::{Hub, Relay, Stream},
     store::Reader,
 };
 
@@ -32,6 +32,8 @@ pub struct QueueService {
     pub reader: Reader,
     /// What is committed here.
     pub hub: Hub,
+    /// Whether messages go over Kafka: then none is streamed from here.
+    pub uses_kafka: bool,
 }
 
 fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
@@ -105,6 +107,11 @@ impl Queue for QueueService {
         &self,
         request: Request<wire::PullRequest>,
     ) -> Result<Response<Self::PullStream>, Status> {
+        if self.uses_kafka {
+            return Err(Status::failed_precondition(
+                "messages go over Kafka: give payment-processor PAYMESH_KAFKA_SERVERS too",
+            ));
+        }
         let request = request.into_inner();
         let relay = Relay {
             reader: self.reader.clone(),
@@ -115,8 +122,30 @@ impl Queue for QueueService {
             in_flight_max: request.in_flight_max.clamp(1, IN_FLIGHT_MAX) as usize,
         };
         let (out, messages) = mpsc::channel(64);
-        tokio::spawn(relay.run(out));
+        tokio::spawn(async move { relay.run(&mut Stream(out)).await });
         Ok(Response::new(ReceiverStream::new(messages)))
+    }
+
+    async fn claim(
+        &self,
+        request: Request<wire::ClaimRequest>,
+    ) -> Result<Response<wire::ClaimReply>, Status> {
+        if !self.uses_kafka {
+            return Err(Status::failed_precondition(
+                "messages do not go over Kafka: give db-controller PAYMESH_KAFKA_SERVERS too",
+            ));
+        }
+        let request = request.into_inner();
+        let consumer = consumer(&request.consumer)?;
+        let read = |reference: &wire::MessageReference| {
+            let id = MessageId::from_bytes(&reference.message_id).map_err(unreadable)?;
+            Ok((id, reference.lease.as_ref().map_or(0, |lease| lease.epoch)))
+        };
+        let handed_out: Result<Vec<_>, Status> = request.references.iter().map(read).collect();
+        let claimed = self.reader.claimed(consumer, &handed_out?).await;
+        Ok(Response::new(wire::ClaimReply {
+            messages: claimed.map_err(|failure| failed(&failure))?,
+        }))
     }
 
     async fn recoveries(

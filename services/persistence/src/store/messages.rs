@@ -1,5 +1,7 @@
 //! What payment-processor is to do, and by which right: messages and leases.
 
+use std::collections::{HashMap, HashSet};
+
 use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, persistence as wire};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -7,25 +9,57 @@ use uuid::Uuid;
 use super::{Failure, Reader};
 use crate::command::Consumer;
 
-/// While the ledger recovers nothing is sent to the acquirer.
-const WAITING: &str = "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
-        coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id, o.endpoint_id,
-        e.body, w.url, w.secret,
-        p.tenant_id, k.key, k.fingerprint, p.reference,
-        case when w.previous_until > clock_timestamp() then w.previous_secret end,
-        w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation
-    from outbox o join payment p on p.id = o.payment_id
-        left join attempt a on a.id = o.attempt_id
-        left join attempt f on f.payment_id = p.id and f.number = 1
-        join idempotency k on k.tenant_id = p.tenant_id
-            and k.key = coalesce(a.idempotency_key, p.idempotency_key)
-        left join event e on e.id = o.event_id
-        left join webhook_endpoint w on w.id = o.endpoint_id
-    where o.consumer = $1 and o.partition = any($2::int2[]) and o.done_at is null
-        and o.parked_at is null and o.available_at <= clock_timestamp() and o.id <> all($3::uuid[])
-        and (o.consumer <> 'attempts' or (select recovered_at is not null from ledger_epoch
-            order by epoch desc limit 1))
-    order by o.seq limit $4";
+/// What a consumer has to know of a message; the rest says of which.
+macro_rules! messages {
+    ($($rest:expr),+) => {
+        concat!(
+            "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
+                coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id,
+                o.endpoint_id, e.body, w.url, w.secret,
+                p.tenant_id, k.key, k.fingerprint, p.reference,
+                case when w.previous_until > clock_timestamp() then w.previous_secret end,
+                w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation
+            from outbox o join payment p on p.id = o.payment_id
+                left join attempt a on a.id = o.attempt_id
+                left join attempt f on f.payment_id = p.id and f.number = 1
+                join idempotency k on k.tenant_id = p.tenant_id
+                    and k.key = coalesce(a.idempotency_key, p.idempotency_key)
+                left join event e on e.id = o.event_id
+                left join webhook_endpoint w on w.id = o.endpoint_id ",
+            $($rest),+
+        )
+    };
+}
+
+/// Whether a message may be worked on now. While the ledger recovers nothing is sent to the
+/// acquirer.
+macro_rules! due {
+    () => {
+        " o.done_at is null and o.parked_at is null and o.available_at <= clock_timestamp()
+            and (o.consumer <> 'attempts' or (select recovered_at is not null from ledger_epoch
+                order by epoch desc limit 1)) "
+    };
+}
+
+const WAITING: &str = messages!(
+    "where o.consumer = $1 and o.partition = any($2::int2[]) and o.id <> all($3::uuid[]) and",
+    due!(),
+    "order by o.seq limit $4"
+);
+
+/// Those that were handed out by a right that still holds.
+const CLAIMED: &str = messages!(
+    "join lease l on l.consumer = o.consumer and l.partition = o.partition
+        join unnest($2::uuid[], $3::int8[]) c (id, epoch) on c.id = o.id and c.epoch = l.epoch
+    where o.consumer = $1 and",
+    due!(),
+    "order by o.seq"
+);
+
+const STILL_DUE: &str = concat!(
+    "select o.id from outbox o where o.id = any($1::uuid[]) and",
+    due!()
+);
 
 /// Takes what is free or already ours; a takeover is a new epoch. $4: this stream's first time,
 /// when what another stream of the same reader held is taken over too.
@@ -58,6 +92,16 @@ pub(crate) struct Holder {
     pub(crate) is_new: bool,
 }
 
+/// A message to be handed out.
+pub struct Due {
+    /// Which one.
+    pub id: MessageId,
+    /// About which payment: messages of one keep their order.
+    pub payment_id: PaymentId,
+    /// All of it.
+    pub message: wire::Message,
+}
+
 impl Reader {
     /// Messages of some partitions that may be worked on now, but those being worked on.
     pub(crate) async fn waiting(
@@ -66,7 +110,7 @@ impl Reader {
         leases: &[(i16, i64)],
         in_flight: &[Uuid],
         limit: i64,
-    ) -> Result<Vec<(MessageId, wire::Message)>, Failure> {
+    ) -> Result<Vec<Due>, Failure> {
         let partitions: Vec<i16> = leases.iter().map(|lease| lease.0).collect();
         let rows = self
             .query(
@@ -74,10 +118,39 @@ impl Reader {
                 &[&consumer.word(), &partitions, &in_flight, &limit],
             )
             .await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| message(row, consumer, leases))
-            .collect())
+        let due = |row: &Row| {
+            let (_, epoch) = leases
+                .iter()
+                .find(|lease| lease.0 == row.get::<_, i16>(1))?;
+            message(row, consumer, *epoch)
+        };
+        Ok(rows.iter().filter_map(due).collect())
+    }
+
+    /// The messages that were handed out under these epochs, but those that came to their end or
+    /// were handed out again since.
+    pub(crate) async fn claimed(
+        &self,
+        consumer: Consumer,
+        handed_out: &[(MessageId, i64)],
+    ) -> Result<Vec<wire::Message>, Failure> {
+        let (ids, epochs): (Vec<Uuid>, Vec<i64>) =
+            handed_out.iter().map(|(id, epoch)| (id.0, *epoch)).unzip();
+        let rows = self
+            .query(CLAIMED, &[&consumer.word(), &ids, &epochs])
+            .await?;
+        let epoch_of: HashMap<_, _> = handed_out.iter().copied().collect();
+        let claimed = |row: &Row| {
+            let epoch = epoch_of.get(&MessageId(row.get(0)))?;
+            message(row, consumer, *epoch).map(|due| due.message)
+        };
+        Ok(rows.iter().filter_map(claimed).collect())
+    }
+
+    /// Those of some messages that still wait to take effect, and not for a later time.
+    pub(crate) async fn still_due(&self, ids: &[Uuid]) -> Result<HashSet<MessageId>, Failure> {
+        let rows = self.query(STILL_DUE, &[&ids]).await?;
+        Ok(rows.iter().map(|row| MessageId(row.get(0))).collect())
     }
 
     /// Takes or keeps the leases of every partition that nobody else holds.
@@ -114,14 +187,9 @@ impl Reader {
     }
 }
 
-fn message(
-    row: &Row,
-    consumer: Consumer,
-    leases: &[(i16, i64)],
-) -> Option<(MessageId, wire::Message)> {
+fn message(row: &Row, consumer: Consumer, epoch: i64) -> Option<Due> {
     let id = MessageId(row.get(0));
     let partition: i16 = row.get(1);
-    let (_, epoch) = leases.iter().find(|lease| lease.0 == partition)?;
     let number = row.get::<_, i32>(3).unsigned_abs();
     let attempt = || {
         Some(wire::SendAttempt {
@@ -183,12 +251,16 @@ fn message(
     let lease = wire::Lease {
         consumer: consumer.word().to_owned(),
         partition: u32::try_from(partition).ok()?,
-        epoch: *epoch,
+        epoch,
     };
     let message = wire::Message {
         message_id: id.bytes(),
         lease: Some(lease),
         work: Some(work),
     };
-    Some((id, message))
+    Some(Due {
+        id,
+        payment_id: PaymentId(row.get(4)),
+        message,
+    })
 }

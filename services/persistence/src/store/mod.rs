@@ -17,6 +17,7 @@ mod wants;
 mod write;
 
 pub use connection::{Connection, Failure};
+pub use messages::Due;
 pub(crate) use messages::Holder;
 pub use page::Side;
 pub use parked::Parked;

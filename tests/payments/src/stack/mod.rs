@@ -14,11 +14,11 @@ use std::{
     time::Duration,
 };
 
-use paymesh_beds::{Link, Postgres, Process, Tap, http_is_ready, wait_for};
+use paymesh_beds::{Kafka, Link, Postgres, Process, Tap, http_is_ready, wait_for};
 use rustix::process::Signal;
 
 pub use card::Card;
-pub use parts::{Member, Wire, Wires, Wishes};
+pub use parts::{Bus, Member, Wire, Wires, Wishes};
 use servers::{Lost, on_servers};
 
 /// How long everything may take to get ready.
@@ -34,6 +34,8 @@ pub struct Stack {
     pub postgres: Postgres,
     /// Its standbys.
     pub standbys: Vec<Postgres>,
+    /// The broker, if messages go over Kafka.
+    pub kafka: Option<Kafka>,
     processes: HashMap<Member, Process>,
     links: HashMap<Wire, Link>,
     taps: HashMap<Wire, Tap>,
@@ -47,6 +49,10 @@ impl Stack {
     /// Starts a stack on what `folder` holds, or a new one if it holds none.
     pub fn start(folder: &Path, wishes: Wishes) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        let kafka = match wishes.bus {
+            Bus::Embedded => None,
+            Bus::Kafka => Some(start_kafka(folder)?),
+        };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs()?;
         let card = folder.join("card.json");
@@ -63,6 +69,7 @@ impl Stack {
             },
             postgres,
             standbys: Vec::new(),
+            kafka,
             processes: HashMap::new(),
             links: HashMap::new(),
             taps: HashMap::new(),
@@ -77,6 +84,9 @@ impl Stack {
         stack.lay_wires()?;
         let ports = stack.servers.iter().map(|(port, _)| *port).collect();
         stack.card.database_url = on_servers(&stack.card.database_url, ports);
+        if let Some(kafka) = &mut stack.kafka {
+            kafka.wait().map_err(io::Error::other)?;
+        }
         for member in [Member::Acquirer, Member::Controller] {
             stack.launch(member)?;
         }
@@ -165,6 +175,7 @@ impl Stack {
             .filter_map(|member| self.processes.remove(member))
             .map(Process::leave)
             .collect();
+        ids.extend(self.kafka.take().and_then(Kafka::leave));
         ids.push(self.postgres.leave());
         ids
     }
@@ -178,6 +189,9 @@ impl Stack {
         command.env_clear();
         if let Some(defect) = self.wishes.defect {
             command.env("PAYMESH_DEFECT", defect);
+        }
+        if let Some(kafka) = &self.kafka {
+            command.env("PAYMESH_KAFKA_SERVERS", kafka.servers());
         }
         match member {
             Member::Acquirer => command
@@ -255,6 +269,17 @@ impl Drop for Stack {
         }
         self.processes.clear();
     }
+}
+
+fn start_kafka(folder: &Path) -> io::Result<Kafka> {
+    let launcher = std::env::var_os("PAYMESH_KAFKA").ok_or_else(|| {
+        io::Error::other(
+            "PAYMESH_KAFKA is not set; `python3 tests/tools path kafka` prints what to set it to",
+        )
+    })?;
+    let folder = folder.join("kafka");
+    fs::create_dir_all(&folder)?;
+    Kafka::start(&folder, Path::new(&launcher)).map_err(io::Error::other)
 }
 
 /// The folder of the built programs.

@@ -46,10 +46,22 @@ pub struct Wishes {
     pub standbys: bool,
     /// What lies between the processes.
     pub wires: Wires,
+    /// What carries messages.
+    pub bus: Bus,
     /// The processor asks for no news of disputes, so that all it says can be counted.
     pub quiet: bool,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
+}
+
+/// What carries messages from db-controller to payment-processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Bus {
+    /// The queue in PostgreSQL, streamed over gRPC.
+    #[default]
+    Embedded,
+    /// Apache Kafka, started by the launcher that `PAYMESH_KAFKA` names.
+    Kafka,
 }
 
 /// What lies between the processes.

@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    // Bad configurations are refused in a real client: `acceptance_refused`.
+    // Bad configurations are refused in a real client: `acceptance refused::`.
     #[test]
     fn good_configurations_are_accepted() {
         check_accepted(&json!({}));

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use rmp::encode::{write_array_len, write_bin};
+
 use super::{decode, encode};
 use crate::{
     schema::{Attribute, AttributeType, Nesting, Presence},
     value::{Number, Value},
+    wire::types,
 };
 
 fn kinds() -> impl Strategy<Value = AttributeType> {
@@ -209,4 +212,33 @@ fn a_float_keeps_its_exact_value() {
         &AttributeType::Number,
         &Value::Number(Number::parse("1.5").unwrap()),
     );
+}
+
+/// Dynamic values inside each other, each a list of lists so many levels deep; null in the innermost.
+fn nested(dynamics: usize, levels: usize) -> Vec<u8> {
+    let lists = AttributeType::List(Box::new(AttributeType::Dynamic));
+    let kind = (1..levels).fold(lists, |inner, _| AttributeType::List(Box::new(inner)));
+    let kind = types::to_bytes(&kind);
+    let mut bytes = Vec::new();
+    for _ in 0..dynamics {
+        write_array_len(&mut bytes, 2).unwrap();
+        write_bin(&mut bytes, &kind).unwrap();
+        bytes.extend(vec![0x91; levels]);
+    }
+    bytes.push(0xc0);
+    bytes
+}
+
+#[test]
+fn a_value_that_is_nested_without_end_is_refused() {
+    let read = |bytes: &[u8]| decode(bytes, &AttributeType::Dynamic);
+    for (dynamics, levels) in [(30, 1), (1, 60)] {
+        assert!(read(&nested(dynamics, levels)).is_ok());
+    }
+    for (dynamics, levels) in [(100_000, 1), (1, 200), (60, 60)] {
+        assert!(
+            read(&nested(dynamics, levels)).is_err(),
+            "{dynamics} of {levels}"
+        );
+    }
 }

@@ -7,8 +7,8 @@ mod quota;
 mod references;
 mod version;
 
-use paymesh_azure::{ArmId, Azure, ClusterSeen};
-use paymesh_engine::Mark;
+use paymesh_azure::{ArmId, Azure, ClusterSeen, cluster_object_id};
+use paymesh_engine::{Mark, Memory};
 use paymesh_plugin::findings::Findings;
 
 use super::{cluster_id, group_id};
@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes,
@@ -28,7 +28,7 @@ use crate::{
 pub(in crate::cluster) async fn check(
     session: &Session,
     spec: &ClusterSpec,
-    prior: Option<&Prior>,
+    (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
     let Ok(azure) = session.azure() else { return };
@@ -48,7 +48,11 @@ pub(in crate::cluster) async fn check(
     };
     let standing = body.as_ref().map(ClusterSeen::new);
     let owner = session.owner();
-    let ours = standing.filter(|it| it.tag(Mark::OWNER_KEY) == Some(owner));
+    let is_held = |it: &ClusterSeen<'_>| {
+        let principal = id.as_ref().map(cluster_object_id);
+        principal.is_some_and(|id| is_held(memory, &id, it.tag(Mark::HOLDER_KEY)))
+    };
+    let ours = standing.filter(|it| is_held(it) || it.tag(Mark::OWNER_KEY) == Some(owner));
     if prior.is_none() {
         place(&azure, &group, spec, found).await;
         if let (Some(id), Some(_), None) = (&id, standing, ours) {

@@ -8,7 +8,7 @@ mod quota;
 mod references;
 mod version;
 
-use paymesh_engine::Mark;
+use paymesh_engine::{Mark, Memory};
 use paymesh_google::{ClusterName, ClusterSeen, Google, cluster::Cluster, preflight::Region};
 use paymesh_plugin::findings::Findings;
 
@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered},
         spec::ClusterSpec,
     },
     codes,
@@ -28,7 +28,7 @@ use crate::{
 pub(in crate::cluster) async fn check(
     session: &Session,
     spec: &ClusterSpec,
-    prior: Option<&Prior>,
+    (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
     let (Ok(google), Ok(name)) = (session.google(), super::cluster_name(session, spec)) else {
@@ -44,7 +44,9 @@ pub(in crate::cluster) async fn check(
     };
     let standing = body.as_ref().map(ClusterSeen::new);
     let mark = session.mark(&Cluster::id_of(&name));
-    let ours = standing.filter(|it| it.is_of(&mark));
+    let principal = Cluster::id_of(&name);
+    let is_held = |it: &ClusterSeen<'_>| is_held(memory, &principal, it.holder());
+    let ours = standing.filter(|it| is_held(it) || it.is_of(&mark));
     if prior.is_none() {
         if standing.is_some() && ours.is_none() {
             taken(&name, &mark, found);

@@ -1,0 +1,94 @@
+//! Putting records into a topic.
+
+use std::{collections::HashMap, time::Duration};
+
+use confluent_kafka::{
+    common::{Error, serialization::ByteArraySerializer},
+    producer::{KafkaProducer, Producer as _, ProducerConfig, ProducerRecord, callback},
+};
+use tokio::sync::watch;
+
+use crate::settings::Kafka;
+
+/// How long a put may wait for the first word of Kafka about the topic.
+const BLOCK_MAX: Duration = Duration::from_secs(3);
+
+/// Kafka does not take a record.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(String);
+
+/// Puts records into one topic, in order.
+pub struct Producer {
+    kafka: KafkaProducer<Vec<u8>, Vec<u8>>,
+    topic: String,
+    refused: watch::Sender<Option<String>>,
+}
+
+impl Producer {
+    /// Connects when the first record is put.
+    pub fn new(kafka: &Kafka, topic: &str) -> Result<Self, Error> {
+        let block_max = BLOCK_MAX.as_millis().to_string();
+        let config = settings(&[
+            ("bootstrap.servers", &kafka.servers),
+            ("client.id", "paymesh-db-controller"),
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            // A record is sent until Kafka has it: one that is given up would be overtaken.
+            ("delivery.timeout.ms", "2147483647"),
+            ("linger.ms", "0"),
+            ("max.block.ms", &block_max),
+            ("reconnect.backoff.max.ms", "500"),
+        ]);
+        Ok(Self {
+            kafka: KafkaProducer::new(
+                ProducerConfig::new(&config)?,
+                ByteArraySerializer::default(),
+                ByteArraySerializer::default(),
+            )?,
+            topic: topic.to_owned(),
+            refused: watch::Sender::new(None),
+        })
+    }
+
+    /// Puts a record behind those that were put before. It is on its way then. After an error no
+    /// more may be put: this one is not, or one before it was refused.
+    pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), Refused> {
+        let record =
+            ProducerRecord::with_key(self.topic.clone(), Some(key.as_bytes()), Some(value));
+        let refused = self.refused.clone();
+        let note = callback::new(move |_, error| {
+            if let Some(error) = error {
+                refused.send_replace(Some(error.to_string()));
+            }
+        });
+        let sent = self.kafka.send(record, Some(Box::new(note))).await;
+        sent.map_err(|error| Refused(error.to_string()))?;
+        // Most of what is wrong at once is told to the callback only.
+        match &*self.refused.borrow() {
+            None => Ok(()),
+            Some(reason) => Err(Refused(reason.clone())),
+        }
+    }
+
+    /// Returns, with a reason, once Kafka has refused a record that was on its way.
+    pub async fn refused(&self) -> String {
+        let mut refused = self.refused.subscribe();
+        match refused.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Gives up what Kafka does not take within a second.
+    pub async fn close(self) {
+        let _ = self.kafka.close_with_timeout(Duration::from_secs(1)).await;
+    }
+}
+
+pub(crate) fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}

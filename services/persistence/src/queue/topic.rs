@@ -1,0 +1,105 @@
+//! Kafka as the bus: each consumer has a topic, each message is a record that points at it.
+//!
+//! The outbox stays what is true. A relay keeps so many messages in a topic at most and puts the
+//! next when one was completed, so an outage of Kafka or of every processor leaves them where they
+//! are safe. A relay that begins anew, after a crash or because Kafka refused a record, has a new
+//! epoch: what was put under an older one is passed over by whoever claims it, and put again.
+
+use std::time::Duration;
+
+use paymesh_bus::{Kafka, Producer};
+use paymesh_contracts::persistence::MessageReference;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Closed, Hub, Outlet, Relay};
+use crate::{
+    command::Consumer,
+    store::{Due, Reader},
+};
+
+/// How many messages of one consumer are in its topic at most, waiting or at work.
+const IN_TOPIC_MAX: usize = 1_024;
+/// How long after an end a relay begins anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A topic for one relay.
+struct Topic {
+    producer: Producer,
+    stop: CancellationToken,
+}
+
+impl Outlet for Topic {
+    /// Kafka keeps what it has: only a topic that was lost makes this necessary.
+    fn again(&self) -> Duration {
+        Duration::from_mins(5)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn put(&mut self, due: Due) -> Result<(), Closed> {
+        let reference = MessageReference {
+            message_id: due.message.message_id,
+            lease: due.message.lease,
+        };
+        let key = due.payment_id.to_string();
+        let put = self.producer.put(&key, &reference.to_record()).await;
+        put.map_err(|reason| {
+            tracing::warn!(%reason, "Kafka takes no messages now; they are safe in the outbox");
+            Closed
+        })
+    }
+
+    async fn closed(&mut self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            reason = self.producer.refused() => {
+                tracing::warn!(reason, "Kafka refused a message; all are put again");
+            }
+        }
+    }
+
+    async fn dry(&mut self) {}
+}
+
+/// Publishes the messages of every consumer until `stop` is cancelled.
+pub async fn publish(kafka: Kafka, reader: Reader, hub: Hub, stop: CancellationToken) {
+    let publish = |consumer| {
+        let (kafka, reader, hub, stop) = (&kafka, &reader, &hub, &stop);
+        async move {
+            // One id for all relays of this process: the next has its partitions at once.
+            let reader_id = Uuid::new_v4();
+            while !stop.is_cancelled() {
+                match Producer::new(kafka, &topic(consumer)) {
+                    Ok(producer) => {
+                        let relay = Relay {
+                            reader: reader.clone(),
+                            hub: hub.clone(),
+                            consumer,
+                            reader_id,
+                            in_flight_max: IN_TOPIC_MAX,
+                        };
+                        let mut topic = Topic {
+                            producer,
+                            stop: stop.clone(),
+                        };
+                        relay.run(&mut topic).await;
+                        topic.producer.close().await;
+                    }
+                    Err(reason) => tracing::error!(%reason, "no producer"),
+                }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+        }
+    };
+    tokio::join!(publish(Consumer::Attempts), publish(Consumer::Webhooks));
+}
+
+fn topic(consumer: Consumer) -> String {
+    paymesh_bus::topic(consumer.word())
+}

@@ -1,0 +1,58 @@
+//! What the clouds say against a configuration that looks right.
+
+use super::case::{
+    Case,
+    Kind::{Live, One, Pair},
+    aks, gke,
+};
+
+/// The cases.
+#[rustfmt::skip]
+pub(crate) const CASES: [Case; 45] = [
+    // Keys found by trial: nine letters in common, and the same hash.
+    aks(Pair, r#"node_pools.batchjobsgv = { vcpu = 4, memory_gb = 16, min_nodes = 1, max_nodes = 2, zones = ["1", "2", "3"] }; node_pools.batchjobsiw = { vcpu = 4, memory_gb = 16, min_nodes = 1, max_nodes = 2, zones = ["1", "2", "3"] }"#, ["PM107", r#"node_pools["batchjobsiw"]"#, "rename"]),
+    aks(One, r#"api_access = { authorized_cidrs = [] }"#, ["PM066", "api_access.authorized_cidrs", "private"]),
+    aks(Live, r#"region = "atlantis""#, ["PM200", "region", "westeurope"]),
+    aks(Live, r#"azure = { subscription_id = "00000000-0000-0000-0000-000000000001" }"#, ["PM201", "azure", "subscription_id"]),
+    aks(Live, r#"azure = { resource_group = "nowhere" }"#, ["PM202", "azure.resource_group", "create it"]),
+    aks(Live, r#"name = "theirs"; azure = { resource_group = "shared" }"#, ["PM203", "name", "import"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/westeurope/subnets/aks-9" }; azure = { pods_cidr = "10.101.0.0/16", services_cidr = "10.102.0.0/16" }"#, ["PM204", "network.subnet_id", "copy"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/westeurope/subnets/aks-1" }; azure = { pods_cidr = "10.10.16.0/20", services_cidr = "10.104.0.0/16" }"#, ["PM207", "azure.pods_cidr", "outside"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/westeurope/subnets/aks-2" }; azure = { pods_cidr = "10.105.0.0/16", services_cidr = "10.10.32.0/20" }"#, ["PM207", "azure.services_cidr", "outside"]),
+    aks(Live, r#"kubernetes_version = "1.99""#, ["PM208", "kubernetes_version", "use one"]),
+    aks(Live, r#"kubernetes_version = "1.34.99""#, ["PM209", "kubernetes_version", "any patch"]),
+    aks(Live, r#"kubernetes_version = "1.36""#, ["PM210", "kubernetes_version", "production"]),
+    aks(Live, r#"node_pools.work = { machine_type = "Standard_D4s_v9", min_nodes = 1, max_nodes = 3 }"#, ["PM211", r#"node_pools["work"].machine_type"#, "another"]),
+    aks(Live, r#"node_pools.work = { vcpu = 64, memory_gb = 256, min_nodes = 1, max_nodes = 3 }"#, ["PM211", r#"node_pools["work"].vcpu"#, "another"]),
+    aks(Live, r#"node_pools.system = { mode = "system", machine_type = "Standard_B1ms", min_nodes = 3, max_nodes = 5 }"#, ["PM212", r#"node_pools["system"].machine_type"#, "2 vcpu"]),
+    aks(Live, r#"region = "francecentral"; node_pools.work = { machine_type = "Standard_D4s_v6", min_nodes = 1, max_nodes = 3 }"#, ["PM213", r#"node_pools["work"].machine_type"#, "support"]),
+    aks(Live, r#"region = "northeurope"; node_pools.work = { machine_type = "Standard_D4s_v6", min_nodes = 1, max_nodes = 3, zones = ["3"] }"#, ["PM214", r#"node_pools["work"].zones"#, "offered"]),
+    aks(Live, r#"region = "uksouth"; node_pools.work = { machine_type = "Standard_D8s_v5", min_nodes = 70, max_nodes = 80 }"#, ["PM215", "node_pools", "quota"]),
+    aks(Live, r#"region = "swedencentral"; node_pools.one = { machine_type = "Standard_D8s_v5", min_nodes = 55, max_nodes = 60 }; node_pools.two = { machine_type = "Standard_D8ds_v5", min_nodes = 55, max_nodes = 60 }; node_pools.three = { machine_type = "Standard_D8as_v5", min_nodes = 20, max_nodes = 30 }"#, ["PM216", "node_pools", "quota"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/northeurope/subnets/aks-1" }; azure = { pods_cidr = "10.107.0.0/16", services_cidr = "10.108.0.0/16" }"#, ["PM217", "network.subnet_id", "region"]),
+    aks(Live, r#"logs = { workspace_id = "$SHARED/Microsoft.OperationalInsights/workspaces/nothing" }"#, ["PM218", "logs.workspace_id", "create the workspace"]),
+    aks(Live, r#"registries = ["$SHARED/Microsoft.ContainerRegistry/registries/nothing"]"#, ["PM219", "registries[0]", "create the registry"]),
+    aks(Live, r#"azure = { control_plane_identity_id = "$SHARED/Microsoft.ManagedIdentity/userAssignedIdentities/nobody" }"#, ["PM220", "azure.control_plane_identity_id", "create the identity"]),
+    aks(Live, r#"node_pools.work = { machine_type = "Standard_B4ms", spot = true, min_nodes = 1, max_nodes = 3 }"#, ["PM221", r#"node_pools["work"].spot"#, "spot = false"]),
+    aks(Live, r#"node_pools.work = { machine_type = "Standard_D4s_v5", disk_type = "ephemeral", min_nodes = 1, max_nodes = 3 }"#, ["PM222", r#"node_pools["work"].disk_type"#, "balanced"]),
+    aks(Live, r#"region = "eastus"; node_pools.work = { machine_type = "Standard_D8s_v5", spot = true, min_nodes = 200, max_nodes = 250 }"#, ["PM223", "node_pools", "quota"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/tight/subnets/reserved" }; azure = { pods_cidr = "10.109.0.0/16", services_cidr = "10.110.0.0/16" }"#, ["PM205", "network.subnet_id", "without delegation"]),
+    aks(Live, r#"network = { subnet_id = "$NETWORKS/tight/subnets/small" }; azure = { pods_cidr = "10.111.0.0/16", services_cidr = "10.112.0.0/16" }"#, ["PM206", "network.subnet_id", "larger"]),
+    gke(Live, r#"region = "atlantis1"; network.subnet_id = "$GOOGLE/atlantis1/subnetworks/default""#, ["PM240", "region", "europe-west1"]),
+    gke(Live, r#"google = { project = "paymesh-nowhere" }; network.subnet_id = "projects/paymesh-nowhere/regions/europe-west1/subnetworks/default""#, ["PM241", "google", "project"]),
+    gke(Live, r#"@asia-east1; name = "theirs""#, ["PM242", "name", "import"]),
+    gke(Live, r#"network.subnet_id = "$GOOGLE/europe-west1/subnetworks/nothing""#, ["PM243", "network.subnet_id", "copy"]),
+    gke(Live, r#"@asia-northeast1; network.pods_range = "pods-9""#, ["PM244", "network.pods_range", "name one"]),
+    gke(Live, r#"@asia-southeast1; network.services_range = "services-9""#, ["PM244", "network.services_range", "name one"]),
+    gke(Live, r#"@australia-southeast1; node_pools.system.max_pods = 30; node_pools.p0 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 10 }; node_pools.p1 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 10 }; node_pools.p2 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 10 }; node_pools.p3 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 10 }; node_pools.p4 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 10 }"#, ["PM245", "network.subnet_id", "larger"]),
+    gke(Live, r#"@europe-north1; node_pools.p0 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 1000, max_pods = 110 }; node_pools.p9 = { vcpu = 2, memory_gb = 8, min_nodes = 3, max_nodes = 100, max_pods = 110 }"#, ["PM246", "network.pods_range", "larger"]),
+    gke(Live, r#"@europe-southwest1; google = { control_plane_cidr = "10.205.0.0/28" }"#, ["PM247", "google.control_plane_cidr", "choose a /28"]),
+    gke(Live, r#"@europe-west2; registries = ["projects/paymesh-hub/locations/europe-west2/repositories/nothing"]"#, ["PM248", "registries[0]", "create the repository"]),
+    gke(Live, r#"@europe-west3; kms_key_id = "projects/paymesh-hub/locations/europe-west3/keyRings/paymesh/cryptoKeys/nothing""#, ["PM249", "kms_key_id", "create the key"]),
+    gke(Live, r#"@europe-west4; google = { node_service_account = "nobody@paymesh-hub.iam.gserviceaccount.com" }"#, ["PM250", "google.node_service_account", "create the account"]),
+    gke(Live, r#"@europe-west6; kubernetes_version = "1.36""#, ["PM251", "kubernetes_version", "upgrade_channel"]),
+    gke(Live, r#"@europe-west9; node_pools.work.zones = ["europe-west9-z"]"#, ["PM252", r#"node_pools["work"].zones"#, "use some of"]),
+    gke(Live, r#"@southamerica-east1; node_pools.work = { machine_type = "n9-standard-4", min_nodes = 3, max_nodes = 6 }"#, ["PM253", r#"node_pools["work"].machine_type"#, "another"]),
+    gke(Live, r#"@us-west2; node_pools.work = { machine_type = "n2d-standard-4", min_nodes = 2, max_nodes = 6, zones = ["us-west2-a", "us-west2-b"] }"#, ["PM255", r#"node_pools["work"].zones"#, "another"]),
+    gke(Live, r#"@us-central1; node_pools.work = { machine_type = "n2-standard-8", min_nodes = 70, max_nodes = 90 }"#, ["PM256", "node_pools", "quota"]),
+];

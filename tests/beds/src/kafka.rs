@@ -1,0 +1,240 @@
+//! A real Apache Kafka broker: one node that is broker and controller, without TLS, on loopback.
+//!
+//! It is started by a launcher (`tests/tools` makes one: `python3 tests/tools path kafka`) that runs
+//! a main class of Kafka's own jars. A broker acknowledges what the machine's page cache has: a kill
+//! loses nothing, the loss of power may.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    process::{Process, free_port},
+    wait::{Late, wait_for},
+};
+
+/// How long a start may take.
+const START_MAX: Duration = Duration::from_mins(2);
+/// What the broker writes when it takes requests.
+const STARTED: &str = "Kafka Server started";
+/// Any id does, once: "paymesh-bed-0001" as Kafka writes ids.
+const CLUSTER: &str = "cGF5bWVzaC1iZWQtMDAwMQ";
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// A program failed.
+    #[error("{main} failed: {output}")]
+    Program {
+        /// Its main class.
+        main: String,
+        /// What it wrote.
+        output: String,
+    },
+    /// It did not get ready.
+    #[error("Kafka did not get ready")]
+    Late(#[from] Late),
+    /// The file system failed.
+    #[error("Kafka in {path}: {reason}")]
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+}
+
+/// A broker in a folder of its own. It ends when dropped; its folder stays.
+pub struct Kafka {
+    launcher: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    process: Option<Process>,
+    /// How much of the log belongs to earlier starts.
+    old_log: usize,
+}
+
+impl Kafka {
+    /// Begins to start a broker on what `folder` holds, or a new one if it holds none.
+    pub fn start(folder: &Path, launcher: &Path) -> Result<Self, KafkaError> {
+        let mut kafka = Self {
+            launcher: launcher.to_owned(),
+            folder: folder.to_owned(),
+            port: 0,
+            process: None,
+            old_log: 0,
+        };
+        // Written last: a broker that was interrupted before is begun anew.
+        let port = folder.join("port");
+        if let Ok(known) = fs::read_to_string(&port) {
+            kafka.port = known.trim().parse().unwrap_or_default();
+        } else {
+            kafka.format()?;
+            kafka.file(fs::write(port, kafka.port.to_string()))?;
+        }
+        kafka.launch()?;
+        Ok(kafka)
+    }
+
+    fn format(&mut self) -> Result<(), KafkaError> {
+        self.port = self.file(free_port())?;
+        let controller = self.file(free_port())?;
+        let data = self.folder.join("data");
+        if data.exists() {
+            self.file(fs::remove_dir_all(&data))?;
+        }
+        self.file(fs::create_dir_all(&data))?;
+        let (port, data) = (self.port, data.display());
+        let settings = format!(
+            "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+# A topic is there once somebody asks for it.
+auto.create.topics.enable=true
+num.partitions=16
+# One node: nobody takes over when it ends.
+controlled.shutdown.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+# The partitions of a member that was killed go to another soon.
+group.consumer.min.session.timeout.ms=3000
+group.consumer.session.timeout.ms=3000
+group.consumer.min.heartbeat.interval.ms=500
+group.consumer.heartbeat.interval.ms=500
+"
+        );
+        self.file(fs::write(self.settings(), settings))?;
+        let file = self.settings();
+        let file = file.to_string_lossy();
+        let words = ["format", "-t", CLUSTER, "-c", &file];
+        self.tool("kafka.tools.StorageTool", &words).map(drop)
+    }
+
+    /// Begins to start the broker again after it was killed.
+    pub fn launch(&mut self) -> Result<(), KafkaError> {
+        self.old_log = self.log().len();
+        let mut command = Command::new(&self.launcher);
+        command.arg("kafka.Kafka").arg(self.settings());
+        let log = self.folder.join("log");
+        self.process = Some(self.file(Process::start("kafka", &mut command, &log))?);
+        Ok(())
+    }
+
+    /// Waits until it takes requests.
+    pub fn wait(&mut self) -> Result<(), KafkaError> {
+        wait_for("Kafka", START_MAX, || {
+            let Some(process) = &mut self.process else {
+                return Err("it was not started".to_owned());
+            };
+            if let Some(end) = process.ended() {
+                return Err(end);
+            }
+            let log = process.log();
+            let is_started = log
+                .get(self.old_log..)
+                .is_some_and(|new| new.contains(STARTED));
+            is_started.then_some(()).ok_or_else(|| process.log_end())
+        })?;
+        Ok(())
+    }
+
+    /// Kills it as a crash would. [`Self::launch`] starts it again.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Lets it run on when this handle is dropped; gives its process id.
+    pub fn leave(mut self) -> Option<u32> {
+        self.process.take().map(Process::leave)
+    }
+
+    /// Where clients begin.
+    pub fn servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Runs a main class of Kafka's own tools against it; gives what that prints.
+    pub fn ask(&self, main: &str, words: &[&str]) -> Result<String, KafkaError> {
+        let servers = self.servers();
+        let words = [&["--bootstrap-server", servers.as_str()], words].concat();
+        self.tool(main, &words)
+    }
+
+    /// The keys of a topic's records, in the order in which each partition has them, as Kafka's own
+    /// tool reads its files.
+    pub fn keys(&self, topic: &str) -> Result<BTreeMap<String, Vec<String>>, KafkaError> {
+        let mut files = Vec::new();
+        for entry in self.file(fs::read_dir(self.folder.join("data")))? {
+            let partition = self.file(entry)?.path();
+            let name = partition.file_name().unwrap_or_default();
+            let of = name
+                .to_string_lossy()
+                .rsplit_once('-')
+                .map(|(of, _)| of.to_owned());
+            if of.as_deref() == Some(topic) {
+                files.push(
+                    partition
+                        .join("00000000000000000000.log")
+                        .display()
+                        .to_string(),
+                );
+            }
+        }
+        let words = ["--print-data-log", "--files", &files.join(",")];
+        let shown = self.tool("org.apache.kafka.tools.DumpLogSegments", &words)?;
+        let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut partition = "";
+        for line in shown.lines() {
+            if let Some(file) = line.strip_prefix("Dumping ") {
+                partition = file.rsplit('/').nth(1).unwrap_or_default();
+            } else if let Some((_, rest)) = line.split_once(" key: ") {
+                let key = rest.split(' ').next().unwrap_or_default();
+                keys.entry(partition.to_owned())
+                    .or_default()
+                    .push(key.to_owned());
+            }
+        }
+        Ok(keys)
+    }
+
+    fn tool(&self, main: &str, words: &[&str]) -> Result<String, KafkaError> {
+        let mut command = Command::new(&self.launcher);
+        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
+        let output = self.file(command.arg(main).args(words).output())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        Err(KafkaError::Program {
+            main: main.to_owned(),
+            output: String::from_utf8_lossy(&text).into_owned(),
+        })
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    fn file<T>(&self, result: io::Result<T>) -> Result<T, KafkaError> {
+        result.map_err(|reason| KafkaError::File {
+            path: self.folder.clone(),
+            reason,
+        })
+    }
+}
