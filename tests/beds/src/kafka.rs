@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::{
-    process::{Process, free_port},
+    ports::reserve_port,
+    process::Process,
     wait::{Late, wait_for},
 };
 
@@ -81,8 +82,8 @@ impl Kafka {
     }
 
     fn format(&mut self) -> Result<(), KafkaError> {
-        self.port = self.file(free_port())?;
-        let controller = self.file(free_port())?;
+        self.port = self.file(reserve_port())?;
+        let controller = self.file(reserve_port())?;
         let data = self.folder.join("data");
         if data.exists() {
             self.file(fs::remove_dir_all(&data))?;

@@ -3,12 +3,13 @@
 //! [`Postgres`] is a PostgreSQL server with passwords and durable commits, [`Kafka`] a broker of
 //! Apache Kafka. [`Process`] is any other program with a log and a readiness probe; [`Link`] a wire
 //! between two of them that can be cut, [`Tap`] one whose steps are counted. All end when they are
-//! dropped, unless told to stay.
+//! dropped, unless told to stay. A server that is started again keeps a port that was reserved.
 //! Invariants: loopback and Unix sockets only; only processes started here are ever signalled, by
 //! their id; every wait has a limit and reports the last status it saw.
 
 mod kafka;
 mod link;
+mod ports;
 mod postgres;
 mod process;
 mod replication;
@@ -17,7 +18,8 @@ mod wait;
 
 pub use kafka::{Kafka, KafkaError};
 pub use link::{Flow, Link};
+pub use ports::reserve_port;
 pub use postgres::{Postgres, PostgresError};
-pub use process::{Process, free_port, http_is_ready};
+pub use process::{Process, http_is_ready};
 pub use tap::{Protocol, Tap};
 pub use wait::{Late, wait_for};

@@ -15,7 +15,8 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    process::{Process, free_port},
+    ports::reserve_port,
+    process::Process,
     wait::{Late, wait_for},
 };
 
@@ -196,7 +197,7 @@ impl Postgres {
     }
 
     fn make_cluster(&mut self) -> Result<(), PostgresError> {
-        self.port = free_port().map_err(|reason| self.failed("port", reason))?;
+        self.port = reserve_port().map_err(|reason| self.failed("port", reason))?;
         self.password = rand::random::<[u8; 16]>()
             .iter()
             .fold(String::new(), |mut text, byte| {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use paymesh_beds::{Postgres, free_port};
+use paymesh_beds::{Postgres, reserve_port};
 use serde::{Deserialize, Serialize};
 
 /// What has to stay the same when a process is started again, and what a later process needs to
@@ -43,17 +43,17 @@ fn random() -> String {
 impl Card {
     /// The card of a new stack on a database server.
     pub(super) fn new(postgres: &Postgres) -> io::Result<Self> {
-        let api = free_port()?;
+        let api = reserve_port()?;
         Ok(Self {
             api_url: format!("http://127.0.0.1:{api}"),
             api_key: String::new(),
             database_url: postgres.administrator_url("payments"),
             ports: Ports {
                 api,
-                processor_health: free_port()?,
-                controller: free_port()?,
-                controller_health: free_port()?,
-                acquirer: free_port()?,
+                processor_health: reserve_port()?,
+                controller: reserve_port()?,
+                controller_health: reserve_port()?,
+                acquirer: reserve_port()?,
             },
             secrets: Secrets {
                 pepper: random(),

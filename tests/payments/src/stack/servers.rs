@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::Command};
 
-use paymesh_beds::{Link, PostgresError, Tap, free_port};
+use paymesh_beds::{Link, PostgresError, Tap, reserve_port};
 
 use super::{Stack, Wire};
 
@@ -64,7 +64,7 @@ impl Stack {
 
     pub(super) fn add_standbys(&mut self) -> Result<(), PostgresError> {
         for name in &SERVERS[1..] {
-            let port = free_port().map_err(|reason| self.postgres.failed("port", reason))?;
+            let port = reserve_port().map_err(|reason| self.postgres.failed("port", reason))?;
             let standby = self.postgres.standby(&self.folder.join(name), name, port)?;
             self.standbys.push(standby);
         }
