@@ -21,6 +21,7 @@ use crate::{
     fault::fault,
     json::etag,
     operation, part,
+    pool::RETIRING,
 };
 
 /// The step that empties a pool. Every act can be the first of a new process.
@@ -30,8 +31,6 @@ pub(crate) struct Drain {
     pool: String,
 }
 
-const TAINT: &str = "paymesh.dev/retiring=true:NoSchedule";
-
 /// What makes the pool `body` shrink to nothing.
 fn shrunk(body: &Value) -> Value {
     let mut taints = body
@@ -39,8 +38,8 @@ fn shrunk(body: &Value) -> Value {
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
-    if !taints.iter().any(|it| it == TAINT) {
-        taints.push(TAINT.into());
+    if !taints.iter().any(|it| it == RETIRING) {
+        taints.push(RETIRING.into());
     }
     let mut changed = part::without(body.clone(), &crate::pool::READ_ONLY);
     let change = json!({"properties": {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 pub use want::{PoolMode, PoolWant, Scale};
 
+pub(crate) use want::RETIRING;
 use want::taint_key;
 
 use crate::{

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{ArmId, Wording, part, tags};
 
+/// Keeps new pods off a pool that goes. A pool that is wanted never has it.
+pub(crate) const RETIRING: &str = "paymesh.dev/retiring=true:NoSchedule";
+
 /// A pool as it is wanted, in Azure's words.
 #[derive(Clone, Debug)]
 pub struct PoolWant {
@@ -179,7 +182,9 @@ impl PoolWant {
             .body
             .pointer("/properties/nodeTaints")
             .and_then(Value::as_array);
-        let ours: BTreeSet<String> = self.taints.iter().map(|taint| taint_key(taint)).collect();
+        let ours = self.taints.iter().map(String::as_str);
+        // A rotation that was taken back may have begun to empty this pool.
+        let ours: BTreeSet<String> = ours.chain([RETIRING]).map(taint_key).collect();
         let others = there.into_iter().flatten().filter(|taint| {
             taint
                 .as_str()

@@ -9,6 +9,7 @@ use paymesh_plugin::{
     path::Path,
     resource::{Applied, ApplyRequest, DeleteRequest, Deleted, ReadRequest, Seen, State},
     spec::{Attribute, Attributes, Draft},
+    value::Value,
 };
 
 use super::{
@@ -31,7 +32,7 @@ pub(super) async fn apply<C: Converged>(
             None => return failed::<C>(request.prior, request.private, found),
         },
     };
-    let is_untouched = |memory: &Memory| memory.imported.is_none() && memory.unfinished.is_empty();
+    let is_untouched = |memory: &Memory| memory.unfinished.is_empty();
     let prior = match prior {
         // The plan lets nothing change that the cloud would have to be told.
         Some((_, status))
@@ -77,7 +78,8 @@ pub(super) async fn apply<C: Converged>(
         }
         None => {
             unfinished::<C>(&mut found, &request.spec, &outcome, act, Severity::Warning);
-            Applied::done(request.spec, status)
+            // What was adopted may not be as planned yet. Core would taint it for that.
+            Applied::done(request.spec, as_planned::<C>(status, &request.planned))
                 .with_private(private)
                 .with_found(found)
         }
@@ -116,13 +118,22 @@ async fn last_seen<C: Converged>(
 /// The Status with what the plan promised: what the cloud changed meanwhile by itself (a patch that
 /// its channel installed) is for the next read to tell.
 fn as_planned<C: Converged>(status: C::Status, planned: &Draft<C::Status>) -> C::Status {
-    let (mut value, planned) = (status.encode(), C::Status::draft_value(planned));
-    for (name, promised) in planned.as_map().into_iter().flatten() {
-        if promised.is_wholly_known() {
-            value.set(name.clone(), promised.clone());
-        }
-    }
+    let value = promised(status.encode(), &C::Status::draft_value(planned));
     C::Status::recall(&value, &mut Findings::new()).unwrap_or(status)
+}
+
+/// `seen` with all that is known in `planned`.
+fn promised(seen: Value, planned: &Value) -> Value {
+    match (seen, planned) {
+        (_, planned) if planned.is_wholly_known() => planned.clone(),
+        (Value::Map(mut seen), Value::Map(planned)) => {
+            Value::map(planned.iter().map(|(key, planned)| {
+                let seen = seen.remove(key).unwrap_or_default();
+                (key.clone(), promised(seen, planned))
+            }))
+        }
+        (seen, _) => seen,
+    }
 }
 
 fn failed<C: Converged>(

@@ -54,7 +54,9 @@ pub(super) async fn plan<C: Converged>(
         C::plan_additions(&mut plan.status, wanted.as_ref());
         // What was imported is taken over by the first write; what takes its place has its own.
         let memory = Memory::from_bytes(&request.private).unwrap_or_default();
-        if memory.imported.is_some() && prior.is_some() {
+        let is_written =
+            |(_, status): &Whole<C>| spec.as_ref().is_none_or(|spec| !C::rests(spec, status));
+        if memory.imported.is_some() && prior.as_ref().is_some_and(is_written) {
             C::plan_holder(&mut plan.status, memory.holder.as_ref());
         }
         if plan.is_replacement() {

@@ -250,27 +250,36 @@ fn an_aks_cluster_that_is_open_to_everybody_is_imported_with_a_warning() {
     assert!(ranges.as_array().is_none_or(Vec::is_empty), "{body:#}");
 }
 
-/// Nothing can be written to a stopped AKS cluster: it bears no mark of the state that imported it.
+/// Nothing can be written to a stopped AKS cluster: it bears no mark of the state that imported it,
+/// and what another tool made otherwise stays so.
 #[test]
 fn a_stopped_aks_cluster_that_was_imported_can_be_made_anew() {
-    let cloud = Cloud::start();
-    let (path, id) = lonely(&cloud, Provider::Aks);
-    strip(&cloud, Provider::Aks, &path);
-    cloud
-        .azure()
-        .act(&Method::POST, &format!("{path}/stop"), None);
-    let owner = importer(&cloud, "acceptance/one", &id);
-    let unprotected = "resource \"paymesh_cluster\" \"pay\" {\n  deletion_protection = false\n}\n";
-    owner.configure_beside("label_override", unprotected);
-    owner.apply().succeeds();
-    assert_eq!(
-        cloud.azure().get(&path)["tags"]["paymesh-owner"],
-        json!(null)
-    );
-    let anew = format!("-replace={ADDRESS}");
-    owner.run(&["apply", "-auto-approve", &anew]).succeeds();
-    assert_eq!(cloud.all("managedClusters").len(), 1);
-    owner.plans_nothing();
+    for local_accounts in [false, true] {
+        let cloud = Cloud::start();
+        let (path, id) = lonely(&cloud, Provider::Aks);
+        strip(&cloud, Provider::Aks, &path);
+        if local_accounts {
+            cloud.azure().change(&path, |body| {
+                body["properties"]["disableLocalAccounts"] = false.into();
+            });
+        }
+        cloud
+            .azure()
+            .act(&Method::POST, &format!("{path}/stop"), None);
+        let owner = importer(&cloud, "acceptance/one", &id);
+        let unprotected =
+            "resource \"paymesh_cluster\" \"pay\" {\n  deletion_protection = false\n}\n";
+        owner.configure_beside("label_override", unprotected);
+        owner.apply().succeeds();
+        assert_eq!(
+            cloud.azure().get(&path)["tags"]["paymesh-owner"],
+            json!(null)
+        );
+        let anew = format!("-replace={ADDRESS}");
+        owner.run(&["apply", "-auto-approve", &anew]).succeeds();
+        assert_eq!(cloud.all("managedClusters").len(), 1);
+        owner.plans_nothing();
+    }
 }
 
 #[test]

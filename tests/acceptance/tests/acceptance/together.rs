@@ -162,3 +162,68 @@ fn pools_that_a_killed_run_replaced_are_not_replaced_again_while_one_of_them_goe
         assert_eq!(made.count(), 2, "cluster first: {is_cluster_first}");
     }
 }
+
+/// The state was lost, the configuration changed, and the run that adopts the cluster cannot finish:
+/// the plan promised what is not there yet, for which core would taint the cluster.
+#[test]
+fn an_adopted_cluster_is_not_tainted_by_a_run_that_stops_half_way() {
+    let gke = ClusterBlock::plain(Provider::Gke, "pay");
+    let (disk, label) = (
+        "node_pools.work.disk_gb = 200",
+        r#"labels = { team = "cards" }"#,
+    );
+    let cases = [
+        (aks(), disk, "PUT", "*/agentpools/*", json!("Refused")),
+        (
+            aks(),
+            label,
+            "PUT",
+            "*/managedclusters/pay",
+            json!("Refused"),
+        ),
+        (gke, disk, "POST", "*/nodePools", json!(400)),
+    ];
+    for (block, change, method, path, code) in cases {
+        let cloud = Cloud::start();
+        let workspace = Workspace::new(&cloud, &block.to_string());
+        workspace.apply().succeeds();
+        workspace.run(&["state", "rm", &block.address()]).succeeds();
+        let block = block.with(change);
+        workspace.configure(&block.to_string());
+        let error = json!({ "code": code, "message": "not now", "status": "FAILED_PRECONDITION" });
+        let action = json!({ "kind": "answer", "status": 400, "body": { "error": error } });
+        cloud.fault(&json!({ "method": method, "path": path, "times": 1, "action": action }));
+        let since = cloud.last_request();
+        workspace.apply().succeeds().says("not now");
+        assert_eq!(workspace.state(), [(block.address(), false)], "{change}");
+        workspace.apply().succeeds();
+        workspace.plans_nothing();
+        let deleted = cloud.deleted(since);
+        let is_pool = |it: &String| it.to_lowercase().contains("pools/");
+        assert!(deleted.iter().all(is_pool), "{deleted:#?}");
+    }
+}
+
+/// The old pool was being emptied when the change was taken back: it takes pods again.
+#[test]
+fn a_pool_that_was_half_emptied_serves_again_when_its_rotation_is_taken_back() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &aks().to_string());
+    workspace.apply().succeeds();
+    let pools = cloud.all("agentPools");
+    workspace.configure(&aks().with("node_pools.work.disk_gb = 200").to_string());
+    let emptying = cloud.hold("PUT", "*/agentpools/*", 2, "after_effect");
+    let running = workspace.start_apply();
+    emptying.wait();
+    running.kill();
+    emptying.cut();
+    workspace.unlock();
+    workspace.configure(&aks().to_string());
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    assert_eq!(cloud.all("agentPools"), pools);
+    for pool in pools {
+        let taints = &cloud.azure().get(&pool)["properties"]["nodeTaints"];
+        assert!(!taints.to_string().contains("retiring"), "{pool}: {taints}");
+    }
+}
