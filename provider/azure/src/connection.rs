@@ -32,9 +32,6 @@ pub(crate) mod version {
     pub(crate) const DIAGNOSTICS: &str = "2021-05-01-preview";
 }
 
-/// A list that is longer never ends.
-const PAGES_MAX: usize = 1000;
-
 /// The application that every AKS cluster with Entra sign-in trusts, in all clouds (AKS
 /// documentation, "kubelogin": server id).
 const KUBERNETES: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
@@ -236,24 +233,12 @@ impl Azure {
         for (key, value) in query {
             request = request.query(key, *value);
         }
-        let mut all = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let mut body = self.inner.client.send(request).await?.body;
-            if let Some(Value::Array(items)) = body.get_mut("value").map(Value::take) {
-                all.extend(items);
-            }
-            match body
-                .get("nextLink")
-                .and_then(Value::as_str)
-                .filter(|it| !it.is_empty())
-            {
-                Some(next) => request = Request::get(next).api(api).shared(),
-                None => return Ok(all),
-            }
-        }
-        // What is not known to be all would be taken for it.
-        let why = format!("the list at {path} goes on after {PAGES_MAX} pages");
-        Err(Error::new(ErrorKind::Malformed, why))
+        let next = |page: &Value| {
+            let link = page.get("nextLink").and_then(Value::as_str);
+            let link = link.filter(|link| !link.is_empty());
+            Ok(link.map(|link| Request::get(link).api(api).shared()))
+        };
+        self.inner.client.list(request, "value", next).await
     }
 
     /// Sends a write.

@@ -10,6 +10,7 @@
 mod client;
 mod error;
 mod operation;
+mod pages;
 mod reads;
 mod redact;
 mod request;

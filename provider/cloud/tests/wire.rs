@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 use http::{Request as HttpRequest, StatusCode};
 use paymesh_clock::Clock;
 use paymesh_cloud::{
-    Client, ErrorKind, Operation, Patience, Progress, Request, Shape, Token, TokenError,
+    Client, Error, ErrorKind, Operation, Patience, Progress, Request, Shape, Token, TokenError,
     TokenSource,
 };
 use serde_json::{Value, json};
@@ -239,6 +239,43 @@ async fn a_body_that_never_ends_is_no_answer() {
     assert!(error.to_string().contains("more than 64 MiB"), "{error}");
     // A write is done all the same; its headers tell of the operation.
     it.client.send(Request::put("/x", json!({}))).await.unwrap();
+}
+
+/// The list at `/x`, whose pages name the next as `next`.
+async fn list(it: &Fixture) -> Result<Vec<Value>, Error> {
+    let next = |page: &Value| Ok(page["next"].as_str().map(Request::get));
+    it.client.list(Request::get("/x"), "items", next).await
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_whole() {
+    let it = server([
+        reply(200, &json!({ "items": [1, 2], "next": "/x?page=2" })),
+        // A cloud leaves an empty list out.
+        reply(200, &json!({ "next": "/x?page=3" })),
+        reply(200, &json!({ "items": [3] })),
+    ])
+    .await;
+    assert_eq!(list(&it).await.unwrap(), [1, 2, 3]);
+    it.check_seen(&["GET /x", "GET /x?page=2", "GET /x?page=3"]);
+}
+
+#[tokio::test]
+async fn what_is_no_whole_list_is_an_error() {
+    let refused = async |answers: Vec<Answer>| {
+        let it = server(answers).await;
+        let error = list(&it).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Malformed, "{error}");
+        it.check_seen(&it.seen().iter().map(String::as_str).collect::<Vec<_>>());
+        error.to_string()
+    };
+    let page = reply(200, &json!({ "items": [1], "next": "/x" }));
+    let why = refused(vec![page.clone(); 1000]).await;
+    assert_eq!(why, "the list at /x goes on after 1000 pages");
+    for no_page in [Value::Null, json!([1])] {
+        let why = refused(vec![page.clone(), reply(200, &no_page)]).await;
+        assert_eq!(why, "the answer about the list at /x is no page of it");
+    }
 }
 
 #[tokio::test]

@@ -22,9 +22,6 @@ enum Kind {
     },
 }
 
-/// A list that is longer never ends.
-const PAGES_MAX: usize = 1000;
-
 /// Why it stays that somebody has taken over since it was listed.
 const TAKEN: &str = "it was taken over meanwhile, and bears another mark";
 
@@ -273,31 +270,19 @@ impl Google {
 
     /// The list called `key` at `path`, all pages of it.
     async fn pages(&self, api: Api, path: &str, key: &str) -> Result<Vec<Value>, Error> {
-        let mut all = Vec::new();
-        let mut page = String::new();
-        for _ in 0..PAGES_MAX {
-            let mut request = Request::get(api.address(path));
-            if !page.is_empty() {
-                request = request.query("pageToken", page.as_str());
-            }
-            let mut body = self.ask(api, request).await?;
-            if let Some(Value::Array(silent)) = body.get("missingZones")
+        let request = || Request::get(api.address(path)).api(api.name());
+        let next = |page: &Value| {
+            if let Some(Value::Array(silent)) = page.get("missingZones")
                 && !silent.is_empty()
             {
                 let why = format!("{} do not answer, so {path} is not all.", json!(silent));
                 return Err(Error::new(ErrorKind::Answer, why));
             }
-            if let Value::Array(items) = body[key].take() {
-                all.extend(items);
-            }
-            match body["nextPageToken"].as_str() {
-                Some(next) if !next.is_empty() => next.clone_into(&mut page),
-                _ => return Ok(all),
-            }
-        }
-        // What is not known to be all would be taken for it.
-        let why = format!("the list at {path} goes on after {PAGES_MAX} pages");
-        Err(Error::new(ErrorKind::Malformed, why))
+            let token = page["nextPageToken"].as_str();
+            let token = token.filter(|token| !token.is_empty());
+            Ok(token.map(|token| request().query("pageToken", token)))
+        };
+        self.client(api).list(request(), key, next).await
     }
 }
 
