@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::{
     Error, ErrorKind, Rate, Reply, Request, Token, TokenSource, VerbClass,
+    body::{self, Body},
     reads::Reads,
     redact::redacted,
     retry::{Verdict, backoff, retry_after, verdict},
@@ -393,36 +394,16 @@ impl Inner {
     }
 }
 
-/// The most that one answer may hold, unpacked. The longest page of a list is a fraction of it.
-const BODY_MIB_MAX: usize = 64;
-
-enum Body {
-    Whole(Vec<u8>),
-    Cut,
-    Endless,
-}
-
-async fn whole(mut response: reqwest::Response) -> Body {
-    let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > BODY_MIB_MAX << 20 => {
-                return Body::Endless;
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Body::Whole(bytes),
-            Err(_) => return Body::Cut,
-        }
-    }
-}
-
 /// What an answer that has begun to arrive means.
 async fn read(request: &Request, response: reqwest::Response, token: Token) -> Try {
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = match whole(response).await {
+    let body = match body::read(response).await {
         Body::Whole(bytes) => Some(bytes),
         Body::Endless if status.is_success() && request.class() == VerbClass::Read => {
-            let text = format!("the cloud answered {status} with more than {BODY_MIB_MAX} MiB");
+            let text = format!(
+                "the cloud answered {status} with more than {} MiB",
+                body::MIB_MAX
+            );
             let mut error = Error::new(ErrorKind::Malformed, text);
             error.detail().status = Some(status.as_u16());
             return Try::Final(error);

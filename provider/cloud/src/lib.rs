@@ -7,6 +7,7 @@
 //!   cloud what exists instead of guessing;
 //! - no secret is logged or put into an error: tokens never print, signed URLs are cut.
 
+mod body;
 mod client;
 mod error;
 mod operation;
