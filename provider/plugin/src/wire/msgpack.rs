@@ -271,7 +271,7 @@ impl<'b> Reader<'b> {
             }
             AttributeType::Tuple(kinds) => {
                 let count = self.array(path)?;
-                if usize::try_from(count) != Ok(kinds.len()) {
+                if count != kinds.len() {
                     return Err(wrong(
                         path,
                         format!("{count} elements instead of {}", kinds.len()),
@@ -378,8 +378,28 @@ impl<'b> Reader<'b> {
         Ok(taken)
     }
 
-    fn array(&mut self, path: &Path) -> Result<u32, CodecError> {
-        decode::read_array_len(&mut self.rest).map_err(|_| wrong(path, "not a list"))
+    fn array(&mut self, path: &Path) -> Result<usize, CodecError> {
+        let count = decode::read_array_len(&mut self.rest);
+        let count = count.map_err(|_| wrong(path, "not a list"))?;
+        self.held(count, 1, path)
+    }
+
+    fn map(&mut self, path: &Path, wanted: &str) -> Result<usize, CodecError> {
+        let count = decode::read_map_len(&mut self.rest);
+        let count = count.map_err(|_| wrong(path, format!("not {wanted}")))?;
+        self.held(count, 2, path)
+    }
+
+    /// How many elements a header announces, each of so many bytes at least, if the bytes that are
+    /// left can hold them.
+    fn held(&self, count: u32, least: usize, path: &Path) -> Result<usize, CodecError> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > self.rest.len() / least {
+            let left = self.rest.len();
+            let message = format!("{count} elements are announced, and {left} bytes follow");
+            return Err(wrong(path, message));
+        }
+        Ok(count)
     }
 
     fn dynamic(&mut self, path: &Path) -> Result<Value, CodecError> {
@@ -401,7 +421,6 @@ impl<'b> Reader<'b> {
         let count = self.array(path)?;
         let mut elements = Vec::new();
         for index in 0..count {
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
             elements.push(one(self, &path.index(index))?);
         }
         Ok(Value::List(elements))
@@ -412,7 +431,7 @@ impl<'b> Reader<'b> {
         path: &Path,
         one: impl Fn(&mut Self, &Path) -> Result<Value, CodecError>,
     ) -> Result<Value, CodecError> {
-        let count = decode::read_map_len(&mut self.rest).map_err(|_| wrong(path, "not a map"))?;
+        let count = self.map(path, "a map")?;
         let mut entries = Entries::new();
         for _ in 0..count {
             let key = self.text(path)?.to_owned();
@@ -428,9 +447,14 @@ impl<'b> Reader<'b> {
         kind: impl Fn(&str) -> Option<&'k AttributeType>,
         names: impl Iterator<Item = &'k String>,
     ) -> Result<Value, CodecError> {
-        let count =
-            decode::read_map_len(&mut self.rest).map_err(|_| wrong(path, "not an object"))?;
+        let count = self.map(path, "an object")?;
         let mut entries: Entries = names.map(|name| (name.clone(), Value::Null)).collect();
+        // Terraform writes every attribute, null or not. Were one left out and made up here, a byte of
+        // the message could stand for as many as the type has, which a dynamic value brings itself.
+        if count != entries.len() {
+            let message = format!("{count} attributes instead of {}", entries.len());
+            return Err(wrong(path, message));
+        }
         for _ in 0..count {
             let name = self.text(path)?;
             let inner = path.attribute(name);

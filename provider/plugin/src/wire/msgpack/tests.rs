@@ -173,11 +173,51 @@ fn every_extension_is_an_unknown() {
     check_decodes(&[0x91, 0xd4, 0, 0], &kind, &Value::list([Value::Unknown]));
 }
 
+#[track_caller]
+fn check_refused(bytes: &[u8], kind: &AttributeType, why: &str) {
+    assert_eq!(decode(bytes, kind).unwrap_err().to_string(), why);
+}
+
 #[test]
-fn a_short_list_that_claims_to_be_long_is_refused_at_once() {
-    let kind = AttributeType::List(Box::new(AttributeType::Bool));
-    let error = decode(&[0xdd, 0xff, 0xff, 0xff, 0xff, 0xc3], &kind).unwrap_err();
-    assert_eq!(error.to_string(), "[1]: the bytes end before the value");
+fn what_claims_to_be_longer_than_the_bytes_is_refused_at_once() {
+    let bools = || Box::new(AttributeType::Bool);
+    let long = |marker: u8| [marker, 0xff, 0xff, 0xff, 0xff, 0xc3, 0xc3];
+    let why = "4294967295 elements are announced, and 2 bytes follow";
+    let one = BTreeMap::from([("a".to_owned(), AttributeType::Bool)]);
+    check_refused(&long(0xdd), &AttributeType::List(bools()), why);
+    check_refused(&long(0xdd), &AttributeType::Dynamic, why);
+    check_refused(&long(0xdd), &AttributeType::Tuple(vec![*bools()]), why);
+    check_refused(&long(0xdf), &AttributeType::Map(bools()), why);
+    check_refused(&long(0xdf), &AttributeType::Object(one.clone()), why);
+    check_refused(
+        &long(0xdf),
+        &AttributeType::Nested(Nesting::Single, attributes(one)),
+        why,
+    );
+    // An entry is a key and a value.
+    let why = "2 elements are announced, and 3 bytes follow";
+    let bytes = [0x82, 0xa1, b'a', 0xc3];
+    check_refused(&bytes, &AttributeType::Map(bools()), why);
+}
+
+#[test]
+fn an_object_has_the_attributes_of_its_type() {
+    let object = |names: &[&str]| {
+        let kind = |name: &&str| ((*name).to_owned(), AttributeType::Bool);
+        names.iter().map(kind).collect::<BTreeMap<_, _>>()
+    };
+    let bytes = [0x82, 0xa1, b'a', 0xc3, 0xa1, b'b', 0xc0];
+    let value = Value::map([("a", Value::Bool(true)), ("b", Value::Null)]);
+    check_decodes(&bytes, &AttributeType::Object(object(&["a", "b"])), &value);
+    for (names, why) in [
+        (&["a"][..], "2 attributes instead of 1"),
+        (&["a", "b", "c"][..], "2 attributes instead of 3"),
+        (&["a", "c"][..], "b: no such attribute"),
+    ] {
+        check_refused(&bytes, &AttributeType::Object(object(names)), why);
+        let nested = AttributeType::Nested(Nesting::Single, attributes(object(names)));
+        check_refused(&bytes, &nested, why);
+    }
 }
 
 #[test]
