@@ -98,6 +98,12 @@ def kafka() -> str:
                PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())
 
 
+def protocol() -> str:
+    """The print of the plugin protocol against the one that its owner publishes as a Go module."""
+    get(CATALOGUE["go"])
+    return run("cargo", "test", "--workspace", "--locked", "--test", "protocol", "--", "--ignored")
+
+
 def judges() -> str:
     """Clients that nobody here wrote against the simulated cloud, and against what Terraform makes there."""
     return run(sys.executable, "tests/tools/judges.py", PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path,
@@ -175,6 +181,7 @@ STAGES = {
     "deny": deny,
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "kafka": kafka,
+    "protocol": protocol,
     "judges": judges,
 }
 BY_HAND = {"console": console, "crash": crash}

@@ -139,6 +139,12 @@ class Stages(Case):
         self.assertEqual(code, 1)
         self.assertIn("failed: stage", said)
 
+    def test_what_is_compared_by_way_of_go_is_not_passed_without_it(self):
+        code, said = self.run_of(stages.protocol)
+        self.assertEqual(code, 0)
+        self.assertIn(f"NOT RUN: go 1.21 or newer is not installed: {CATALOGUE['go'].hint}", said)
+        self.assertEqual(self.run_of(stages.protocol, CI="true")[0], 1)
+
 
 if __name__ == "__main__":
     unittest.main()
