@@ -110,6 +110,12 @@ fn the_pages_are_up_to_date() {
             "The simulated cloud",
             "Clusters on a laptop, without an account.",
             include_str!("pages/simulator.md"),
+        )
+        .guide(
+            "orphans",
+            "Orphans",
+            "What no state has, and how it is taken away.",
+            include_str!("pages/orphans.md"),
         );
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         site.write(&root.join("docs")).unwrap();
