@@ -104,6 +104,13 @@ def protocol() -> str:
     return run("cargo", "test", "--workspace", "--locked", "--test", "protocol", "--", "--ignored")
 
 
+def fuzz() -> str:
+    """Every decoder of the provider against inputs near what is really sent: 5 seconds each, or MINUTES."""
+    minutes = float(os.environ.get("MINUTES") or 5 / 60)
+    return run("cargo", "test", "--workspace", "--locked", "--test", "fuzz",
+               BOLERO_RANDOM_TEST_TIME_MS=str(round(minutes * 60_000)))
+
+
 def judges() -> str:
     """Clients that nobody here wrote against the simulated cloud, and against what Terraform makes there."""
     return run(sys.executable, "tests/tools/judges.py", PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path,
@@ -182,6 +189,7 @@ STAGES = {
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "kafka": kafka,
     "protocol": protocol,
+    "fuzz": fuzz,
     "judges": judges,
 }
 BY_HAND = {"console": console, "crash": crash}

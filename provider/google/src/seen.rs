@@ -302,9 +302,12 @@ impl<'a> PoolSeen<'a> {
         let sizes: Vec<u64> = sizes.collect();
         if sizes.is_empty() {
             let zones = u32::try_from(self.zones().len()).unwrap_or(1).max(1);
-            return number(self.0, "/initialNodeCount").unwrap_or(0) * zones;
+            return number(self.0, "/initialNodeCount")
+                .unwrap_or(0)
+                .saturating_mul(zones);
         }
-        u32::try_from(sizes.iter().sum::<u64>()).unwrap_or(u32::MAX)
+        let all = sizes.into_iter().fold(0, u64::saturating_add);
+        u32::try_from(all).unwrap_or(u32::MAX)
     }
 
     /// Between how many nodes the autoscaler keeps it, over all zones.

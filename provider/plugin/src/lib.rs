@@ -13,6 +13,8 @@ extern crate self as paymesh_plugin;
 pub mod call;
 pub mod data_source;
 pub mod docs;
+#[doc(hidden)]
+pub mod entries;
 pub mod ephemeral;
 mod erased;
 pub mod findings;

@@ -113,6 +113,15 @@ fn short_name(address: &str) -> &str {
     address.rsplit('/').next().unwrap_or(address)
 }
 
+/// Whether a process whose environment these variables are would serve who started it.
+pub(crate) fn accepts(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let Ok(handshake) = Handshake::read(variable) else {
+        return false;
+    };
+    let certificate = handshake.client_certificate.as_deref();
+    certificate.is_none_or(|certificate| Tls::pinned_to(certificate).is_ok())
+}
+
 /// Serves the Terraform that started this process.
 async fn managed<P: Provider>(provider: P, handshake: Handshake) -> io::Result<()> {
     let tls = handshake

@@ -82,6 +82,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-contracts -> nothing
         paymesh-crash -> paymesh-acceptance
         paymesh-engine -> paymesh-clock
+        paymesh-fuzz -> paymesh (dev), paymesh-azure (dev), paymesh-clock (dev), paymesh-engine (dev), paymesh-google (dev), paymesh-kubernetes (dev), paymesh-plugin (dev)
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-kubernetes -> nothing
         paymesh-operations -> nothing

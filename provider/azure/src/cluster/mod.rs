@@ -378,16 +378,16 @@ impl Object for Cluster {
         }
         let mut next = seen.clone();
         part::merge(&self.want.part(), &mut next.body);
-        let properties = &mut next.body["properties"];
-        properties["provisioningState"] = "Succeeded".into();
+        let mut properties = json!({ "provisioningState": "Succeeded" });
         if acts.first() == Some(&Act::Start) {
-            properties["powerState"]["code"] = "Running".into();
+            properties["powerState"] = json!({ "code": "Running" });
         }
         for version in ["kubernetesVersion", "currentKubernetesVersion"] {
             if let Some(to) = upgrade {
                 properties[version] = to.into();
             }
         }
+        part::merge(&json!({ "properties": properties }), &mut next.body);
         Some(next)
     }
 
@@ -421,7 +421,8 @@ impl Object for Cluster {
             }
             Some(Act::Upgrade(to)) => {
                 let mut body = Self::rewritable(seen);
-                body["properties"]["kubernetesVersion"] = to.as_str().into();
+                let part = json!({ "properties": { "kubernetesVersion": to } });
+                part::merge(&part, &mut body);
                 self.send(self.rewrite(cx, seen, body)).await
             }
         }

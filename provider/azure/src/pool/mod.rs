@@ -338,7 +338,8 @@ impl Object for Pool {
         let (_, to) = self.upgrade(cx, seen)?;
         let mut next = seen.clone();
         for version in ["orchestratorVersion", "currentOrchestratorVersion"] {
-            next.body["properties"][version] = to.as_str().into();
+            let part = json!({ "properties": { version: to } });
+            part::merge(&part, &mut next.body);
         }
         Some(next)
     }
@@ -356,7 +357,8 @@ impl Object for Pool {
         let part = want.part_over(seen);
         if failed(&seen.body).is_none() && part::differing(&part, &seen.body).is_empty() {
             if let Some((_, to)) = self.upgrade(cx, seen) {
-                body["properties"]["orchestratorVersion"] = to.into();
+                let part = json!({ "properties": { "orchestratorVersion": to } });
+                part::merge(&part, &mut body);
             }
         } else {
             part::merge(&part, &mut body);

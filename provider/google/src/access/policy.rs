@@ -149,7 +149,8 @@ pub(super) fn changed(
         let condition = binding.get("condition");
         let of_cluster = condition.is_some_and(|it| sign.is_condition(it));
         let is_plain = condition.is_none();
-        if let Some(members) = binding["members"].as_array_mut() {
+        let members = binding.get_mut("members").and_then(Value::as_array_mut);
+        if let Some(members) = members {
             members.retain(|member| {
                 let member = member.as_str().unwrap_or_default();
                 let grant = Grant {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     ClusterName, Google, Word, access,
     client::Api,
-    json::agrees,
+    json::{agrees, put},
     operation::ContainerOperation,
     pool::NodePool,
     update::{Update, difference},
@@ -430,11 +430,12 @@ fn seen(cx: &Context, cluster: Value) -> Seen {
 /// what proto3 JSON leaves out.
 fn with_scopes(window: &Value) -> Value {
     let mut window = window.clone();
-    let exclusions = window["maintenanceExclusions"].as_object_mut();
+    let exclusions = window.get_mut("maintenanceExclusions");
+    let exclusions = exclusions.and_then(Value::as_object_mut);
     for (_, exclusion) in exclusions.into_iter().flatten() {
-        let scope = &mut exclusion["maintenanceExclusionOptions"]["scope"];
-        if scope.is_null() {
-            *scope = json!("NO_UPGRADES");
+        let scope = "/maintenanceExclusionOptions/scope";
+        if exclusion.pointer(scope).is_none_or(Value::is_null) {
+            put(exclusion, scope, json!("NO_UPGRADES"));
         }
     }
     window

@@ -178,7 +178,8 @@ impl Setting {
         let update = match self.within {
             None => self.update.clone(),
             Some((place, field)) => {
-                let mut whole = body.pointer(place).cloned().unwrap_or_else(|| json!({}));
+                let whole = body.pointer(place).filter(|it| it.is_object());
+                let mut whole = whole.cloned().unwrap_or_else(|| json!({}));
                 whole[field] = self.update.clone();
                 whole
             }

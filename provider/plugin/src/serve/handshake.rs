@@ -43,7 +43,8 @@ impl Handshake {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
+    /// What these variables say.
+    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         if set(COOKIE.0).as_deref() != Some(COOKIE.1) {
             return Err(Refusal::NoTerraform);
