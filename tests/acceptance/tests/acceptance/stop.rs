@@ -1,5 +1,6 @@
 //! Ctrl-C: once, Terraform stops soon and keeps what was begun; twice, it stops at once. Whatever
-//! follows, the next apply or destroy ends what is left.
+//! follows, the next apply or destroy ends what is left. So it does with what is left of a cluster
+//! that somebody deleted.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use paymesh_acceptance::{
     Cloud, Run, Workspace,
     samples::{AKS, BOTH, GKE, LARGER, SMALLER, both},
 };
+use reqwest::Method;
 use serde_json::json;
 
 /// The longest between the end of the running request and the end of Terraform.
@@ -174,4 +176,35 @@ fn ctrl_c_twice_stops_at_once_and_the_next_apply_recovers() {
     assert_eq!(cloud.all("managedClusters").len(), 1);
     assert_eq!(cloud.all("Cluster").len(), 1);
     workspace.plans_nothing();
+}
+
+#[test]
+fn what_a_deleted_cluster_leaves_is_made_whole_or_destroyed() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &both());
+    workspace.apply().succeeds();
+    // What the cloud does by itself to a young cluster shall not meet what the test does.
+    cloud.clock(&json!({ "freeze": true }));
+    cloud.rest();
+    let deleted = || {
+        let [aks, gke] = BOTH.map(|address| {
+            let id = workspace.attributes(address)["id"].clone();
+            id.as_str().expect("a cluster has an id").to_owned()
+        });
+        cloud.azure().act(&Method::DELETE, &aks, None);
+        cloud
+            .google()
+            .act(&Method::DELETE, &format!("/v1/{gke}"), None);
+        workspace
+            .plans_something()
+            .says("A cluster is gone, its parts are not: paymesh_cluster pay-aks")
+            .says("A cluster is gone, its parts are not: paymesh_cluster pay-gke");
+    };
+    deleted();
+    workspace.apply().succeeds();
+    workspace.plans_nothing();
+    deleted();
+    workspace.destroy().succeeds();
+    assert_eq!(cloud.inventory(), Vec::<String>::new());
+    assert_eq!(workspace.state(), []);
 }
