@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn no_input_leaves_everything_as_it_is_and_many_do_not() {
         let samples = [json!({ "a": [1, "b", { "c": null }], "d": "e" })];
-        let seeds = (0..u16::MAX).step_by(16);
+        // An odd step: a choice of some is what the seed leaves when divided by their number.
+        let seeds = (0..u16::MAX).step_by(17);
         let all = seeds.len();
         let changed = seeds.filter(|seed| {
             let input: Vec<u8> = seed.to_le_bytes().repeat(20);
