@@ -120,11 +120,14 @@ pub struct Complete {
     pub message_id: MessageId,
     /// By which right.
     pub lease: Lease,
+    /// Whether a relay had that right, and whoever worked on the message claimed it: then a takeover
+    /// between relays says nothing about the work.
+    pub is_claimed: bool,
     /// What came of it.
     pub effect: Effect,
 }
 
-/// The right to complete messages of a partition.
+/// The right to hand out messages of a partition, and to complete them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Who reads the messages.
@@ -133,6 +136,14 @@ pub struct Lease {
     pub partition: i16,
     /// Since when; a greater one ends it.
     pub epoch: i64,
+}
+
+impl Lease {
+    /// Whether two epochs of a lease belong to one ledger epoch: a promotion raises every lease to
+    /// the number of its own, shifted by 32 bits.
+    pub fn is_of_one_ledger_epoch(epoch: i64, other: i64) -> bool {
+        epoch >> 32 == other >> 32
+    }
 }
 
 /// Who reads messages.

@@ -4,7 +4,7 @@ use paymesh_contracts::MessageId;
 
 use super::Decider;
 use crate::{
-    command::{Complete, Effect, Outcome},
+    command::{Complete, Effect, Lease, Outcome},
     world::{DeliveryRow, MessageRow, Work, partition_of},
 };
 
@@ -24,11 +24,7 @@ impl Decider<'_> {
         if self.world.completed.contains(&complete.message_id) && !self.defects.inbox_off {
             return Outcome::Already;
         }
-        // The lease of this message's own partition: the right to another one is none.
-        let place = (message.consumer, partition_of(message.payment_id));
-        if place != (complete.lease.consumer, complete.lease.partition)
-            || self.world.epochs.get(&place) != Some(&complete.lease.epoch)
-        {
+        if !self.may_complete(&message, complete) {
             return Outcome::Fenced;
         }
         if let Effect::CannotHandle { reason } = &complete.effect {
@@ -65,6 +61,25 @@ impl Decider<'_> {
             self.done(complete.message_id, message, complete.lease.epoch);
         }
         outcome
+    }
+
+    fn may_complete(&self, message: &MessageRow, complete: &Complete) -> bool {
+        let lease = &complete.lease;
+        // The lease of this message's own partition: the right to another one is none.
+        let place = (message.consumer, partition_of(message.payment_id));
+        let Some(&held) = self.world.epochs.get(&place) else {
+            return false;
+        };
+        if place != (lease.consumer, lease.partition) || lease.epoch > held {
+            return false;
+        }
+        // What was claimed from a relay and is done stays done when another relay takes over: the
+        // inbox takes one end of a message, whoever brings it. What is not done is left to whoever
+        // claims it next, and a promotion ends everything.
+        let outlives_takeover = complete.is_claimed
+            && Lease::is_of_one_ledger_epoch(lease.epoch, held)
+            && !matches!(complete.effect, Effect::CannotHandle { .. });
+        lease.epoch == held || outlives_takeover
     }
 
     fn done(&mut self, message_id: MessageId, message: MessageRow, epoch: i64) {

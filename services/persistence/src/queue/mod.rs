@@ -5,7 +5,8 @@
 //!
 //! A message is delivered at least once and takes effect once. Who may complete messages of a
 //! partition is said by the lease's epoch, which every takeover raises: the late `Complete` of a
-//! reader that was thought dead is refused.
+//! reader that was thought dead is refused. Over Kafka the holder is a relay: a takeover ends what
+//! it put, which nobody can claim any more, and not the work on what was claimed before.
 
 mod outlet;
 mod relay;

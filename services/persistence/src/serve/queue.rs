@@ -15,7 +15,7 @@ use crate::{
     command::{Command, Complete, Consumer, Effect, Lease, Outcome},
     lane::Lane,
     queue::{Hub, Relay, Stream},
-    store::Reader,
+    store::{Failure, Reader, chain},
 };
 
 /// How many messages one stream may have under way at most.
@@ -74,7 +74,7 @@ fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
     })
 }
 
-fn read_complete(request: wire::CompleteRequest) -> Result<Complete, Status> {
+fn read_complete(request: wire::CompleteRequest, is_claimed: bool) -> Result<Complete, Status> {
     let lease = request
         .lease
         .ok_or_else(|| Status::invalid_argument("there is no lease"))?;
@@ -86,6 +86,7 @@ fn read_complete(request: wire::CompleteRequest) -> Result<Complete, Status> {
                 .map_err(|_| Status::invalid_argument("there is no such partition"))?,
             epoch: lease.epoch,
         },
+        is_claimed,
         effect: read_effect(
             request
                 .effect
@@ -137,15 +138,21 @@ impl Queue for QueueService {
         }
         let request = request.into_inner();
         let consumer = consumer(&request.consumer)?;
+        // What cannot be read points at no message, and must not stand in the way of those that do.
         let read = |reference: &wire::MessageReference| {
-            let id = MessageId::from_bytes(&reference.message_id).map_err(unreadable)?;
-            Ok((id, reference.lease.as_ref().map_or(0, |lease| lease.epoch)))
+            let id = MessageId::from_bytes(&reference.message_id).ok()?;
+            Some((id, reference.lease.as_ref()?.epoch))
         };
-        let handed_out: Result<Vec<_>, Status> = request.references.iter().map(read).collect();
-        let claimed = self.reader.claimed(consumer, &handed_out?).await;
-        Ok(Response::new(wire::ClaimReply {
-            messages: claimed.map_err(|failure| failed(&failure))?,
-        }))
+        let handed_out: Vec<_> = request.references.iter().filter_map(read).collect();
+        let messages = self.reader.claimed(consumer, &handed_out).await;
+        let messages = messages.map_err(|failure| match &failure {
+            Failure::Refused(reason) => {
+                tracing::error!(reason = %chain(reason), "the database refuses a claim");
+                Status::invalid_argument("the database refuses these references")
+            }
+            _ => failed(&failure),
+        })?;
+        Ok(Response::new(wire::ClaimReply { messages }))
     }
 
     async fn recoveries(
@@ -226,7 +233,7 @@ impl Queue for QueueService {
         request: Request<wire::CompleteRequest>,
     ) -> Result<Response<wire::CompleteReply>, Status> {
         use complete_reply::Outcome as Word;
-        let complete = read_complete(request.into_inner())?;
+        let complete = read_complete(request.into_inner(), self.uses_kafka)?;
         let word = match self.lane.run(Command::Complete(complete)).await? {
             Outcome::Applied => Word::Applied,
             Outcome::Already => Word::Already,

@@ -1,25 +1,27 @@
 //! What payment-processor is to do, and by which right: messages and leases.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use paymesh_contracts::{AttemptId, MessageId, PaymentId, TenantId, persistence as wire};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{Failure, Reader};
 use crate::command::Consumer;
 
-/// What a consumer has to know of a message; the rest says of which.
+/// What a consumer has to know of a message, and the epoch it is handed out under; the rest says of
+/// which.
 macro_rules! messages {
-    ($($rest:expr),+) => {
+    ($epoch:expr, $($rest:expr),+) => {
         concat!(
             "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
                 coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id,
                 o.endpoint_id, e.body, w.url, w.secret,
                 p.tenant_id, k.key, k.fingerprint, p.reference,
                 case when w.previous_until > clock_timestamp() then w.previous_secret end,
-                w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation
-            from outbox o join payment p on p.id = o.payment_id
+                w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation, ",
+            $epoch,
+            " from outbox o join payment p on p.id = o.payment_id
                 left join attempt a on a.id = o.attempt_id
                 left join attempt f on f.payment_id = p.id and f.number = 1
                 join idempotency k on k.tenant_id = p.tenant_id
@@ -41,14 +43,18 @@ macro_rules! due {
     };
 }
 
+/// $2, $3: the partitions that are read, each with the epoch of its lease.
 const WAITING: &str = messages!(
-    "where o.consumer = $1 and o.partition = any($2::int2[]) and o.id <> all($3::uuid[]) and",
+    "($3::int8[])[array_position($2::int2[], o.partition)]",
+    "where o.consumer = $1 and o.partition = any($2::int2[]) and o.id <> all($4::uuid[]) and",
     due!(),
-    "order by o.seq limit $4"
+    "order by o.seq limit $5"
 );
 
-/// Those that were handed out by a right that still holds.
+/// Those that were handed out by a right that still holds, under the epoch of that right: a message
+/// may be asked for under several.
 const CLAIMED: &str = messages!(
+    "c.epoch",
     "join lease l on l.consumer = o.consumer and l.partition = o.partition
         join unnest($2::uuid[], $3::int8[]) c (id, epoch) on c.id = o.id and c.epoch = l.epoch
     where o.consumer = $1 and",
@@ -111,19 +117,11 @@ impl Reader {
         in_flight: &[Uuid],
         limit: i64,
     ) -> Result<Vec<Due>, Failure> {
-        let partitions: Vec<i16> = leases.iter().map(|lease| lease.0).collect();
-        let rows = self
-            .query(
-                WAITING,
-                &[&consumer.word(), &partitions, &in_flight, &limit],
-            )
-            .await?;
-        let due = |row: &Row| {
-            let (_, epoch) = leases
-                .iter()
-                .find(|lease| lease.0 == row.get::<_, i16>(1))?;
-            message(row, consumer, *epoch)
-        };
+        let (partitions, epochs): (Vec<i16>, Vec<i64>) = leases.iter().copied().unzip();
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&consumer.word(), &partitions, &epochs, &in_flight, &limit];
+        let rows = self.query(WAITING, &values).await?;
+        let due = |row: &Row| message(row, consumer);
         Ok(rows.iter().filter_map(due).collect())
     }
 
@@ -139,11 +137,7 @@ impl Reader {
         let rows = self
             .query(CLAIMED, &[&consumer.word(), &ids, &epochs])
             .await?;
-        let epoch_of: HashMap<_, _> = handed_out.iter().copied().collect();
-        let claimed = |row: &Row| {
-            let epoch = epoch_of.get(&MessageId(row.get(0)))?;
-            message(row, consumer, *epoch).map(|due| due.message)
-        };
+        let claimed = |row: &Row| message(row, consumer).map(|due| due.message);
         Ok(rows.iter().filter_map(claimed).collect())
     }
 
@@ -187,7 +181,7 @@ impl Reader {
     }
 }
 
-fn message(row: &Row, consumer: Consumer, epoch: i64) -> Option<Due> {
+fn message(row: &Row, consumer: Consumer) -> Option<Due> {
     let id = MessageId(row.get(0));
     let partition: i16 = row.get(1);
     let number = row.get::<_, i32>(3).unsigned_abs();
@@ -251,7 +245,7 @@ fn message(row: &Row, consumer: Consumer, epoch: i64) -> Option<Due> {
     let lease = wire::Lease {
         consumer: consumer.word().to_owned(),
         partition: u32::try_from(partition).ok()?,
-        epoch,
+        epoch: row.get::<_, Option<i64>>(24)?,
     };
     let message = wire::Message {
         message_id: id.bytes(),

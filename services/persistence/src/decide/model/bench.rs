@@ -11,7 +11,7 @@ use paymesh_contracts::{
 use uuid::Uuid;
 
 use super::{
-    DAY_MS, Deed, EPOCH, FEE_BASIS_POINTS, Right,
+    DAY_MS, Deed, EPOCH, FEE_BASIS_POINTS, LEDGER_EPOCH, Right,
     reference::{Asked, Known, Paid},
 };
 use crate::{
@@ -191,8 +191,13 @@ impl Bench {
             lease: Lease {
                 consumer: Consumer::Attempts,
                 partition: (partition + i16::from(right == Right::Elsewhere)) % PARTITIONS,
-                epoch: EPOCH - i64::from(right == Right::Stale),
+                epoch: match right {
+                    Right::Held | Right::Elsewhere => EPOCH,
+                    Right::Stale | Right::Claimed => EPOCH - 1,
+                    Right::Lost => EPOCH - LEDGER_EPOCH,
+                },
             },
+            is_claimed: matches!(right, Right::Claimed | Right::Lost),
             effect,
         }))
     }
@@ -262,7 +267,7 @@ impl Bench {
                 if self.completed.contains_key(&complete.message_id) {
                     return Some(Outcome::Already);
                 }
-                if *right != Right::Held {
+                if !matches!(right, Right::Held | Right::Claimed) {
                     return Some(Outcome::Fenced);
                 }
                 *self.completed.entry(complete.message_id).or_default() += 1;

@@ -21,7 +21,9 @@ use crate::{
 use bench::Bench;
 
 const FEE_BASIS_POINTS: i32 = 250;
-const EPOCH: i64 = 7;
+/// By how much a promotion raises the epochs of leases.
+const LEDGER_EPOCH: i64 = 1 << 32;
+const EPOCH: i64 = LEDGER_EPOCH + 7;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What may happen, with small numbers so that things meet.
@@ -75,6 +77,10 @@ enum Right {
     Held,
     /// One that was taken over.
     Stale,
+    /// That of a relay which another took over from, since the message was claimed.
+    Claimed,
+    /// That of a relay before a promotion.
+    Lost,
     /// That of another partition.
     Elsewhere,
 }
@@ -127,7 +133,13 @@ fn dispute_status() -> impl Strategy<Value = DisputeStatus> {
 }
 
 fn right() -> impl Strategy<Value = Right> {
-    prop_oneof![8 => Just(Right::Held), 1 => Just(Right::Stale), 1 => Just(Right::Elsewhere)]
+    prop_oneof![
+        8 => Just(Right::Held),
+        1 => Just(Right::Stale),
+        2 => Just(Right::Claimed),
+        1 => Just(Right::Lost),
+        1 => Just(Right::Elsewhere),
+    ]
 }
 
 proptest! {

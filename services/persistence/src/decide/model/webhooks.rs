@@ -24,6 +24,46 @@ fn told() -> impl Strategy<Value = Told> {
     prop_oneof![1 => Just(Told::Confirmed), 12 => Just(Told::Refused), 1 => Just(Told::Removed)]
 }
 
+#[test]
+fn what_cannot_be_handled_is_left_to_whoever_claims_it_from_the_relay_that_took_over() {
+    let mut bench = Bench::new();
+    let message_id = MessageId(Uuid::from_u128(1 << 64));
+    let consumer = Consumer::Attempts;
+    let message = MessageRow {
+        consumer,
+        payment_id: PaymentId(Uuid::from_u128(1 << 64)),
+        work: Work::Expire,
+        try_number: 1,
+        available_at_ms: 0,
+        failures: 0,
+    };
+    bench.world.messages.insert(message_id, message);
+    let mut complete = |epoch| {
+        let command = Command::Complete(Complete {
+            message_id,
+            lease: Lease {
+                consumer,
+                partition: 0,
+                epoch,
+            },
+            is_claimed: true,
+            effect: Effect::CannotHandle {
+                reason: "no".to_owned(),
+            },
+        });
+        Decider {
+            world: &mut bench.world,
+            changes: &mut Changes::default(),
+            ids: &mut bench.ids,
+            defects: Defects::default(),
+        }
+        .decide(&command)
+    };
+    assert_eq!(complete(EPOCH - 1), Outcome::Fenced);
+    assert_eq!(complete(EPOCH + 1), Outcome::Fenced);
+    assert_eq!(complete(EPOCH), Outcome::Applied);
+}
+
 proptest! {
     #[test]
     fn what_cannot_be_handled_comes_again_later_each_time_and_is_parked_with_its_reason(
@@ -44,6 +84,7 @@ proptest! {
         let command = Command::Complete(Complete {
             message_id,
             lease: Lease { consumer, partition: 0, epoch: EPOCH },
+            is_claimed: false,
             effect: Effect::CannotHandle { reason: "no".repeat(200) },
         });
         for number in 1..=tries {
@@ -86,6 +127,7 @@ proptest! {
             let command = Command::Complete(Complete {
                 message_id: id,
                 lease: Lease { consumer, partition: 0, epoch: EPOCH },
+                is_claimed: false,
                 effect: Effect::WebhookTried {
                     delivered: told == Told::Confirmed,
                     status: None,
