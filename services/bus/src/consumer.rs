@@ -7,7 +7,7 @@ use std::{
 
 use confluent_kafka::{
     common::{Error, TopicPartition, serialization::ByteArrayDeserializer},
-    consumer::{Consumer as _, ConsumerConfig, KafkaConsumer, OffsetAndMetadata},
+    consumer::{CloseOptions, Consumer as _, ConsumerConfig, KafkaConsumer, OffsetAndMetadata},
 };
 
 use crate::{
@@ -22,6 +22,8 @@ const POLL: Duration = Duration::from_millis(100);
 const COMMIT: Duration = Duration::from_millis(200);
 /// How long Kafka has to take a commit.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
+/// How long it has to let a member go.
+const LEAVE_MAX: Duration = Duration::from_secs(3);
 
 /// A member of a group that reads one topic.
 ///
@@ -103,11 +105,12 @@ impl Consumer {
         self.places.at_work()
     }
 
-    /// Tells the group how far it has come, now and then.
+    /// Tells the group how far it has come, now and then. What it is not told comes again.
     pub async fn commit(&mut self) -> Result<(), Error> {
         if self.committed_at.elapsed() < COMMIT {
             return Ok(());
         }
+        self.committed_at = Instant::now();
         self.commit_now().await
     }
 
@@ -125,14 +128,14 @@ impl Consumer {
             .commit_sync_with_offsets_timeout(offsets, COMMIT_MAX)
             .await?;
         self.places.committed(&reached);
-        self.committed_at = Instant::now();
         Ok(())
     }
 
     /// Commits what can be, and leaves the group.
     pub async fn close(mut self) -> Result<(), Error> {
         let committed = self.commit_now().await;
-        self.kafka.close().await?;
+        let leaves = CloseOptions::new_with_timeout(LEAVE_MAX);
+        self.kafka.close_with_options(leaves).await?;
         committed
     }
 }

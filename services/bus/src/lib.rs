@@ -5,16 +5,19 @@
 //! - a record is acknowledged by every replica in sync, is in the log once however often it was sent,
 //!   and records of one key stay in order: the producer never gives one up while it sends the next;
 //! - a group's offset passes a record only after its place was settled;
+//! - whether Kafka answers is known, and said in the log when it changes;
 //! - without TLS Kafka is on this machine.
 
 mod consumer;
 mod places;
+mod presence;
 mod producer;
 mod settings;
 
 pub use confluent_kafka::common::Error as KafkaError;
 pub use consumer::{Consumer, Record};
 pub use places::Place;
+pub use presence::Presence;
 pub use producer::{Producer, Refused};
 pub use settings::Kafka;
 

@@ -11,7 +11,7 @@ use paymesh_operations::Health;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::bus::{Bus, Taken};
+use crate::bus::{Bus, Inlet, Taken};
 
 /// A message that this version does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +41,22 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
+    // Why there were none the last time: told once, however often it is met.
+    let mut told = None;
     while !stop.is_cancelled() {
-        let read = read(&consumer, bus.as_ref(), &channel, &health, &tasks, &stop).await;
-        if consumer.name() == "attempts" {
-            health.set_ready(false);
-        }
-        if let Err(status) = read {
-            tracing::warn!(consumer = consumer.name(), code = ?status.code(), reason = status.message(), "no messages");
+        let ended = match bus.open(consumer.name(), &tasks).await {
+            Ok(inlet) => {
+                told = None;
+                read(inlet, &consumer, &channel, &health, &tasks, &stop).await
+            }
+            Err(status) => Err(status),
+        };
+        if let Err(status) = ended {
+            let reason = Some((status.code(), status.message().to_owned()));
+            if told != reason {
+                tracing::warn!(consumer = consumer.name(), code = ?status.code(), reason = status.message(), "no messages");
+                told = reason;
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -58,28 +67,38 @@ pub async fn run(
     tasks.wait().await;
 }
 
+/// Takes messages until there are no more, and is ready while they can come.
 async fn read(
+    mut inlet: Box<dyn Inlet>,
     consumer: &Arc<dyn Consumer>,
-    bus: &dyn Bus,
     channel: &Channel,
     health: &Health,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), Status> {
-    let mut inlet = bus.open(consumer.name(), tasks).await?;
-    if consumer.name() == "attempts" {
-        health.set_ready(true);
-    }
-    loop {
-        let taken = tokio::select! {
-            taken = inlet.next() => taken?,
-            () = stop.cancelled() => return Ok(()),
-        };
-        let Some(taken) = taken else {
-            return Ok(());
-        };
-        tasks.spawn(finish(consumer.clone(), channel.clone(), taken));
-    }
+    // Charges are what a processor is there for.
+    let show = |is_ready| {
+        if consumer.name() == "attempts" {
+            health.set_ready(is_ready);
+        }
+    };
+    let mut answers = inlet.answers();
+    show(*answers.borrow_and_update());
+    let ended = loop {
+        tokio::select! {
+            taken = inlet.next() => match taken {
+                Ok(Some(taken)) => {
+                    tasks.spawn(finish(consumer.clone(), channel.clone(), taken));
+                }
+                Ok(None) => break Ok(()),
+                Err(status) => break Err(status),
+            },
+            Ok(()) = answers.changed() => show(*answers.borrow_and_update()),
+            () = stop.cancelled() => break Ok(()),
+        }
+    };
+    show(false);
+    ended
 }
 
 /// Works on one message and sees its completion through.

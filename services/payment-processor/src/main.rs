@@ -40,10 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let webhooks = Arc::new(Webhooks::new(settings.private_webhooks)?);
     let bus: Arc<dyn Bus> = match settings.kafka {
         None => Arc::new(Embedded::new(channel.clone())),
-        Some(kafka) => Arc::new(OverKafka {
-            kafka,
-            channel: channel.clone(),
-        }),
+        Some(kafka) => Arc::new(OverKafka::new(kafka, channel.clone())?),
     };
     tracing::info!("reads messages");
     let read = |consumer: Arc<dyn Consumer>| {

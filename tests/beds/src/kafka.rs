@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -210,10 +210,32 @@ group.consumer.heartbeat.interval.ms=500
         Ok(keys)
     }
 
+    /// Puts lines into a topic, each a record without a key, packed by a codec.
+    pub fn put(&self, topic: &str, codec: &str, lines: &str) -> Result<(), KafkaError> {
+        let file = self.folder.join("lines");
+        self.file(fs::write(&file, lines))?;
+        let lines = self.file(fs::File::open(&file))?;
+        let servers = self.servers();
+        let words = [
+            "--bootstrap-server",
+            &servers,
+            "--topic",
+            topic,
+            "--compression-codec",
+            codec,
+        ];
+        let main = "org.apache.kafka.tools.ConsoleProducer";
+        self.fed(main, &words, lines.into()).map(drop)
+    }
+
     fn tool(&self, main: &str, words: &[&str]) -> Result<String, KafkaError> {
+        self.fed(main, words, Stdio::null())
+    }
+
+    fn fed(&self, main: &str, words: &[&str], input: Stdio) -> Result<String, KafkaError> {
         let mut command = Command::new(&self.launcher);
         command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
-        let output = self.file(command.arg(main).args(words).output())?;
+        let output = self.file(command.arg(main).args(words).stdin(input).output())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

@@ -1,19 +1,27 @@
 //! The services with a real Apache Kafka between them: what goes over it is booked once, whoever is
-//! killed; without it payments are taken in, and done in their order when it is back.
+//! killed, comes or goes; without it payments are taken in, and done in their order when it is back.
 
 use std::{
     collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
 
-use paymesh_payments::{Bus, Client, Member, Report, Stack, Wishes, check};
+use paymesh_beds::wait_for;
+use paymesh_payments::{Bus, Client, Member, Receiver, Report, Stack, Wishes, check};
+use rustix::process::Signal;
 use serde_json::json;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 /// How long after a fault everything must have come to its end.
 const SETTLED: Duration = Duration::from_mins(1);
+/// How long a fault may go unnoticed.
+const NOTICED: Duration = Duration::from_secs(30);
 const ATTEMPTS: &str = "paymesh.attempts";
+const WEBHOOKS: &str = "paymesh.webhooks";
+/// What is still to be done at the acquirer.
+const OPEN: &str = "select count(*) from outbox where consumer = 'attempts' and done_at is null";
+const DESCRIBE: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
 struct Shop {
     _folder: tempfile::TempDir,
@@ -55,6 +63,14 @@ impl Shop {
             .status
     }
 
+    /// So many payments one after the other, none of which is waited for.
+    async fn take_in(&self, name: &str, payments: usize, token: &str) {
+        for number in 0..payments {
+            let status = self.pay(&format!("{name}-{number}"), token, 0).await;
+            assert_eq!(status, 202, "{name}-{number}");
+        }
+    }
+
     /// Everything comes to its end, and every book tells of so many payments.
     async fn check_settles(&self, payments: usize) {
         let start = Instant::now();
@@ -79,10 +95,7 @@ impl Shop {
     /// How many records the group has still to get through, as Kafka's own tool says.
     fn lag(&self) -> i64 {
         let kafka = self.stack.kafka.as_ref().unwrap();
-        let shown = kafka.ask(
-            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-            &["--describe", "--group", ATTEMPTS],
-        );
+        let shown = kafka.ask(DESCRIBE, &["--describe", "--group", ATTEMPTS]);
         let shown = shown.unwrap();
         let lines = shown.lines().filter(|line| line.starts_with(ATTEMPTS));
         let lags = lines.map(|line| {
@@ -94,11 +107,43 @@ impl Shop {
         lags.sum()
     }
 
+    /// Waits until so many members share the partitions of the group.
+    fn wait_for_members(&self, members: usize) {
+        let kafka = self.stack.kafka.as_ref().unwrap();
+        let look = || {
+            let shown = kafka.ask(DESCRIBE, &["--describe", "--group", ATTEMPTS]);
+            let shown = shown.map_err(|reason| reason.to_string())?;
+            let lines = shown.lines().filter(|line| line.starts_with(ATTEMPTS));
+            let holders: HashSet<_> = lines
+                .filter_map(|line| line.split_whitespace().nth(6))
+                .collect();
+            let is_shared = holders.len() == members && !holders.contains("-");
+            is_shared.then_some(()).ok_or(shown.clone())
+        };
+        wait_for("the members of the group", NOTICED, look).unwrap();
+    }
+
+    fn count(&self, text: &str) -> i64 {
+        let counted = self.stack.postgres.sql("payments", text).unwrap();
+        counted.parse().unwrap()
+    }
+
+    /// Waits until a service has said something so often.
+    fn wait_for_word(&self, member: Member, word: &str, times: usize) {
+        let look = || {
+            let said = self.stack.log(member).matches(word).count();
+            (said >= times)
+                .then_some(())
+                .ok_or_else(|| format!("{} said it {said} times", member.program()))
+        };
+        wait_for(word, NOTICED, look).unwrap();
+    }
+
     /// The payments that the records are about, in their order in each partition: each once, where
     /// it came first.
-    fn published(&self) -> BTreeMap<String, Vec<String>> {
+    fn published(&self, topic: &str) -> BTreeMap<String, Vec<String>> {
         let kafka = self.stack.kafka.as_ref().unwrap();
-        let mut published = kafka.keys(ATTEMPTS).unwrap();
+        let mut published = kafka.keys(topic).unwrap();
         for payments in published.values_mut() {
             let mut seen = HashSet::new();
             payments.retain(|payment| seen.insert(payment.clone()));
@@ -151,18 +196,14 @@ async fn messages_over_kafka_take_effect_once_and_in_order() {
     shop.stack.restart(Member::Controller).unwrap();
     shop.check_settles(41).await;
 
-    shop.stack.kafka.as_mut().unwrap().kill();
-    for number in 0..40 {
-        let status = shop.pay(&format!("down-{number}"), "tok_approve", 0).await;
-        assert_eq!(status, 202, "payments are taken in without Kafka");
-    }
-    let kafka = shop.stack.kafka.as_mut().unwrap();
-    kafka.launch().unwrap();
-    kafka.wait().unwrap();
-    shop.check_settles(81).await;
+    shop.check_relay_begins_anew().await;
+    shop.check_settles(62).await;
+
+    shop.check_outage().await;
+    shop.check_settles(102).await;
 
     let taken_in = shop.taken_in().await;
-    let published = shop.published();
+    let published = shop.published(ATTEMPTS);
     assert!(published.len() > 1, "one partition has everything");
     for payments in published.values() {
         let expected: Vec<_> = taken_in
@@ -171,6 +212,114 @@ async fn messages_over_kafka_take_effect_once_and_in_order() {
             .collect();
         assert_eq!(payments.iter().collect::<Vec<_>>(), expected);
     }
-    assert_eq!(published.values().map(Vec::len).sum::<usize>(), 81);
+    assert_eq!(published.values().map(Vec::len).sum::<usize>(), 102);
     assert_eq!(shop.lag(), 0);
+}
+
+impl Shop {
+    /// Another relay takes over while charges are at the acquirer: what comes of them counts.
+    async fn check_relay_begins_anew(&mut self) {
+        let epoch = "select min(epoch) from lease where consumer = 'attempts'";
+        let before = self.count(epoch);
+        self.take_in("kept", 20, "tok_slow_2000").await;
+        assert_eq!(self.pay("kept", "tok_approve", 20).await, 201);
+        assert!(self.stack.stop(Member::Controller));
+        self.stack.restart(Member::Controller).unwrap();
+        let look = || match self.count(OPEN) {
+            0 => Ok(()),
+            open => Err(format!("{open} are open")),
+        };
+        wait_for("the end of what was at work", SETTLED, look).unwrap();
+        assert!(self.count(epoch) > before, "the relay has its old leases");
+        let log = self.stack.log(Member::Processor);
+        assert!(!log.contains("somebody else holds the partition"), "{log}");
+    }
+
+    /// Kafka goes away and comes back: everybody says so, once, and payments are taken in.
+    async fn check_outage(&mut self) {
+        let away = "Kafka does not answer";
+        let told = [Member::Processor, Member::Controller];
+        let before = told.map(|member| self.stack.log(member).matches(away).count());
+        self.stack.kafka.as_mut().unwrap().kill();
+        for (member, before) in told.into_iter().zip(before) {
+            self.wait_for_word(member, away, before + 1);
+        }
+        let is_ready = |member| self.stack.is_ready(member);
+        let look = || {
+            (!is_ready(Member::Processor))
+                .then_some(())
+                .ok_or_else(String::new)
+        };
+        wait_for("a processor that is not ready", NOTICED, look).unwrap();
+        self.take_in("down", 40, "tok_approve").await;
+        assert!(is_ready(Member::Controller), "payments are taken in");
+        assert!(!is_ready(Member::Processor), "and nobody works on them");
+        for (member, before) in told.into_iter().zip(before) {
+            let said = self.stack.log(member).matches(away).count();
+            assert_eq!(said, before + 1, "{}", member.program());
+        }
+        let kafka = self.stack.kafka.as_mut().unwrap();
+        kafka.launch().unwrap();
+        kafka.wait().unwrap();
+        self.stack.ready(Member::Processor).unwrap();
+    }
+
+    /// Records that nobody of ours wrote, packed in every way a broker may pack them.
+    fn put_strange_records(&self) {
+        let kafka = self.stack.kafka.as_ref().unwrap();
+        for (codec, topic) in [
+            ("gzip", ATTEMPTS),
+            ("snappy", ATTEMPTS),
+            ("lz4", WEBHOOKS),
+            ("zstd", WEBHOOKS),
+        ] {
+            kafka
+                .put(topic, codec, "\n{}\nneither here nor there\n")
+                .unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
+async fn processors_come_and_go_while_payments_flow_and_merchants_are_told() {
+    let mut shop = open_shop();
+    let merchant = Receiver::start().await.unwrap();
+    merchant.know_secret(&shop.client.add_webhook(&merchant.url).await.unwrap());
+
+    // A record that is no reference stands in nobody's way.
+    shop.put_strange_records();
+    shop.wait_for_word(Member::Processor, "a record is passed over", 12);
+    assert_eq!(shop.pay("first", "tok_approve", 20).await, 201);
+    shop.check_settles(1).await;
+
+    // One is killed with charges at the acquirer, the other goes on.
+    let mut second = shop.stack.add_processor("second").unwrap();
+    shop.wait_for_members(2);
+    shop.take_in("both", 40, "tok_slow_400").await;
+    shop.stack.kill(Member::Processor);
+    shop.take_in("alone", 20, "tok_slow_400").await;
+    shop.stack.restart(Member::Processor).unwrap();
+    shop.wait_for_members(2);
+
+    // One leaves with charges at the acquirer.
+    shop.take_in("leaving", 40, "tok_slow_400").await;
+    assert!(second.stop(Signal::TERM), "{}", second.log_end());
+    shop.take_in("left", 20, "tok_slow_400").await;
+    shop.check_settles(121).await;
+
+    // The last one goes: what it had is done and committed, what it had not waits.
+    shop.take_in("last", 20, "tok_slow_2000").await;
+    assert_eq!(shop.pay("quick", "tok_approve", 20).await, 201);
+    let at_work = shop.count(OPEN);
+    assert!(shop.stack.stop(Member::Processor));
+    let left = shop.count(OPEN);
+    assert!(left < at_work, "{left} of {at_work} were at work");
+    assert_eq!(shop.lag(), left);
+    shop.stack.restart(Member::Processor).unwrap();
+    shop.check_settles(142).await;
+
+    assert_eq!((merchant.events(), merchant.forged()), (142, 0));
+    let told = shop.published(WEBHOOKS);
+    assert_eq!(told.values().map(Vec::len).sum::<usize>(), 142);
 }

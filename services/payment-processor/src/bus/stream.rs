@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use paymesh_contracts::persistence::{Message, PullRequest, queue_client::QueueClient};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming, transport::Channel};
 use uuid::Uuid;
@@ -53,5 +54,10 @@ impl Inlet for Streaming<Message> {
             message,
             receipt: Receipt::NONE,
         }))
+    }
+
+    /// A stream that breaks ends.
+    fn answers(&self) -> watch::Receiver<bool> {
+        watch::channel(true).1
     }
 }

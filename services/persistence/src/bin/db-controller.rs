@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use paymesh_bus::Presence;
 use paymesh_contracts::{
     MessageId,
     http::time_text,
@@ -220,9 +221,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         hub: hub.clone(),
         pepper: settings.pepper,
     };
-    let publisher = settings.kafka.clone().map(|kafka| {
+    let presence = settings.kafka.as_ref().map(Presence::of).transpose()?;
+    let publisher = settings.kafka.clone().zip(presence);
+    let publisher = publisher.map(|(kafka, presence)| {
         let (reader, hub) = (queue_reader.clone(), hub.clone());
-        tokio::spawn(publish(kafka, reader, hub, stop.clone()))
+        tokio::spawn(publish(kafka, presence, reader, hub, stop.clone()))
     });
     let queue = QueueService {
         lane,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use paymesh_bus::{Kafka, Producer};
+use paymesh_bus::{Kafka, Presence, Producer};
 use paymesh_contracts::persistence::MessageReference;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,17 +22,24 @@ use crate::{
 const IN_TOPIC_MAX: usize = 1_024;
 /// How long after an end a relay begins anew.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a message sleeps at most whose record was lost with its topic, or passed over.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// A topic for one relay.
 struct Topic {
     producer: Producer,
+    presence: Presence,
     stop: CancellationToken,
 }
 
 impl Outlet for Topic {
-    /// Kafka keeps what it has: only a topic that was lost makes this necessary.
+    /// While Kafka is away its producer has what was put, and sends it when Kafka is back.
     fn again(&self) -> Duration {
-        Duration::from_mins(5)
+        if self.presence.is_here() {
+            AGAIN
+        } else {
+            Duration::MAX
+        }
     }
 
     fn is_shared(&self) -> bool {
@@ -65,13 +72,25 @@ impl Outlet for Topic {
 }
 
 /// Publishes the messages of every consumer until `stop` is cancelled.
-pub async fn publish(kafka: Kafka, reader: Reader, hub: Hub, stop: CancellationToken) {
+pub async fn publish(
+    kafka: Kafka,
+    presence: Presence,
+    reader: Reader,
+    hub: Hub,
+    stop: CancellationToken,
+) {
     let publish = |consumer| {
         let (kafka, reader, hub, stop) = (&kafka, &reader, &hub, &stop);
+        let mut presence = presence.clone();
         async move {
             // One id for all relays of this process: the next has its partitions at once.
             let reader_id = Uuid::new_v4();
             while !stop.is_cancelled() {
+                // Nothing is lost by waiting: what is due stays in the outbox.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = presence.back() => {}
+                }
                 match Producer::new(kafka, &topic(consumer)) {
                     Ok(producer) => {
                         let relay = Relay {
@@ -83,6 +102,7 @@ pub async fn publish(kafka: Kafka, reader: Reader, hub: Hub, stop: CancellationT
                         };
                         let mut topic = Topic {
                             producer,
+                            presence: presence.clone(),
                             stop: stop.clone(),
                         };
                         relay.run(&mut topic).await;

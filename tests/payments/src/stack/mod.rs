@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use paymesh_beds::{Kafka, Link, Postgres, Process, Tap, http_is_ready, wait_for};
+use paymesh_beds::{Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for};
 use rustix::process::Signal;
 
 pub use card::Card;
@@ -153,6 +153,12 @@ impl Stack {
         }
     }
 
+    /// Asks a service to end; says whether it did by itself.
+    pub fn stop(&mut self, member: Member) -> bool {
+        let process = self.processes.remove(&member);
+        process.is_some_and(|mut process| process.stop(Signal::TERM))
+    }
+
     /// Starts a killed process again and waits until it is ready.
     pub fn restart(&mut self, member: Member) -> io::Result<()> {
         match member {
@@ -180,7 +186,27 @@ impl Stack {
         ids
     }
 
+    /// One more processor, with a log of its own. It ends when dropped.
+    pub fn add_processor(&self, name: &str) -> io::Result<Process> {
+        let port = reserve_port()?;
+        let mut command = self.command(Member::Processor);
+        command.env("PAYMESH_HEALTH_LISTEN", format!("127.0.0.1:{port}"));
+        let log = self.folder.join(format!("{name}.log"));
+        let mut process = Process::start(name, &mut command, &log)?;
+        until_ready(name, port, &mut process)?;
+        Ok(process)
+    }
+
     fn launch(&mut self, member: Member) -> io::Result<()> {
+        let program = member.program();
+        let mut command = self.command(member);
+        let log = self.folder.join(format!("{program}.log"));
+        let process = Process::start(program, &mut command, &log)?;
+        self.processes.insert(member, process);
+        Ok(())
+    }
+
+    fn command(&self, member: Member) -> Command {
         let program = member.program();
         let (ports, secrets) = (&self.card.ports, &self.card.secrets);
         let at = |port: u16| format!("127.0.0.1:{port}");
@@ -229,19 +255,37 @@ impl Stack {
                 .env("PAYMESH_LISTEN", at(ports.api)),
             Member::Postgres => unreachable!("the bed starts it"),
         };
-        let log = self.folder.join(format!("{program}.log"));
-        let process = Process::start(program, &mut command, &log)?;
-        self.processes.insert(member, process);
-        Ok(())
+        command
     }
 
-    fn ready(&mut self, member: Member) -> io::Result<()> {
-        let port = match member {
-            Member::Postgres => return Ok(()),
-            Member::Api => self.card.ports.api,
-            Member::Processor => self.card.ports.processor_health,
-            Member::Controller => self.card.ports.controller_health,
-            Member::Acquirer => self.card.ports.acquirer,
+    /// What a service has written.
+    pub fn log(&self, member: Member) -> String {
+        let process = self.processes.get(&member);
+        process.map(Process::log).unwrap_or_default()
+    }
+
+    /// Whether a service says that it is ready.
+    pub fn is_ready(&self, member: Member) -> bool {
+        self.health(member)
+            .is_some_and(|port| http_is_ready(port).is_ok())
+    }
+
+    /// Where a service says whether it is ready.
+    fn health(&self, member: Member) -> Option<u16> {
+        let ports = &self.card.ports;
+        match member {
+            Member::Postgres => None,
+            Member::Api => Some(ports.api),
+            Member::Processor => Some(ports.processor_health),
+            Member::Controller => Some(ports.controller_health),
+            Member::Acquirer => Some(ports.acquirer),
+        }
+    }
+
+    /// Waits until a service that runs is ready.
+    pub fn ready(&mut self, member: Member) -> io::Result<()> {
+        let Some(port) = self.health(member) else {
+            return Ok(());
         };
         let process = self.processes.get_mut(&member);
         let Some(process) = process else {
@@ -250,13 +294,7 @@ impl Stack {
                 member.program()
             )));
         };
-        wait_for(member.program(), READY_MAX, || {
-            if let Some(end) = process.ended() {
-                return Err(end);
-            }
-            http_is_ready(port)
-        })
-        .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
+        until_ready(member.program(), port, process)
     }
 }
 
@@ -269,6 +307,17 @@ impl Drop for Stack {
         }
         self.processes.clear();
     }
+}
+
+/// Waits until a service says that it is ready.
+fn until_ready(name: &str, port: u16, process: &mut Process) -> io::Result<()> {
+    wait_for(name, READY_MAX, || {
+        if let Some(end) = process.ended() {
+            return Err(end);
+        }
+        http_is_ready(port)
+    })
+    .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
 }
 
 fn start_kafka(folder: &Path) -> io::Result<Kafka> {

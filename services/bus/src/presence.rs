@@ -1,0 +1,79 @@
+//! Whether Kafka answers.
+
+use std::time::Duration;
+
+use confluent_kafka::{
+    admin::{Admin, AdminClient, AdminClientConfig},
+    common::Error,
+};
+use tokio::{sync::watch, time::timeout};
+
+use crate::{producer::settings, settings::Kafka};
+
+/// How long Kafka has to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How long after an answer it is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether Kafka answers, asked on a connection of its own: the clients that carry records go on
+/// trying in silence.
+#[derive(Clone, Debug)]
+pub struct Presence(watch::Receiver<bool>);
+
+impl Presence {
+    /// Begins to ask, until nobody wants to know any more. Until the first answer Kafka counts as
+    /// away. A change is told in the log, once.
+    pub fn of(kafka: &Kafka) -> Result<Self, Error> {
+        let answer_max = ANSWER_MAX.as_millis().to_string();
+        let config = settings(&[
+            ("bootstrap.servers", &kafka.servers),
+            ("client.id", "paymesh-presence"),
+            ("request.timeout.ms", &answer_max),
+            ("default.api.timeout.ms", &answer_max),
+            ("reconnect.backoff.max.ms", "500"),
+        ]);
+        let admin = AdminClient::create(AdminClientConfig::new(&config)?)?;
+        let (tell, answers) = watch::channel(false);
+        tokio::spawn(look(admin, kafka.servers.clone(), tell));
+        Ok(Self(answers))
+    }
+
+    /// Whether Kafka answered when it was last asked.
+    pub fn is_here(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns once Kafka answers.
+    pub async fn back(&mut self) {
+        // Whoever asks ends only with the last of us.
+        let _ = self.0.wait_for(|is_here| *is_here).await;
+    }
+}
+
+async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<bool>) {
+    let mut was_here = None;
+    while !tell.is_closed() {
+        let nodes = admin.describe_cluster().nodes();
+        // The client has the same limit and says more; this one holds whatever it does.
+        let reason = match timeout(ANSWER_MAX + PAUSE, nodes.get()).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(reason)) => Some(reason.to_string()),
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        if was_here.replace(reason.is_none()) != Some(reason.is_none()) {
+            match &reason {
+                None => tracing::info!(servers, "Kafka answers"),
+                Some(reason) => {
+                    tracing::warn!(
+                        servers,
+                        reason,
+                        "Kafka does not answer; messages wait in the outbox"
+                    );
+                }
+            }
+            tell.send_replace(reason.is_none());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    admin.close_with_timeout(Duration::ZERO).await;
+}
