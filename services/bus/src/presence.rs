@@ -6,7 +6,10 @@ use confluent_kafka::{
     admin::{Admin, AdminClient, AdminClientConfig},
     common::Error,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use crate::{producer::settings, settings::Kafka};
 
@@ -18,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Whether Kafka answers, asked on a connection of its own: the clients that carry records go on
 /// trying in silence.
 #[derive(Clone, Debug)]
-pub struct Presence(watch::Receiver<bool>);
+pub struct Presence(watch::Receiver<Option<Instant>>);
 
 impl Presence {
     /// Begins to ask, until nobody wants to know any more. Until the first answer Kafka counts as
@@ -33,24 +36,29 @@ impl Presence {
             ("reconnect.backoff.max.ms", "500"),
         ]);
         let admin = AdminClient::create(AdminClientConfig::new(&config)?)?;
-        let (tell, answers) = watch::channel(false);
+        let (tell, answers) = watch::channel(None);
         tokio::spawn(look(admin, kafka.servers.clone(), tell));
         Ok(Self(answers))
     }
 
     /// Whether Kafka answered when it was last asked.
     pub fn is_here(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().is_some()
+    }
+
+    /// For how long it has answered without a break; nothing while it is away.
+    pub fn here_for(&self) -> Option<Duration> {
+        self.0.borrow().map(|since| since.elapsed())
     }
 
     /// Returns once Kafka answers.
     pub async fn back(&mut self) {
         // Whoever asks ends only with the last of us.
-        let _ = self.0.wait_for(|is_here| *is_here).await;
+        let _ = self.0.wait_for(Option::is_some).await;
     }
 }
 
-async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<bool>) {
+async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<Option<Instant>>) {
     let mut was_here = None;
     while !tell.is_closed() {
         let nodes = admin.describe_cluster().nodes();
@@ -71,7 +79,7 @@ async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<bool>)
                     );
                 }
             }
-            tell.send_replace(reason.is_none());
+            tell.send_replace(reason.is_none().then(Instant::now));
         }
         tokio::time::sleep(PAUSE).await;
     }

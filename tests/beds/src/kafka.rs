@@ -228,6 +228,26 @@ group.consumer.heartbeat.interval.ms=500
         self.fed(main, &words, lines.into()).map(drop)
     }
 
+    /// Deletes every record of a topic.
+    pub fn forget(&self, topic: &str) -> Result<(), KafkaError> {
+        let main = "org.apache.kafka.tools.GetOffsetShell";
+        let ends = self.ask(main, &["--topic", topic, "--time", "-1"])?;
+        let places = ends.lines().filter_map(|line| {
+            let (place, offset) = line.rsplit_once(':')?;
+            let (_, partition) = place.rsplit_once(':')?;
+            Some(format!(
+                r#"{{"topic":"{topic}","partition":{partition},"offset":{offset}}}"#
+            ))
+        });
+        let places: Vec<_> = places.collect();
+        let file = self.folder.join("forget");
+        let text = format!(r#"{{"version":1,"partitions":[{}]}}"#, places.join(","));
+        self.file(fs::write(&file, text))?;
+        let words = ["--offset-json-file", &file.display().to_string()];
+        self.ask("org.apache.kafka.tools.DeleteRecordsCommand", &words)
+            .map(drop)
+    }
+
     fn tool(&self, main: &str, words: &[&str]) -> Result<String, KafkaError> {
         self.fed(main, words, Stdio::null())
     }

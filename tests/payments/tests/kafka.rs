@@ -107,7 +107,7 @@ impl Shop {
         lags.sum()
     }
 
-    /// Waits until so many members share the partitions of the group.
+    /// Waits until so many members share the partitions of the group; without any they are nobody's.
     fn wait_for_members(&self, members: usize) {
         let kafka = self.stack.kafka.as_ref().unwrap();
         let look = || {
@@ -117,10 +117,23 @@ impl Shop {
             let holders: HashSet<_> = lines
                 .filter_map(|line| line.split_whitespace().nth(6))
                 .collect();
-            let is_shared = holders.len() == members && !holders.contains("-");
-            is_shared.then_some(()).ok_or(shown.clone())
+            let is_so = match members {
+                0 => holders == HashSet::from(["-"]),
+                _ => holders.len() == members && !holders.contains("-"),
+            };
+            is_so.then_some(()).ok_or(shown.clone())
         };
-        wait_for("the members of the group", NOTICED, look).unwrap();
+        wait_for("the members of the group", SETTLED, look).unwrap();
+    }
+
+    /// How many records were ever put into the topic of attempts.
+    fn put(&self) -> i64 {
+        let kafka = self.stack.kafka.as_ref().unwrap();
+        let main = "org.apache.kafka.tools.GetOffsetShell";
+        let shown = kafka.ask(main, &["--topic", ATTEMPTS, "--time", "-1"]);
+        let shown = shown.unwrap();
+        let ends = shown.lines().filter_map(|line| line.rsplit(':').next());
+        ends.map(|end| end.parse::<i64>().unwrap()).sum()
     }
 
     fn count(&self, text: &str) -> i64 {
@@ -199,8 +212,11 @@ async fn messages_over_kafka_take_effect_once_and_in_order() {
     shop.check_relay_begins_anew().await;
     shop.check_settles(62).await;
 
+    shop.check_controller_away().await;
+    shop.check_settles(63).await;
+
     shop.check_outage().await;
-    shop.check_settles(102).await;
+    shop.check_settles(103).await;
 
     let taken_in = shop.taken_in().await;
     let published = shop.published(ATTEMPTS);
@@ -212,7 +228,7 @@ async fn messages_over_kafka_take_effect_once_and_in_order() {
             .collect();
         assert_eq!(payments.iter().collect::<Vec<_>>(), expected);
     }
-    assert_eq!(published.values().map(Vec::len).sum::<usize>(), 102);
+    assert_eq!(published.values().map(Vec::len).sum::<usize>(), 103);
     assert_eq!(shop.lag(), 0);
 }
 
@@ -235,6 +251,27 @@ impl Shop {
         assert!(!log.contains("somebody else holds the partition"), "{log}");
     }
 
+    fn wait_until_processor_is_not_ready(&self) {
+        let look = || {
+            let is_ready = self.stack.is_ready(Member::Processor);
+            (!is_ready).then_some(()).ok_or("it is ready".to_owned())
+        };
+        wait_for("a processor that is not ready", NOTICED, look).unwrap();
+    }
+
+    /// db-controller goes away and comes back: the processor says so, and leaves its partitions.
+    async fn check_controller_away(&mut self) {
+        let silent = "db-controller does not answer";
+        let before = self.stack.log(Member::Processor).matches(silent).count();
+        self.stack.kill(Member::Controller);
+        self.wait_for_word(Member::Processor, silent, before + 1);
+        self.wait_until_processor_is_not_ready();
+        self.wait_for_members(0);
+        self.stack.restart(Member::Controller).unwrap();
+        self.stack.ready(Member::Processor).unwrap();
+        assert_eq!(self.pay("answered", "tok_approve", 20).await, 201);
+    }
+
     /// Kafka goes away and comes back: everybody says so, once, and payments are taken in.
     async fn check_outage(&mut self) {
         let away = "Kafka does not answer";
@@ -244,14 +281,9 @@ impl Shop {
         for (member, before) in told.into_iter().zip(before) {
             self.wait_for_word(member, away, before + 1);
         }
-        let is_ready = |member| self.stack.is_ready(member);
-        let look = || {
-            (!is_ready(Member::Processor))
-                .then_some(())
-                .ok_or_else(String::new)
-        };
-        wait_for("a processor that is not ready", NOTICED, look).unwrap();
+        self.wait_until_processor_is_not_ready();
         self.take_in("down", 40, "tok_approve").await;
+        let is_ready = |member| self.stack.is_ready(member);
         assert!(is_ready(Member::Controller), "payments are taken in");
         assert!(!is_ready(Member::Processor), "and nobody works on them");
         for (member, before) in told.into_iter().zip(before) {
@@ -316,10 +348,20 @@ async fn processors_come_and_go_while_payments_flow_and_merchants_are_told() {
     let left = shop.count(OPEN);
     assert!(left < at_work, "{left} of {at_work} were at work");
     assert_eq!(shop.lag(), left);
-    shop.stack.restart(Member::Processor).unwrap();
-    shop.check_settles(142).await;
 
-    assert_eq!((merchant.events(), merchant.forged()), (142, 0));
+    // What is waiting is lost with its records: it is put again before long.
+    let put = shop.put();
+    shop.take_in("lost", 10, "tok_approve").await;
+    let look = || match shop.put() {
+        now if now >= put + 10 => Ok(()),
+        now => Err(format!("{now} records, {put} before")),
+    };
+    wait_for("the records", NOTICED, look).unwrap();
+    shop.stack.kafka.as_ref().unwrap().forget(ATTEMPTS).unwrap();
+    shop.stack.restart(Member::Processor).unwrap();
+    shop.check_settles(152).await;
+
+    assert_eq!((merchant.events(), merchant.forged()), (152, 0));
     let told = shop.published(WEBHOOKS);
-    assert_eq!(told.values().map(Vec::len).sum::<usize>(), 142);
+    assert_eq!(told.values().map(Vec::len).sum::<usize>(), 152);
 }

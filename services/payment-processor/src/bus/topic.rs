@@ -31,9 +31,10 @@ use super::{
 
 /// How many messages are at work at once before no more is looked for.
 const IN_FLIGHT_MAX: usize = 256;
-/// How long what is at work has to end when no more is wanted; the rest comes again. With the last
-/// commit and the farewell to the group it stays below the 30 seconds that orchestrators give.
-const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// How long what is at work has to end when no more is wanted; the rest comes again. With a commit that
+/// is under way, the last one and the farewell to the group it stays below the 30 seconds that
+/// orchestrators give.
+const DRAIN_MAX: Duration = Duration::from_secs(15);
 /// How long after db-controller did not answer it is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long after db-controller was last heard it is asked whether it is there.

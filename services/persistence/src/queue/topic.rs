@@ -35,11 +35,7 @@ struct Topic {
 impl Outlet for Topic {
     /// While Kafka is away its producer has what was put, and sends it when Kafka is back.
     fn again(&self) -> Duration {
-        if self.presence.is_here() {
-            AGAIN
-        } else {
-            Duration::MAX
-        }
+        again(self.presence.here_for())
     }
 
     fn is_shared(&self) -> bool {
@@ -120,6 +116,27 @@ pub async fn publish(
     tokio::join!(publish(Consumer::Attempts), publish(Consumer::Webhooks));
 }
 
+/// What was put before Kafka came back has as long from then on as what is put now.
+fn again(here_for: Option<Duration>) -> Duration {
+    match here_for {
+        Some(here_for) if here_for >= AGAIN => AGAIN,
+        _ => Duration::MAX,
+    }
+}
+
 fn topic(consumer: Consumer) -> String {
     paymesh_bus::topic(consumer.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_again_because_kafka_was_away() {
+        let longer = AGAIN + Duration::from_millis(1);
+        assert_eq!(again(None), Duration::MAX);
+        assert_eq!(again(Some(Duration::ZERO)), Duration::MAX);
+        assert_eq!(again(Some(longer)), AGAIN);
+    }
 }
