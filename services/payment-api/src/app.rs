@@ -13,22 +13,24 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Waiting, acts, auth::Keys, confirm, create, disputes, error::Problem, events, ledger, payments,
-    webhooks,
+    Waiting, acts, auth::Keys, confirm, create, disputes, error::Problem, events, ledger,
+    limits::Limits, payments, webhooks,
 };
 
 /// What every request needs.
 pub struct App {
     pub(crate) keys: Keys,
+    pub(crate) limits: Limits,
     pub(crate) waiting: Waiting,
     channel: Channel,
 }
 
 impl App {
     /// An API in front of a db-controller.
-    pub fn new(channel: Channel, waiting: Waiting) -> Self {
+    pub fn new(channel: Channel, waiting: Waiting, limits: Limits) -> Self {
         Self {
             keys: Keys::default(),
+            limits,
             waiting,
             channel,
         }

@@ -65,6 +65,7 @@ pub(crate) async fn authorize(
         app.keys.remember(digest, known.clone());
         known
     };
+    app.limits.take(known.tenant_id)?;
     if known.scopes.iter().any(|known| known == scope) {
         Ok(known.tenant_id)
     } else {

@@ -1,6 +1,6 @@
 //! The settings of payment-api.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32, str::FromStr};
 
 use paymesh_operations::{Settings, SettingsError};
 
@@ -10,6 +10,29 @@ pub struct Api {
     pub controller: tonic::transport::Endpoint,
     /// Where HTTP is served.
     pub listen: SocketAddr,
+    /// How many requests a second this replica takes of one merchant.
+    pub requests_per_second: NonZeroU32,
+}
+
+struct Rate(NonZeroU32);
+
+impl Rate {
+    /// Far more than one shop asks, and far less than one replica answers.
+    const DEFAULT: Self = Self(NonZeroU32::new(100).unwrap());
+    /// More is no limit.
+    const MAX: u32 = 1_000_000;
+}
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rate = text
+            .parse()
+            .ok()
+            .filter(|rate: &NonZeroU32| rate.get() <= Self::MAX);
+        rate.map(Self).ok_or("it is not a number from 1 to 1000000")
+    }
 }
 
 impl Api {
@@ -17,9 +40,35 @@ impl Api {
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
         let controller = settings.required("PAYMESH_CONTROLLER_URL", "db-controller, as a URL");
         let listen = settings.required("PAYMESH_LISTEN", "where HTTP is served, as IP:PORT");
-        let api = controller
-            .zip(listen)
-            .map(|(controller, listen)| Self { controller, listen });
+        let Rate(requests_per_second) = settings.optional(
+            "PAYMESH_REQUESTS_PER_SECOND",
+            "how many requests a second this replica takes of one merchant",
+            Rate::DEFAULT,
+        );
+        let api = controller.zip(listen).map(|(controller, listen)| Self {
+            controller,
+            listen,
+            requests_per_second,
+        });
         settings.done(api)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_rate(text: &str, expected: Option<u32>) {
+        let read = text.parse::<Rate>().ok().map(|rate| rate.0.get());
+        assert_eq!(read, expected, "{text}");
+    }
+
+    #[test]
+    fn a_rate_is_a_number_that_limits_something() {
+        check_rate("1", Some(1));
+        check_rate("1000000", Some(1_000_000));
+        for wrong in ["0", "-1", "1000001", "fast", ""] {
+            check_rate(wrong, None);
+        }
     }
 }

@@ -40,6 +40,7 @@ use crate::{
         (status = 403, body = ErrorBody, description = "The API key may not do this."),
         (status = 404, body = ErrorBody, description = "There is no such payment."),
         (status = 422, body = ErrorBody, description = "Something looks like a card number."),
+        (status = 429, body = ErrorBody, description = "More requests than one replica takes of one merchant."),
         (status = 500, body = ErrorBody, description = "We made a mistake."),
         (status = 503, body = ErrorBody, description = "Try again."),
     ),

@@ -38,6 +38,7 @@ use crate::{
         (status = 409, body = ErrorBody, description = "The first request with this key is not committed yet."),
         (status = 413, body = ErrorBody, description = "The body is too large."),
         (status = 422, body = ErrorBody, description = "A value is not allowed, or the key was used with another body."),
+        (status = 429, body = ErrorBody, description = "More requests than one replica takes of one merchant."),
         (status = 500, body = ErrorBody, description = "We made a mistake."),
         (status = 503, body = ErrorBody, description = "Send it again with the same key."),
     ),

@@ -87,7 +87,12 @@ impl IntoResponse for Problem {
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             headers.insert("paymesh-request-id", value);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::CONFLICT {
+        let passes_soon = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::CONFLICT,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        if passes_soon.contains(&status) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

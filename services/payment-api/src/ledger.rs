@@ -33,6 +33,7 @@ pub(crate) struct Part {
         (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
         (status = 403, body = ErrorBody, description = "The API key may not do this."),
         (status = 422, body = ErrorBody, description = "A value is not allowed."),
+        (status = 429, body = ErrorBody, description = "More requests than one replica takes of one merchant."),
         (status = 500, body = ErrorBody, description = "We made a mistake."),
         (status = 503, body = ErrorBody, description = "Try again."),
     ),

@@ -19,9 +19,11 @@ mod error;
 mod events;
 mod input;
 mod ledger;
+mod limits;
 mod paging;
 mod payments;
 mod waiting;
 mod webhooks;
 
+pub use limits::Limits;
 pub use waiting::Waiting;

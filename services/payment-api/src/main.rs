@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use axum::serve::ListenerExt as _;
 use paymesh_operations::{Health, Settings, start_logs, stop_signal};
 use paymesh_payment_api::{
-    Waiting,
+    Limits, Waiting,
     app::{App, router},
     config::Api,
 };
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // An answer is small and whole: it must not wait for more.
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, router(App::new(requests, waiting), &health))
+    let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
+    axum::serve(listener, router(app, &health))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await?;
     Ok(())

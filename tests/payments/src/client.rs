@@ -235,7 +235,7 @@ impl Client {
         loop {
             let answer = self.ask(ask).await?;
             match answer {
-                Some(answer) if answer.status != 409 && answer.status < 500 => return Ok(answer),
+                Some(answer) if !matches!(answer.status, 409 | 429 | 500..) => return Ok(answer),
                 last if start.elapsed() > INSISTS_MAX => {
                     return Err(io::Error::other(format!(
                         "no answer to {key} in {INSISTS_MAX:?}, last {last:?}"

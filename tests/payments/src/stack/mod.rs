@@ -252,7 +252,14 @@ impl Stack {
                     "PAYMESH_CONTROLLER_URL",
                     format!("http://{}", self.over(Wire::ApiToController)),
                 )
-                .env("PAYMESH_LISTEN", at(ports.api)),
+                .env("PAYMESH_LISTEN", at(ports.api))
+                .env(
+                    "PAYMESH_REQUESTS_PER_SECOND",
+                    self.wishes
+                        .requests_per_second
+                        .unwrap_or(1_000_000)
+                        .to_string(),
+                ),
             Member::Postgres => unreachable!("the bed starts it"),
         };
         command

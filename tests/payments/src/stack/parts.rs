@@ -50,6 +50,8 @@ pub struct Wishes {
     pub bus: Bus,
     /// The processor asks for no news of disputes, so that all it says can be counted.
     pub quiet: bool,
+    /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
+    pub requests_per_second: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
 }
