@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Router, response::IntoResponse};
 use paymesh_contracts::{Code, persistence::payments_client::PaymentsClient};
-use paymesh_operations::Health;
 use tonic::transport::Channel;
 use utoipa::{
     Modify, OpenApi,
@@ -14,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Waiting, acts, auth::Keys, confirm, create, disputes, error::Problem, events, ledger,
-    limits::Limits, payments, webhooks,
+    limits::Limits, meter, payments, webhooks,
 };
 
 /// What every request needs.
@@ -107,8 +106,9 @@ async fn wrong_method() -> impl IntoResponse {
     Problem::from(Code::MethodNotAllowed)
 }
 
-/// The API, with its health.
-pub fn router(app: App, health: &Health) -> Router {
+/// The API.
+pub fn router(app: App) -> Router {
+    meter::describe();
     parts()
         .0
         .with_state(Arc::new(app))
@@ -121,9 +121,9 @@ pub fn router(app: App, health: &Health) -> Router {
                 )
             }),
         )
-        .merge(health.routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn(meter::count))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ pub struct Api {
     pub controller: tonic::transport::Endpoint,
     /// Where HTTP is served.
     pub listen: SocketAddr,
+    /// Where health and metrics are served.
+    pub health: SocketAddr,
     /// How many requests a second this replica takes of one merchant.
     pub requests_per_second: NonZeroU32,
 }
@@ -45,11 +47,18 @@ impl Api {
             "how many requests a second this replica takes of one merchant",
             Rate::DEFAULT,
         );
-        let api = controller.zip(listen).map(|(controller, listen)| Self {
-            controller,
-            listen,
-            requests_per_second,
-        });
+        let health = settings.required(
+            "PAYMESH_HEALTH_LISTEN",
+            "where health and metrics are served, as IP:PORT",
+        );
+        let api = (|| {
+            Some(Self {
+                controller: controller?,
+                listen: listen?,
+                health: health?,
+                requests_per_second,
+            })
+        })();
         settings.done(api)
     }
 }

@@ -20,6 +20,7 @@ mod events;
 mod input;
 mod ledger;
 mod limits;
+mod meter;
 mod paging;
 mod payments;
 mod waiting;

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use axum::serve::ListenerExt as _;
-use paymesh_operations::{Health, Settings, start_logs, stop_signal};
+use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
 use paymesh_payment_api::{
     Limits, Waiting,
     app::{App, router},
@@ -30,7 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         endpoint.timeout(REQUEST_MAX).connect_lazy(),
     );
     let (waiting, health) = (Waiting::default(), Health::default());
-    tokio::spawn(waiting.clone().listen(stream, health.clone(), stop.clone()));
+    serve_health(&health, start_metrics()?, settings.health).await?;
+    tokio::spawn(waiting.clone().listen(stream, health, stop.clone()));
     let listener = tokio::net::TcpListener::bind(settings.listen).await?;
     tracing::info!(address = %settings.listen, "serves HTTP");
     let listener = listener.tap_io(|stream| {
@@ -38,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let _ = stream.set_nodelay(true);
     });
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
-    axum::serve(listener, router(app, &health))
+    axum::serve(listener, router(app))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await?;
     Ok(())

@@ -1,8 +1,9 @@
 //! Attempts: send, or find out what became of one that was sent.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
+use metrics::{Unit, describe_histogram, histogram};
 use paymesh_contracts::{
     AttemptId,
     http::AttemptKind,
@@ -29,6 +30,11 @@ impl Attempts {
     /// Attempts at an acquirer. In a debug build `PAYMESH_DEFECT=attempt-id-regenerated` makes it
     /// forget which attempt it sends.
     pub fn new(acquirer: Arc<dyn Acquirer>) -> Self {
+        describe_histogram!(
+            "paymesh_attempt_duration_seconds",
+            Unit::Seconds,
+            "Until the acquirer said what became of an attempt, or did not"
+        );
         let defect = std::env::var("PAYMESH_DEFECT").unwrap_or_default();
         Self {
             acquirer,
@@ -124,11 +130,14 @@ impl Consumer for Attempts {
             Work::Expire(Expire {}) => return Ok(Effect::Expired(Expired {})),
             Work::DeliverWebhook(_) => return Err(Unreadable),
         };
+        let began = Instant::now();
         let verdict = if is_check {
             self.check(&order).await
         } else {
             self.send(&order).await
         };
+        histogram!("paymesh_attempt_duration_seconds", "outcome" => word(&verdict))
+            .record(began.elapsed());
         let attempt_id = order.attempt_id.bytes();
         Ok(match verdict {
             Ok(Verdict::Approved { reference }) => Effect::Approved(AttemptApproved {
@@ -157,5 +166,16 @@ impl Consumer for Attempts {
                 })
             }
         })
+    }
+}
+
+/// What the acquirer said, as a label.
+fn word(verdict: &Result<Verdict, NoWord>) -> &'static str {
+    match verdict {
+        Ok(Verdict::Approved { .. }) => "approved",
+        Ok(Verdict::Declined { .. }) => "declined",
+        Ok(Verdict::ActionRequired { .. }) => "action_required",
+        Err(NoWord::Silent(_)) => "unknown",
+        Err(NoWord::Contradiction(_)) => "contradiction",
     }
 }

@@ -22,7 +22,7 @@ pub struct Processor {
     pub notice_pause: Duration,
     /// Whether webhooks may go to addresses that are not public.
     pub private_webhooks: bool,
-    /// Where health is served.
+    /// Where health and metrics are served.
     pub health: SocketAddr,
 }
 
@@ -54,7 +54,7 @@ impl Processor {
         );
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
-            "where health is served, as IP:PORT",
+            "where health and metrics are served, as IP:PORT",
         );
         let processor = (|| {
             Some(Self {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
+use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
 use paymesh_payment_processor::{
     acquirer::HttpAcquirer,
     attempts::Attempts,
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Processor::read(Settings::from_environment())?;
     let stop = stop_signal()?;
     let health = Health::default();
-    serve_health(health.clone(), settings.health).await?;
+    serve_health(&health, start_metrics()?, settings.health).await?;
     let channel = settings
         .controller
         .connect_timeout(Duration::from_secs(2))

@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use metrics::{counter, describe_counter};
 use paymesh_contracts::{
     EventId,
     persistence::{DeliverWebhook, WebhookTried, complete_request::Effect, message::Work},
@@ -31,6 +32,10 @@ impl Webhooks {
     /// A sender. It follows no redirect: what is signed goes where the merchant said.
     /// With `private_allowed` merchants may name addresses of our own network.
     pub fn new(private_allowed: bool) -> Result<Self, reqwest::Error> {
+        describe_counter!(
+            "paymesh_webhook_tries_total",
+            "Tries to tell a merchant of an event"
+        );
         let mut client = Client::builder()
             .timeout(ANSWER_MAX)
             .connect_timeout(Duration::from_secs(3))
@@ -110,6 +115,15 @@ impl Webhooks {
     }
 }
 
+/// What came of a try, as a label.
+fn word(tried: &WebhookTried) -> &'static str {
+    match (tried.delivered, tried.status) {
+        (true, _) => "delivered",
+        (false, 0) => "unanswered",
+        (false, _) => "refused",
+    }
+}
+
 #[async_trait]
 impl Consumer for Webhooks {
     fn name(&self) -> &'static str {
@@ -118,7 +132,11 @@ impl Consumer for Webhooks {
 
     async fn work(&self, work: Work) -> Result<Effect, Unreadable> {
         match work {
-            Work::DeliverWebhook(delivery) => self.deliver(delivery).await.map(Effect::Webhook),
+            Work::DeliverWebhook(delivery) => {
+                let tried = self.deliver(delivery).await?;
+                counter!("paymesh_webhook_tries_total", "outcome" => word(&tried)).increment(1);
+                Ok(Effect::Webhook(tried))
+            }
             _ => Err(Unreadable),
         }
     }

@@ -1,6 +1,6 @@
 //! The settings of the two programs.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
 use paymesh_operations::{Secret, Settings, SettingsError};
@@ -16,8 +16,10 @@ pub struct Controller {
     pub kafka: Option<Kafka>,
     /// Where gRPC is served.
     pub listen: SocketAddr,
-    /// Where health is served.
+    /// Where health and metrics are served.
     pub health: SocketAddr,
+    /// How long after the queue was counted for the metrics it is counted again.
+    pub backlog_pause: Duration,
 }
 
 /// Shorter secrets can be guessed.
@@ -76,7 +78,12 @@ impl Controller {
             .map(|loopback| loopback.0);
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
-            "where health is served, as IP:PORT",
+            "where health and metrics are served, as IP:PORT",
+        );
+        let backlog_pause = settings.milliseconds(
+            "PAYMESH_BACKLOG_MS",
+            "how long until the queue is counted again, in milliseconds",
+            5_000,
         );
         let controller = (|| {
             Some(Self {
@@ -85,6 +92,7 @@ impl Controller {
                 kafka,
                 listen: listen?,
                 health: health?,
+                backlog_pause,
             })
         })();
         settings.done(controller)

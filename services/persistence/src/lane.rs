@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use paymesh_operations::Health;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,6 +34,11 @@ const CONFLICTS_MAX: u32 = 8;
 /// How long a command is tried again after the connection was lost.
 const RECONNECT_MAX: Duration = Duration::from_secs(20);
 
+const IN_PROGRESS: &str = "paymesh_commands_in_progress";
+const REFUSED: &str = "paymesh_commands_refused_total";
+const GROUP: &str = "paymesh_commit_commands";
+const COMMIT: &str = "paymesh_commit_duration_seconds";
+
 /// Why a command got no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LaneError {
@@ -49,6 +57,23 @@ struct Job {
     command: Command,
     since: Instant,
     answer: oneshot::Sender<Result<Outcome, LaneError>>,
+    _counted: Counted,
+}
+
+/// A command in progress, as the metrics count it.
+struct Counted;
+
+impl Counted {
+    fn begin() -> Self {
+        gauge!(IN_PROGRESS).increment(1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        gauge!(IN_PROGRESS).decrement(1);
+    }
 }
 
 /// Where commands are put in.
@@ -67,6 +92,7 @@ impl Lane {
         defects: Defects,
         stop: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
+        describe();
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let worker = Worker {
             config,
@@ -85,8 +111,12 @@ impl Lane {
             command,
             since: Instant::now(),
             answer,
+            _counted: Counted::begin(),
         };
-        self.jobs.try_send(job).map_err(|_| LaneError::Overloaded)?;
+        self.jobs.try_send(job).map_err(|_| {
+            counter!(REFUSED).increment(1);
+            LaneError::Overloaded
+        })?;
         answered.await.unwrap_or(Err(LaneError::Unknown))
     }
 }
@@ -111,6 +141,7 @@ impl Worker {
                 _ = look.tick() => { let _ = self.connect().await; }
             }
             if !group.is_empty() {
+                histogram!(GROUP).record(number(group.len()));
                 self.group(std::mem::take(&mut group)).await;
             }
         }
@@ -150,10 +181,12 @@ impl Worker {
         let (mut conflicts, mut pause) = (0, Duration::from_millis(20));
         loop {
             let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
+            let began = Instant::now();
             let result = match self.connect().await {
                 Ok(session) => session.run(&commands).await,
                 Err(failure) => Err(failure),
             };
+            histogram!(COMMIT, "outcome" => word(&result)).record(began.elapsed());
             match result {
                 Err(Failure::Conflict(_)) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(Failure::Disconnected(_)) => {
@@ -185,4 +218,28 @@ impl Worker {
             let _ = job.answer.send(Err(error));
         }
     }
+}
+
+fn describe() {
+    describe_gauge!(IN_PROGRESS, "Commands that wait or are being committed");
+    describe_counter!(REFUSED, "Commands refused because too many waited");
+    // Both are there before there is anything to count.
+    gauge!(IN_PROGRESS).set(0);
+    counter!(REFUSED).absolute(0);
+    describe_histogram!(GROUP, "Commands of one commit");
+    describe_histogram!(COMMIT, Unit::Seconds, "One try to commit a group");
+}
+
+/// The outcome of a try to commit, as a label.
+fn word(result: &Result<Done, Failure>) -> &'static str {
+    match result {
+        Ok(_) => "committed",
+        Err(Failure::Conflict(_)) => "conflict",
+        Err(Failure::Disconnected(_)) => "disconnected",
+        Err(Failure::Refused(_)) => "refused",
+    }
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

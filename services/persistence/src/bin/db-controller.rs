@@ -12,13 +12,13 @@ use paymesh_contracts::{
     http::time_text,
     persistence::{payments_server::PaymentsServer, queue_server::QueueServer},
 };
-use paymesh_operations::{Health, Settings, serve_health, start_logs, stop_signal};
+use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
 use paymesh_persistence::{
     config::{self, Controller},
     defect::Defects,
     lane::Lane,
     merchant::add_merchant,
-    queue::{Hub, publish},
+    queue::{Hub, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Reader, SettlementBreak, chain},
@@ -201,7 +201,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let settings = Controller::read(Settings::from_environment())?;
     let stop = stop_signal()?;
     let (health, hub) = (Health::default(), Hub::default());
-    serve_health(health.clone(), settings.health).await?;
+    serve_health(&health, start_metrics()?, settings.health).await?;
     let lane_stop = tokio_util::sync::CancellationToken::new();
     let (lane, worker) = Lane::start(
         settings.database.clone(),
@@ -210,8 +210,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         Defects::from_environment(),
         lane_stop.clone(),
     );
-    // The queue writes leases, and may wait for a standby: merchants do not wait behind it.
-    let (reader, queue_reader) = (
+    // The queue writes leases, and may wait for a standby: merchants do not wait behind it. Nor does
+    // anybody wait while a long queue is counted.
+    let (reader, queue_reader, meter_reader) = (
+        Reader::new(settings.database.clone()),
         Reader::new(settings.database.clone()),
         Reader::new(settings.database),
     );
@@ -227,6 +229,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         let (reader, hub) = (queue_reader.clone(), hub.clone());
         tokio::spawn(publish(kafka, presence, reader, hub, stop.clone()))
     });
+    let meter = tokio::spawn(meter(meter_reader, settings.backlog_pause, stop.clone()));
     let queue = QueueService {
         lane,
         reader: queue_reader,
@@ -250,6 +253,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     if let Some(publisher) = publisher {
         publisher.await?;
     }
+    meter.await?;
     lane_stop.cancel();
     worker.await?;
     Ok(())

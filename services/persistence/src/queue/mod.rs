@@ -8,6 +8,7 @@
 //! reader that was thought dead is refused. Over Kafka the holder is a relay: a takeover ends what
 //! it put, which nobody can claim any more, and not the work on what was claimed before.
 
+mod meter;
 mod outlet;
 mod relay;
 mod topic;
@@ -15,6 +16,7 @@ mod topic;
 use paymesh_contracts::MessageId;
 use tokio::sync::{broadcast, watch};
 
+pub use meter::meter;
 pub use outlet::{Closed, Outlet, Stream};
 pub use relay::Relay;
 pub use topic::publish;

@@ -1,5 +1,6 @@
 //! SQL, and only here: connections, what a group loads, what it writes, what readers read.
 
+mod backlog;
 mod connection;
 mod endpoints;
 mod epoch;
@@ -16,6 +17,7 @@ mod statements;
 mod wants;
 mod write;
 
+pub use backlog::Backlog;
 pub use connection::{Connection, Failure};
 pub use messages::Due;
 pub(crate) use messages::Holder;

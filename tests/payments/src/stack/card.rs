@@ -22,6 +22,7 @@ pub struct Card {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ports {
     pub(super) api: u16,
+    pub(super) api_health: u16,
     pub(super) processor_health: u16,
     pub(super) controller: u16,
     pub(super) controller_health: u16,
@@ -50,6 +51,7 @@ impl Card {
             database_url: postgres.administrator_url("payments"),
             ports: Ports {
                 api,
+                api_health: reserve_port()?,
                 processor_health: reserve_port()?,
                 controller: reserve_port()?,
                 controller_health: reserve_port()?,

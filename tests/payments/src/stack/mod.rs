@@ -107,6 +107,17 @@ impl Stack {
         Ok(stack)
     }
 
+    /// What a service counted, line by line as Prometheus reads it.
+    pub async fn metrics(&self, member: Member) -> io::Result<String> {
+        let port = self.health(member).ok_or_else(|| {
+            let name = member.program();
+            io::Error::other(format!("{name} counts nothing"))
+        })?;
+        let asked = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await;
+        let text = async { asked?.error_for_status()?.text().await };
+        text.await.map_err(io::Error::other)
+    }
+
     /// The acquirer's books.
     pub fn books(&self) -> PathBuf {
         self.folder.join("books.jsonl")
@@ -229,6 +240,10 @@ impl Stack {
                 .env("PAYMESH_DATABASE_URL", self.controller_servers())
                 .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
                 .env("PAYMESH_LISTEN", at(ports.controller))
+                .env(
+                    "PAYMESH_BACKLOG_MS",
+                    if self.wishes.quiet { "3600000" } else { "200" },
+                )
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
             Member::Processor => command
                 .env(
@@ -253,6 +268,7 @@ impl Stack {
                     format!("http://{}", self.over(Wire::ApiToController)),
                 )
                 .env("PAYMESH_LISTEN", at(ports.api))
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.api_health))
                 .env(
                     "PAYMESH_REQUESTS_PER_SECOND",
                     self.wishes
@@ -282,7 +298,7 @@ impl Stack {
         let ports = &self.card.ports;
         match member {
             Member::Postgres => None,
-            Member::Api => Some(ports.api),
+            Member::Api => Some(ports.api_health),
             Member::Processor => Some(ports.processor_health),
             Member::Controller => Some(ports.controller_health),
             Member::Acquirer => Some(ports.acquirer),

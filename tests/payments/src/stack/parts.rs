@@ -48,7 +48,8 @@ pub struct Wishes {
     pub wires: Wires,
     /// What carries messages.
     pub bus: Bus,
-    /// The processor asks for no news of disputes, so that all it says can be counted.
+    /// Nobody asks for news of disputes and nobody counts the queue, so that all they say can be
+    /// counted.
     pub quiet: bool,
     /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
     pub requests_per_second: Option<u32>,
