@@ -1,6 +1,6 @@
 """Every external tool: which versions fit, where to look, and how to get it when it is missing.
 
-A version is pinned here and nowhere else (OpenTofu's modules: `opentofu/go.mod` and `go.sum`).
+A version is pinned here and nowhere else (Go modules: `opentofu/` and `promtool/`, `go.mod` and `go.sum`).
 """
 
 import concurrent.futures
@@ -149,17 +149,37 @@ def _terraform(version, wheel, python_tag, sha256):
     return Fetch(f"terraform-{version}", "bin/terraform", make)
 
 
-def _opentofu():
-    version = re.search(r"opentofu/opentofu v(\S+)", (HERE / "opentofu/go.mod").read_text("utf-8")).group(1)
+def _go(name, title, command, version, variable, cost, *options):
+    """A program built from its Go module, which `NAME/go.mod` and `go.sum` pin with all it uses."""
+    program = f"bin/{command.rsplit('/', 1)[1]}"
 
     def make(folder: Path):
         go = _need("go", GO_HINT)
-        build = [go, "build", "-mod=readonly", "-trimpath", "-o", str(folder / "bin/tofu"),
-                 "-ldflags", "-s -w -X github.com/opentofu/opentofu/version.dev=no",
-                 "github.com/opentofu/opentofu/cmd/tofu"]
-        _run(build, f"building OpenTofu {version} from its Go module (3 minutes on 2 cores)", cwd=HERE / "opentofu")
+        build = [go, "build", "-mod=readonly", "-trimpath", "-o", str(folder / program),
+                 "-ldflags", f"-s -w -X {variable}", *options, command]
+        _run(build, f"building {title} {version} from its Go module ({cost})", cwd=HERE / name)
 
-    return Fetch(f"opentofu-{version}", "bin/tofu", make)
+    return Fetch(f"{name}-{version}", program, make)
+
+
+def _pinned(name, module):
+    return re.search(rf"{module} v(\S+)", (HERE / name / "go.mod").read_text("utf-8")).group(1)
+
+
+def _opentofu():
+    command, version = "github.com/opentofu/opentofu/cmd/tofu", _pinned("opentofu", "opentofu/opentofu")
+    return _go("opentofu", "OpenTofu", command, version, "github.com/opentofu/opentofu/version.dev=no",
+               "3 minutes on 2 cores")
+
+
+def _promtool():
+    # Prometheus 3.11.3 is v0.311.3 among Go modules.
+    module = re.fullmatch(r"0\.(\d)(\d\d)\.(\d+)", _pinned("promtool", "prometheus/prometheus"))
+    version = ".".join(str(int(number)) for number in module.groups())
+    variable = f"github.com/prometheus/common/version.Version={version}"
+    command = "github.com/prometheus/prometheus/cmd/promtool"
+    # Without what finds services in clouds, which would be most of the build.
+    return _go("promtool", "promtool", command, version, variable, "1,076 packages", "-tags=remove_all_sd")
 
 
 def _cargo_deny():
@@ -247,7 +267,9 @@ CATALOGUE = {
         Tool("opentofu", ("tofu",), r"1\.12\.", "1.12", ("version",),
              "tests: the fork", "https://opentofu.org/docs/intro/install", _opentofu()),
         Tool("go", ("go",), r"1\.(2[1-9]|[3-9]\d)", "1.21 or newer", ("version",),
-             "builds OpenTofu", GO_HINT),
+             "builds OpenTofu and promtool", GO_HINT),
+        Tool("promtool", ("promtool",), r"[3-9]\.", "3 or newer", ("--version",),
+             "tests the alert rules", "https://prometheus.io/download", _promtool()),
         Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
              "checks licences and bans", "cargo install --locked cargo-deny", _cargo_deny()),
         _python("judges", "cloudsim/judges/requirements.txt", "judge the simulated cloud: Microsoft's and Google's clients"),

@@ -47,7 +47,7 @@ def run(*command, hears=lambda line: None, **environment) -> str:
 
 def tools() -> str:
     """Fetches what the later stages use; those say themselves what they miss."""
-    run(sys.executable, "tests/tools", "get", "cargo-deny", *CLIENTS)
+    run(sys.executable, "tests/tools", "get", "cargo-deny", "promtool", *CLIENTS)
     return PASSED
 
 
@@ -96,6 +96,14 @@ def kafka() -> str:
     get(CATALOGUE["java"])
     return run("cargo", "test", "--workspace", "--locked", "--test", "kafka", "--", "--ignored",
                PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())
+
+
+def alerts() -> str:
+    """The alert rules of the payment services: that they can be read, and when each fires."""
+    promtool = get(CATALOGUE["promtool"]).path
+    results = [run(promtool, "check", "rules", "--lint=all", "--lint-fatal", "services/alerts/rules.yml"),
+               run(promtool, "test", "rules", "services/alerts/rules.test.yml")]
+    return FAILED if FAILED in results else PASSED
 
 
 def protocol() -> str:
@@ -188,6 +196,7 @@ STAGES = {
     "deny": deny,
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "kafka": kafka,
+    "alerts": alerts,
     "protocol": protocol,
     "fuzz": fuzz,
     "judges": judges,
