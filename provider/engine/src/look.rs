@@ -137,6 +137,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What runs on the principal may be another run that takes it over: whose it is shows after
+    /// that.
+    pub(crate) async fn settle_principal(&self) -> Result<(), Halt> {
+        let (id, object, context) = {
+            let state = self.state();
+            let principal = state.principal();
+            let Some((id, node, _)) = principal.filter(|(.., seen)| seen.busy.is_some()) else {
+                return Ok(());
+            };
+            let context = self.context(state.observations.clone());
+            (id.clone(), node.object.clone(), context)
+        };
+        let is_outdated = tokio::select! {
+            biased;
+            settled = object.settle_mark(&context) => settled?,
+            halt = self.halted() => return Err(halt),
+        };
+        if is_outdated {
+            self.look_again(&id).await?;
+        }
+        Ok(())
+    }
+
     /// That something is gone is believed, and told to those that depend on it, only after several
     /// reads in a row.
     async fn doubt_absence(

@@ -186,6 +186,14 @@ pub trait Object: Send + Sync + 'static {
         Ok(Sent::Done)
     }
 
+    /// Waits until no operation that writes the mark runs on the busy object any more, where the
+    /// cloud shows only at its end what one writes; whether the object has to be looked at again.
+    /// A read asks for it before it says whose the object is, and waits for nothing else.
+    async fn settle_mark(&self, cx: &Context) -> Result<bool, Fault> {
+        let _ = cx;
+        Ok(false)
+    }
+
     /// Deletes the object. An object that must stay (a resource group that is not empty)
     /// answers [`Sent::Kept`].
     async fn delete(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault>;

@@ -8,7 +8,11 @@ use crate::{
 impl Run<'_> {
     /// Observes everything and reports, writing nothing.
     pub(crate) async fn read(self) -> Result<Reading, Vec<Fault>> {
-        self.look_at_all().await.map_err(|halt| match halt {
+        let looked = async {
+            self.look_at_all().await?;
+            self.settle_principal().await
+        };
+        looked.await.map_err(|halt| match halt {
             Halt::Faults(faults) => faults.into_iter().map(unread).collect(),
             Halt::Stopped => vec![self.stopped_reading()],
         })?;

@@ -261,7 +261,7 @@ impl Run<'_> {
 
 impl State {
     /// The object that stands for the whole, if it was seen to exist.
-    fn principal(&self) -> Option<(&ObjectId, &Node, &Seen)> {
+    pub(crate) fn principal(&self) -> Option<(&ObjectId, &Node, &Seen)> {
         let id = self.graph.principal_id()?;
         Some((id, self.graph.node(id)?, self.observations.seen(id)?))
     }

@@ -1,6 +1,6 @@
 //! What the engine may not believe, take or write: each guard by itself.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use expect_test::expect;
 
@@ -10,7 +10,7 @@ use super::{
     scenario::{engine, mark, paused},
     world::{Mishap, World},
 };
-use crate::{FaultKind, Graph, Job};
+use crate::{FaultKind, Graph, Job, Standing};
 
 /// A cluster of ours with what it needs and what is in it, each as `(name, holder)` says.
 fn planted(world: &World, things: &[(&str, &'static str)]) -> Job {
@@ -102,6 +102,27 @@ fn a_child_that_only_follows_its_parent_is_not_taken_for_ours() {
         assert!(outcome.is_finished());
         assert!(!outcome.memory.objects.contains(&id("role-of-somebody")));
         assert!(world.books().deletions.is_empty());
+    });
+}
+
+#[test]
+fn a_read_sees_a_takeover_that_is_under_way_to_its_end() {
+    paused(async {
+        let world = World::new(1);
+        let fields = [("size", 2), ("zone", 1)];
+        plant(&world, "cluster", &our_tags("mine"), &fields);
+        world.books().late_tags = true;
+        let theirs = our_tags("theirs").into_iter();
+        let theirs = theirs.map(|(key, tag)| (key, tag.to_owned())).collect();
+        let cluster = id("cluster");
+        let taken = world.update(&cluster, 0, BTreeMap::new(), theirs);
+        taken.await.unwrap();
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        assert_eq!(reading.standing, Standing::Stale);
     });
 }
 

@@ -312,6 +312,16 @@ impl Object for Fake {
         Ok(self.started(&operation))
     }
 
+    async fn settle_mark(&self, cx: &Context) -> Result<bool, Fault> {
+        let is_late = self.world.books().late_tags;
+        let is_busy = |thing: Thing| thing.operation.is_some();
+        while is_late
+            && self.world.get(&self.id()).await?.is_some_and(is_busy)
+            && cx.wait(Duration::from_secs(10)).await
+        {}
+        Ok(is_late)
+    }
+
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
         if self.only_when_empty && !self.world.list(&self.id()).await?.is_empty() {
             return Ok(Sent::Kept("it is not empty: left in place.".into()));

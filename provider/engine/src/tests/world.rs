@@ -56,6 +56,8 @@ struct Running {
     fails: bool,
     /// What to go back to when it fails.
     before: Option<Thing>,
+    /// The tags that show at its end.
+    tags: Option<BTreeMap<&'static str, String>>,
 }
 
 #[derive(Default)]
@@ -75,6 +77,8 @@ pub(super) struct Books {
     pub(super) conditional: bool,
     /// Fields that accept writes and keep their value.
     pub(super) stubborn: Vec<&'static str>,
+    /// Tags that are written show at the end of the operation.
+    pub(super) late_tags: bool,
     /// Deletions end well and delete nothing.
     pub(super) undying: bool,
     /// Nobody answers polls.
@@ -263,9 +267,14 @@ impl World {
             }
             books.check_versions(id, thing.parent.as_ref(), &fields)?;
             books.counter += 1;
+            let late = books.late_tags.then(|| tags.clone());
             let mut new = Thing {
                 etag: books.counter,
-                tags,
+                tags: if late.is_some() {
+                    thing.tags.clone()
+                } else {
+                    tags
+                },
                 ..thing.clone()
             };
             let stubborn = books.stubborn.clone();
@@ -275,7 +284,11 @@ impl World {
                     .filter(|(name, _)| !stubborn.contains(name)),
             );
             books.things.insert(id.name.clone(), new);
-            Ok(books.start(id, now, fails, false, Some(thing)))
+            let operation = books.start(id, now, fails, false, Some(thing));
+            if let Some(running) = books.running.get_mut(&operation) {
+                running.tags = late;
+            }
+            Ok(operation)
         })
         .await
     }
@@ -380,6 +393,7 @@ impl Books {
                 deletes,
                 fails,
                 before,
+                tags: None,
             },
         );
         operation
@@ -400,12 +414,15 @@ impl Books {
         for operation in over {
             let running = &self.running[&operation];
             let (target, deletes, fails) = (running.target.clone(), running.deletes, running.fails);
-            let before = running.before.clone();
+            let (before, tags) = (running.before.clone(), running.tags.clone());
             match (fails, before) {
                 (false, _) if deletes && !self.undying => self.remove(&target),
                 (false, _) => {
                     if let Some(thing) = self.things.get_mut(&target) {
                         thing.operation = None;
+                        if let Some(tags) = tags {
+                            thing.tags = tags;
+                        }
                     }
                 }
                 // A failed creation vanishes; nobody deleted it, and nothing was made.

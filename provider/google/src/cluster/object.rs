@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use http::Method;
+use paymesh_cloud::Request;
 use paymesh_engine::{
-    Busy, Child, Context, Difference, Fault, FaultKind, LockKey, Mark, Object, ObjectId,
+    Busy, Child, Context, Difference, Fault, FaultKind, Limits, LockKey, Mark, Object, ObjectId,
     Observation, Operation, OperationId, Reason, Seen, Sent, Subject, async_trait,
 };
 use paymesh_kubernetes::Version;
@@ -266,6 +267,29 @@ impl Cluster {
             .to_owned())
     }
 
+    /// Whether an operation that sets the cluster's labels runs. Who may not list operations goes by
+    /// what the cluster shows.
+    async fn is_being_labelled(&self) -> Result<bool, Fault> {
+        let path = format!("{}/operations", self.want.name.place);
+        let list = Request::get(Api::Container.address(&path));
+        let list = match self.google.send(Api::Container, &self.id(), list).await {
+            Err(fault) if fault.kind == FaultKind::Denied => return Ok(false),
+            list => list?,
+        };
+        let target = format!("/clusters/{}", self.want.name.cluster);
+        let is_one = |operation: &Value| {
+            let link = operation["targetLink"].as_str();
+            operation["operationType"] == "SET_LABELS"
+                && operation["status"] != "DONE"
+                && link.is_some_and(|link| link.ends_with(&target))
+        };
+        Ok(list["operations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(is_one))
+    }
+
     async fn send(&self, method: Method, verb: &str, body: Option<Value>) -> Result<Sent, Fault> {
         let path = format!("{}{verb}", self.want.name);
         let operation = self
@@ -387,6 +411,13 @@ impl Object for Cluster {
         let body = labels_body(&seen.body, &labels);
         self.send(Method::POST, ":setResourceLabels", Some(body))
             .await
+    }
+
+    /// Labels show once the operation that sets them has ended.
+    async fn settle_mark(&self, cx: &Context) -> Result<bool, Fault> {
+        let pause = Limits::writing(&cx.clock).pause;
+        while self.is_being_labelled().await? && cx.wait(pause).await {}
+        Ok(true)
     }
 
     async fn delete(&self, _cx: &Context, _seen: &Seen) -> Result<Sent, Fault> {

@@ -4,7 +4,7 @@ use paymesh_acceptance::{
     Cloud, Workspace,
     samples::{AKS, BOTH, GKE},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Both clusters, in a state of the workspace's own.
 fn both() -> String {
@@ -190,6 +190,24 @@ fn create_before_destroy_killed_between_its_halves_deletes_nothing() {
     check_one_of_each(&cloud, &workspace);
     assert_eq!(incarnations(&workspace), before, "{killed}");
     assert_eq!(cloud.deleted(since), Vec::<String>::new());
+}
+
+/// GKE shows the labels of before until the operation that sets them has ended.
+#[test]
+fn a_takeover_that_is_still_under_way_is_seen_by_the_plan() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, GKE);
+    let google = cloud.google();
+    let path = "/v1/projects/paymesh-hub/locations/europe-west1/clusters/pay-gke";
+    let seen = google.get(path);
+    let mut labels = seen["resourceLabels"].clone();
+    labels["paymesh-holder"] = json!("another");
+    let body = json!({ "resourceLabels": labels, "labelFingerprint": seen["labelFingerprint"] });
+    let begun = google.ask(&format!("{path}:setResourceLabels"), &body);
+    assert_eq!(begun["status"], "RUNNING");
+    workspace
+        .plans_something()
+        .says("Another state owns the object now");
 }
 
 #[test]
