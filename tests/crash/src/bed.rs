@@ -136,11 +136,12 @@ impl<'a> Bed<'a> {
         let since = self.cloud.last_request();
         let killed = self.strike(case)?;
         let died = self.cloud.last_request();
+        let has_unlocked = books::has_unlocked(self.cloud, since);
         let is_locked = self.workspace.unlock();
-        if let Some(leaves_lock) = case.kill.leaves_lock()
+        // A run whose answer is out goes on, and may have come to its end.
+        let leaves_lock = case.kill.leaves_lock().map(|it| it && !has_unlocked);
+        if let Some(leaves_lock) = leaves_lock
             && case.points.iter().all(|point| !point.moves_lock())
-            // A run whose answer is out goes on, and may have ended.
-            && case.site != Site::AfterAnswer
             && is_locked != leaves_lock
         {
             return Err(format!(

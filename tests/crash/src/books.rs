@@ -136,6 +136,12 @@ pub fn while_it_runs<T>(cloud: &Cloud, requests: usize, work: impl FnOnce() -> T
     })
 }
 
+/// Whether a run has unlocked its state after entry `since`.
+pub fn has_unlocked(cloud: &Cloud, since: u64) -> bool {
+    let entries = cloud.journal(since);
+    entries.iter().any(|entry| entry["method"] == "UNLOCK")
+}
+
 /// What a destroy left, which should be nothing.
 pub fn left(cloud: &Cloud) -> Vec<String> {
     let left = cloud.inventory().into_iter();

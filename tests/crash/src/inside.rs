@@ -1,5 +1,6 @@
 //! The tier without Terraform: the core of this crate drives the provider's process, and every
-//! point is cut at every site; then pairs, where the recovery is cut too, by seed.
+//! point is cut at every site; then pairs, where the recovery is cut too, by seed. Within a budget
+//! of minutes it is a draw of all these.
 //!
 //! The clock that the provider waits on runs so fast that waits cost little time.
 
@@ -15,10 +16,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    Api, Draw, Point, Procedure, Scenario, Site,
+    Api, Draw, Procedure, Scenario,
     books::{self, APPLIES_MAX, Recording, STALE},
+    cases::{self, Aftermath, Case},
     core::{Core, End, Life, OWNER},
-    draw::GIVES_UP_ONCE_IN,
     table::{self, Recovered, Score},
 };
 
@@ -43,11 +44,14 @@ const POINTS: &str = include_str!("../points.txt");
 pub struct Order {
     /// Which draws.
     pub seed: u64,
+    /// When no further case begins, once every scenario has had one of each kind; without it all
+    /// are tried.
+    pub budget: Option<Duration>,
     /// So many pairs for each cloud.
     pub pairs: u32,
     /// No case at all: only the fault-free runs, for the golden.
     pub records: bool,
-    /// Every point at every site.
+    /// Every point at every site, reads too.
     pub full: bool,
     /// Only scenarios whose name contains this.
     pub only: String,
@@ -58,8 +62,9 @@ pub struct Order {
 
 /// Runs the tier; what went wrong.
 pub fn run(order: &Order) -> Vec<String> {
+    let started = Instant::now();
     let results = thread::scope(|scope| {
-        let workers = Api::ALL.map(|api| scope.spawn(move || work(api, order)));
+        let workers = Api::ALL.map(|api| scope.spawn(move || work(api, order, started)));
         workers.map(|worker| worker.join().expect("a worker reports its failures"))
     });
     let mut score = Score::default();
@@ -91,7 +96,7 @@ fn check_golden(points: &str) -> Option<String> {
     ))
 }
 
-fn work(api: Api, order: &Order) -> (Score, String) {
+fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     let cloud = Cloud::start_at(CLOUD_RATE);
     cloud.clock(&json!({ "drift": false }));
     let bed = Bed::new(&cloud, api, order);
@@ -105,76 +110,38 @@ fn work(api: Api, order: &Order) -> (Score, String) {
         }
         return (Score::default(), points);
     }
-    let started = Instant::now();
     let mut score = Score::default();
     score.failures.extend(bed.harm.iter().cloned());
     let mut draw = Draw::of(order.seed);
-    let cases = bed.cases(order.full, &mut draw);
-    for (number, case) in cases.into_iter().enumerate() {
-        if number % 50 == 0 {
+    let mut cases = cases::all(&bed.recordings, order.full, order.pairs, &mut draw);
+    let first_round = match order.budget {
+        Some(_) => cases::in_rounds(&mut cases, &mut draw),
+        None => cases.len(),
+    };
+    let mut tried = 0;
+    for case in &cases {
+        let is_late = order
+            .budget
+            .is_some_and(|budget| started.elapsed() > budget);
+        if is_late && tried >= first_round {
+            break;
+        }
+        if tried % 50 == 0 {
             let seconds = started.elapsed().as_secs();
-            println!("{api}: case {number} after {seconds} s: {}", case.text());
+            println!("{api}: case {tried} after {seconds} s: {}", case.text());
         }
-        score.count(&case.row(), &case.text(), || bed.run(&case));
+        tried += 1;
+        score.count(&case.row(), &case.text(), || bed.run(case));
         if order.stops && !score.failures.is_empty() {
-            return (score, points);
+            break;
         }
     }
-    for _ in 0..order.pairs {
-        let case = bed.pair(&mut draw);
-        score.count(&case.row(), &case.text(), || bed.run(&case));
-    }
+    println!(
+        "{api}: {tried} of {} cases tried with seed {}",
+        cases.len(),
+        order.seed
+    );
     (score, points)
-}
-
-/// One case.
-#[derive(Clone, Debug)]
-struct Case {
-    scenario: Scenario,
-    point: Point,
-    site: Site,
-    /// The provider alone is killed, not the core.
-    spares_core: bool,
-    /// The recovery is cut too: at its n-th request, and there.
-    second: Option<(u32, Site)>,
-    aftermath: Aftermath,
-    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
-    gives_up: bool,
-}
-
-/// What the held request and what it begins do beside the recovery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aftermath {
-    /// Nothing: it is over, and a read or two end what it began.
-    Over,
-    /// It takes effect only after the recovery.
-    Late,
-    /// The operation that it begins goes on: whoever does not wait for it is refused.
-    Long,
-}
-
-impl Case {
-    fn row(&self) -> String {
-        let pairs = if self.second.is_some() { ", pairs" } else { "" };
-        format!("{}{pairs}", self.scenario)
-    }
-
-    fn text(&self) -> String {
-        let what = if self.spares_core { "provider" } else { "all" };
-        let then = self.second.map_or(String::new(), |(nth, site)| {
-            format!(", and again {site} of request {nth} of the recovery")
-        });
-        let aftermath = match self.aftermath {
-            Aftermath::Over => "",
-            Aftermath::Late => ", which takes effect after the recovery",
-            Aftermath::Long => ", whose operation goes on for long",
-        };
-        let end = if self.gives_up { ", then given up" } else { "" };
-        format!(
-            "{}, {what} killed {} of {}{aftermath}{then}{end}",
-            self.scenario, self.site, self.point
-        )
-    }
 }
 
 struct Bed<'a> {
@@ -224,89 +191,6 @@ impl<'a> Bed<'a> {
         }
         bed.harm = harm;
         bed
-    }
-
-    /// Every point; what can change something at every site, and in a full run all of them. Who is
-    /// killed alternates.
-    fn cases(&self, full: bool, draw: &mut Draw) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for (scenario, recording) in &self.recordings {
-            for (number, point) in recording.points.iter().enumerate() {
-                for (row, site) in Site::ALL.into_iter().enumerate() {
-                    // A read leaves the same books wherever it is cut.
-                    if !full && !point.is_write() && row != number % Site::ALL.len() {
-                        continue;
-                    }
-                    cases.push(Case {
-                        scenario: *scenario,
-                        point: point.clone(),
-                        site,
-                        spares_core: (number + row) % 2 == 1,
-                        second: None,
-                        aftermath: Aftermath::Over,
-                        gives_up: draw.once_in(GIVES_UP_ONCE_IN),
-                    });
-                }
-            }
-        }
-        // These first: they are few, and find what nothing else finds.
-        let slow = [self.late_cases(), self.long_cases()].concat();
-        cases.splice(0..0, slow);
-        cases
-    }
-
-    /// A request of a dead run that reaches the cloud after another run has made everything: what
-    /// conditional creation is for.
-    fn late_cases(&self) -> Vec<Case> {
-        self.cases_after(Aftermath::Late, |scenario, point| {
-            scenario.procedure == Procedure::Create && point.is_write()
-        })
-    }
-
-    /// An operation of a dead run that goes on while the next run plans and writes, as most do in
-    /// a real cloud: what waiting for operations is for.
-    fn long_cases(&self) -> Vec<Case> {
-        self.cases_after(Aftermath::Long, |scenario, point| {
-            // Taking over is no change that the next plan would wait for: it ends as a late one,
-            // with an entry that another has overtaken.
-            scenario.procedure != Procedure::CreateFirst && point.begins_operation()
-        })
-    }
-
-    fn cases_after(
-        &self,
-        aftermath: Aftermath,
-        is_one: impl Fn(&Scenario, &Point) -> bool,
-    ) -> Vec<Case> {
-        let all = self.recordings.iter().flat_map(|(scenario, recording)| {
-            recording.points.iter().map(move |point| (scenario, point))
-        });
-        all.filter(|(scenario, point)| is_one(scenario, point))
-            .map(|(scenario, point)| Case {
-                scenario: *scenario,
-                point: point.clone(),
-                site: Site::BeforeEffect,
-                spares_core: false,
-                second: None,
-                aftermath,
-                gives_up: false,
-            })
-            .collect()
-    }
-
-    fn pair(&self, draw: &mut Draw) -> Case {
-        let (scenario, recording) = draw.one(&self.recordings);
-        let count = u32::try_from(recording.points.len()).unwrap_or(u32::MAX);
-        let numbers: Vec<u32> = (1..=count).collect();
-        Case {
-            scenario: *scenario,
-            point: draw.one(&recording.points).clone(),
-            site: *draw.one(&Site::ALL),
-            spares_core: draw.once_in(2),
-            second: Some((*draw.one(&numbers), *draw.one(&Site::ALL))),
-            aftermath: Aftermath::Over,
-            gives_up: draw.once_in(GIVES_UP_ONCE_IN),
-        }
     }
 
     /// What a user types first.

@@ -14,6 +14,7 @@
 mod bed;
 pub mod books;
 pub mod calls;
+mod cases;
 pub mod core;
 mod draw;
 pub mod inside;
