@@ -42,11 +42,11 @@ impl<'a> Bed<'a> {
             clouds,
             recordings: Vec::new(),
         };
+        let nothing = cloud.export();
         let mut made = None;
         for procedure in procedures {
-            if let Some(made) = &made {
-                cloud.import(made);
-            }
+            let start = made.as_ref().filter(|_| !procedure.makes_cluster());
+            cloud.import(start.unwrap_or(&nothing));
             bed.configure(*procedure);
             if *procedure == Procedure::Taint {
                 for api in clouds {

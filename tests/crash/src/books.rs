@@ -60,14 +60,17 @@ impl Recording {
 
     /// What is wrong with the fault-free run itself, if it should have deleted nothing.
     pub fn harm(&self, procedure: Procedure) -> Vec<String> {
-        use Procedure::{Create, CreateFirst, Delete, Replace, Rotation, Scale, Taint, Upgrade};
+        use Procedure::{
+            Create, CreateFirst, CreateOff, Delete, Off, Replace, Rotation, Rotations, Scale,
+            Taint, Upgrade,
+        };
         match procedure {
-            Create | Scale | Upgrade | CreateFirst => self
+            Create | CreateOff | Scale | Off | Upgrade | CreateFirst => self
                 .deleted
                 .iter()
                 .map(|path| format!("deleted without need and without a fault: {path}"))
                 .collect(),
-            Delete | Replace | Rotation | Taint => Vec::new(),
+            Delete | Replace | Rotation | Rotations | Taint => Vec::new(),
         }
     }
 

@@ -165,6 +165,7 @@ impl<'a> Bed<'a> {
             harm: Vec::new(),
             _folder: folder,
         };
+        let nothing = cloud.export();
         let mut made = None;
         for procedure in Procedure::ALL {
             let scenario = Scenario { procedure, api };
@@ -172,9 +173,8 @@ impl<'a> Bed<'a> {
             if made.is_some() && !is_wanted {
                 continue;
             }
-            if let Some(made) = &made {
-                cloud.import(made);
-            }
+            let start = made.as_ref().filter(|_| !procedure.makes_cluster());
+            cloud.import(start.unwrap_or(&nothing));
             if procedure == Procedure::Taint {
                 bed.core.taint();
             }

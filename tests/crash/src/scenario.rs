@@ -1,5 +1,5 @@
-//! The procedures that are cut: create, scale, upgrade, rotation, delete and three ways to replace
-//! one cluster.
+//! The procedures that are cut: create, scale, upgrade, rotations, switching off, delete and three
+//! ways to replace one cluster.
 
 use std::fmt::{self, Write as _};
 
@@ -25,6 +25,12 @@ pub enum Procedure {
     Upgrade,
     /// A pool is replaced by one of another machine type.
     Rotation,
+    /// Both pools are replaced by ones with larger disks.
+    Rotations,
+    /// From nothing, and switched off at the end.
+    CreateOff,
+    /// A pool's limits change in place, and the cluster is switched off.
+    Off,
     /// To nothing.
     Delete,
     /// `-replace`: to nothing, and from nothing.
@@ -87,16 +93,24 @@ impl Api {
 
 impl Procedure {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Scale,
         Self::Upgrade,
         Self::Rotation,
+        Self::Rotations,
+        Self::CreateOff,
+        Self::Off,
         Self::Delete,
         Self::Replace,
         Self::Taint,
         Self::CreateFirst,
     ];
+
+    /// Whether nothing exists before it; all others begin with what [`Self::Create`] made.
+    pub(crate) fn makes_cluster(self) -> bool {
+        matches!(self, Self::Create | Self::CreateOff)
+    }
 }
 
 impl Scenario {
@@ -105,11 +119,6 @@ impl Scenario {
         Procedure::ALL
             .into_iter()
             .flat_map(|procedure| Api::ALL.map(|api| Self { procedure, api }))
-    }
-
-    /// What exists before: nothing, or the attributes of a cluster.
-    pub fn before(self) -> Option<Value> {
-        (self.procedure != Procedure::Create).then(|| self.api.made())
     }
 
     /// What is wanted after.
@@ -122,6 +131,16 @@ impl Scenario {
             Procedure::Rotation => {
                 cluster["node_pools"]["work"]["vcpu"] = 8.into();
                 cluster["node_pools"]["work"]["memory_gb"] = 32.into();
+            }
+            Procedure::Rotations => {
+                for pool in ["system", "work"] {
+                    cluster["node_pools"][pool]["disk_gb"] = 200.into();
+                }
+            }
+            Procedure::CreateOff => cluster["power"] = "off".into(),
+            Procedure::Off => {
+                cluster["power"] = "off".into();
+                cluster["node_pools"]["work"]["max_nodes"] = 9.into();
             }
             Procedure::Delete => return None,
         }
@@ -189,6 +208,9 @@ impl fmt::Display for Procedure {
             Self::Scale => "scale",
             Self::Upgrade => "upgrade",
             Self::Rotation => "rotation",
+            Self::Rotations => "rotation of both pools",
+            Self::CreateOff => "create, off",
+            Self::Off => "scale, off",
             Self::Delete => "delete",
             Self::Replace => "replace",
             Self::Taint => "taint",
