@@ -12,6 +12,9 @@ const POLLS_MAX: u32 = 20;
 
 const AKS_VERSION: &str = "2025-10-01";
 
+/// The words that say whose a cluster is.
+const MARKS: [&str; 3] = ["paymesh-owner", "paymesh-name", "paymesh-holder"];
+
 /// A person who signs in for each request: tokens end, and tests let days pass.
 #[derive(Debug)]
 pub struct Somebody<'a> {
@@ -100,6 +103,32 @@ impl Somebody<'_> {
         let mut body = self.get(path);
         change(&mut body);
         self.act(&Method::PUT, path, Some(&body));
+    }
+
+    /// Takes the marks off the cluster at `path` and its pools, as if another tool had made it.
+    pub fn strip_marks(&self, path: &str) {
+        let without = |labels: &mut Value| {
+            if let Some(labels) = labels.as_object_mut() {
+                labels.retain(|key, _| !MARKS.contains(&key.as_str()));
+            }
+        };
+        if path.starts_with("/subscriptions/") {
+            self.change(path, |body| {
+                without(&mut body["tags"]);
+                let pools = body["properties"]["agentPoolProfiles"].as_array_mut();
+                for pool in pools.into_iter().flatten() {
+                    without(&mut pool["tags"]);
+                }
+            });
+            return;
+        }
+        let mut body = self.get(path);
+        let mut labels = body["resourceLabels"].take();
+        without(&mut labels);
+        let body =
+            json!({ "resourceLabels": labels, "labelFingerprint": body["labelFingerprint"] });
+        let at = format!("{path}:setResourceLabels");
+        self.act(&Method::POST, &at, Some(&body));
     }
 
     /// A token of theirs, made now.

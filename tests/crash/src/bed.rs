@@ -9,7 +9,7 @@ use reqwest::Method;
 use crate::{
     Api, Kill, Point, Procedure, Site,
     books::{self, APPLIES_MAX, Recording, STALE},
-    scenario::{address, configuration, on},
+    scenario::{address, configuration, on, unmarked},
     table::Recovered,
 };
 
@@ -48,10 +48,8 @@ impl<'a> Bed<'a> {
             let start = made.as_ref().filter(|_| !procedure.makes_cluster());
             cloud.import(start.unwrap_or(&nothing));
             bed.configure(*procedure);
-            if *procedure == Procedure::Taint {
-                for api in clouds {
-                    bed.workspace.run(&["taint", &address(*api)]).succeeds();
-                }
+            for api in clouds {
+                bed.prepare(*procedure, *api);
             }
             let recording = Recording::of(cloud, || {
                 bed.start(*procedure).end().succeeds();
@@ -83,6 +81,22 @@ impl<'a> Bed<'a> {
             case.site,
             points.join(" and ")
         )
+    }
+
+    /// What comes before the procedure, and is not cut.
+    fn prepare(&self, procedure: Procedure, api: Api) {
+        let address = address(api);
+        match procedure {
+            Procedure::Taint => {
+                self.workspace.run(&["taint", &address]).succeeds();
+            }
+            Procedure::Import => {
+                self.workspace.run(&["state", "rm", &address]).succeeds();
+                let id = unmarked(self.cloud, api);
+                self.workspace.run(&["import", &address, &id]).succeeds();
+            }
+            _ => {}
+        }
     }
 
     fn configure(&self, procedure: Procedure) {

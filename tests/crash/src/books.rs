@@ -61,11 +61,11 @@ impl Recording {
     /// What is wrong with the fault-free run itself, if it should have deleted nothing.
     pub fn harm(&self, procedure: Procedure) -> Vec<String> {
         use Procedure::{
-            Create, CreateFirst, CreateOff, Delete, Off, Replace, Rotation, Rotations, Scale,
-            Taint, Upgrade,
+            Create, CreateFirst, CreateOff, Delete, Import, Off, Replace, Rotation, Rotations,
+            Scale, Taint, Upgrade,
         };
         match procedure {
-            Create | CreateOff | Scale | Off | Upgrade | CreateFirst => self
+            Create | CreateOff | Scale | Off | Upgrade | CreateFirst | Import => self
                 .deleted
                 .iter()
                 .map(|path| format!("deleted without need and without a fault: {path}"))

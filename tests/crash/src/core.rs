@@ -205,6 +205,33 @@ impl<'a> Core<'a> {
         });
     }
 
+    /// `import`: the state has what bears this id, and nothing else.
+    pub fn import(&self, id: &str, config: &Value) {
+        let mut provider = Provider::start(&self.simulator);
+        let imported = provider.configure(config).and_then(|_| {
+            let found = provider.import(id)?;
+            provider.read(&found.state, &found.private)
+        });
+        let Stated {
+            state,
+            private,
+            said,
+        } = imported.expect("the provider lives");
+        assert!(!is_nothing(&state), "{id} is not imported: {said:?}");
+        provider.end();
+        let kept = Kept {
+            state,
+            private,
+            tainted: false,
+        };
+        self.edit(|state| {
+            *state = State {
+                current: Some(kept),
+                deposed: None,
+            };
+        });
+    }
+
     /// `state rm`.
     pub fn forget(&self) {
         self.edit(|state| *state = State::default());

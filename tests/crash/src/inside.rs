@@ -20,6 +20,7 @@ use crate::{
     books::{self, APPLIES_MAX, Recording, STALE},
     cases::{self, Aftermath, Case},
     core::{Core, End, Life, OWNER},
+    scenario::unmarked,
     table::{self, Recovered, Score},
 };
 
@@ -175,8 +176,10 @@ impl<'a> Bed<'a> {
             }
             let start = made.as_ref().filter(|_| !procedure.makes_cluster());
             cloud.import(start.unwrap_or(&nothing));
-            if procedure == Procedure::Taint {
-                bed.core.taint();
+            match procedure {
+                Procedure::Taint => bed.core.taint(),
+                Procedure::Import => bed.core.import(&unmarked(cloud, api), &scenario.wanted()),
+                _ => {}
             }
             let recording = Recording::of(cloud, || {
                 if let Err(end) = bed.begin(&Life::default(), scenario) {

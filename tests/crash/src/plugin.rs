@@ -220,6 +220,26 @@ impl Provider {
         })
     }
 
+    /// `ImportResourceState`; nothing, if there is no object with this id.
+    pub(crate) fn import(&mut self, id: &str) -> Result<Stated, Status> {
+        let request = wire::tfplugin6::import_resource_state::Request {
+            type_name: TYPE.to_owned(),
+            id: id.to_owned(),
+            ..Default::default()
+        };
+        let answer = self
+            .runtime
+            .block_on(self.client.import_resource_state(request))?
+            .into_inner();
+        let found = answer.imported_resources.into_iter().next();
+        let found = found.unwrap_or_default();
+        Ok(Stated {
+            state: found.state.unwrap_or_default().msgpack,
+            private: found.private,
+            said: said(&answer.diagnostics),
+        })
+    }
+
     /// `PlanResourceChange`.
     pub(crate) fn plan(&mut self, ask: &Ask) -> Result<Planned, Status> {
         let request = wire::tfplugin6::plan_resource_change::Request {

@@ -1,8 +1,9 @@
-//! The procedures that are cut: create, scale, upgrade, rotations, switching off, delete and three
-//! ways to replace one cluster.
+//! The procedures that are cut: create, scale, upgrade, rotations, switching off, delete, three ways
+//! to replace one cluster, and the first apply after an import.
 
 use std::fmt::{self, Write as _};
 
+use paymesh_acceptance::Cloud;
 use serde_json::{Value, json};
 
 /// A cloud, as the simulator's journal names it.
@@ -39,6 +40,8 @@ pub enum Procedure {
     Taint,
     /// `-replace` with `create_before_destroy`: the new entry adopts, the old one only forgets.
     CreateFirst,
+    /// A cluster without a mark was imported: it is taken over, and a pool's limits change.
+    Import,
 }
 
 /// A procedure on a cloud.
@@ -93,7 +96,7 @@ impl Api {
 
 impl Procedure {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::Scale,
         Self::Upgrade,
@@ -105,6 +108,7 @@ impl Procedure {
         Self::Replace,
         Self::Taint,
         Self::CreateFirst,
+        Self::Import,
     ];
 
     /// Whether nothing exists before it; all others begin with what [`Self::Create`] made.
@@ -126,7 +130,9 @@ impl Scenario {
         let mut cluster = self.api.made();
         match self.procedure {
             Procedure::Create | Procedure::Replace | Procedure::Taint | Procedure::CreateFirst => {}
-            Procedure::Scale => cluster["node_pools"]["work"]["max_nodes"] = 9.into(),
+            Procedure::Scale | Procedure::Import => {
+                cluster["node_pools"]["work"]["max_nodes"] = 9.into()
+            }
             Procedure::Upgrade => cluster["kubernetes_version"] = "1.34".into(),
             Procedure::Rotation => {
                 cluster["node_pools"]["work"]["vcpu"] = 8.into();
@@ -151,6 +157,17 @@ impl Scenario {
     pub fn wanted(self) -> Value {
         self.after().unwrap_or_else(|| self.api.made())
     }
+}
+
+/// Takes the marks off the only cluster on a cloud; the id by which it can be imported.
+pub(crate) fn unmarked(cloud: &Cloud, api: Api) -> String {
+    let (kind, prefix, somebody) = match api {
+        Api::Azure => ("managedClusters", "", cloud.azure()),
+        Api::Google => ("Cluster", "/v1/", cloud.google()),
+    };
+    let id = cloud.all(kind).remove(0);
+    somebody.strip_marks(&format!("{prefix}{id}"));
+    id
 }
 
 /// The address of the cluster on a cloud.
@@ -215,6 +232,7 @@ impl fmt::Display for Procedure {
             Self::Replace => "replace",
             Self::Taint => "taint",
             Self::CreateFirst => "create_before_destroy",
+            Self::Import => "scale after an import",
         })
     }
 }

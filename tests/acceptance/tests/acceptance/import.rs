@@ -9,9 +9,6 @@ use serde_json::{Value, json};
 
 const ADDRESS: &str = "paymesh_cluster.pay";
 
-/// The words that say whose a cluster is.
-const MARKS: [&str; 3] = ["paymesh-owner", "paymesh-name", "paymesh-holder"];
-
 fn provider_block(owner: &str) -> String {
     format!("provider \"paymesh\" {{\n  owner = \"{owner}\"\n  simulator = true\n}}\n")
 }
@@ -32,34 +29,6 @@ fn lonely(cloud: &Cloud, provider: Provider) -> (String, String) {
         Provider::Gke => format!("/v1/{id}"),
     };
     (path, id)
-}
-
-/// Takes the marks off a cluster and its pools, as if another tool had made it.
-fn strip(cloud: &Cloud, provider: Provider, path: &str) {
-    let without = |labels: &mut Value| {
-        if let Some(labels) = labels.as_object_mut() {
-            labels.retain(|key, _| !MARKS.contains(&key.as_str()));
-        }
-    };
-    match provider {
-        Provider::Aks => cloud.azure().change(path, |body| {
-            without(&mut body["tags"]);
-            let pools = body["properties"]["agentPoolProfiles"].as_array_mut();
-            for pool in pools.into_iter().flatten() {
-                without(&mut pool["tags"]);
-            }
-        }),
-        Provider::Gke => {
-            let google = cloud.google();
-            let body = google.get(path);
-            let mut labels = body["resourceLabels"].clone();
-            without(&mut labels);
-            let body =
-                json!({ "resourceLabels": labels, "labelFingerprint": body["labelFingerprint"] });
-            let at = format!("{path}:setResourceLabels");
-            google.act(&Method::POST, &at, Some(&body));
-        }
-    }
 }
 
 /// A state of `owner` that imported the cluster with the configuration that the client generates.
@@ -132,7 +101,11 @@ fn check_first_writer_owns(cloud: &Cloud, provider: Provider, path: &str, two: [
 fn check_two_importers(provider: Provider) {
     let cloud = Cloud::start();
     let (path, id) = lonely(&cloud, provider);
-    strip(&cloud, provider, &path);
+    let somebody = match provider {
+        Provider::Aks => cloud.azure(),
+        Provider::Gke => cloud.google(),
+    };
+    somebody.strip_marks(&path);
     let two = [
         importer(&cloud, "a/one", &id),
         importer(&cloud, "a/two", &id),
@@ -257,7 +230,7 @@ fn a_stopped_aks_cluster_that_was_imported_can_be_made_anew() {
     for local_accounts in [false, true] {
         let cloud = Cloud::start();
         let (path, id) = lonely(&cloud, Provider::Aks);
-        strip(&cloud, Provider::Aks, &path);
+        cloud.azure().strip_marks(&path);
         if local_accounts {
             cloud.azure().change(&path, |body| {
                 body["properties"]["disableLocalAccounts"] = false.into();
