@@ -116,9 +116,10 @@ pub trait Converged: Send + Sync + 'static {
     }
 
     /// Whether the object is stopped and meant to stay so: then nothing of it can be changed, and what
-    /// was changed behind our back waits until it runs.
-    fn rests(spec: &Self::Spec, status: &Self::Status) -> bool {
-        let _ = (spec, status);
+    /// was changed behind our back waits until it runs. Where the change from `before` to `spec` is to
+    /// stop it, a run that was cut may have done that already, and the rest is still to do.
+    fn rests(before: &Self::Spec, spec: &Self::Spec, status: &Self::Status) -> bool {
+        let _ = (before, spec, status);
         false
     }
 

@@ -184,9 +184,9 @@ impl Converged for Cluster {
         names.map(|(name, _)| pool.attribute(name)).to_vec()
     }
 
-    fn rests(spec: &ClusterSpec, status: &ClusterStatus) -> bool {
+    fn rests(before: &ClusterSpec, spec: &ClusterSpec, status: &ClusterStatus) -> bool {
         // The control plane of GKE runs and takes changes while no node does.
-        spec.on_azure() && status.is_stopped() && spec.power != Power::On
+        spec.on_azure() && status.is_stopped() && spec.power != Power::On && !spec.stops(before)
     }
 
     fn as_applied(status: &mut ClusterStatus, before: &ClusterStatus) {

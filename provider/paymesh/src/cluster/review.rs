@@ -158,7 +158,7 @@ fn version(spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
 
 /// A cluster that is stopped accepts no change but its start.
 fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Findings) {
-    if !prior.status.is_stopped() || spec.power == Power::On {
+    if !prior.status.is_stopped() || spec.power == Power::On || spec.stops(&prior.spec) {
         return;
     }
     // What a cut run began is no new change; nor is what others changed on GKE, where it is undone

@@ -375,6 +375,11 @@ impl ClusterSpec {
         self.azure.is_some()
     }
 
+    /// Whether it is to be stopped by the change that leads from `before` to this.
+    pub fn stops(&self, before: &Self) -> bool {
+        self.power == Power::Off && before.power != Power::Off
+    }
+
     /// The cloud that the cluster is in.
     pub fn cloud(&self) -> &'static str {
         if self.on_azure() {

@@ -35,8 +35,8 @@ pub(super) async fn apply<C: Converged>(
     let is_untouched = |memory: &Memory| memory.unfinished.is_empty();
     let prior = match prior {
         // The plan lets nothing change that the cloud would have to be told.
-        Some((_, status))
-            if C::rests(&request.spec, &status)
+        Some((before, status))
+            if C::rests(&before, &request.spec, &status)
                 && C::standing(&status) == Some(READY)
                 && memory.as_ref().is_some_and(is_untouched) =>
         {
@@ -341,7 +341,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         Standing::Current => {}
     }
     let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
-    let rests = C::rests(&prior.0, &status);
+    let rests = C::rests(&prior.0, &prior.0, &status);
     if let Some(owner) = foreign_owner {
         foreign::<C>(&prior, owner, rests, &mut found);
     }

@@ -54,8 +54,10 @@ pub(super) async fn plan<C: Converged>(
         C::plan_additions(&mut plan.status, wanted.as_ref());
         // What was imported is taken over by the first write; what takes its place has its own.
         let memory = Memory::from_bytes(&request.private).unwrap_or_default();
-        let is_written =
-            |(_, status): &Whole<C>| spec.as_ref().is_none_or(|spec| !C::rests(spec, status));
+        let is_written = |(before, status): &Whole<C>| {
+            spec.as_ref()
+                .is_none_or(|spec| !C::rests(before, spec, status))
+        };
         if memory.imported.is_some() && prior.as_ref().is_some_and(is_written) {
             C::plan_holder(&mut plan.status, memory.holder.as_ref());
         }
@@ -91,7 +93,7 @@ pub(super) async fn plan<C: Converged>(
         // Steps that cannot be are no news.
         return;
     }
-    let resting = |prior: &&Whole<C>| C::rests(&spec, &prior.1);
+    let resting = |prior: &&Whole<C>| C::rests(&prior.0, &spec, &prior.1);
     if let Some(prior) = stays.filter(|prior| !resting(prior)) {
         if C::standing(&prior.1) == Some(INCOMPLETE) {
             warn_about(

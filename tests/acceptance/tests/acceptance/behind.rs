@@ -4,76 +4,16 @@
 use std::fs;
 
 use paymesh_acceptance::{
-    Cloud, OWNER, Run, Workspace,
-    hcl::{ClusterBlock, Provider},
+    Cloud, OWNER, Workspace,
+    hcl::Provider,
     samples::{AKS, BOTH, GKE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::bed::{Bed, check_value};
+
 const DAY_SECONDS: u32 = 86_400;
-
-/// One plain cluster that was applied, with the clock standing still.
-struct Bed<'a> {
-    cloud: &'a Cloud,
-    block: ClusterBlock,
-    workspace: Workspace<'a>,
-    /// Where the cluster is in its cloud's API.
-    path: String,
-}
-
-impl<'a> Bed<'a> {
-    fn new(cloud: &'a Cloud, provider: Provider, changes: &str) -> Self {
-        let block = ClusterBlock::plain(provider, "pay").with(changes);
-        let workspace = Workspace::new(cloud, &block.to_string());
-        workspace.apply().succeeds();
-        cloud.ask(Method::POST, "clock", Some(&json!({ "freeze": true })));
-        let id = workspace.attributes(&block.address())["id"].clone();
-        let id = id.as_str().expect("the cluster has an id");
-        let path = match provider {
-            Provider::Aks => id.to_owned(),
-            Provider::Gke => format!("/v1/{id}"),
-        };
-        Self {
-            cloud,
-            block,
-            workspace,
-            path,
-        }
-    }
-
-    /// Lets simulated time pass, then lets operations that began in it end.
-    fn wait(&self, seconds: u32) {
-        self.cloud.pass(seconds);
-        self.cloud.rest();
-    }
-
-    /// The path of the only pool whose name begins with the key.
-    fn pool(&self, body: &Value, key: &str) -> String {
-        let pools = body["nodePools"]
-            .as_array()
-            .or_else(|| body["properties"]["agentPoolProfiles"].as_array());
-        let name = pools
-            .into_iter()
-            .flatten()
-            .filter_map(|pool| pool["name"].as_str())
-            .find(|name| name.starts_with(key))
-            .unwrap_or_else(|| panic!("no pool {key} in {body}"));
-        let kind = if body["nodePools"].is_array() {
-            "nodePools"
-        } else {
-            "agentPools"
-        };
-        format!("{}/{kind}/{name}", self.path)
-    }
-
-    /// Applies the cluster with changes of something else.
-    fn update(&self, changes: &str) -> Run {
-        let block = self.block.clone().with(changes);
-        self.workspace.configure(&block.to_string());
-        self.workspace.apply().succeeds()
-    }
-}
 
 #[test]
 fn what_azure_and_others_add_is_no_difference_and_survives_an_update() {
@@ -184,109 +124,6 @@ fn what_google_and_others_add_is_no_difference_and_survives_an_update() {
     let keys = pool["config"]["taints"].as_array().into_iter().flatten();
     let keys: Vec<&Value> = keys.map(|taint| &taint["key"]).collect();
     assert_eq!(keys, ["ours", "theirs"], "{pool:#}");
-}
-
-#[test]
-fn a_cluster_that_others_stopped_stays_stopped_until_it_is_told_to_start() {
-    let cloud = Cloud::start();
-    let bed = Bed::new(&cloud, Provider::Aks, "");
-    let azure = cloud.azure();
-    azure.act(&Method::POST, &format!("{}/stop", bed.path), None);
-    let power = "/properties/powerState/code";
-    check_stays_stopped(&bed, || {
-        check_value(&azure.get(&bed.path), power, &json!("Stopped"));
-    });
-    let body = azure.get(&bed.path);
-    check_value(&body, power, &json!("Running"));
-    check_value(&body, "/tags/team", &json!("payments"));
-}
-
-#[test]
-fn what_others_changed_on_a_stopped_cluster_waits_until_it_runs() {
-    let cloud = Cloud::start();
-    let bed = Bed::new(&cloud, Provider::Aks, "deletion_protection = true");
-    let azure = cloud.azure();
-    let channel = "/properties/autoUpgradeProfile/upgradeChannel";
-    let ours = azure.get(&bed.path).pointer(channel).cloned();
-    azure.change(&bed.path, |body| {
-        body["tags"]["team"] = "theirs".into();
-        body["properties"]["autoUpgradeProfile"]["upgradeChannel"] = "none".into();
-    });
-    azure.act(&Method::POST, &format!("{}/stop", bed.path), None);
-    let plan = bed.workspace.plan();
-    assert_eq!(plan.status.code(), Some(0), "{plan}");
-    let plan = plan
-        .says("was changed outside Terraform")
-        .says("It is stopped");
-    drop(plan);
-
-    // Somebody else's change is no reason to keep a cluster that is to go.
-    let freed = bed.block.clone().with("deletion_protection = false");
-    bed.workspace.configure(&freed.to_string());
-    let before = cloud.last_request();
-    bed.workspace.apply().succeeds().says("1 changed");
-    assert_eq!(cloud.writes(before), Vec::<String>::new());
-    let plan = bed.workspace.run(&["plan", "-destroy"]);
-    plan.succeeds().says("1 to destroy");
-
-    // What was changed is undone by the apply that starts it.
-    bed.workspace
-        .configure(&freed.with(r#"power = "on""#).to_string());
-    bed.workspace.apply().succeeds().says("1 changed");
-    let body = azure.get(&bed.path);
-    assert_eq!(body.pointer(channel).cloned(), ours, "{body:#}");
-    bed.workspace.plans_nothing();
-    bed.workspace.destroy().succeeds().says("1 destroyed");
-}
-
-#[test]
-fn a_cluster_whose_pools_others_emptied_stays_empty_until_it_is_told_to_start() {
-    let cloud = Cloud::start();
-    let bed = Bed::new(&cloud, Provider::Gke, "");
-    let google = cloud.google();
-    let body = google.get(&bed.path);
-    for key in ["system", "work"] {
-        let pool = bed.pool(&body, key);
-        let orders = [
-            (
-                "setAutoscaling",
-                json!({ "autoscaling": { "enabled": false } }),
-            ),
-            ("setSize", json!({ "nodeCount": 0 })),
-        ];
-        for (verb, order) in orders {
-            google.act(&Method::POST, &format!("{pool}:{verb}"), Some(&order));
-        }
-    }
-    let nodes = "/currentNodeCount";
-    check_stays_stopped(&bed, || {
-        assert_eq!(google.get(&bed.path).pointer(nodes), None);
-    });
-    let body = google.get(&bed.path);
-    check_value(&body, nodes, &json!(6));
-    check_value(&body, "/resourceLabels/team", &json!("payments"));
-    for key in ["system", "work"] {
-        let pool = google.get(&bed.pool(&body, key));
-        check_value(&pool, "/autoscaling/totalMinNodeCount", &json!(3));
-        check_value(&pool, "/autoscaling/totalMaxNodeCount", &json!(6));
-    }
-}
-
-/// That a cluster stopped by others is no difference, that a change of something else is refused
-/// without a write and leaves it stopped, and that it is made once the cluster is told to start.
-fn check_stays_stopped(bed: &Bed<'_>, is_stopped: impl Fn()) {
-    bed.workspace.plans_nothing();
-    is_stopped();
-    let changed = bed.block.clone().with(r#"labels = { team = "payments" }"#);
-    bed.workspace.configure(&changed.to_string());
-    let before = bed.cloud.last_request();
-    bed.workspace
-        .plan()
-        .fails_with("A stopped cluster cannot be changed");
-    assert_eq!(bed.cloud.writes(before), Vec::<String>::new());
-    is_stopped();
-    bed.update(r#"labels = { team = "payments" }; power = "on""#);
-    bed.workspace.plans_nothing();
 }
 
 #[test]
@@ -610,12 +447,6 @@ fn check_only_labels_change(workspace: &Workspace<'_>, before: &Value) {
         assert_eq!(changed, ["effective_labels"], "{change:#}");
         assert_eq!(change["before"]["effective_labels"], *before);
     }
-}
-
-#[track_caller]
-fn check_value(body: &Value, at: &str, expected: &Value) {
-    let found = body.pointer(at).cloned().unwrap_or_default();
-    assert_eq!(found, *expected, "{at} in {body:#}");
 }
 
 /// A list must hold these, in any order.

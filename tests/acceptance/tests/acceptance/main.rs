@@ -5,6 +5,7 @@
 mod adoption;
 mod aks;
 mod attributes;
+mod bed;
 mod behind;
 mod cluster;
 mod coverage;
@@ -19,6 +20,7 @@ mod logs;
 mod orphans;
 mod owners;
 mod permissions;
+mod power;
 mod provider;
 mod refused;
 mod secrets;
