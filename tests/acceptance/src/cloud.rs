@@ -1,6 +1,7 @@
 //! A simulated cloud of the test's own, seen through its control API.
 
 use std::{
+    error::Error,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -209,7 +210,7 @@ impl Cloud {
         }
         let answer = request
             .send()
-            .map_err(|error| format!("{address}: {error}"))?;
+            .map_err(|error| format!("{address}: {}", with_causes(&error)))?;
         let status = answer.status().as_u16();
         let text = answer.text().unwrap_or_default();
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
@@ -362,6 +363,17 @@ impl Cloud {
         let id = answer["id"].as_str().expect("a fault has an id").to_owned();
         Fault { cloud: self, id }
     }
+}
+
+/// What an error says, and what each cause of it says.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether an entry of the journal changes something in a cloud.

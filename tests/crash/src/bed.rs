@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use crate::{
     Api, Kill, Point, Procedure, Site,
-    books::{self, APPLIES_MAX, Recording, STALE},
+    books::{self, APPLIES_MAX, PROTECTED, Recording, STALE},
     scenario::{address, configuration, on, unmarked},
     table::Recovered,
 };
@@ -163,7 +163,7 @@ impl<'a> Bed<'a> {
             ));
         }
         if case.gives_up {
-            self.give_up(&killed)?;
+            self.give_up(case, &killed)?;
             return Ok(Recovered::given_up());
         }
         let mut applies = 1;
@@ -228,7 +228,10 @@ impl<'a> Bed<'a> {
     }
 
     /// Destroys what the state has, and deletes what no state has; nothing may be left.
-    fn give_up(&self, killed: &Run) -> Result<(), String> {
+    fn give_up(&self, case: &Case, killed: &Run) -> Result<(), String> {
+        if case.procedure == Procedure::Import {
+            self.unprotect(case, killed)?;
+        }
         self.destroy(killed)?;
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
@@ -237,6 +240,21 @@ impl<'a> Bed<'a> {
         }
         self.check_empty(killed)
             .map_err(|why| format!("{why}\n{text}"))
+    }
+
+    /// Does what the refusal of a destruction says: what is imported is protected until an apply
+    /// says otherwise.
+    fn unprotect(&self, case: &Case, killed: &Run) -> Result<(), String> {
+        match self.destroy(killed) {
+            Err(why) if why.contains(PROTECTED) => {
+                let applied = self.recover(case.procedure).end();
+                if applied.status.success() {
+                    return Ok(());
+                }
+                Err(format!("not unprotected: {applied}\nafter {killed}"))
+            }
+            other => other,
+        }
     }
 
     fn destroy(&self, killed: &Run) -> Result<(), String> {

@@ -18,6 +18,9 @@ pub(crate) const APPLIES_MAX: u32 = 2;
 /// What an entry is told that another has overtaken.
 pub(crate) const STALE: &str = "terraform state rm";
 
+/// The code of a refusal to destroy what is protected, which says how the protection ends.
+pub(crate) const PROTECTED: &str = "PM122";
+
 /// The longest that a request may take once it is no longer held.
 const EFFECT_SECONDS_MAX: u64 = 20;
 

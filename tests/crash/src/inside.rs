@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     Api, Draw, Procedure, Scenario,
-    books::{self, APPLIES_MAX, Recording, STALE},
+    books::{self, APPLIES_MAX, PROTECTED, Recording, STALE},
     cases::{self, Aftermath, Case},
     core::{Core, End, Life, OWNER},
     scenario::unmarked,
@@ -352,6 +352,9 @@ impl<'a> Bed<'a> {
 
     /// Destroys what the state has, and deletes what no state has.
     fn give_up(&self, case: &Case) -> Result<(), String> {
+        if case.scenario.procedure == Procedure::Import {
+            self.unprotect(case)?;
+        }
         self.destroy(case)?;
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(self.core.simulator(), &words);
@@ -359,6 +362,18 @@ impl<'a> Bed<'a> {
             return Err(format!("orphans are left: {text}"));
         }
         self.check_empty().map_err(|why| format!("{why}\n{text}"))
+    }
+
+    /// Does what the refusal of a destruction says: what is imported is protected until an apply
+    /// says otherwise.
+    fn unprotect(&self, case: &Case) -> Result<(), String> {
+        match self.destroy(case) {
+            Err(why) if why.contains(PROTECTED) => self
+                .recover(&Life::default(), case.scenario)
+                .map(drop)
+                .map_err(|end| format!("not unprotected: {end:?}")),
+            other => other,
+        }
     }
 
     fn check_empty(&self) -> Result<(), String> {
