@@ -1,0 +1,135 @@
+"""Terraform with one provider, in a folder of its own."""
+
+import re
+import shutil
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+
+from bed import Disagreement
+
+SAMPLE = """
+terraform {{
+  required_providers {{
+    sample = {{ source = "paymesh/sample" }}
+  }}
+}}
+provider "sample" {{ directory = "{notes}" }}
+resource "sample_note" "it" {{
+  count = {count}
+  name  = "note-${{count.index}}"
+}}
+"""
+BUILT_IN = """
+resource "terraform_data" "it" {{
+  count = {count}
+  input = "note-${{count.index}}"
+}}
+"""
+# Its example sets no attribute.
+PEER = """
+terraform {{
+  required_providers {{
+    peer = {{ source = "paymesh/peer" }}
+  }}
+}}
+resource "peer_resource" "it" {{
+  count = {count}
+}}
+"""
+
+
+class Contender:
+    """One provider under Terraform: a program, or what is built into Terraform itself."""
+
+    def __init__(self, bed, name, program=None):
+        self.bed, self.name = bed, name
+        self.module = bed.folder / name / "module"
+        self.module.mkdir(parents=True)
+        self.environment = bed.environment
+        if program:
+            # The name is what Terraform looks for.
+            self.program = bed.folder / name / f"terraform-provider-{name}"
+            shutil.copy2(program, self.program)
+            settings = bed.folder / name / "terraform.rc"
+            settings.write_text(
+                f'disable_checkpoint = true\nprovider_installation {{\n  dev_overrides {{ "paymesh/{name}" = '
+                f'"{self.program.parent}" }}\n  direct {{}}\n}}\n', "utf-8")
+            self.environment = bed.environment | {"TF_CLI_CONFIG_FILE": str(settings)}
+
+    def write(self, text):
+        """Makes `text` the configuration."""
+        (self.module / "main.tf").write_text(text, "utf-8")
+
+    def terraform(self, *words, **environment):
+        """Runs Terraform to its end; what it did, and the seconds it took."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [self.bed.client, f"-chdir={self.module}", *words], env=self.environment | environment,
+            capture_output=True, text=True, check=False,
+        )
+        seconds = time.monotonic() - began
+        if done.returncode:
+            raise Disagreement(f"{self.name}: terraform {words[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+        return done, seconds
+
+    def schema_milliseconds(self) -> float:
+        """From the start of the process to its answer, as Terraform's log tells it."""
+        log = self.terraform("validate", TF_LOG="trace")[0].stderr
+        moment = {}
+        for line in log.splitlines():
+            words = {"start": "starting plugin:", "answer": "tf_rpc=GetProviderSchema"}
+            for key, mark in words.items():
+                if mark in line and (stamp := re.match(r"(\S+T\S+?)(Z|[+-]\d\d:?\d\d)? ", line)):
+                    moment.setdefault(key, datetime.fromisoformat(stamp.group(1)))
+        return (moment["answer"] - moment["start"]).total_seconds() * 1000
+
+    def plan_megabytes(self) -> float:
+        """The most memory (MB of 10^6 bytes) of a process that served one plan."""
+        process = subprocess.Popen(
+            [self.program, "-debug"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            line = next(line for line in process.stdout if "TF_REATTACH_PROVIDERS=" in line)
+            self.terraform("plan", "-input=false", TF_REATTACH_PROVIDERS=line.split("'")[1])
+            status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+        finally:
+            process.terminate()
+            process.wait()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) * 1024 / 1e6
+
+
+class Trivial(Contender):
+    """A provider with a resource that does next to nothing."""
+
+    def __init__(self, bed, name, template, program=None):
+        super().__init__(bed, name, program)
+        self.template = template
+        self.notes = bed.folder / name / "notes"
+        self.notes.mkdir()
+
+    def hold(self, count):
+        """Wants `count` resources."""
+        self.write(self.template.format(count=count, notes=self.notes))
+
+    def forget(self):
+        """Has no state and no object."""
+        for state in self.module.glob("terraform.tfstate*"):
+            state.unlink()
+        for note in self.notes.iterdir():
+            note.unlink()
+
+
+def sample(bed, programs):
+    """Our framework's own small resource, a file."""
+    return Trivial(bed, "sample", SAMPLE, programs / "examples" / "sample")
+
+
+def built_in(bed):
+    """`terraform_data`: no plugin, no process, no wire."""
+    return Trivial(bed, "terraform_data", BUILT_IN)
+
+
+def peer(bed, program):
+    """The null example of another framework in Rust."""
+    return Trivial(bed, "peer", PEER, program)
