@@ -46,7 +46,8 @@ pub(super) fn pools(
 /// Where the pool of a key is gone and another that was made for the key is there (a rotation that
 /// was cut once the old one had gone), that one serves the key. `there` are the pools that bear a
 /// mark of ours, with their machines; a pool `is_gone` when its own read says so, by which the Spec
-/// goes too: that of the cluster may be another moment's.
+/// goes too: that of the cluster may be another moment's. Keys that are alike as far as a name has
+/// room for them have no successors: it could be either's.
 pub(super) fn successors(
     rule: NameRule,
     there: &BTreeMap<&str, &str>,
@@ -55,6 +56,13 @@ pub(super) fn successors(
 ) {
     let names = pools.values().filter_map(|pool| pool.cloud_name.clone());
     let known: BTreeSet<String> = names.collect();
+    let keys: Vec<String> = pools.keys().cloned().collect();
+    let has_one_key = |name: &str| {
+        keys.iter()
+            .filter(|key| naming::is_of(rule, key, name))
+            .count()
+            == 1
+    };
     for (key, pool) in pools {
         let name = pool.cloud_name.as_deref();
         if !name.is_some_and(&is_gone) {
@@ -62,7 +70,8 @@ pub(super) fn successors(
         }
         let mut others = there
             .iter()
-            .filter(|(name, _)| !known.contains(**name) && naming::is_of(rule, key, name));
+            .filter(|(name, _)| !known.contains(**name) && naming::is_of(rule, key, name))
+            .filter(|(name, _)| has_one_key(name));
         if let (Some((name, machine)), None) = (others.next(), others.next()) {
             pool.cloud_name = Some((*name).to_owned());
             pool.running_machine_type = Some((*machine).to_owned());
@@ -101,13 +110,16 @@ pub(super) fn maintenance(spelled: &Maintenance, mut seen: Maintenance) -> Maint
 mod tests {
     use super::*;
 
+    fn status(name: &str) -> PoolStatus {
+        PoolStatus {
+            cloud_name: Some(name.to_owned()),
+            running_machine_type: Some("chosen".to_owned()),
+        }
+    }
+
     /// The name of the pool that serves `payments`, which the state calls `payments-abc`.
     #[track_caller]
     fn check_served_by(there: &[&str], gone: &[&str], expected: &str) {
-        let status = |name: &str| PoolStatus {
-            cloud_name: Some(name.to_owned()),
-            running_machine_type: Some("chosen".to_owned()),
-        };
         let named = [("payments", "payments-abc"), ("batch", "batch-abc")];
         let mut pools: BTreeMap<String, PoolStatus> = named
             .map(|(key, name)| (key.to_owned(), status(name)))
@@ -127,5 +139,25 @@ mod tests {
         check_served_by(&["payments-uvw", "payments-xyz"], gone, "payments-abc");
         let others = &["payment-xyz", "payments-long", "batch-abc"];
         check_served_by(others, gone, "payments-abc");
+    }
+
+    #[test]
+    fn a_pool_that_two_keys_could_have_made_serves_neither_of_them() {
+        let names = [
+            ("payments1", "payments1abc"),
+            ("payments1b", "payments1xyz"),
+        ];
+        let before: BTreeMap<String, PoolStatus> = names
+            .map(|(key, name)| (key.to_owned(), status(name)))
+            .into();
+        let mut pools = before.clone();
+        let there = [("payments1uvw", "seen"), ("payments1xyz", "seen")].into();
+        successors(
+            naming::AKS,
+            &there,
+            |name| name == "payments1abc",
+            &mut pools,
+        );
+        assert_eq!(pools, before);
     }
 }
