@@ -192,7 +192,9 @@ impl Cluster {
             all.acts.push(Act::Start);
             all.steps.push(Step::quiet(format!("start cluster {name}")));
         }
-        let failed = failed(body);
+        // A stopped cluster takes nothing again, and what failed may be its start.
+        let takes = !stopped || want.power == Some(Power::Running);
+        let failed = failed(body).filter(|_| takes);
         if failed.is_some() || !all.subjects.is_empty() {
             all.acts.push(Act::Update);
             let title = match failed {

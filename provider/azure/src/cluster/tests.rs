@@ -297,8 +297,15 @@ fn a_cluster_stops_after_its_pools_and_starts_before_anything_else() {
         start cluster main
         update cluster main: sku.tier"#]],
     );
-    // Nobody's business: it stays as it is.
+    // Nobody's business: it stays as it is, also where its last start failed.
     check_cluster(want(), &stopped, &expect!["same"]);
+    stopped["properties"]["provisioningState"] = "Failed".into();
+    check_cluster(want(), &stopped, &expect!["same"]);
+    let off = ClusterWant {
+        power: Some(Power::Stopped),
+        ..want()
+    };
+    check_cluster(off, &stopped, &expect!["same"]);
 }
 
 #[test]

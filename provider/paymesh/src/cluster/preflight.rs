@@ -106,7 +106,9 @@ fn first_nodes(spec: &ClusterSpec, key: &str) -> u64 {
     let Some(pool) = spec.node_pools.get(key) else {
         return 0;
     };
-    let sleeps = spec.power == Power::Off || (spec.standby && pool.mode == PoolMode::User);
+    // AKS makes the pools of a cluster before it is stopped.
+    let is_off = spec.power == Power::Off && !spec.on_azure();
+    let sleeps = is_off || (spec.standby && pool.mode == PoolMode::User);
     if sleeps {
         0
     } else {

@@ -162,10 +162,11 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
         return;
     }
     // What a cut run began is no new change; nor is what others changed on GKE, where it is undone
-    // while no node runs.
+    // while no node runs. A stop of AKS that is drift is against the last state: as with `stops`, a
+    // run that was cut may have sent it after all else.
     match prior.status.status.as_deref() {
         Some(INCOMPLETE) => return,
-        Some(DRIFTED) if !spec.on_azure() => return,
+        Some(DRIFTED) if !spec.on_azure() || spec.power == Power::Off => return,
         _ => {}
     }
     let mut same = prior.spec.clone();

@@ -116,6 +116,30 @@ fn what_is_wanted_together_with_a_stop_that_has_happened_already_is_no_change_of
     check_value(&pool, "/autoscaling/totalMaxNodeCount", &json!(9));
 }
 
+/// A run that was killed once AKS had stopped had done all the rest; the state before it said that
+/// the cluster runs.
+#[test]
+fn a_stop_of_aks_that_the_state_does_not_know_is_no_reason_to_refuse_the_rest() {
+    let cloud = Cloud::start();
+    let bed = Bed::new(&cloud, Provider::Aks, r#"power = "on""#);
+    let azure = cloud.azure();
+    let body = azure.get(&bed.path);
+    for key in ["system", "work"] {
+        azure.change(&bed.pool(&body, key), |pool| {
+            pool["properties"]["tags"]["team"] = "payments".into();
+        });
+    }
+    azure.change(&bed.path, |body| {
+        body["tags"]["team"] = "payments".into();
+    });
+    azure.act(&Method::POST, &format!("{}/stop", bed.path), None);
+    bed.update(r#"power = "off"; labels = { team = "payments" }"#);
+    bed.workspace.plans_nothing();
+    let body = azure.get(&bed.path);
+    check_value(&body, "/properties/powerState/code", &json!("Stopped"));
+    check_value(&body, "/tags/team", &json!("payments"));
+}
+
 /// AKS refuses any change while it is stopped, and says how that ends.
 #[test]
 fn what_aks_does_not_take_while_others_have_stopped_it_is_said_by_the_apply() {
