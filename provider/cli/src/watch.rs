@@ -162,7 +162,7 @@ impl<W: io::Write> Screen<W> {
             self.out,
             "The run of process {} began at {} UTC and {state}. Durations are those of the cloud's clock.",
             event.process,
-            clock(&event.at)
+            plain(clock(&event.at))
         )
     }
 

@@ -123,8 +123,11 @@ impl Error {
             .filter(|_| inner.get("code").is_some_and(Value::is_number))
             .or_else(|| text("code"))
             .or_else(|| text("reason"))
-            .or_else(|| google_rpc_name(inner.get("code")?.as_i64()?).map(str::to_owned));
-        self.0.target = text("target").or_else(|| text("location"));
+            .or_else(|| google_rpc_name(inner.get("code")?.as_i64()?).map(str::to_owned))
+            .map(|code| plain(&code));
+        self.0.target = text("target")
+            .or_else(|| text("location"))
+            .map(|target| plain(&target));
         let mut message = text("message").unwrap_or_default();
         // ARM wraps the real reason: ResourceOperationFailure -> details[0].
         let mut details = inner.get("details");
@@ -325,8 +328,8 @@ mod tests {
     fn a_message_can_do_nothing_to_a_terminal() {
         check_error(
             403,
-            &json!({"error": {"code": "No", "message": "a\u{1b}[2J\nApply complete!"}}),
-            &expect![r"403 No: a\u{1b}[2J Apply complete! target=None"],
+            &json!({"error": {"code": "No\u{7}", "message": "a\u{1b}[2J\nApply complete!"}}),
+            &expect![r"403 No\u{7}: a\u{1b}[2J Apply complete! target=None"],
         );
     }
 
