@@ -409,6 +409,12 @@ impl Fault<'_> {
         self.cloud.ask(Method::POST, &path, Some(&json!({})));
     }
 
+    /// Is no more, where it held nothing.
+    pub fn remove(self) {
+        let path = format!("faults/{}", self.id);
+        self.cloud.ask(Method::DELETE, &path, None);
+    }
+
     /// Cuts the held request's connection, and lets later ones pass.
     pub fn cut(self) {
         let path = format!("faults/{}/release", self.id);

@@ -78,7 +78,7 @@ pub(crate) fn all(
                     scenario: *scenario,
                     point: point.clone(),
                     site,
-                    spares_core: (number + row) % 2 == 1,
+                    spares_core: (number / Site::ALL.len() + row) % 2 == 1,
                     second: None,
                     aftermath: Aftermath::Over,
                     gives_up: draw.once_in(GIVES_UP_ONCE_IN),

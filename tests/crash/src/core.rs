@@ -11,7 +11,6 @@ use std::{
     },
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use paymesh_acceptance::Cloud;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,6 +20,7 @@ use tonic::Status;
 use crate::{
     calls::{Call, Calls, Kind, Private},
     plugin::{Ask, Planned, Provider, Said, Stated, is_nothing, nothing},
+    state::{Kept, State},
 };
 
 /// The owner in the provider block.
@@ -84,21 +84,6 @@ pub struct Core<'a> {
     calls: Calls,
 }
 
-/// One object in the state.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    state: Vec<u8>,
-    private: Vec<u8>,
-    tainted: bool,
-}
-
-/// What is in the state.
-#[derive(Clone, Debug, Default)]
-struct State {
-    current: Option<Kept>,
-    deposed: Option<Kept>,
-}
-
 /// What a run knows.
 struct Run<'r> {
     config: &'r Value,
@@ -140,6 +125,7 @@ impl<'a> Core<'a> {
     /// `apply`: brings the resource to `config`; whether there was anything to do.
     pub fn apply(&self, life: &Life, config: &Value) -> Result<bool, End> {
         self.locked(life, config, |run| {
+            self.clear_deposed(life, run)?;
             let title = match &run.state.current {
                 None => "create",
                 Some(kept) if kept.tainted => "apply a tainted note",
@@ -175,6 +161,9 @@ impl<'a> Core<'a> {
     /// `plan`: whether there is anything to do.
     pub fn plan(&self, life: &Life, config: &Value) -> Result<bool, End> {
         self.locked(life, config, |run| {
+            if run.state.deposed.is_some() {
+                return Ok(true);
+            }
             let title = match &run.state.current {
                 None => return Ok(true),
                 Some(_) => "plan without a change",
@@ -187,6 +176,7 @@ impl<'a> Core<'a> {
     /// `destroy`.
     pub fn destroy(&self, life: &Life, config: &Value) -> Result<bool, End> {
         self.locked(life, config, |run| {
+            self.clear_deposed(life, run)?;
             if run.state.current.is_none() {
                 return Ok(false);
             }
@@ -194,6 +184,21 @@ impl<'a> Core<'a> {
             self.replay(life, run, self.calls.of("destroy"))?;
             Ok(true)
         })
+    }
+
+    /// Destroys the deposed object, if there is one: the calls are those of a destruction, beside a
+    /// plan of the current one.
+    fn clear_deposed(&self, life: &Life, run: &mut Run<'_>) -> Result<(), End> {
+        if run.state.current.is_none() {
+            run.state.current = run.state.deposed.take();
+        }
+        if run.state.deposed.is_some() {
+            run.is_forced = true;
+            self.replay(life, run, self.calls.of("destroy"))?;
+            run.is_forced = false;
+            run.turn = None;
+        }
+        Ok(())
     }
 
     /// `taint`.
@@ -472,39 +477,5 @@ impl Run<'_> {
             self.state.current = left;
         }
         answer.said.check()
-    }
-}
-
-impl State {
-    fn read(text: &Value) -> Self {
-        let kept = |name: &str| {
-            let part = text.get(name).filter(|part| !part.is_null())?;
-            let bytes = |key: &str| {
-                let text = part[key].as_str().unwrap_or_default();
-                STANDARD.decode(text).expect("the core wrote base64")
-            };
-            Some(Kept {
-                state: bytes("state"),
-                private: bytes("private"),
-                tainted: part["tainted"] == true,
-            })
-        };
-        Self {
-            current: kept("current"),
-            deposed: kept("deposed"),
-        }
-    }
-
-    fn write(&self) -> Value {
-        let kept = |kept: &Option<Kept>| {
-            kept.as_ref().map(|kept| {
-                json!({
-                    "state": STANDARD.encode(&kept.state),
-                    "private": STANDARD.encode(&kept.private),
-                    "tainted": kept.tainted,
-                })
-            })
-        };
-        json!({ "current": kept(&self.current), "deposed": kept(&self.deposed) })
     }
 }

@@ -22,6 +22,7 @@ mod plugin;
 mod point;
 pub mod real;
 mod scenario;
+mod state;
 mod strike;
 mod table;
 mod writes;

@@ -12,8 +12,10 @@ use paymesh_crash::{inside, real};
 
 fn main() -> ExitCode {
     let number = |name: &str, usual: u64| {
-        let text = env::var(name).unwrap_or_default();
-        text.parse().unwrap_or(usual)
+        env::var(name).map_or(usual, |text| {
+            text.parse()
+                .unwrap_or_else(|_| panic!("{name} is a number"))
+        })
     };
     let budget = env::var("BUDGET").ok().map(|text| {
         let minutes: f64 = text.parse().expect("BUDGET is a number of minutes");

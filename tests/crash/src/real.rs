@@ -181,7 +181,11 @@ impl Tried {
     fn open(api: Api, seed: u64) -> Self {
         let program = env::current_exe().unwrap_or_default();
         let path = program.with_file_name(format!("crash-matrix-{api}-{seed}.json"));
-        let provider = version_of(programs::provider());
+        let provider = versions(&[
+            &program,
+            programs::provider(),
+            &programs::programs_folder().join("paymesh-cloudsim"),
+        ]);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let kept: Value = serde_json::from_str(&text).unwrap_or_default();
         let cases = kept["cases"]
@@ -205,6 +209,12 @@ impl Tried {
         // What cannot be kept is tried again.
         let _ = fs::write(&self.path, kept.to_string());
     }
+}
+
+/// What tells these builds from others.
+fn versions(programs: &[&Path]) -> String {
+    let all: Vec<String> = programs.iter().map(|it| version_of(it)).collect();
+    all.join(", ")
 }
 
 /// What tells one build of a program from another.
