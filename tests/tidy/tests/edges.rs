@@ -29,6 +29,36 @@ fn uses(package: &Value) -> impl Iterator<Item = &Value> {
     dependencies.iter().filter(|it| it["path"].is_string())
 }
 
+/// What only generated code names.
+const GENERATED: [&str; 3] = ["prost", "prost-types", "tonic-prost"];
+
+/// Whether `text` has `name` as a word of its own.
+fn names(text: &str, name: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(name).any(|(at, _)| {
+        !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next())
+    })
+}
+
+#[test]
+fn a_package_depends_on_nothing_that_its_sources_do_not_name() {
+    let mut idle = Vec::new();
+    for package in packages() {
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent();
+        let folder = folder.and_then(|folder| folder.strip_prefix(paymesh_tidy::top()).ok());
+        let sources = paymesh_tidy::files(folder.unwrap().to_str().unwrap(), ".rs");
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let name = dependency["rename"].as_str();
+            let name = name.or(dependency["name"].as_str()).unwrap();
+            let word = name.replace('-', "_");
+            if !GENERATED.contains(&name) && !sources.iter().any(|(_, text)| names(text, &word)) {
+                idle.push(format!("{} -> {name}", package["name"].as_str().unwrap()));
+            }
+        }
+    }
+    assert_eq!(idle, Vec::<String>::new());
+}
+
 #[test]
 fn what_is_delivered_uses_nothing_of_the_tests() {
     let tests = paymesh_tidy::top().join("tests");
