@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from demo import mirror
+from mirror import mirror
 
 
 class Disagreement(Exception):

@@ -10,7 +10,6 @@ Everything lies in `target/demo` except Terraform's state, which lies in `exampl
 import contextlib
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -21,11 +20,11 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
+from mirror import mirror, version  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
 PLACE = TOP / "target" / "demo"
 MODULE = TOP / "examples" / "local"
-REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 STEPS = []
 
 
@@ -68,7 +67,6 @@ def still_running() -> str:
 
 
 interrupted = []
-signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
 
 
 def programs() -> Path:
@@ -83,27 +81,6 @@ def programs() -> Path:
     run("cargo", "build", "--locked", "-p", "paymesh", "-p", "paymesh-cli", "-p", "paymesh-cloudsim")
     target = json.loads(run("cargo", "metadata", "--no-deps", "--format-version", "1", "--offline", capture=True)[0])
     return Path(target["target_directory"]) / "debug"
-
-
-def version() -> str:
-    """The version of the provider, as the workspace names it."""
-    lines = (TOP / "Cargo.toml").read_text("utf-8").splitlines()
-    return next(line.split('"')[1] for line in lines if line.startswith("version = "))
-
-
-def mirror(folder: Path, provider: Path) -> str:
-    """Puts the provider into a filesystem mirror; gives the CLI configuration that uses it."""
-    system = {"Darwin": "darwin"}.get(platform.system(), "linux")
-    machine = {"x86_64": "amd64", "AMD64": "amd64"}.get(platform.machine(), "arm64")
-    for registry in REGISTRIES:
-        package = folder / registry / "paymesh" / "paymesh" / version() / f"{system}_{machine}"
-        package.mkdir(parents=True, exist_ok=True)
-        aside = package / ".new"
-        shutil.copy2(provider, aside)  # a copy: a later build must not change what was installed
-        aside.replace(package / f"terraform-provider-paymesh_v{version()}")
-    ours = ", ".join(f'"{registry}/paymesh/paymesh"' for registry in REGISTRIES)
-    return (f'provider_installation {{\n  filesystem_mirror {{\n    path    = "{folder}"\n    include = [{ours}]\n'
-            f"  }}\n  direct {{\n    exclude = [{ours}]\n  }}\n}}\n")
 
 
 class Demo:
@@ -262,6 +239,7 @@ def main(words) -> int:
     if len(words) != 1 or words[0] not in acts:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
         acts[words[0]]()
     except (Stop, Missing) as reason:
