@@ -131,7 +131,7 @@ impl Scenario {
         match self.procedure {
             Procedure::Create | Procedure::Replace | Procedure::Taint | Procedure::CreateFirst => {}
             Procedure::Scale | Procedure::Import => {
-                cluster["node_pools"]["work"]["max_nodes"] = 9.into()
+                cluster["node_pools"]["work"]["max_nodes"] = 9.into();
             }
             Procedure::Upgrade => cluster["kubernetes_version"] = "1.34".into(),
             Procedure::Rotation => {
