@@ -3,12 +3,29 @@
 //! A run of 12 to 19 digits, with single spaces or dashes between them, of a length and a first
 //! part that a card scheme issues, with a correct check digit. Longer runs are searched for such
 //! numbers too: a card number does not get safe by a digit beside it.
+//!
+//! Random ids are passed over, by their shape: of 1,000 UUIDs two have digits in them that look so.
+
+/// The least hexadecimal digits in a row that are an id and no number that somebody typed.
+const ID_LENGTH_MIN: usize = 24;
+
+/// The groups of a UUID.
+const UUID: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// Digits and separators that could belong together, longest run first looked at as a whole.
 pub fn looks_like_card_number(text: &str) -> bool {
     let mut digits: Vec<u8> = Vec::new();
     let mut separated = false;
-    for letter in text.chars() {
+    let bytes = text.as_bytes();
+    let mut after_id = 0;
+    for (at, letter) in text.char_indices() {
+        if at < after_id {
+            continue;
+        }
+        let is_first = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+        let id = id_length(&bytes[at..]).filter(|_| is_first);
+        after_id = at + id.unwrap_or_default();
+        let letter = if id.is_some() { 'x' } else { letter };
         match letter {
             '0'..='9' => {
                 digits.push(letter as u8 - b'0');
@@ -25,6 +42,27 @@ pub fn looks_like_card_number(text: &str) -> bool {
         }
     }
     holds_card_number(&digits)
+}
+
+/// The length of the id that `text` begins with: a UUID or a long word of hexadecimal digits, with a
+/// letter among them.
+fn id_length(text: &[u8]) -> Option<usize> {
+    let word = |text: &[u8]| text.iter().take_while(|it| it.is_ascii_hexdigit()).count();
+    let uuid = || {
+        let mut at = 0;
+        for (number, length) in UUID.into_iter().enumerate() {
+            at += usize::from(number > 0 && text.get(at) == Some(&b'-'));
+            (word(&text[at..]) == length).then_some(())?;
+            at += length;
+        }
+        Some(at).filter(|at| at - UUID.iter().sum::<usize>() == UUID.len() - 1)
+    };
+    let length = Some(word(text))
+        .filter(|it| *it >= ID_LENGTH_MIN)
+        .or_else(uuid)?;
+    let ends = !text.get(length).is_some_and(u8::is_ascii_alphanumeric);
+    let has_letter = text[..length].iter().any(u8::is_ascii_alphabetic);
+    (ends && has_letter).then_some(length)
 }
 
 fn holds_card_number(digits: &[u8]) -> bool {
@@ -87,6 +125,10 @@ mod tests {
             "2223003122003222",
             "6205500000000000004",
             "ref0004242424242424242000",
+            "abc4242424242424242",
+            "42424242-4242-4242-4242-424242424242",
+            "424242424242424242424242424242",
+            "4242424242424242 deadbeefdeadbeefdeadbeef",
         ] {
             assert!(looks_like_card_number(text), "{text}");
         }
@@ -102,8 +144,28 @@ mod tests {
             "0000000000000000", // nobody issues it
             "12345678901",
             "4242 4242  4242 4242", // two spaces part two fields
+            "a2424242-4242-4242-8242-4242424242ff",
+            "sk_4242424242424242424242424242424f",
         ] {
             assert!(!looks_like_card_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_random_id_is_taken_for_a_card_number() {
+        for number in 0..20_000_u32 {
+            let digest = crate::digest::hex(&crate::digest::sha256(&number.to_be_bytes()));
+            let key = &digest[..32];
+            let uuid = format!(
+                "{}-{}-{}-{}-{}",
+                &key[..8],
+                &key[8..12],
+                &key[12..16],
+                &key[16..20],
+                &key[20..]
+            );
+            assert!(!looks_like_card_number(&uuid), "{uuid}");
+            assert!(!looks_like_card_number(key), "{key}");
         }
     }
 }

@@ -28,6 +28,7 @@ impl Tree {
             "tests/tools",
             "tests/cloudsim/judges",
             "tests/cloudsim/browser",
+            "tests/bench/requirements.txt",
         ] {
             copy(&top.join(part), &tree.path(part));
         }

@@ -360,7 +360,7 @@ pub(super) fn authenticate(world: &mut World, call: &Call) -> Result<Principal, 
     if known["expires"]
         .as_i64()
         .is_none_or(|expires| expires <= now)
-        || world.expired_before.is_some_and(|moment| issued <= moment)
+        || world.expired_before.is_some_and(|moment| issued < moment)
     {
         return Err(refuse(
             "ExpiredAuthenticationToken",
