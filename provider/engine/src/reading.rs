@@ -16,10 +16,13 @@ impl Run<'_> {
             Halt::Faults(faults) => faults.into_iter().map(unread).collect(),
             Halt::Stopped => vec![self.stopped_reading()],
         })?;
-        let (steps, refusals, differing) = if self.is_import() {
-            (Vec::new(), Vec::new(), Vec::new())
+        // An entry whose private data was lost with the provider's process reads like an import, and
+        // may know objects that are gone.
+        let differing = self.differing();
+        let (steps, refusals) = if self.is_import() {
+            (Vec::new(), Vec::new())
         } else {
-            (self.planned_steps(), self.refusals(), self.differing())
+            (self.planned_steps(), self.refusals())
         };
         let standing = self.standing();
         let state = self.state();

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             seed: number("SEED", 1),
             budget,
             full: is_full,
+            only: env::var("ONLY").unwrap_or_default(),
         }),
         _ => {
             eprintln!("paymesh-crash: which tier? `inside`, `real`, or `points` for the golden");

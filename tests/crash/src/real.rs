@@ -43,6 +43,8 @@ pub struct Order {
     pub budget: Option<Duration>,
     /// Every point once, and every (scenario, site, kill) often enough, however long it takes.
     pub full: bool,
+    /// Only scenarios whose name contains this.
+    pub only: String,
 }
 
 /// Runs the tier; what went wrong.
@@ -57,7 +59,8 @@ pub fn run(order: &Order) -> Vec<String> {
         println!("{share}");
         score.add(one);
     }
-    let rows = Scenario::all().flat_map(|scenario| Kill::ALL.map(|kill| (scenario, kill)));
+    let wanted = Scenario::all().filter(|it| it.to_string().contains(&order.only));
+    let rows = wanted.flat_map(|scenario| Kill::ALL.map(|kill| (scenario, kill)));
     let rows = rows.map(|(scenario, kill)| format!("{scenario}, {kill}"));
     let (tried, open): (Vec<_>, Vec<_>) = rows.partition(|row| score.has(row));
     println!(
@@ -77,7 +80,14 @@ pub fn run(order: &Order) -> Vec<String> {
 fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     let cloud = Cloud::start();
     cloud.clock(&json!({ "drift": false }));
-    let bed = Bed::new(&cloud, api.alone(), &Procedure::ALL);
+    let is_wanted = |procedure: &Procedure| {
+        let procedure = *procedure;
+        Scenario { procedure, api }
+            .to_string()
+            .contains(&order.only)
+    };
+    let mut bed = Bed::new(&cloud, api.alone(), &Procedure::ALL);
+    bed.recordings.retain(|(procedure, _)| is_wanted(procedure));
     let recorded = bed.recordings.iter();
     let points = recorded.map(|(procedure, recording)| {
         let procedure = *procedure;
@@ -96,7 +106,7 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     };
     for (number, case) in cases(&bed.recordings, order).iter().enumerate() {
         let is_late = !order.full && started.elapsed() > budget;
-        if is_late && number >= rounds * Procedure::ALL.len() {
+        if is_late && number >= rounds * bed.recordings.len() {
             break;
         }
         let (row, text) = (bed.row(case), bed.text(case));
