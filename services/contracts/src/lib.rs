@@ -5,9 +5,11 @@
 //! - an amount is an integer of minor units and never travels without its currency;
 //! - an id says of what it is, and holds no digits: it can never look like a card number;
 //! - what a card number looks like is decided in one place, [`card`];
+//! - a method of the protocol names its callers, in [`callers`];
 //! - nothing here does IO, and nothing here knows a database, an acquirer or a web framework.
 
 pub mod attempt;
+pub mod callers;
 pub mod card;
 pub mod digest;
 pub mod dispute;

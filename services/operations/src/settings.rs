@@ -61,6 +61,16 @@ impl Settings {
         Duration::from_millis(self.optional(name, meaning, default_ms))
     }
 
+    /// Whether a setting is given at all.
+    pub fn has(&self, name: &str) -> bool {
+        (self.lookup)(name).is_some_and(|text| !text.is_empty())
+    }
+
+    /// Notes what is wrong with settings that each can be read.
+    pub fn mistake(&mut self, text: String) {
+        self.mistakes.push(text);
+    }
+
     fn parsed<T: FromStr<Err: fmt::Display>>(
         &mut self,
         name: &str,

@@ -2,14 +2,16 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, str::FromStr};
 
+use paymesh_contracts::callers::Service;
 use paymesh_operations::{Settings, SettingsError};
+use paymesh_transport::{Controller, Https};
 
 /// What payment-api needs to run.
 pub struct Api {
     /// db-controller.
-    pub controller: tonic::transport::Endpoint,
-    /// Where HTTP is served.
-    pub listen: SocketAddr,
+    pub controller: Controller,
+    /// How and where HTTP is served.
+    pub https: Https,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// How many requests a second this replica takes of one merchant.
@@ -40,8 +42,8 @@ impl FromStr for Rate {
 impl Api {
     /// Reads all of it.
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
-        let controller = settings.required("PAYMESH_CONTROLLER_URL", "db-controller, as a URL");
-        let listen = settings.required("PAYMESH_LISTEN", "where HTTP is served, as IP:PORT");
+        let controller = Controller::read(&mut settings, Service::PaymentApi);
+        let https = Https::read(&mut settings);
         let Rate(requests_per_second) = settings.optional(
             "PAYMESH_REQUESTS_PER_SECOND",
             "how many requests a second this replica takes of one merchant",
@@ -54,7 +56,7 @@ impl Api {
         let api = (|| {
             Some(Self {
                 controller: controller?,
-                listen: listen?,
+                https: https?,
                 health: health?,
                 requests_per_second,
             })

@@ -3,13 +3,15 @@
 use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
+use paymesh_contracts::callers::Service;
 use paymesh_operations::{Secret, Settings, SettingsError};
+use paymesh_transport::Controller;
 use url::Url;
 
 /// What payment-processor needs to run.
 pub struct Processor {
     /// db-controller.
-    pub controller: tonic::transport::Endpoint,
+    pub controller: Controller,
     /// What carries messages, if it is not db-controller's own queue.
     pub kafka: Option<Kafka>,
     /// The acquirer.
@@ -29,7 +31,7 @@ pub struct Processor {
 impl Processor {
     /// Reads all of it.
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
-        let controller = settings.required("PAYMESH_CONTROLLER_URL", "db-controller, as a URL");
+        let controller = Controller::read(&mut settings, Service::PaymentProcessor);
         let kafka = Kafka::read(&mut settings);
         let acquirer: Option<Url> = settings.required(
             "PAYMESH_ACQUIRER_URL",

@@ -1,6 +1,6 @@
 //! payment-processor: attempts and webhooks.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc};
 
 use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
 use paymesh_payment_processor::{
@@ -23,13 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = stop_signal()?;
     let health = Health::default();
     serve_health(&health, start_metrics()?, settings.health).await?;
-    let channel = settings
-        .controller
-        .connect_timeout(Duration::from_secs(2))
-        .http2_keep_alive_interval(Duration::from_secs(5))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .connect_lazy();
+    let [channel] = settings.controller.channels([None]);
     let acquirer = HttpAcquirer::new(
         &settings.acquirer,
         settings.acquirer_token,

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
+use paymesh_contracts::callers::Service;
 use paymesh_operations::{Secret, Settings, SettingsError};
+use paymesh_transport::Grpc;
 use tokio_postgres::Config;
 
 /// What db-controller needs to run.
@@ -14,6 +16,8 @@ pub struct Controller {
     pub pepper: Secret,
     /// What carries messages, if it is not the embedded queue.
     pub kafka: Option<Kafka>,
+    /// How gRPC is served.
+    pub grpc: Grpc,
     /// Where gRPC is served.
     pub listen: SocketAddr,
     /// Where health and metrics are served.
@@ -24,21 +28,6 @@ pub struct Controller {
 
 /// Shorter secrets can be guessed.
 const PEPPER_LENGTH_MIN: usize = 32;
-
-/// Whoever can connect may move money, so a socket without TLS stays on this machine.
-struct Loopback(SocketAddr);
-
-impl std::str::FromStr for Loopback {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() => Ok(Self(address)),
-            Ok(_) => Err("gRPC is without TLS, so it is served on loopback only"),
-            Err(_) => Err("it is not IP:PORT"),
-        }
-    }
-}
 
 /// The database alone, for jobs.
 pub fn database(settings: &mut Settings) -> Option<Config> {
@@ -73,9 +62,8 @@ impl Controller {
         let database = database(&mut settings);
         let pepper = pepper(&mut settings);
         let kafka = Kafka::read(&mut settings);
-        let listen = settings
-            .required::<Loopback>("PAYMESH_LISTEN", "where gRPC is served, as IP:PORT")
-            .map(|loopback| loopback.0);
+        let grpc = Grpc::read(&mut settings, Service::DbController);
+        let listen = Grpc::listen(&mut settings, grpc.as_ref());
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
             "where health and metrics are served, as IP:PORT",
@@ -90,6 +78,7 @@ impl Controller {
                 database: database?,
                 pepper: pepper?,
                 kafka,
+                grpc: grpc?,
                 listen: listen?,
                 health: health?,
                 backlog_pause,

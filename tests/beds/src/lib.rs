@@ -2,11 +2,13 @@
 //!
 //! [`Postgres`] is a PostgreSQL server with passwords and durable commits, [`Kafka`] a broker of
 //! Apache Kafka. [`Process`] is any other program with a log and a readiness probe; [`Link`] a wire
-//! between two of them that can be cut, [`Tap`] one whose steps are counted. All end when they are
+//! between two of them that can be cut, [`Tap`] one whose steps are counted; [`Authority`] gives
+//! certificates. All end when they are
 //! dropped, unless told to stay. A server that is started again keeps a port that was reserved.
 //! Invariants: loopback and Unix sockets only; only processes started here are ever signalled, by
 //! their id; every wait has a limit and reports the last status it saw.
 
+mod authority;
 mod kafka;
 mod link;
 mod ports;
@@ -16,6 +18,7 @@ mod replication;
 mod tap;
 mod wait;
 
+pub use authority::{Authority, Issued, Subject, write_private};
 pub use kafka::{Kafka, KafkaError};
 pub use link::{Flow, Link};
 pub use ports::reserve_port;

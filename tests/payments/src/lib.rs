@@ -1,11 +1,13 @@
 //! The payment services as somebody else sees them: started, driven, killed and checked.
 //!
-//! Nothing here is shared with `services/`, except that the OpenAPI document is read: what both
-//! sides got wrong in the same way would otherwise look right. [`Stack`] starts PostgreSQL, the
+//! Nothing here is shared with `services/`, except that the OpenAPI document, the gRPC protocol and
+//! the page of its callers are read: what both sides got wrong in the same way would otherwise look
+//! right. [`Stack`] starts PostgreSQL, the
 //! services and the sandbox acquirer; [`Client`] drives the API and writes down, on disk, what it
 //! asked and heard; [`check`] joins that with the acquirer's books and the database.
 
 pub mod books;
+pub mod caller;
 pub mod checker;
 pub mod client;
 pub mod document;
@@ -13,6 +15,7 @@ pub mod receiver;
 pub mod stack;
 pub mod torture;
 
+pub use caller::{Called, Caller};
 pub use checker::{Report, check};
 pub use client::Client;
 pub use receiver::Receiver;

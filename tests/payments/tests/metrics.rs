@@ -7,7 +7,8 @@ use std::{
 };
 
 use expect_test::expect_file;
-use paymesh_payments::{Client, Member, Receiver, Stack, Wishes};
+use paymesh_beds::Subject;
+use paymesh_payments::{Caller, Client, Member, Receiver, Stack, Wishes, stack::identity};
 use serde_json::json;
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
@@ -155,6 +156,19 @@ async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
     check_comes_to(&stack, Member::Controller, waiting, |count| count == 0.0).await;
     let under_way = "paymesh_commands_in_progress";
     check_comes_to(&stack, Member::Controller, under_way, |count| count == 0.0).await;
+
+    // Somebody of the same authority who may not call.
+    let shop = identity("shop");
+    let subject = Subject {
+        uris: &[&shop],
+        ..Subject::default()
+    };
+    let shop = stack.authority.issue(subject).unwrap();
+    let shop = Caller::new(&stack.controller_address(), Some(&shop)).unwrap();
+    shop.call("paymesh.persistence.v1.Queue/Claim").await;
+    let labels = r#"caller="other",method="/paymesh.persistence.v1.Queue/Claim""#;
+    let refused = format!("paymesh_grpc_calls_refused_total{{{labels}}}");
+    check_comes_to(&stack, Member::Controller, &refused, |count| count >= 1.0).await;
 
     expect_file!["../../../services/metrics.md"].assert_eq(&page(&stack).await);
     for member in SERVICES {

@@ -116,12 +116,13 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-kubernetes -> nothing
         paymesh-operations -> nothing
-        paymesh-payment-api -> paymesh-contracts, paymesh-operations
-        paymesh-payment-processor -> paymesh-bus, paymesh-contracts, paymesh-operations
+        paymesh-payment-api -> paymesh-contracts, paymesh-operations, paymesh-transport
+        paymesh-payment-processor -> paymesh-bus, paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-payments -> paymesh-beds
-        paymesh-persistence -> paymesh-bus, paymesh-contracts, paymesh-operations
+        paymesh-persistence -> paymesh-bus, paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-plugin -> paymesh-plugin-derive
         paymesh-plugin-derive -> nothing
         paymesh-tidy -> nothing
+        paymesh-transport -> paymesh-contracts, paymesh-operations
     "#]].assert_eq(&edges);
 }

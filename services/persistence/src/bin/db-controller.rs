@@ -24,7 +24,7 @@ use paymesh_persistence::{
     store::{self, Reader, SettlementBreak, chain},
 };
 use tokio_postgres::Config;
-use tonic::transport::Server;
+use tonic::service::Routes;
 
 /// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
 #[derive(Parser)]
@@ -236,12 +236,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         hub,
         uses_kafka: settings.kafka.is_some(),
     };
-    tracing::info!(address = %settings.listen, "serves gRPC");
-    let served = Server::builder()
-        .tcp_nodelay(true)
-        .add_service(PaymentsServer::new(payments))
-        .add_service(QueueServer::new(queue))
-        .serve_with_shutdown(settings.listen, stop.clone().cancelled_owned());
+    let routes = Routes::new(PaymentsServer::new(payments)).add_service(QueueServer::new(queue));
+    let served = settings.grpc.serve(settings.listen, routes, stop.clone());
     tokio::select! {
         result = served => result?,
         // Streams live as long as their readers: after a moment for what is under way, end anyway.

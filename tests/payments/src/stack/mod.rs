@@ -1,6 +1,7 @@
 //! PostgreSQL, the services and the sandbox acquirer, as processes on loopback.
 
 mod card;
+mod certificates;
 mod hand;
 mod parts;
 mod servers;
@@ -14,10 +15,13 @@ use std::{
     time::Duration,
 };
 
-use paymesh_beds::{Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for};
+use paymesh_beds::{
+    Authority, Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for,
+};
 use rustix::process::Signal;
 
 pub use card::Card;
+pub use certificates::identity;
 pub use parts::{Bus, Member, Wire, Wires, Wishes};
 use servers::{Lost, on_servers};
 
@@ -43,6 +47,8 @@ pub struct Stack {
     servers: Vec<(u16, Option<Link>)>,
     lost: Option<Lost>,
     wishes: Wishes,
+    /// Whom the services believe.
+    pub authority: Authority,
 }
 
 impl Stack {
@@ -76,7 +82,9 @@ impl Stack {
             servers: Vec::new(),
             lost: None,
             wishes,
+            authority: Authority::new("The services of one stack")?,
         };
+        stack.certify(&[&stack.authority])?;
         stack.prepare()?;
         if wishes.standbys {
             stack.add_standbys().map_err(io::Error::other)?;
@@ -199,13 +207,29 @@ impl Stack {
 
     /// One more processor, with a log of its own. It ends when dropped.
     pub fn add_processor(&self, name: &str) -> io::Result<Process> {
+        let (mut process, port) = self.begin_processor(name, &[])?;
+        until_ready(name, port, &mut process)?;
+        Ok(process)
+    }
+
+    /// One more processor with other settings, which may keep it from its work, and the port of its
+    /// health.
+    pub fn begin_processor(
+        &self,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> io::Result<(Process, u16)> {
         let port = reserve_port()?;
         let mut command = self.command(Member::Processor);
         command.env("PAYMESH_HEALTH_LISTEN", format!("127.0.0.1:{port}"));
+        command.envs(settings.iter().copied());
         let log = self.folder.join(format!("{name}.log"));
-        let mut process = Process::start(name, &mut command, &log)?;
-        until_ready(name, port, &mut process)?;
-        Ok(process)
+        Ok((Process::start(name, &mut command, &log)?, port))
+    }
+
+    /// Where db-controller serves gRPC.
+    pub fn controller_address(&self) -> String {
+        format!("127.0.0.1:{}", self.card.ports.controller)
     }
 
     fn launch(&mut self, member: Member) -> io::Result<()> {
@@ -230,6 +254,7 @@ impl Stack {
         if let Some(kafka) = &self.kafka {
             command.env("PAYMESH_KAFKA_SERVERS", kafka.servers());
         }
+        command.envs(self.certificates(member));
         match member {
             Member::Acquirer => command
                 .args(["--listen", &at(ports.acquirer), "--books"])
@@ -248,7 +273,7 @@ impl Stack {
             Member::Processor => command
                 .env(
                     "PAYMESH_CONTROLLER_URL",
-                    format!("http://{}", self.over(Wire::ProcessorToController)),
+                    self.controller(Wire::ProcessorToController),
                 )
                 .env(
                     "PAYMESH_ACQUIRER_URL",
@@ -265,7 +290,7 @@ impl Stack {
             Member::Api => command
                 .env(
                     "PAYMESH_CONTROLLER_URL",
-                    format!("http://{}", self.over(Wire::ApiToController)),
+                    self.controller(Wire::ApiToController),
                 )
                 .env("PAYMESH_LISTEN", at(ports.api))
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.api_health))

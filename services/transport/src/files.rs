@@ -1,0 +1,152 @@
+//! Files that are read again when they change, as cert-manager and the like renew them.
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+/// How often they are looked at. A renewal is announced days before the old certificate ends.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Makes something of what the files hold, or says everything that is wrong with it.
+type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, Vec<String>> + Send + Sync>;
+
+/// Some files and what was made of them.
+pub struct Files<T> {
+    paths: Vec<PathBuf>,
+    texts: Vec<Vec<u8>>,
+    build: Build<T>,
+    made: Arc<T>,
+}
+
+/// What is made of files, as they are now.
+pub struct Renewed<T>(watch::Receiver<Arc<T>>);
+
+impl<T> Clone for Renewed<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Renewed<T> {
+    /// What was made of them last.
+    pub fn now(&self) -> Arc<T> {
+        self.0.borrow().clone()
+    }
+}
+
+impl<T: Send + Sync + 'static> Files<T> {
+    /// Reads files; says everything that is wrong with them.
+    pub fn read(
+        paths: Vec<PathBuf>,
+        build: impl Fn(&[Vec<u8>]) -> Result<T, Vec<String>> + Send + Sync + 'static,
+    ) -> Result<Self, Vec<String>> {
+        let texts = read_all(&paths)?;
+        let made = Arc::new(build(&texts)?);
+        Ok(Self {
+            paths,
+            texts,
+            build: Box::new(build),
+            made,
+        })
+    }
+
+    /// What they are now.
+    pub fn made(&self) -> &T {
+        &self.made
+    }
+
+    /// Looks at them from now on, as long as somebody wants to know.
+    pub fn follow(self) -> Renewed<T> {
+        let (tell, made) = watch::channel(self.made.clone());
+        tokio::spawn(self.watch(tell));
+        Renewed(made)
+    }
+
+    async fn watch(mut self, tell: watch::Sender<Arc<T>>) {
+        // One file is written after the other, so what is wrong is told when it stays.
+        let (mut seen, mut told) = (None, None);
+        loop {
+            tokio::select! {
+                () = tell.closed() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            match self.look() {
+                Ok(false) => (seen, told) = (None, None),
+                Ok(true) => {
+                    tracing::info!(files = ?self.paths, "certificates were renewed");
+                    tell.send_replace(self.made.clone());
+                    (seen, told) = (None, None);
+                }
+                Err(mistakes) => {
+                    let mistakes = Some(mistakes);
+                    if seen == mistakes && told != mistakes {
+                        let reason = mistakes.as_ref().map(|mistakes| mistakes.join("; "));
+                        tracing::error!(reason, "new certificates are not used; those before are");
+                        told.clone_from(&mistakes);
+                    }
+                    seen = mistakes;
+                }
+            }
+        }
+    }
+
+    /// Whether they are others now, and can be used.
+    fn look(&mut self) -> Result<bool, Vec<String>> {
+        let texts = read_all(&self.paths)?;
+        if texts == self.texts {
+            return Ok(false);
+        }
+        self.made = Arc::new((self.build)(&texts)?);
+        self.texts = texts;
+        Ok(true)
+    }
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Vec<String>> {
+    let mut mistakes = Vec::new();
+    let mut texts = Vec::new();
+    for path in paths {
+        match fs::read(path) {
+            Ok(text) => texts.push(text),
+            Err(reason) => mistakes.push(unreadable(path, &reason)),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(texts)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn unreadable(path: &std::path::Path, reason: &io::Error) -> String {
+    format!("{} cannot be read: {reason}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_taken_when_they_changed_and_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "one").unwrap();
+        let mut files = Files::read(vec![path.clone()], |texts| match &texts[0][..] {
+            b"bad" => Err(vec!["it is bad".to_owned()]),
+            text => Ok(text.to_vec()),
+        })
+        .unwrap();
+        assert_eq!(files.made(), b"one");
+        assert_eq!(files.look(), Ok(false));
+        fs::write(&path, "two").unwrap();
+        assert_eq!(files.look(), Ok(true));
+        assert_eq!(files.made(), b"two");
+        fs::write(&path, "bad").unwrap();
+        assert_eq!(files.look(), Err(vec!["it is bad".to_owned()]));
+        assert_eq!(files.made(), b"two");
+        fs::remove_file(&path).unwrap();
+        assert!(files.look().is_err());
+        fs::write(&path, "two").unwrap();
+        assert_eq!(files.look(), Ok(false));
+    }
+}

@@ -1,0 +1,30 @@
+//! How the payment services reach each other, and how merchants reach them.
+//!
+//! gRPC between services is mutual TLS 1.3: [`Grpc`] serves it, [`Controller`] calls it. [`Https`]
+//! is the merchants' side. Invariants:
+//! - whoever calls is known by the identity in their certificate, and each call is checked against
+//!   the table of callers before any service sees it: there is no other way to serve;
+//! - certificates are files that are read again when they change, and what cannot be used is not
+//!   taken in place of what can;
+//! - without TLS there is loopback only, and only when that was asked for;
+//! - why a connection or a call was refused is logged here, and no key or certificate ever is.
+
+mod accept;
+mod connection;
+mod files;
+#[cfg(test)]
+mod fixture;
+mod grpc;
+mod guard;
+mod https;
+mod identity;
+mod mutual;
+mod pem;
+mod reason;
+mod verify;
+
+pub use files::{Files, Renewed};
+pub use grpc::{Controller, Grpc};
+pub use https::Https;
+pub use identity::Identity;
+pub use mutual::Mutual;

@@ -1,0 +1,36 @@
+//! Certificates and keys out of files. What is wrong is said without a word of what they hold.
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+/// A certificate with those that lead to its authority.
+pub(crate) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        _ => Err("the file of the certificate holds none in PEM".to_owned()),
+    }
+}
+
+/// A private key.
+pub(crate) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(text)
+        .map_err(|_| "the file of the key holds no private key in PEM".to_owned())
+}
+
+/// Authorities.
+pub(crate) fn roots(text: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(text) {
+        let is_taken = authority.is_ok_and(|authority| roots.add(authority).is_ok());
+        if !is_taken {
+            return Err("the file of the authorities holds something else".to_owned());
+        }
+    }
+    if roots.is_empty() {
+        return Err("the file of the authorities holds none in PEM".to_owned());
+    }
+    Ok(roots)
+}
