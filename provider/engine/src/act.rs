@@ -105,6 +105,7 @@ impl Run<'_> {
         };
         let sent = match (act, &seen) {
             (Act::Change(_), Some(_)) => object.apply(&context, seen.as_ref()).await,
+            (Act::Wake, Some(seen)) => object.wake(&context, seen).await,
             (Act::Hold, Some(seen)) => object.hold(&context, seen).await,
             (Act::Delete, Some(seen)) => object.delete(&context, seen).await,
             _ => object.apply(&context, None).await,
@@ -175,7 +176,7 @@ impl Run<'_> {
                 self.rest(id, object, &busy.what).await?;
                 continue;
             }
-            if self.shows(id, act, before, &observation) {
+            if self.shows(id, object, act, before, &observation) {
                 good_reads += 1;
                 let wanted = if matches!(act, Act::Create) {
                     self.job.limits.consecutive_reads
@@ -202,6 +203,7 @@ impl Run<'_> {
     fn shows(
         &self,
         id: &ObjectId,
+        object: &Arc<dyn Object>,
         act: &Act,
         before: Option<&Seen>,
         observation: &Observation,
@@ -209,6 +211,7 @@ impl Run<'_> {
         match act {
             Act::Create | Act::Procedure => observation.seen().is_some(),
             Act::Delete => observation.seen().is_none(),
+            Act::Wake => observation.seen().is_none_or(|it| object.may_be_held(it)),
             // Another run may have written its own holder since.
             Act::Hold => observation
                 .seen()

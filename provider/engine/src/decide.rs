@@ -34,6 +34,8 @@ pub(crate) enum Act {
     Doubt,
     Create,
     Procedure,
+    /// Do what lets it take our mark.
+    Wake,
     Hold,
     Change(Change),
     Delete,
@@ -51,6 +53,7 @@ impl Act {
             Self::Doubt => "wait for the cloud to show it".into(),
             Self::Create => "create".into(),
             Self::Procedure => "run".into(),
+            Self::Wake => "start it, to adopt it".into(),
             Self::Hold => "adopt".into(),
             Self::Change(change) => change.steps.first().map_or_else(
                 || format!("update {}", listed(&change.subjects)),
@@ -197,6 +200,9 @@ impl Run<'_> {
         }
         match difference {
             Difference::Replace(_) => Decision::Settled,
+            _ if adopting && self.needs_hold(node, seen) && !node.object.may_be_held(seen) => {
+                Decision::Act(Act::Wake)
+            }
             _ if adopting && self.needs_hold(node, seen)
                 || self.has_to_be_held(state, id, node, seen) =>
             {

@@ -144,6 +144,10 @@ impl Run<'_> {
             }
             Decision::Act(Act::Change(change)) | Decision::After(change) => change.steps,
             Decision::Act(Act::Delete) => vec![Step::disruptive(format!("delete {}", id.brief()))],
+            Decision::Act(Act::Wake) => vec![
+                Step::disruptive(format!("start {}", id.brief())),
+                Step::quiet(format!("adopt {}", id.brief())),
+            ],
             Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {}", id.brief()))],
             // The cloud's own work on the object is no step of ours.
             Decision::Act(act @ Act::Rest(_)) => self.steps_beneath(state, id, node, &act),

@@ -179,6 +179,13 @@ pub trait Object: Send + Sync + 'static {
         true
     }
 
+    /// Makes [`hold`](Self::hold) possible where [`may_be_held`](Self::may_be_held) says that it is
+    /// not. Called at adoption by an entry that begins with it; what is wanted comes after.
+    async fn wake(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let _ = (cx, seen);
+        Ok(Sent::Done)
+    }
+
     /// Writes [`Context::mark`] and [`Context::holder`] onto the existing object and nothing
     /// else. Called at adoption, only if [`carries_holder`](Self::carries_holder).
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {

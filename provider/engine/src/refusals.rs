@@ -1,6 +1,6 @@
 //! What a run refuses to do: what happened, and what the user does next.
 
-use crate::{Fault, FaultKind, ObjectId, Reason, decide::Decision, run::Run};
+use crate::{Fault, FaultKind, ObjectId, Ownership, Reason, decide::Decision, run::Run};
 
 impl Run<'_> {
     /// Every refusal that can be known before the first write, in graph order.
@@ -51,6 +51,26 @@ impl Run<'_> {
             Some(advice) => fault.next(advice.clone()),
             None => fault.next("Choose another name, or import it."),
         }
+    }
+
+    /// The principal was imported, is somebody else's, and nothing of what is wanted lets it take our
+    /// mark: then nothing beside it is written either.
+    pub(crate) fn stays_anothers_fault(&self) -> Option<Fault> {
+        let state = self.state();
+        let (id, node, seen) = state.principal()?;
+        let Ownership::Foreign(whose) = &seen.ownership else {
+            return None;
+        };
+        let stays = self.stays_anothers(&state, id, node, seen)
+            && matches!(self.decide(&state, id), Decision::Settled);
+        stays.then(|| {
+            let message = format!(
+                "it was imported and bears the mark of {whose}; as long as it is stopped it takes no \
+                 other. Nothing was changed."
+            );
+            Fault::new(id.clone(), FaultKind::Foreign, message)
+                .next("Start it in the same change; it is taken over then.")
+        })
     }
 
     pub(crate) fn replace_fault(&self, id: &ObjectId, adopting: bool, reasons: &[Reason]) -> Fault {

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) job: &'a Job,
-    /// The holder to write: the one in memory, a fresh one, or that of a killed run.
+    /// The holder to write: the one in memory, or a fresh one.
     pub(crate) holder: Holder,
     pub(crate) deadline: Moment,
     pub(crate) destroying: bool,
@@ -109,9 +109,6 @@ impl<'a> Run<'a> {
                     drop(state);
                     return self.outcome();
                 }
-            }
-            if round == 0 {
-                self.take_up_holder();
             }
             if self.standing() == Standing::Stale {
                 self.refuse_or_forget_stale();
@@ -202,7 +199,8 @@ impl<'a> Run<'a> {
 
     /// Notes every refusal that can be known before the first write.
     fn refuses_anything(&self) -> bool {
-        let refusals = self.refusals();
+        let mut refusals = self.refusals();
+        refusals.extend(self.stays_anothers_fault());
         let mut state = self.state();
         let refused = refusals.into_iter().map(|it| (it.object.clone(), it));
         state.failed.extend(refused);

@@ -35,9 +35,24 @@ impl Run<'_> {
     /// else is written.
     pub(crate) fn has_to_take_over(&self, state: &State) -> bool {
         !self.destroying && self.principal_is_anothers(state)
-            || state
-                .principal()
-                .is_some_and(|(id, node, seen)| self.has_to_be_held(state, id, node, seen))
+            || state.principal().is_some_and(|(id, node, seen)| {
+                self.has_to_be_held(state, id, node, seen)
+                    || self.stays_anothers(state, id, node, seen)
+            })
+    }
+
+    /// It came with an import, bears another owner's mark, and can take no other as it is.
+    pub(crate) fn stays_anothers(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        node: &Node,
+        seen: &Seen,
+    ) -> bool {
+        self.engine.protections.guards()
+            && matches!(seen.ownership, Ownership::Foreign(_))
+            && self.is_to_be_held(state, id, node, seen)
+            && !node.object.may_be_held(seen)
     }
 
     /// It came with an import, does not bear this entry's holder yet, and can.
@@ -66,30 +81,14 @@ impl Run<'_> {
             && self.lacks_holder(node, seen)
     }
 
+    /// What is found where an entry begins is woken for it; an entry that knows its object waits.
     pub(crate) fn needs_hold(&self, node: &Node, seen: &Seen) -> bool {
-        self.lacks_holder(node, seen) && node.object.may_be_held(seen)
+        let begins = self.job.memory.is_none() && !self.destroying;
+        self.lacks_holder(node, seen) && (begins || node.object.may_be_held(seen))
     }
 
     fn lacks_holder(&self, node: &Node, seen: &Seen) -> bool {
         node.object.carries_holder() && seen.holder.as_ref() != Some(&self.holder)
-    }
-
-    /// What a killed run made and stopped takes no other holder: this run goes on as that one.
-    pub(crate) fn take_up_holder(&mut self) {
-        let taken = {
-            let state = self.state();
-            state.principal().and_then(|(_, node, seen)| {
-                let is_adopted = self.job.memory.is_none()
-                    && matches!(seen.ownership, Ownership::Ours)
-                    && self.engine.protections.adopts();
-                let is_fixed = self.lacks_holder(node, seen) && !node.object.may_be_held(seen);
-                seen.holder.clone().filter(|_| is_adopted && is_fixed)
-            })
-        };
-        if let Some(holder) = taken {
-            self.holder = holder;
-            self.state().led = true;
-        }
     }
 
     pub(crate) fn verdict(
@@ -232,6 +231,8 @@ impl Run<'_> {
                     && knows_holder
                     && !self.has_to_be_held(&state, id, node, seen)
                     && self.principal_is_anothers(&state);
+                let is_anothers =
+                    is_anothers || self.destroying && self.stays_anothers(&state, id, node, seen);
                 let guarded = self.engine.protections.guards();
                 if guarded && (is_anothers || self.is_stale(&state, id, node, seen)) {
                     Standing::Stale

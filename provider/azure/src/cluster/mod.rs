@@ -164,6 +164,14 @@ impl Cluster {
         ))
     }
 
+    async fn start(&self) -> Result<Sent, Fault> {
+        self.send(Request::post(
+            format!("{}/start", self.want.id),
+            Value::Null,
+        ))
+        .await
+    }
+
     fn differences(&self, seen: &Seen) -> Differences {
         let (body, want) = (&seen.body, &self.want);
         let mut all = Differences::default();
@@ -404,10 +412,7 @@ impl Object for Cluster {
         };
         match self.differences(seen).acts.first() {
             None => Ok(Sent::Done),
-            Some(Act::Start) => {
-                self.send(Request::post(format!("{}/start", want.id), Value::Null))
-                    .await
-            }
+            Some(Act::Start) => self.start().await,
             Some(Act::Stop) => {
                 self.send(Request::post(format!("{}/stop", want.id), Value::Null))
                     .await
@@ -432,6 +437,10 @@ impl Object for Cluster {
 
     fn may_be_held(&self, seen: &Seen) -> bool {
         ClusterSeen::new(&seen.body).power() != Some("Stopped")
+    }
+
+    async fn wake(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        self.start().await
     }
 
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {

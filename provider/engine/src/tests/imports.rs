@@ -1,8 +1,10 @@
 //! An import writes nothing; its first write takes the object over.
 
+use expect_test::expect;
+
 use super::{
-    object::id,
-    rules::{CALM, our_tags, plant, single},
+    object::{OFF, id},
+    rules::{CALM, check_end, our_tags, plant, single},
     scenario::{engine, paused},
     world::World,
 };
@@ -121,5 +123,30 @@ fn what_an_import_found_is_its_own_until_another_takes_it() {
         assert_eq!(memory.imported, found);
         let reading = engine(&world, CALM).observe(&with(&world, &memory)).await;
         assert_eq!(reading.unwrap().standing, Standing::Current);
+    });
+}
+
+#[test]
+fn what_is_switched_off_and_somebody_elses_stays_theirs_after_an_import() {
+    paused(async {
+        let world = World::new(1);
+        let theirs = [
+            (Mark::OWNER_KEY, "search/prod"),
+            (Mark::HOLDER_KEY, "theirs"),
+        ];
+        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
+        plant(&world, "cluster", &theirs, &fields);
+        let memory = imported(&world).await;
+        let job = with(&world, &memory);
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(
+            &outcome,
+            &expect![[r#"
+            Foreign fake cluster: it was imported and bears the mark of search/prod; as long as it is stopped it takes no other. Nothing was changed.
+            Start it in the same change; it is taken over then."#]],
+        );
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        assert!(outcome.is_finished() && !outcome.exists());
+        assert!(world.books().written.is_empty() && world.books().deletions.is_empty());
     });
 }

@@ -302,6 +302,15 @@ impl Object for Fake {
         Self::field(seen, OFF) == 0
     }
 
+    async fn wake(&self, _: &Context, seen: &Seen) -> Result<Sent, Fault> {
+        let tags = self.world.books().things[&self.id().name].tags.clone();
+        let operation = self
+            .world
+            .update(&self.id(), Self::etag_of(seen), [(OFF, 0)].into(), tags)
+            .await?;
+        Ok(self.started(&operation))
+    }
+
     async fn hold(&self, cx: &Context, seen: &Seen) -> Result<Sent, Fault> {
         let etag = Self::etag_of(seen);
         self.world.books().holders.push(cx.holder.clone());

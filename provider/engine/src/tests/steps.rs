@@ -19,8 +19,8 @@ use super::{
     world::{Mishap, Site, World},
 };
 use crate::{
-    Context, Difference, Fault, Graph, Job, Memory, Object, ObjectId, Observation, Operation,
-    OperationId, Poll, Seen, Sent, StopToken, async_trait,
+    Context, Difference, Fault, Graph, Holder, Job, Mark, Memory, Object, ObjectId, Observation,
+    Operation, OperationId, Poll, Seen, Sent, StopToken, async_trait,
 };
 
 /// A cluster of two sizes, both one too small.
@@ -414,6 +414,8 @@ fn a_create_that_is_killed_while_it_is_switched_off_is_finished_by_the_next_run(
             };
             let left = format!("request {request}: {:?}", outcome.end);
             assert!(outcome.is_finished(), "{left}");
+            let held = world.books().things["cluster"].tags[Mark::HOLDER_KEY].clone();
+            assert_eq!(outcome.memory.holder, Some(Holder::found(held)), "{left}");
             let again = make_off(&world, Some(outcome.memory)).await;
             let again = again.expect("nobody kills it");
             assert!(again.is_finished(), "{left}");
@@ -422,4 +424,22 @@ fn a_create_that_is_killed_while_it_is_switched_off_is_finished_by_the_next_run(
             assert_eq!(books.things["cluster"].fields[OFF], 1, "{left}");
         });
     }
+}
+
+#[test]
+fn of_two_entries_for_what_is_switched_off_the_first_only_forgets() {
+    paused(async {
+        let world = World::new(1);
+        let first = make_off(&world, None).await.expect("nobody kills it");
+        let second = make_off(&world, None).await.expect("nobody kills it");
+        check_end(&second, &expect!["finished"]);
+        assert_eq!(world.books().things["cluster"].fields[OFF], 1);
+        let job = Job {
+            memory: Some(first.memory),
+            ..Job::new(graph_off(&world, "old"), mark())
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(world.books().deletions.is_empty());
+    });
 }

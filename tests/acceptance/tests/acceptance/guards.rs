@@ -19,6 +19,14 @@ fn created_first() -> String {
     )
 }
 
+/// The same, switched off.
+fn off(text: &str) -> String {
+    text.replace(
+        "deletion_protection = false",
+        "deletion_protection = false\n  power = \"off\"",
+    )
+}
+
 fn protected() -> String {
     both().replace("deletion_protection = false", "deletion_protection = true")
 }
@@ -280,6 +288,28 @@ fn of_two_states_with_one_owner_and_name_the_first_only_forgets() {
     assert_eq!(cloud.writes(since), Vec::<String>::new());
     check_one_of_each(&cloud, &second);
     assert_eq!(incarnations(&second), before);
+}
+
+/// A stopped AKS cluster takes no tag: whoever begins with it starts it, to be told apart.
+#[test]
+fn entries_of_stopped_clusters_are_told_apart_too() {
+    let cloud = Cloud::start();
+    let first = applied(&cloud, &off(&created_first()));
+    let (since, before) = (cloud.last_request(), incarnations(&first));
+    let replace = BOTH.map(|address| format!("-replace={address}"));
+    first
+        .run(&["apply", "-auto-approve", &replace[0], &replace[1]])
+        .succeeds();
+    check_one_of_each(&cloud, &first);
+    let second = applied(&cloud, &off(&both()));
+    check_one_of_each(&cloud, &second);
+    first
+        .destroy()
+        .succeeds()
+        .says("not deleted, only forgotten");
+    check_one_of_each(&cloud, &second);
+    assert_eq!(incarnations(&second), before);
+    assert_eq!(cloud.deleted(since), Vec::<String>::new());
 }
 
 #[test]

@@ -140,6 +140,18 @@ fn a_stop_of_aks_that_the_state_does_not_know_is_no_reason_to_refuse_the_rest() 
     check_value(&body, "/tags/team", &json!("payments"));
 }
 
+#[test]
+fn a_stopped_cluster_that_becomes_nobodys_business_stays_stopped() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let bed = Bed::new(&cloud, provider, r#"power = "off""#);
+        let since = cloud.last_request();
+        bed.update(r#"power = "unmanaged""#);
+        bed.workspace.plans_nothing();
+        assert_eq!(cloud.writes(since), Vec::<String>::new());
+    }
+}
+
 /// AKS refuses any change while it is stopped, and says how that ends.
 #[test]
 fn what_aks_does_not_take_while_others_have_stopped_it_is_said_by_the_apply() {

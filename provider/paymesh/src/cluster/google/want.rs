@@ -175,8 +175,7 @@ pub(super) fn pool(
         pods_max: pool.max_pods,
         zones: choice.zones.clone(),
         size: size(spec, pool, &choice.zones),
-        may_sleep: spec.power == Power::Unmanaged
-            && prior.is_some_and(|prior| prior.spec.power == Power::Unmanaged),
+        may_sleep: spec.power == Power::Unmanaged && prior.is_some(),
         workload_identity: spec.features.workload_identity,
         labels: pool.labels.clone(),
         taints: pool.taints.iter().map(taint).collect(),
