@@ -69,7 +69,7 @@ impl Run<'_> {
                  other. Nothing was changed."
             );
             Fault::new(id.clone(), FaultKind::Foreign, message)
-                .next("Start it in the same change; it is taken over then.")
+                .next("Start it in the same change, and it is taken over; or take it out of this state.")
         })
     }
 

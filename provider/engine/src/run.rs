@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
 
     /// The loop: observe all, write what is ready side by side, observe again until nothing
     /// differs.
-    pub(crate) async fn drive(mut self) -> Outcome {
+    pub(crate) async fn drive(self) -> Outcome {
         for round in 0..self.job.limits.rounds {
             match self.look_at_all().await {
                 Ok(()) => {}

@@ -432,7 +432,7 @@ impl Run<'_> {
     }
 
     fn apply(&mut self, provider: &mut Provider, ask: &Ask) -> Result<(), End> {
-        let answer = provider.apply(ask).map_err(|status| lost(&status))?;
+        let answer = self.answered(provider.apply(ask))?;
         let Stated {
             state,
             private,
@@ -459,13 +459,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the provider answered. Of one that died while it changed an object, Terraform keeps the
+    /// state before, without its private data.
+    fn answered(&mut self, answer: Result<Stated, Status>) -> Result<Stated, End> {
+        if answer.is_err() {
+            let State { current, deposed } = &mut self.state;
+            if let Some(kept) = deposed.as_mut().or(current.as_mut()) {
+                kept.private.clear();
+            }
+        }
+        answer.map_err(|status| lost(&status))
+    }
+
     fn delete(&mut self, provider: &mut Provider, ask: Ask) -> Result<(), End> {
         let ask = Ask {
             config: Value::Null,
             planned: nothing(),
             ..ask
         };
-        let answer = provider.apply(&ask).map_err(|status| lost(&status))?;
+        let answer = self.answered(provider.apply(&ask))?;
         let left = (!is_nothing(&answer.state)).then(|| Kept {
             state: answer.state,
             private: answer.private,

@@ -142,8 +142,8 @@ fn what_is_switched_off_and_somebody_elses_stays_theirs_after_an_import() {
         check_end(
             &outcome,
             &expect![[r#"
-            Foreign fake cluster: it was imported and bears the mark of search/prod; as long as it is stopped it takes no other. Nothing was changed.
-            Start it in the same change; it is taken over then."#]],
+            Foreign fake cluster: it was imported and bears the mark of owner search/prod, name (none); as long as it is stopped it takes no other. Nothing was changed.
+            Start it in the same change, and it is taken over; or take it out of this state."#]],
         );
         let outcome = engine(&world, CALM).destroy(&job).await;
         assert!(outcome.is_finished() && !outcome.exists());

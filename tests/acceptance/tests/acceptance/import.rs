@@ -1,7 +1,7 @@
 //! An import writes nothing and takes nothing from anybody; its first write takes the cluster over.
 
 use paymesh_acceptance::{
-    Cloud, Workspace,
+    Cloud, Run, Workspace,
     hcl::{ClusterBlock, Provider},
 };
 use reqwest::Method;
@@ -55,6 +55,13 @@ fn label(workspace: &Workspace<'_>, team: &str) {
             "resource \"paymesh_cluster\" \"pay\" {{\n  labels = {{ team = \"{team}\" }}\n}}\n"
         ),
     );
+}
+
+/// Applies with a line of its own beside the generated configuration.
+fn beside(workspace: &Workspace<'_>, line: &str) -> Run {
+    let block = format!("resource \"paymesh_cluster\" \"pay\" {{\n  {line}\n}}\n");
+    workspace.configure_beside("label_override", &block);
+    workspace.apply()
 }
 
 fn labels(cloud: &Cloud, provider: Provider, path: &str) -> Value {
@@ -253,6 +260,26 @@ fn a_stopped_aks_cluster_that_was_imported_can_be_made_anew() {
         assert_eq!(cloud.all("managedClusters").len(), 1);
         owner.plans_nothing();
     }
+}
+
+#[test]
+fn a_stopped_aks_cluster_that_was_imported_stays_the_first_owners_until_it_is_started() {
+    let cloud = Cloud::start();
+    let (path, id) = lonely(&cloud, Provider::Aks);
+    let stop = format!("{path}/stop");
+    cloud.azure().act(&Method::POST, &stop, None);
+    let owner = importer(&cloud, "acceptance/two", &id);
+    let since = cloud.last_request();
+    let before = cloud.inventory();
+    beside(&owner, "power = \"off\"").fails_with("Start it in the same change");
+    owner.run(&["state", "rm", ADDRESS]).succeeds();
+    assert_eq!(cloud.writes(since), Vec::<String>::new());
+    assert_eq!(cloud.inventory(), before);
+
+    let owner = importer(&cloud, "acceptance/two", &id);
+    beside(&owner, "power = \"on\"").succeeds();
+    let tags = cloud.azure().get(&path)["tags"].clone();
+    assert_eq!(tags["paymesh-owner"], "acceptance/two", "{tags}");
 }
 
 #[test]

@@ -168,25 +168,3 @@ fn a_destroy_under_another_owner_leaves_no_role_behind() {
     assert_eq!(assigned(&cloud, &registry), before);
     assert_eq!(admins(&cloud, "gke"), Vec::<String>::new());
 }
-
-#[test]
-fn a_stopped_aks_cluster_that_was_imported_stays_the_first_owners_until_it_is_started() {
-    let cloud = Cloud::start();
-    let block = ClusterBlock::plain(Provider::Aks, "kept").with(r#"power = "off""#);
-    let first = Workspace::new(&cloud, &[provider(FIRST), block.to_string()].concat());
-    first.apply().succeeds();
-    let id = word(&first, &block.address(), "id");
-    let before = cloud.inventory();
-
-    let idle = block.clone().with(r#"power = "unmanaged""#);
-    let text = [provider(SECOND), import(&idle, &id), idle.to_string()].concat();
-    let second = Workspace::new(&cloud, &text);
-    second.apply().succeeds();
-    let since = cloud.last_request();
-    second.configure(&[provider(SECOND), block.to_string()].concat());
-    second.apply().fails_with("Start it in the same change");
-    second.destroy().succeeds();
-    assert_eq!(cloud.writes(since), Vec::<String>::new());
-    assert_eq!(cloud.inventory(), before);
-    first.plans_nothing();
-}
