@@ -6,12 +6,13 @@ use paymesh_bus::Kafka;
 use paymesh_contracts::callers::Service;
 use paymesh_operations::{Secret, Settings, SettingsError};
 use paymesh_transport::Grpc;
-use tokio_postgres::Config;
+
+use crate::store::Database;
 
 /// What db-controller needs to run.
 pub struct Controller {
     /// The database, as the role `paymesh_controller`.
-    pub database: Config,
+    pub database: Database,
     /// What API keys are hashed with.
     pub pepper: Secret,
     /// What carries messages, if it is not the embedded queue.
@@ -30,10 +31,10 @@ pub struct Controller {
 const PEPPER_LENGTH_MIN: usize = 32;
 
 /// The database alone, for jobs.
-pub fn database(settings: &mut Settings) -> Option<Config> {
+pub fn database(settings: &mut Settings) -> Option<Database> {
     settings.required(
         "PAYMESH_DATABASE_URL",
-        "the database, as postgres://ROLE:PASSWORD@HOST:PORT/NAME",
+        "the database, as postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=...&sslrootcert=FILE",
     )
 }
 

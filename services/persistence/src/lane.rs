@@ -15,14 +15,13 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     command::{Command, Outcome},
     defect::Defects,
     queue::Hub,
-    store::{Done, Failure, Session},
+    store::{Database, Done, Failure, Session},
 };
 
 /// How many commands one transaction takes at most.
@@ -86,7 +85,7 @@ impl Lane {
     /// Starts a lane. It ends when every handle is gone or `stop` is cancelled, after the commands
     /// that wait.
     pub fn start(
-        config: Config,
+        database: Database,
         hub: Hub,
         health: Health,
         defects: Defects,
@@ -95,7 +94,7 @@ impl Lane {
         describe();
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let worker = Worker {
-            config,
+            database,
             hub,
             health,
             defects,
@@ -122,7 +121,7 @@ impl Lane {
 }
 
 struct Worker {
-    config: Config,
+    database: Database,
     hub: Hub,
     health: Health,
     defects: Defects,
@@ -152,7 +151,7 @@ impl Worker {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             self.session = None;
             self.health.set_ready(false);
-            self.session = Some(Session::open(&self.config, self.defects).await?);
+            self.session = Some(Session::open(&self.database, self.defects).await?);
             self.health.set_ready(true);
         }
         Ok(self.session.as_ref().expect("set above"))

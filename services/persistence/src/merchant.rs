@@ -2,12 +2,11 @@
 
 use paymesh_contracts::{Currency, TenantId, digest};
 use paymesh_operations::Secret;
-use tokio_postgres::Config;
 use uuid::Uuid;
 
 use crate::{
     ledger::{AccountId, AccountKind},
-    store::{Connection, Failure, random_hex},
+    store::{Connection, Database, Failure, random_hex},
 };
 
 /// A new merchant. The key is shown this once; the database holds a keyed hash of it.
@@ -28,7 +27,7 @@ const SCOPES: [&str; 4] = [
 
 /// Takes a merchant in.
 pub async fn add_merchant(
-    config: &Config,
+    database: &Database,
     pepper: &Secret,
     name: &str,
     fee_basis_points: i32,
@@ -39,7 +38,7 @@ pub async fn add_merchant(
         pepper.expose().as_bytes(),
         &digest::sha256(api_key.as_bytes()),
     );
-    let mut client = Connection::open(config).await?.client;
+    let mut client = Connection::open(database).await?.client;
     let transaction = client.transaction().await?;
     transaction
         .execute(

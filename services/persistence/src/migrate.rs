@@ -4,9 +4,8 @@
 //! ahead of this program is left alone, so that version N-1 may run beside N.
 
 use paymesh_contracts::digest;
-use tokio_postgres::Config;
 
-use crate::store::{Connection, Failure};
+use crate::store::{Connection, Database, Failure};
 
 /// A step of the schema.
 struct Step {
@@ -82,8 +81,8 @@ impl<E: Into<Failure>> From<E> for MigrateError {
 }
 
 /// Applies the steps that are missing; says which.
-pub async fn migrate(config: &Config) -> Result<Vec<&'static str>, MigrateError> {
-    let mut client = Connection::open(config).await?.client;
+pub async fn migrate(database: &Database) -> Result<Vec<&'static str>, MigrateError> {
+    let mut client = Connection::open(database).await?.client;
     client
         .batch_execute(&format!(
             "set lock_timeout = '60s';

@@ -1,7 +1,7 @@
 //! How the payment services reach each other, and how merchants reach them.
 //!
 //! gRPC between services is mutual TLS 1.3: [`Grpc`] serves it, [`Controller`] calls it. [`Https`]
-//! is the merchants' side. Invariants:
+//! is the merchants' side, [`Trust`] whom to believe of servers that are not ours. Invariants:
 //! - whoever calls is known by the identity in their certificate, and each call is checked against
 //!   the table of callers before any service sees it: there is no other way to serve;
 //! - certificates are files that are read again when they change, and what cannot be used is not
@@ -21,6 +21,7 @@ mod identity;
 mod mutual;
 mod pem;
 mod reason;
+mod trust;
 mod verify;
 
 pub use files::{Files, Renewed};
@@ -28,3 +29,4 @@ pub use grpc::{Controller, Grpc};
 pub use https::Https;
 pub use identity::Identity;
 pub use mutual::Mutual;
+pub use trust::{Roots, Trust};

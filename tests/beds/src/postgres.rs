@@ -15,6 +15,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    authority::Issued,
     ports::reserve_port,
     process::Process,
     wait::{Late, wait_for},
@@ -24,6 +25,8 @@ use crate::{
 const START_MAX: Duration = Duration::from_mins(1);
 /// The role that may do everything.
 pub(crate) const ADMINISTRATOR: &str = "bed";
+/// When the server read its settings last, and the files that they name.
+const LOADED: &str = "select pg_conf_load_time()";
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +177,25 @@ impl Postgres {
             .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text]);
         let output = self.output(&mut command)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Serves TLS with this certificate from now on, beside what it serves without.
+    pub fn serve_tls(&self, issued: &Issued) -> Result<(), PostgresError> {
+        self.write("data/server.crt", &issued.certificate)?;
+        self.write("data/server.key", &issued.key)?;
+        let key = self.data().join("server.key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600))
+            .map_err(|reason| self.failed("data/server.key", reason))?;
+        let before = self.sql("postgres", LOADED)?;
+        self.sql("postgres", "alter system set ssl = on")?;
+        self.sql("postgres", "select pg_reload_conf()")?;
+        wait_for("PostgreSQL's new settings", START_MAX, || {
+            let now = self
+                .sql("postgres", LOADED)
+                .map_err(|error| error.to_string())?;
+            (now != before).then_some(()).ok_or(now)
+        })?;
+        Ok(())
     }
 
     /// The server's log.

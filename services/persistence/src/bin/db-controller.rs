@@ -21,9 +21,8 @@ use paymesh_persistence::{
     queue::{Hub, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
-    store::{self, Reader, SettlementBreak, chain},
+    store::{self, Database, Reader, SettlementBreak, chain},
 };
-use tokio_postgres::Config;
 use tonic::service::Routes;
 
 /// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
@@ -145,7 +144,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The database, for a person who looks.
-fn database() -> Result<Config, Box<dyn Error>> {
+fn database() -> Result<Database, Box<dyn Error>> {
     let mut settings = Settings::from_environment();
     let database = config::database(&mut settings);
     Ok(settings.done(database)?)

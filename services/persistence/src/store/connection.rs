@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, NoTls, error::SqlState};
+use tokio_postgres::{Client, error::SqlState};
 
-use super::epoch;
+use super::{
+    database::{Database, NoConnection},
+    epoch,
+};
 
 /// How a transaction failed, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -58,18 +61,22 @@ impl Connection {
     ///
     /// No statement has a time limit: a COMMIT that waits for a standby must never be cancelled,
     /// since it would then be visible here and lost there. A dead peer is found by TCP.
-    pub async fn open(config: &Config) -> Result<Self, Failure> {
-        let mut config = config.clone();
-        config
-            .connect_timeout(Duration::from_secs(3))
-            .keepalives_idle(Duration::from_secs(5))
-            .keepalives_interval(Duration::from_secs(2))
-            .keepalives_retries(3)
-            .tcp_user_timeout(Duration::from_secs(10))
-            .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+    pub async fn open(database: &Database) -> Result<Self, Failure> {
+        let opened = database.connect(|config| {
+            config
+                .connect_timeout(Duration::from_secs(3))
+                .keepalives_idle(Duration::from_secs(5))
+                .keepalives_interval(Duration::from_secs(2))
+                .keepalives_retries(3)
+                .tcp_user_timeout(Duration::from_secs(10))
+                .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
+        });
+        let (client, connection) = opened.await.map_err(|error| {
             tracing::warn!(reason = %Chain(&error), "no connection to the database");
-            Failure::Disconnected(Some(error))
+            match error {
+                NoConnection::Postgres(error) => Failure::Disconnected(Some(error)),
+                NoConnection::Roots(_) => Failure::Disconnected(None),
+            }
         })?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -81,8 +88,8 @@ impl Connection {
 
     /// Opens a connection and enters the ledger's epoch: what it sees from then on is not lost with
     /// one host. Without a standby this waits, as every commit does.
-    pub async fn enter(config: &Config) -> Result<Self, Failure> {
-        let mut connection = Self::open(config).await?;
+    pub async fn enter(database: &Database) -> Result<Self, Failure> {
+        let mut connection = Self::open(database).await?;
         match epoch::enter(&mut connection.client).await {
             Ok(()) => Ok(connection),
             Err(error) => {

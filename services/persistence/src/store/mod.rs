@@ -2,6 +2,7 @@
 
 mod backlog;
 mod connection;
+mod database;
 mod endpoints;
 mod epoch;
 mod load;
@@ -19,6 +20,7 @@ mod write;
 
 pub use backlog::Backlog;
 pub use connection::{Connection, Failure};
+pub use database::Database;
 pub use messages::Due;
 pub(crate) use messages::Holder;
 pub use page::Side;

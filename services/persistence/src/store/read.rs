@@ -5,11 +5,12 @@ use std::sync::Arc;
 use futures::try_join;
 use paymesh_contracts::{PaymentId, TenantId, digest, persistence as wire};
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, Row, types::ToSql};
+use tokio_postgres::{Client, Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{
     connection::{Connection, Failure},
+    database::Database,
     ms,
     page::{Side, Texts},
     rows,
@@ -46,15 +47,15 @@ const POSTINGS: &str = concat!(
 /// A connection that is opened again when it is gone.
 #[derive(Clone)]
 pub struct Reader {
-    config: Arc<Config>,
+    database: Arc<Database>,
     client: Arc<Mutex<Option<Arc<Client>>>>,
 }
 
 impl Reader {
     /// A reader that connects when it is first asked.
-    pub fn new(config: Config) -> Self {
+    pub fn new(database: Database) -> Self {
         Self {
-            config: Arc::new(config),
+            database: Arc::new(database),
             client: Arc::default(),
         }
     }
@@ -64,7 +65,7 @@ impl Reader {
         if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(Connection::enter(&self.config).await?.client);
+        let client = Arc::new(Connection::enter(&self.database).await?.client);
         *slot = Some(client.clone());
         Ok(client)
     }

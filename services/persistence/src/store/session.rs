@@ -1,10 +1,10 @@
 //! One transaction for a group of commands: lock and load, decide, write, commit.
 
 use paymesh_contracts::MessageId;
-use tokio_postgres::Config;
 
 use super::{
     connection::{Connection, Failure},
+    database::Database,
     load::{self, Loads},
     statements::Writes,
     write,
@@ -39,8 +39,8 @@ pub struct Done {
 
 impl Session {
     /// Connects and prepares.
-    pub async fn open(config: &Config, defects: Defects) -> Result<Self, Failure> {
-        let connection = Connection::enter(config).await?;
+    pub async fn open(database: &Database, defects: Defects) -> Result<Self, Failure> {
+        let connection = Connection::enter(database).await?;
         Ok(Self {
             loads: Loads::prepare(&connection.client).await?,
             writes: Box::pin(Writes::prepare(&connection.client)).await?,

@@ -4,10 +4,10 @@
 //! makes one. So no difference is lost, and none is counted twice.
 
 use paymesh_contracts::PaymentId;
-use tokio_postgres::{Config, Transaction};
+use tokio_postgres::Transaction;
 use uuid::Uuid;
 
-use super::{Connection, Failure, Reader, ms};
+use super::{Connection, Database, Failure, Reader, ms};
 use crate::settlement::{SettlementReport, SettlementRow};
 
 /// No two reports are compared at once: what one settled, the other must not settle again unseen.
@@ -121,14 +121,14 @@ impl<E: Into<Failure>> From<E> for ReconcileError {
 /// Keeps a report and whatever of it, or of us until `grace_ms` before its end, differs. Twice is
 /// the same as once.
 pub async fn reconcile(
-    config: &Config,
+    database: &Database,
     report: &SettlementReport,
     grace_ms: i64,
 ) -> Result<(), ReconcileError> {
-    if !Reader::new(config.clone()).is_recovered().await? {
+    if !Reader::new(database.clone()).is_recovered().await? {
         return Err(ReconcileError::Recovering);
     }
-    let mut client = Connection::enter(config).await?.client;
+    let mut client = Connection::enter(database).await?.client;
     let transaction = client.transaction().await?;
     transaction.execute(ONE_AT_A_TIME, &[]).await?;
     if !take_down(&transaction, report).await? {

@@ -49,6 +49,11 @@ pub struct Stack {
     wishes: Wishes,
     /// Whom the services believe.
     pub authority: Authority,
+    /// What db-controller is told of the way to the database, from its next start on.
+    pub database_options: String,
+    /// The files of the certificate and key of the API, from its next start on; without them it
+    /// serves HTTP.
+    pub api_certificate: Option<(String, String)>,
 }
 
 impl Stack {
@@ -83,6 +88,8 @@ impl Stack {
             lost: None,
             wishes,
             authority: Authority::new("The services of one stack")?,
+            database_options: String::new(),
+            api_certificate: None,
         };
         stack.certify(&[&stack.authority])?;
         stack.prepare()?;
@@ -255,6 +262,10 @@ impl Stack {
             command.env("PAYMESH_KAFKA_SERVERS", kafka.servers());
         }
         command.envs(self.certificates(member));
+        if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
+            command.env("PAYMESH_HTTP_CERTIFICATE", certificate);
+            command.env("PAYMESH_HTTP_KEY", key);
+        }
         match member {
             Member::Acquirer => command
                 .args(["--listen", &at(ports.acquirer), "--books"])

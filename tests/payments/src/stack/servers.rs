@@ -49,17 +49,20 @@ impl Stack {
              grant create, usage on schema public to paymesh_migrate;
              grant usage on schema public to paymesh_controller",
         )?;
+        self.migrate("").map(drop)
+    }
+
+    /// Brings the schema up to date, over a connection with these options; gives what was said.
+    pub fn migrate(&self, options: &str) -> io::Result<String> {
         let output = Command::new(self.programs.join("paymesh-db-migrate"))
             .env_clear()
-            .env("PAYMESH_DATABASE_URL", self.migrate_url())
+            .env("PAYMESH_DATABASE_URL", self.migrate_url() + options)
             .output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
-            return Ok(());
+            return Ok(said);
         }
-        Err(io::Error::other(format!(
-            "db-migrate: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )))
+        Err(io::Error::other(format!("db-migrate: {said}")))
     }
 
     pub(super) fn add_standbys(&mut self) -> Result<(), PostgresError> {
@@ -137,7 +140,7 @@ impl Stack {
             .map(|(port, link)| link.as_ref().map_or(*port, Link::port));
         let tapped = self.taps.get(&Wire::ControllerToPostgres).map(Tap::port);
         let ports = tapped.map_or_else(|| ports.collect(), |port| vec![port]);
-        on_servers(&self.controller_url(), ports)
+        on_servers(&self.controller_url(), ports) + &self.database_options
     }
 
     /// What decides whether a commit survives, as db-controller's own connections have it.
