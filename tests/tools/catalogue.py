@@ -1,6 +1,7 @@
 """Every external tool: which versions fit, where to look, and how to get it when it is missing.
 
-A version is pinned here and nowhere else (Go modules: `opentofu/` and `promtool/`, `go.mod` and `go.sum`).
+A version is pinned here and nowhere else (Go modules: `opentofu/`, `promtool/` and `kubernetes/`, `go.mod` and
+`go.sum`).
 """
 
 import concurrent.futures
@@ -149,15 +150,15 @@ def _terraform(version, wheel, python_tag, sha256):
     return Fetch(f"terraform-{version}", "bin/terraform", make)
 
 
-def _go(name, title, command, version, variable, cost, *options):
-    """A program built from its Go module, which `NAME/go.mod` and `go.sum` pin with all it uses."""
-    program = f"bin/{command.rsplit('/', 1)[1]}"
+def _go(name, title, command, version, variable, cost, *options, module=None):
+    """A program built from its Go module, which `MODULE/go.mod` and `go.sum` pin with all it uses."""
+    program = f"bin/{name if module else command.rsplit('/', 1)[1]}"
 
     def make(folder: Path):
         go = _need("go", GO_HINT)
         build = [go, "build", "-mod=readonly", "-trimpath", "-o", str(folder / program),
                  "-ldflags", f"-s -w -X {variable}", *options, command]
-        _run(build, f"building {title} {version} from its Go module ({cost})", cwd=HERE / name)
+        _run(build, f"building {title} {version} from its Go module ({cost})", cwd=HERE / (module or name))
 
     return Fetch(f"{name}-{version}", program, make)
 
@@ -180,6 +181,18 @@ def _promtool():
     command = "github.com/prometheus/prometheus/cmd/promtool"
     # Without what finds services in clouds, which would be most of the build.
     return _go("promtool", "promtool", command, version, variable, "1,076 packages", "-tags=remove_all_sd")
+
+
+def _kube_apiserver():
+    command, version = "k8s.io/kubernetes/cmd/kube-apiserver", _pinned("kubernetes", "k8s.io/kubernetes")
+    return _go("kube-apiserver", "the Kubernetes API server", command, version,
+               f"k8s.io/component-base/version.gitVersion=v{version}", "4 minutes on 2 cores", module="kubernetes")
+
+
+def _etcd():
+    command, version = "go.etcd.io/etcd/server/v3", _pinned("kubernetes", "go.etcd.io/etcd/server/v3")
+    return _go("etcd", "etcd", command, version, "go.etcd.io/etcd/api/v3/version.GitSHA=module",
+               "1 minute on 2 cores", module="kubernetes")
 
 
 def _cargo_deny():
@@ -267,7 +280,7 @@ CATALOGUE = {
         Tool("opentofu", ("tofu",), r"1\.12\.", "1.12", ("version",),
              "tests: the fork", "https://opentofu.org/docs/intro/install", _opentofu()),
         Tool("go", ("go",), r"1\.(2[1-9]|[3-9]\d)", "1.21 or newer", ("version",),
-             "builds OpenTofu and promtool", GO_HINT),
+             "builds OpenTofu, promtool, kube-apiserver and etcd", GO_HINT),
         Tool("promtool", ("promtool",), r"[3-9]\.", "3 or newer", ("--version",),
              "tests the alert rules", "https://prometheus.io/download", _promtool()),
         Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
@@ -281,6 +294,10 @@ CATALOGUE = {
         _python("protoc", "bench/requirements.txt", "builds what the benchmarks compare with"),
         Tool("postgres", ("postgres",), r"1[5-9]|[2-9]\d", "15 or newer", ("--version",),
              "the payment services and their tests", "apt-get install postgresql"),
+        Tool("etcd", ("etcd",), r"3\.[6-9]", "3.6 or newer", ("--version",),
+             "what the Kubernetes API server keeps", "https://etcd.io/docs/latest/install", _etcd()),
+        Tool("kube-apiserver", ("kube-apiserver",), r"1\.(3[4-9]|[4-9]\d)", "1.34 or newer", ("--version",),
+             "tests: the Database operator", "https://kubernetes.io/releases/download", _kube_apiserver()),
         Tool("java", ("java",), r"(1[7-9]|[2-9]\d)\.", "17 or newer", ("-version",),
              "runs Apache Kafka", JAVA_HINT),
         Tool("kafka", (), r"4\.3\.", "4.3", ("kafka.Kafka", "--version"),

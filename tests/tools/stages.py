@@ -47,7 +47,7 @@ def run(*command, hears=lambda line: None, **environment) -> str:
 
 def tools() -> str:
     """Fetches what the later stages use; those say themselves what they miss."""
-    run(sys.executable, "tests/tools", "get", "cargo-deny", "promtool", *CLIENTS)
+    run(sys.executable, "tests/tools", "get", "cargo-deny", "promtool", "etcd", "kube-apiserver", *CLIENTS)
     return PASSED
 
 
@@ -96,6 +96,14 @@ def kafka() -> str:
     get(CATALOGUE["java"])
     return run("cargo", "test", "--workspace", "--locked", "--test", "kafka", "--", "--ignored",
                PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())
+
+
+def operator() -> str:
+    """The Database operator with a real Kubernetes API server, etcd and PostgreSQL, killed before every write."""
+    # Most of its time a test waits for an operator that waits.
+    return run("cargo", "test", "--workspace", "--locked", "--test", "operator", "--", "--ignored", RUST_TEST_THREADS="4",
+               PAYMESH_ETCD=get(CATALOGUE["etcd"]).path, PAYMESH_KUBE_APISERVER=get(CATALOGUE["kube-apiserver"]).path,
+               PAYMESH_BIN_DIR=binaries())
 
 
 def alerts() -> str:
@@ -219,6 +227,7 @@ STAGES = {
     "deny": deny,
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "kafka": kafka,
+    "operator": operator,
     "alerts": alerts,
     "protocol": protocol,
     "fuzz": fuzz,

@@ -111,11 +111,13 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-cloudsim -> nothing
         paymesh-contracts -> nothing
         paymesh-crash -> paymesh-acceptance
+        paymesh-db-operator -> paymesh-operations
         paymesh-engine -> paymesh-clock
         paymesh-fuzz -> paymesh (dev), paymesh-azure (dev), paymesh-clock (dev), paymesh-engine (dev), paymesh-google (dev), paymesh-kubernetes (dev), paymesh-plugin (dev)
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-kubernetes -> nothing
         paymesh-operations -> nothing
+        paymesh-operator-tests -> paymesh-beds
         paymesh-payment-api -> paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-payment-processor -> paymesh-bus, paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-payments -> paymesh-beds

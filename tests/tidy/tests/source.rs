@@ -86,6 +86,7 @@ fn every_path_named_in_a_document_exists() {
         "services/",
         "tests/",
         "examples/",
+        "gitops/",
         "docs/",
         ".ci/",
         ".github/",

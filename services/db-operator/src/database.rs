@@ -1,0 +1,184 @@
+//! The database itself: made once, owned by its owner, open to its roles only.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    crd::{DatabaseSpec, RoleSpec},
+    failure::Failure,
+    mark::{Mark, Whose},
+    problem::{Kind, Problem, Problems},
+    roles::{acts_as, logins},
+    server::{Session, name, text},
+};
+
+const LOOK: &str = "select pg_get_userbyid(datdba)::text as owner,
+        shobj_description(oid, 'pg_database') as mark,
+        array(select distinct coalesce(pg_roles.rolname, 'public')::text
+            from aclexplode(coalesce(datacl, acldefault('d', datdba)))
+            left join pg_roles on pg_roles.oid = grantee where grantee <> datdba) as guests,
+        array(select rolname::text from aclexplode(datacl)
+            join pg_roles on pg_roles.oid = grantee where privilege_type = 'CONNECT') as callers
+    from pg_database where datname = $1";
+
+/// Whose a database is; `None` if there is none.
+pub(crate) async fn whose(
+    session: &Session,
+    spec: &DatabaseSpec,
+    mark: &Mark,
+    roles_are_ours: bool,
+) -> Result<Option<Whose>, Failure> {
+    let rows = session.read("the database", LOOK, &[&spec.name]).await?;
+    Ok(rows.first().map(|row| {
+        match mark.read(row.get("mark")) {
+            // A database is made outside of transactions, so its mark comes after it. Until then its
+            // owner's tells: nobody else makes a database for this role.
+            Whose::Others(None) if roles_are_ours && row.get::<_, &str>("owner") == spec.owner => {
+                Whose::Ours
+            }
+            whose => whose,
+        }
+    }))
+}
+
+/// Makes the database as it should be; says whether it is this object's.
+pub(crate) async fn ensure(
+    session: &Session,
+    spec: &DatabaseSpec,
+    mark: &Mark,
+    roles: &BTreeSet<String>,
+    problems: &mut Problems,
+) -> Result<bool, Failure> {
+    let of = name(&spec.name);
+    match whose(session, spec, mark, roles.contains(&spec.owner)).await? {
+        None if !roles.contains(&spec.owner) => return Ok(false),
+        None => {
+            let make = format!("create database {of} owner {}", name(&spec.owner));
+            session.write("database", &make).await?;
+        }
+        Some(Whose::Others(words)) => {
+            problems.add(Problem::not_ours(
+                Kind::Database,
+                &format!("the database {}", spec.name),
+                words.as_deref(),
+                &format!("COMMENT ON DATABASE {of} IS '{}'", mark.released()),
+            ));
+            return Ok(false);
+        }
+        Some(Whose::Ours | Whose::Released) => {}
+    }
+    let rows = session.read("the database", LOOK, &[&spec.name]).await?;
+    let Some(row) = rows.first() else {
+        return Err(Failure::Changed);
+    };
+    let mut statements = Vec::new();
+    if row.get::<_, &str>("owner") != spec.owner && roles.contains(&spec.owner) {
+        statements.push(format!(
+            "alter database {of} owner to {};",
+            name(&spec.owner)
+        ));
+    }
+    if mark.read(row.get("mark")) != Whose::Ours {
+        let mark = text(&mark.to_string());
+        statements.push(format!("comment on database {of} is {mark};"));
+    }
+    let guests: BTreeSet<String> = row.get::<_, Vec<String>>("guests").into_iter().collect();
+    let wanted: BTreeSet<String> = spec.roles.iter().map(|role| role.name.clone()).collect();
+    for guest in guests.difference(&wanted) {
+        let guest = if guest == "public" {
+            guest.clone()
+        } else {
+            name(guest)
+        };
+        statements.push(format!("revoke all on database {of} from {guest};"));
+    }
+    let callers: BTreeSet<String> = row.get::<_, Vec<String>>("callers").into_iter().collect();
+    for guest in wanted.difference(&callers).filter(|it| roles.contains(*it)) {
+        let guest = name(guest);
+        statements.push(format!(
+            "grant connect, temporary on database {of} to {guest};"
+        ));
+    }
+    if !statements.is_empty() {
+        let what = "who owns the database and who connects";
+        session.write(what, &statements.join("\n")).await?;
+    }
+    Ok(true)
+}
+
+/// Makes each login act as its role in the database.
+pub(crate) async fn ensure_logins_act_as_roles(
+    session: &Session,
+    spec: &DatabaseSpec,
+    roles: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let mut statements = Vec::new();
+    for role in &spec.roles {
+        for login in logins(&role.name).iter().filter(|it| roles.contains(*it)) {
+            statements.extend(act_as(session, spec, role, login).await?);
+        }
+    }
+    if statements.is_empty() {
+        return Ok(());
+    }
+    session
+        .write("as whom logins act", &statements.join("\n"))
+        .await
+}
+
+async fn act_as(
+    session: &Session,
+    spec: &DatabaseSpec,
+    role: &RoleSpec,
+    login: &str,
+) -> Result<Option<String>, Failure> {
+    let rows = session
+        .read(
+            "the settings of a login",
+            "select setting from pg_db_role_setting, unnest(setconfig) setting
+                where setrole = (select oid from pg_roles where rolname = $1)
+                and setdatabase = (select oid from pg_database where datname = $2)
+                and setting like 'role=%'",
+            &[&login, &spec.name],
+        )
+        .await?;
+    let actor = acts_as(spec, role);
+    let is_so = rows
+        .first()
+        .is_some_and(|row| row.get::<_, &str>(0) == format!("role={actor}"));
+    Ok((!is_so).then(|| {
+        format!(
+            "alter role {} in database {} set role to {};",
+            name(login),
+            name(&spec.name),
+            text(actor)
+        )
+    }))
+}
+
+/// Makes the extensions that are missing. The connection is to the database.
+pub(crate) async fn ensure_extensions(
+    session: &Session,
+    spec: &DatabaseSpec,
+    allowed: &[String],
+    problems: &mut Problems,
+) -> Result<(), Failure> {
+    let query = "select extname::text from pg_extension";
+    let rows = session.read("the extensions", query, &[]).await?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    for extension in &spec.extensions {
+        if !allowed.contains(extension) {
+            let message = format!(
+                "the extension {extension} is not allowed; allowed are {} (PAYMESH_EXTENSIONS of the operator)",
+                allowed.join(", ")
+            );
+            problems.add(Problem::new(Kind::Extensions, "NotAllowed", message));
+        } else if !there.contains(extension) {
+            let make = format!("create extension {} schema public", name(extension));
+            let result = session
+                .write(&format!("extension {extension}"), &make)
+                .await;
+            problems.take(Kind::Extensions, result)?;
+        }
+    }
+    Ok(())
+}
