@@ -55,6 +55,16 @@ const STEPS: &[Step] = &[
         name: "settlement",
         text: include_str!("../migrations/0008-settlement.sql"),
     },
+    Step {
+        number: 9,
+        name: "audit",
+        text: include_str!("../migrations/0009-audit.sql"),
+    },
+    Step {
+        number: 10,
+        name: "audit-of-events",
+        text: include_str!("../migrations/0010-audit-of-events.sql"),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

@@ -167,6 +167,12 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
     check_poison(&shop, &merchant, &told).await;
     let report = shop.settled().await;
     assert!(report.is_clean(), "{report}");
+
+    // All of it is sealed within seconds, and as it was.
+    let sealed_max = Duration::from_secs(5);
+    shop.stack.sealed_well(sealed_max).await.unwrap();
+    let longest = shop.stack.longest_unsealed().unwrap();
+    assert!(longest < sealed_max, "{longest:?}");
 }
 
 /// A message that nobody can handle, at its last try: it goes aside with its reason, is found by

@@ -14,6 +14,7 @@ use paymesh_contracts::{
 };
 use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
 use paymesh_persistence::{
+    audit::{self, Head, Shard},
     config::{self, Controller},
     defect::Defects,
     lane::Lane,
@@ -62,6 +63,15 @@ enum Act {
         /// Why nothing more is to be done.
         #[arg(long)]
         reason: String,
+    },
+    /// Reads every posting and event against the audit chain and fails if any was changed, taken away
+    /// or put in. Prints what is found, and where each chain ends.
+    VerifyAudit {
+        /// Where chains ended before, as an earlier run printed it or the log of db-controller has
+        /// it: a file that was kept away from the database. Only beside it an end that was cut off,
+        /// or a whole chain that was made anew, is seen.
+        #[arg(long)]
+        known: Option<PathBuf>,
     },
     /// Takes a merchant in and prints its id and API key, this once.
     AddMerchant {
@@ -120,6 +130,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(format!("no break {id} is open; `breaks` lists those that are").into())
             }
         }
+        Act::VerifyAudit { known } => verify_audit(known.as_deref()).await,
         Act::AddMerchant {
             name,
             fee_basis_points,
@@ -182,6 +193,38 @@ async fn reconcile(report: &Path, grace_ms: i64) -> Result<(), Box<dyn Error>> {
     }
 }
 
+async fn verify_audit(known: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let known = known.map_or_else(|| Ok(Vec::new()), known_heads)?;
+    let database = database()?;
+    let mut findings = 0;
+    for shard in Shard::ALL {
+        let found = |finding| {
+            findings += 1;
+            println!("{}", serde_json::json!(finding));
+        };
+        let verified = audit::verify(&database, shard, &known, found).await;
+        let (head, unsealed) = verified.map_err(|reason| chain(&reason).to_string())?;
+        let mut shown = serde_json::json!(head);
+        shown["unsealed"] = unsealed.into();
+        println!("{shown}");
+    }
+    if findings == 0 {
+        Ok(())
+    } else {
+        Err(format!("{findings} findings; the runbook of the alerts says what each means").into())
+    }
+}
+
+fn known_heads(file: &Path) -> Result<Vec<Head>, Box<dyn Error>> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|reason| format!("{shown}: {reason}"))?;
+    let heads = Head::read(&text);
+    if heads.is_empty() {
+        return Err(format!("{shown}: no line says where a chain ended").into());
+    }
+    Ok(heads)
+}
+
 fn shown(found: &SettlementBreak) -> serde_json::Value {
     serde_json::json!({
         "id": found.id,
@@ -211,7 +254,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     );
     // The queue writes leases, and may wait for a standby: merchants do not wait behind it. Nor does
     // anybody wait while a long queue is counted.
-    let (reader, queue_reader, meter_reader) = (
+    let (reader, queue_reader, meter_reader, audit_reader) = (
+        Reader::new(settings.database.clone()),
         Reader::new(settings.database.clone()),
         Reader::new(settings.database.clone()),
         Reader::new(settings.database),
@@ -229,6 +273,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         tokio::spawn(publish(kafka, presence, reader, hub, stop.clone()))
     });
     let meter = tokio::spawn(meter(meter_reader, settings.backlog_pause, stop.clone()));
+    let sealer = tokio::spawn(audit::seal(audit_reader, stop.clone()));
     let queue = QueueService {
         lane,
         reader: queue_reader,
@@ -249,6 +294,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         publisher.await?;
     }
     meter.await?;
+    sealer.await?;
     lane_stop.cancel();
     worker.await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The queue in numbers, as the database knows them: every replica shows the same.
+//! The queue and the audit chain in numbers, as the database knows them: every replica shows the same.
 
 use std::time::Duration;
 
@@ -7,9 +7,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit::Shard,
     command::Consumer,
     store::{Backlog, Reader, chain},
 };
+
+const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
 
 /// Counts until `stop` is cancelled.
 pub async fn meter(reader: Reader, pause: Duration, stop: CancellationToken) {
@@ -29,6 +32,14 @@ async fn count(reader: Reader, pause: Duration) {
                 Ok(backlog) => show(consumer, backlog),
                 Err(failure) => {
                     tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
+                }
+            }
+        }
+        for shard in Shard::ALL {
+            match reader.unsealed_seconds(shard).await {
+                Ok(seconds) => gauge!(UNSEALED, "shard" => shard.word()).set(seconds),
+                Err(failure) => {
+                    tracing::debug!(reason = %chain(&failure), "no age of what is not sealed");
                 }
             }
         }
@@ -52,6 +63,11 @@ fn describe() {
     describe_gauge!(
         "paymesh_unknown_attempts",
         "Attempts of which the acquirer has not said what became of them"
+    );
+    describe_gauge!(
+        UNSEALED,
+        Unit::Seconds,
+        "How long the oldest row has waited that the audit chain does not have"
     );
 }
 

@@ -42,7 +42,7 @@ impl Relay {
             tracing::warn!(consumer = self.consumer.word(), reason = %crate::store::chain(&failure), "a stream of messages ends");
             outlet.dry().await;
         }
-        if let Err(failure) = self.reader.leave_leases(self.consumer, holder).await {
+        if let Err(failure) = self.reader.leave_leases(self.consumer.word(), holder).await {
             tracing::warn!(reason = %crate::store::chain(&failure), "leases are left to expire");
         }
     }
@@ -65,7 +65,7 @@ impl Relay {
                 };
                 let held = self
                     .reader
-                    .take_leases(self.consumer, holder, LEASE_MS)
+                    .take_leases(self.consumer.word(), holder, LEASE_MS)
                     .await?;
                 is_new = false;
                 if held.iter().any(|lease| !leases.contains(lease)) {

@@ -1,10 +1,12 @@
 //! SQL, and only here: connections, what a group loads, what it writes, what readers read.
 
+mod audit;
 mod backlog;
 mod connection;
 mod database;
 mod endpoints;
 mod epoch;
+mod leases;
 mod load;
 mod messages;
 mod page;
@@ -18,11 +20,12 @@ mod statements;
 mod wants;
 mod write;
 
+pub(crate) use audit::{Rows, Seals, given_out, ids_without_number};
 pub use backlog::Backlog;
 pub use connection::{Connection, Failure};
 pub use database::Database;
+pub(crate) use leases::Holder;
 pub use messages::Due;
-pub(crate) use messages::Holder;
 pub use page::Side;
 pub use parked::Parked;
 pub use read::Reader;

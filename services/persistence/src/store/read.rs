@@ -60,7 +60,7 @@ impl Reader {
         }
     }
 
-    async fn client(&self) -> Result<Arc<Client>, Failure> {
+    pub(super) async fn client(&self) -> Result<Arc<Client>, Failure> {
         let mut slot = self.client.lock().await;
         if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());

@@ -33,6 +33,8 @@ pub struct Database {
     pub mismatches: usize,
     /// Charges that were found to be nobody's.
     pub orphans: HashSet<Uuid>,
+    /// What is wrong with the audit chain.
+    pub audit: Vec<String>,
 }
 
 /// A payment.
@@ -310,6 +312,7 @@ impl Database {
             database.orphans.insert(row.get(0));
         }
         database.mismatches = rows("select 1 from mismatch").await?.len();
+        database.audit = super::audit::read(client).await?;
         client.batch_execute("commit").await?;
         Ok(database)
     }

@@ -4,6 +4,7 @@
 //! attempt ids again from the keys, holds and states again from the attempts.
 
 mod acquirer;
+mod audit;
 mod database;
 mod disputes;
 mod history;
@@ -97,5 +98,6 @@ pub async fn check(database_url: &str, books: &Path, history: &Path) -> io::Resu
     states::check(&database, &mut report);
     queue::check(&database, &mut report);
     queue::webhooks(&database, &mut report);
+    audit::check(&database, &mut report);
     Ok(report)
 }

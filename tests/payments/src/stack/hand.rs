@@ -1,6 +1,9 @@
 //! What a person does with a stack: at db-controller, and at the acquirer.
 
-use std::{fs, io, process::Command};
+use std::{
+    fs, io,
+    process::{Command, Output},
+};
 
 use super::Stack;
 
@@ -21,17 +24,22 @@ impl Stack {
 
     /// What a person has db-controller do; gives what it says.
     pub fn control(&self, words: &[&str]) -> io::Result<String> {
-        let output = Command::new(self.programs.join("paymesh-db-controller"))
-            .args(words)
-            .env_clear()
-            .env("PAYMESH_DATABASE_URL", self.controller_url())
-            .env("PAYMESH_KEY_PEPPER", &self.card.secrets.pepper)
-            .output()?;
+        let output = self.run_controller(words)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let text = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("db-controller {words:?}: {text}")))
+    }
+
+    /// Runs a command of db-controller to its end.
+    pub(super) fn run_controller(&self, words: &[&str]) -> io::Result<Output> {
+        Command::new(self.programs.join("paymesh-db-controller"))
+            .args(words)
+            .env_clear()
+            .env("PAYMESH_DATABASE_URL", self.controller_url())
+            .env("PAYMESH_KEY_PEPPER", &self.card.secrets.pepper)
+            .output()
     }
 
     /// Has the acquirer settle what is not settled yet; gives its report.

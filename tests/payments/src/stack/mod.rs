@@ -1,5 +1,6 @@
 //! PostgreSQL, the services and the sandbox acquirer, as processes on loopback.
 
+mod audit;
 mod card;
 mod certificates;
 mod hand;
@@ -20,6 +21,7 @@ use paymesh_beds::{
 };
 use rustix::process::Signal;
 
+pub use audit::Audit;
 pub use card::Card;
 pub use certificates::identity;
 pub use parts::{Bus, Member, Wire, Wires, Wishes};
@@ -226,8 +228,26 @@ impl Stack {
         name: &str,
         settings: &[(&str, &str)],
     ) -> io::Result<(Process, u16)> {
+        self.begin(Member::Processor, name, settings)
+    }
+
+    /// One more db-controller, which nobody calls.
+    pub fn add_controller(&self, name: &str) -> io::Result<Process> {
+        let address = format!("127.0.0.1:{}", reserve_port()?);
+        let settings = [("PAYMESH_LISTEN", address.as_str())];
+        let (mut process, port) = self.begin(Member::Controller, name, &settings)?;
+        until_ready(name, port, &mut process)?;
+        Ok(process)
+    }
+
+    fn begin(
+        &self,
+        member: Member,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> io::Result<(Process, u16)> {
+        let mut command = self.command(member);
         let port = reserve_port()?;
-        let mut command = self.command(Member::Processor);
         command.env("PAYMESH_HEALTH_LISTEN", format!("127.0.0.1:{port}"));
         command.envs(settings.iter().copied());
         let log = self.folder.join(format!("{name}.log"));

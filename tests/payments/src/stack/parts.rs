@@ -77,6 +77,8 @@ pub enum Wires {
     Cuttable,
     /// To the database and between processor and db-controller: wires whose steps are counted.
     Counted,
+    /// To the database: a wire on which the steps of sealing are counted.
+    Sealing,
 }
 
 /// A wire between two processes.

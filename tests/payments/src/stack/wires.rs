@@ -26,6 +26,11 @@ impl Stack {
             self.taps.insert(Wire::ControllerToPostgres, to_postgres);
             self.taps.insert(Wire::ProcessorToController, to_controller);
         }
+        if self.wishes.wires == Wires::Sealing {
+            let statements = Protocol::Postgres("select number, format, epoch");
+            let to_postgres = Tap::to(self.postgres.port(), statements)?;
+            self.taps.insert(Wire::ControllerToPostgres, to_postgres);
+        }
         if is_cuttable {
             for wire in Wire::ALL {
                 if let Some(port) = self.end_of(wire) {

@@ -39,6 +39,8 @@ const FELT_MAX: Duration = Duration::from_secs(20);
 const TRIES_MAX: usize = 3;
 /// How long after the last fault everything must have come to its end.
 const SETTLED: Duration = Duration::from_mins(1);
+/// How long a row may wait for its seal while nothing fails.
+const SEALED_MAX: Duration = Duration::from_secs(5);
 /// The least part of the fault-free rate that must be paid between faults.
 const RATE_MIN: f64 = 0.6;
 
@@ -150,6 +152,7 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
     if !verdict.report.is_clean() {
         verdict.failures.push("the books differ".to_owned());
     }
+    audited(&stack, &mut verdict).await?;
     let settled = stack.settlement_report().await?;
     println!("settled: {}", settled.lines().next().unwrap_or_default());
     if let Err(reason) = stack.reconcile(&settled) {
@@ -162,6 +165,23 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
             .push("other payments than were asked".to_owned());
     }
     Ok(verdict)
+}
+
+/// Everything is sealed within seconds, and nothing differs from what was.
+async fn audited(stack: &Stack, verdict: &mut Verdict) -> io::Result<()> {
+    let audit = match stack.sealed_well(SEALED_MAX).await {
+        Ok(audit) => audit,
+        Err(reason) => {
+            verdict.failures.push(format!("the audit chain: {reason}"));
+            return Ok(());
+        }
+    };
+    println!(
+        "sealed, with every fault at most {:?} after it was booked or told: {}",
+        stack.longest_unsealed()?,
+        audit.text.replace('\n', " ")
+    );
+    Ok(())
 }
 
 /// Lets faults happen; gives the rate of payments between them.

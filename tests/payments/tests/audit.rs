@@ -1,0 +1,258 @@
+//! The audit chain: whatever a superuser does to rows or seals is found and named.
+
+use std::time::Duration;
+
+use paymesh_payments::{Audit, Client, Member, Stack, Wishes};
+use serde_json::json;
+
+/// How long a row may wait for its seal while db-controller runs.
+const SEALED_MAX: Duration = Duration::from_secs(5);
+/// How long everything else may take.
+const SEEN_MAX: Duration = Duration::from_secs(30);
+
+struct Shop {
+    _folder: tempfile::TempDir,
+    stack: Stack,
+    client: Client,
+}
+
+fn open_shop() -> Shop {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    Shop {
+        _folder: folder,
+        stack,
+        client,
+    }
+}
+
+impl Shop {
+    async fn pay(&self, key: &str) {
+        let body = json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" });
+        let paid = self.client.pay(key, &body.to_string(), 10).await.unwrap();
+        assert!(matches!(paid.status, 201 | 202), "{paid:?}");
+    }
+
+    fn sql(&self, text: &str) -> String {
+        self.stack.postgres.sql("payments", text).unwrap()
+    }
+
+    /// The ids of a table's rows as people know them, in order.
+    fn ids(&self, table: &str, prefix: &str) -> Vec<String> {
+        let rows = self.sql(&format!(
+            "select replace(id::text, '-', '') from {table} order by seq"
+        ));
+        let letter = |digit: char| {
+            let value = u8::try_from(digit.to_digit(16).unwrap()).unwrap();
+            char::from(b'a' + value)
+        };
+        let ids = rows.lines().map(|id| id.chars().map(letter).collect());
+        ids.map(|id: String| format!("{prefix}_{id}")).collect()
+    }
+
+    /// Does something to the tables past every rule, looks what is found, and undoes it.
+    fn check_found(&self, done: &str, known: &Audit, expected: &[String]) {
+        self.sql(&format!("set session_replication_role = replica; {done}"));
+        let audit = self.stack.verify_audit(Some(known)).unwrap();
+        assert_eq!(audit.short(), expected, "{done}\n{}", audit.text);
+        self.sql(RESTORE);
+        let audit = self.stack.verify_audit(Some(known)).unwrap();
+        assert_eq!(audit.short(), [""; 0], "after {done}");
+    }
+}
+
+const KEEP: &str = "create schema kept;
+    create table kept.posting as table posting;
+    create table kept.event as table event;
+    create table kept.audit_seal as table audit_seal";
+
+const RESTORE: &str = "set session_replication_role = replica;
+    delete from posting; delete from event; delete from audit_seal;
+    insert into posting overriding system value select * from kept.posting;
+    insert into event select * from kept.event;
+    insert into audit_seal select * from kept.audit_seal";
+
+/// Six payments, each sealed by itself, with holes between their numbers; then nobody seals.
+async fn open_audited_shop() -> (Shop, Audit) {
+    let mut shop = open_shop();
+    for number in 0..6 {
+        shop.pay(&format!("key-{number}")).await;
+        shop.sql("select nextval('posting_seq_seq'), nextval('event_seq')");
+        shop.stack.sealed(SEALED_MAX).await.unwrap();
+    }
+    let known = shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.stack.kill(Member::Controller);
+    shop.sql(KEEP);
+    (shop, known)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
+    let (shop, known) = open_audited_shop().await;
+    let (postings, events) = (shop.ids("posting", "pst"), shop.ids("event", "evt"));
+    let count = postings.len();
+    assert_eq!((count, events.len()), (12, 6));
+    let nth = |table: &str, at: usize| {
+        format!("(select id from {table} order by seq offset {at} limit 1)")
+    };
+    let change = |table: &str, at: usize, to: &str| {
+        format!("update {table} set {to} where id = {}", nth(table, at))
+    };
+    for (at, to) in [
+        (0, "amount = amount + 1"),
+        (3, "created_at = created_at + interval '1 microsecond'"),
+        (
+            5,
+            "(debit_account, credit_account) = (credit_account, debit_account)",
+        ),
+        (count - 1, "currency = 'USD'"),
+    ] {
+        let found = [format!("row_changed posting {}", postings[at])];
+        shop.check_found(&change("posting", at, to), &known, &found);
+    }
+    let found = [format!("row_changed event {}", events[2])];
+    let byte = "body = set_byte(body, 9, get_byte(body, 9) # 1)";
+    shop.check_found(&change("event", 2, byte), &known, &found);
+    shop.check_found(
+        &change("event", 2, "kind = 'payment.failed'"),
+        &known,
+        &found,
+    );
+
+    for at in [0, 4, count - 1] {
+        let done = format!("delete from posting where id = {}", nth("posting", at));
+        let found = [format!("row_missing posting {}", postings[at])];
+        shop.check_found(&done, &known, &found);
+    }
+
+    // Into a hole between numbers, before all of them, and beyond those that were given out.
+    let id = "00000000-0000-0000-0000-000000000001";
+    let new = format!("pst_{}b", "a".repeat(31));
+    let hole = "(select min(seq) + 2 from posting)";
+    for seq in [hole, "-7", "'-9223372036854775808'", "4000000000000"] {
+        let done = format!(
+            "insert into posting overriding system value
+             select {seq}, '{id}', payment_id, attempt_id, 'refund', debit_account, credit_account,
+                currency, amount, created_at, dispute_id from posting order by seq limit 1"
+        );
+        let found = [format!("row_inserted posting {new}")];
+        shop.check_found(&done, &known, &found);
+    }
+
+    let done = format!(
+        "update event set seq = -seq where id in ({one}, {other});
+         update event set seq = (select -sum(seq) from event where seq < 0) + seq where seq < 0",
+        one = nth("event", 1),
+        other = nth("event", 4)
+    );
+    let found = [1, 4].map(|at| format!("row_changed event {}", events[at]));
+    shop.check_found(&done, &known, &found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seals_that_are_changed_or_gone_and_ends_that_are_cut_are_named() {
+    let (mut shop, known) = open_audited_shop().await;
+    let change =
+        |to: &str| format!("update audit_seal set {to} where shard = 'posting' and number = 3");
+    let third = ["seal_changed posting 3".to_owned()];
+    let later = "sealed_at = sealed_at - interval '1 microsecond'";
+    shop.check_found(&change(later), &known, &third);
+    let hash = "hash = set_byte(hash, 0, get_byte(hash, 0) # 1)";
+    let next = [third[0].clone(), "seal_changed posting 4".to_owned()];
+    shop.check_found(&change(hash), &known, &next);
+    let done = "delete from audit_seal where shard = 'event' and number = 1";
+    let found = ["seal_missing event 1".to_owned()];
+    shop.check_found(done, &known, &found);
+
+    // The end of a chain with all its rows: only who kept its head elsewhere knows.
+    let last = "select max(number) from audit_seal where shard = 'posting'";
+    let seals: i64 = shop.sql(last).parse().unwrap();
+    let cut = "delete from posting where seq > (select after_seq from audit_seal
+            where shard = 'posting' order by number desc limit 1);
+        delete from audit_seal where shard = 'posting'
+            and number = (select max(number) from audit_seal where shard = 'posting')";
+    let found = [format!("tail_lost posting {seals}")];
+    shop.check_found(cut, &known, &found);
+
+    // The easiest way to make a whole chain anew: db-controller seals what it finds.
+    shop.sql(
+        "set session_replication_role = replica;
+         delete from audit_seal where shard = 'posting';
+         update posting set amount = amount + 1 where seq = (select min(seq) from posting)",
+    );
+    shop.stack.restart(Member::Controller).unwrap();
+    shop.stack.sealed(SEEN_MAX).await.unwrap();
+    let audit = shop.stack.verify_audit(None).unwrap();
+    assert_eq!(audit.short(), [""; 0], "nobody can see that without a head");
+    let audit = shop.stack.verify_audit(Some(&known)).unwrap();
+    assert_eq!(audit.short(), ["tail_lost posting 2"], "{}", audit.text);
+    while shop.sql(last).parse::<i64>().unwrap() < seals {
+        shop.pay(&format!("more-{}", rand::random::<u32>())).await;
+        shop.stack.sealed(SEALED_MAX).await.unwrap();
+    }
+    let audit = shop.stack.verify_audit(Some(&known)).unwrap();
+    assert_eq!(
+        audit.short(),
+        [format!("chain_rewritten posting {seals}")],
+        "{}",
+        audit.text
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_checker_finds_by_the_databases_own_functions_what_the_verifier_finds() {
+    let (shop, _) = open_audited_shop().await;
+    for (done, shard, seals) in [
+        (
+            "update posting set amount = amount + 1 where seq = (select min(seq) from posting)",
+            "posting",
+            " 1",
+        ),
+        (
+            "delete from event where seq = (select max(seq) from event)",
+            "event",
+            " 6",
+        ),
+        (
+            "update audit_seal set hash = previous where shard = 'event' and number = 2",
+            "event",
+            " 2 3",
+        ),
+    ] {
+        shop.sql(&format!("set session_replication_role = replica; {done}"));
+        let found = shop.stack.wrong_seals().await.unwrap();
+        assert_eq!(
+            found,
+            [format!("seals of {shard} do not fit:{seals}")],
+            "{done}"
+        );
+        shop.sql(RESTORE);
+        assert_eq!(shop.stack.wrong_seals().await.unwrap(), [""; 0]);
+    }
+    shop.sql("alter table posting add column note text");
+    let found = shop.stack.wrong_seals().await.unwrap();
+    assert!(
+        found[0].starts_with("columns of posting that no seal covers"),
+        "{found:?}"
+    );
+
+    for denied in [
+        "update audit_seal set total = 0",
+        "delete from audit_seal",
+        "truncate audit_seal",
+    ] {
+        let done = format!("set role paymesh_controller; {denied}");
+        let refused = shop
+            .stack
+            .postgres
+            .sql("payments", &done)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("permission denied"), "{refused}");
+    }
+}

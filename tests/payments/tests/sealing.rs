@@ -1,0 +1,279 @@
+//! Sealing: whatever happens to those who seal, every row is sealed in time and none is passed over.
+
+use std::time::{Duration, Instant};
+
+use paymesh_payments::{Audit, Client, Member, Stack, Wire, Wires, Wishes};
+use rustix::process::Signal;
+use serde_json::json;
+use tokio_postgres::NoTls;
+
+/// How long a row may wait for its seal while db-controller runs.
+const SEALED_MAX: Duration = Duration::from_secs(5);
+/// How long everything else may take.
+const SEEN_MAX: Duration = Duration::from_secs(30);
+
+/// A row that nobody pays for: an event like another one.
+const ADD_EVENT: &str = "insert into event (id, tenant_id, payment_id, kind, body, created_at)
+    select gen_random_uuid(), tenant_id, payment_id, kind, body, clock_timestamp()
+    from event order by seq limit 1";
+
+struct Shop {
+    _folder: tempfile::TempDir,
+    stack: Stack,
+    client: Client,
+}
+
+fn open_shop(wishes: Wishes) -> Shop {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let stack = Stack::start(folder.path(), wishes).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    Shop {
+        _folder: folder,
+        stack,
+        client,
+    }
+}
+
+impl Shop {
+    async fn pay(&self, key: &str) {
+        let body = json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" });
+        let paid = self.client.pay(key, &body.to_string(), 10).await.unwrap();
+        assert!(matches!(paid.status, 201 | 202), "{paid:?}");
+    }
+
+    fn sql(&self, text: &str) -> String {
+        self.stack.postgres.sql("payments", text).unwrap()
+    }
+
+    /// The epoch of the last event's seal.
+    fn epoch(&self) -> i64 {
+        let epoch =
+            "select epoch from audit_seal where shard = 'event' order by number desc limit 1";
+        self.sql(epoch).parse().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&shop.stack.card.database_url, NoTls)
+        .await
+        .unwrap();
+    let running = tokio::spawn(connection);
+    // One that is given up leaves a hole, one that takes its time is below all that come meanwhile.
+    client
+        .batch_execute(&format!("begin; {ADD_EVENT}; rollback; begin; {ADD_EVENT}"))
+        .await
+        .unwrap();
+    let late = client
+        .query_one("select currval('event_seq')", &[])
+        .await
+        .unwrap();
+    let late: i64 = late.get(0);
+    for number in 0..3 {
+        shop.pay(&format!("meanwhile-{number}")).await;
+    }
+    let start = Instant::now();
+    let age = loop {
+        let metrics = shop.stack.metrics(Member::Controller).await.unwrap();
+        let age = metrics.lines().find_map(|line| {
+            let age = line.strip_prefix(r#"paymesh_audit_unsealed_seconds{shard="event"} "#)?;
+            age.parse::<f64>().ok()
+        });
+        if let Some(age) = age.filter(|age| *age > 3.0) {
+            break age;
+        }
+        assert!(start.elapsed() < SEEN_MAX, "{metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let sealed = shop.sql("select max(last_seq) from audit_seal where shard = 'event'");
+    assert!(sealed.parse::<i64>().unwrap() < late, "{sealed} {late}");
+    let newest = shop.sql("select max(seq) from event");
+    assert!(newest.parse::<i64>().unwrap() > late, "{newest} {late}");
+    // Nobody else waits, neither those who pay nor the other chain.
+    let unsealed = "select count(*) from posting where seq >
+        (select max(last_seq) from audit_seal where shard = 'posting')";
+    assert_eq!(shop.sql(unsealed), "0");
+    println!("the oldest event has waited {age} s");
+    client.batch_execute("commit").await.unwrap();
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    drop(client);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
+    let mut shop = open_shop(Wishes {
+        wires: Wires::Sealing,
+        ..Wishes::default()
+    });
+    shop.pay("first").await;
+    shop.stack.sealed(SEALED_MAX).await.unwrap();
+    let expected = [
+        "select (extract(epoch from clock_tim",
+        "select case when is_called then last",
+        "select distinct virtualtransaction f",
+        "select number, format, epoch, after_",
+        "select seq, id, payment_id, attempt_",
+        "select seq, id, tenant_id, payment_i",
+        "with fence as ( select from lease wh",
+        "with free as ( select l.partition fr",
+    ];
+    let mut killed: Vec<String> = Vec::new();
+    for number in 0..40 {
+        let tap = shop.stack.tap(Wire::ControllerToPostgres);
+        tap.reset(Some(number));
+        // Something to seal, wherever in its round the sealer is; of postings at least a number.
+        shop.sql(ADD_EVENT);
+        shop.sql(
+            "insert into posting (id, payment_id, attempt_id, kind, debit_account, credit_account,
+                currency, amount, created_at)
+             select gen_random_uuid(), payment_id, attempt_id, 'refund', debit_account,
+                credit_account, currency, amount, clock_timestamp()
+             from posting where kind = 'fee' order by seq limit 1 on conflict do nothing",
+        );
+        let step = tap.wait_until_sprung(SEEN_MAX);
+        killed.push(step.unwrap_or_else(|late| panic!("{late}: {:#?}", tap.steps())));
+        shop.stack.kill(Member::Controller);
+        shop.stack.tap(Wire::ControllerToPostgres).reset(None);
+        shop.stack.restart(Member::Controller).unwrap();
+        if expected
+            .iter()
+            .all(|step| killed.iter().any(|it| it == step))
+        {
+            break;
+        }
+    }
+    killed.sort_unstable();
+    killed.dedup();
+    assert_eq!(killed, expected);
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_one_seals_and_the_other_takes_over_when_it_stands_still() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed(SEALED_MAX).await.unwrap();
+    let other = shop.stack.add_controller("other-controller").unwrap();
+    for round in 0..4 {
+        let signal = |signal| match round % 2 {
+            0 => shop.stack.signal(Member::Controller, signal),
+            _ => other.signal(signal),
+        };
+        let before = shop.epoch();
+        signal(Signal::STOP);
+        shop.sql(ADD_EVENT);
+        shop.stack.sealed(SEALED_MAX).await.unwrap();
+        signal(Signal::CONT);
+        shop.pay(&format!("round-{round}")).await;
+        shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+        assert!(shop.epoch() > before, "nobody took over");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seal_whose_lease_was_taken_over_while_it_was_on_its_way_is_not_added() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed(SEALED_MAX).await.unwrap();
+    let _other = shop.stack.add_controller("other-controller").unwrap();
+    let seals = || shop.sql("select count(*) from audit_seal where shard = 'event'");
+    let (epoch, before) = (shop.epoch(), seals().parse::<i64>().unwrap());
+    let (client, connection) = tokio_postgres::connect(&shop.stack.card.database_url, NoTls)
+        .await
+        .unwrap();
+    let running = tokio::spawn(connection);
+    // Nobody can add a seal: the one that has the lease waits until it is over, then the other too.
+    let lock = "begin; lock table audit_seal in share mode";
+    client.batch_execute(lock).await.unwrap();
+    shop.sql(ADD_EVENT);
+    let waiting =
+        "select count(*) from pg_locks where relation = 'audit_seal'::regclass and not granted";
+    let start = Instant::now();
+    while shop.sql(waiting) != "2" {
+        assert!(start.elapsed() < SEEN_MAX, "two do not wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client.batch_execute("commit").await.unwrap();
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    assert_eq!(seals(), (before + 1).to_string());
+    assert!(shop.epoch() > epoch, "it was added without a lease");
+    drop(client);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_that_loses_the_end_of_a_chain_says_what_was_lost() {
+    let mut shop = open_shop(Wishes {
+        standbys: true,
+        standby_list_is_empty: true,
+        ..Wishes::default()
+    });
+    for number in 0..2 {
+        shop.pay(&format!("kept-{number}")).await;
+    }
+    let kept = shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    let seals = "select count(*) from audit_seal";
+    let start = Instant::now();
+    let standbys = shop.stack.standbys.iter();
+    while !standbys
+        .clone()
+        .all(|it| it.sql("payments", seals).unwrap() == shop.sql(seals))
+    {
+        assert!(start.elapsed() < SEEN_MAX, "the standbys do not follow");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shop.stack.cut_standbys_off().unwrap();
+    for number in 0..2 {
+        shop.pay(&format!("lost-{number}")).await;
+    }
+    let lost = shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.stack.lose_primary().unwrap();
+
+    // What is left verifies, at once and when it went on.
+    for known in [None, Some(&kept)] {
+        let audit = shop.stack.verify_audit(known).unwrap();
+        assert_eq!(audit.short(), [""; 0]);
+    }
+    let check_lost = |audit: &Audit, why: &str| {
+        let found: Vec<&str> = audit
+            .findings
+            .iter()
+            .filter_map(|it| it["finding"].as_str())
+            .collect();
+        assert_eq!(found, ["tail_lost"; 2], "{}", audit.text);
+        let details: Vec<String> = audit
+            .findings
+            .iter()
+            .map(|it| it["detail"].to_string())
+            .collect();
+        assert!(
+            details[0].contains(" 4 rows with numbers above"),
+            "{details:?}"
+        );
+        assert!(
+            details[1].contains(" 2 rows with numbers above"),
+            "{details:?}"
+        );
+        assert!(details.iter().all(|it| it.contains(why)), "{details:?}");
+    };
+    check_lost(
+        &shop.stack.verify_audit(Some(&lost)).unwrap(),
+        "were sealed there",
+    );
+    for number in 0..3 {
+        shop.pay(&format!("after-{number}")).await;
+        shop.stack.sealed_well(SEEN_MAX).await.unwrap();
+    }
+    let audit = shop.stack.verify_audit(Some(&kept)).unwrap();
+    assert_eq!(audit.short(), [""; 0]);
+    let audit = shop.stack.verify_audit(Some(&lost)).unwrap();
+    check_lost(&audit, "after a standby was promoted");
+}
