@@ -12,7 +12,6 @@ use confluent_kafka::{
 
 use crate::{
     places::{Place, Places},
-    producer::settings,
     settings::Kafka,
 };
 
@@ -47,8 +46,7 @@ pub struct Record {
 impl Consumer {
     /// Joins a group. Who joins first begins with the oldest record.
     pub async fn join(kafka: &Kafka, topic: &str, group: &str) -> Result<Self, Error> {
-        let config = settings(&[
-            ("bootstrap.servers", &kafka.servers),
+        let config = kafka.settings(&[
             ("client.id", "paymesh-payment-processor"),
             ("group.id", group),
             ("group.protocol", "consumer"),

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{producer::settings, settings::Kafka};
+use crate::settings::Kafka;
 
 /// How long Kafka has to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -28,8 +28,7 @@ impl Presence {
     /// away. A change is told in the log, once.
     pub fn of(kafka: &Kafka) -> Result<Self, Error> {
         let answer_max = ANSWER_MAX.as_millis().to_string();
-        let config = settings(&[
-            ("bootstrap.servers", &kafka.servers),
+        let config = kafka.settings(&[
             ("client.id", "paymesh-presence"),
             ("request.timeout.ms", &answer_max),
             ("default.api.timeout.ms", &answer_max),

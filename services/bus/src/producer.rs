@@ -1,6 +1,6 @@
 //! Putting records into a topic.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use confluent_kafka::{
     common::{Error, serialization::ByteArraySerializer},
@@ -29,8 +29,7 @@ impl Producer {
     /// Connects when the first record is put.
     pub fn new(kafka: &Kafka, topic: &str) -> Result<Self, Error> {
         let block_max = BLOCK_MAX.as_millis().to_string();
-        let config = settings(&[
-            ("bootstrap.servers", &kafka.servers),
+        let config = kafka.settings(&[
             ("client.id", "paymesh-db-controller"),
             ("acks", "all"),
             ("enable.idempotence", "true"),
@@ -84,11 +83,4 @@ impl Producer {
     pub async fn close(self) {
         let _ = self.kafka.close_with_timeout(Duration::from_secs(1)).await;
     }
-}
-
-pub(crate) fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
 }

@@ -1,70 +1,156 @@
-//! Where Kafka is.
+//! Where Kafka is, and how its brokers and we are known to each other.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::{collections::HashMap, fs, net::SocketAddr, path::PathBuf};
 
 use paymesh_operations::Settings;
 
-/// The brokers to begin with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+const SERVERS: &str = "PAYMESH_KAFKA_SERVERS";
+const AUTHORITIES: &str = "PAYMESH_KAFKA_CA";
+const CERTIFICATE: &str = "PAYMESH_KAFKA_CERTIFICATE";
+const KEY: &str = "PAYMESH_KAFKA_KEY";
+
+/// The brokers to begin with, and how they are spoken to.
+#[derive(Clone)]
 pub struct Kafka {
     pub(crate) servers: String,
-}
-
-/// None is a choice: the embedded queue.
-struct Choice(Option<Kafka>);
-
-impl FromStr for Choice {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        for server in text.split(',') {
-            match server.parse::<SocketAddr>() {
-                Ok(address) if address.ip().is_loopback() => {}
-                Ok(_) => return Err("Kafka is spoken to without TLS, so on loopback only"),
-                Err(_) => return Err("it is not IP:PORT,IP:PORT,..."),
-            }
-        }
-        Ok(Self(Some(Kafka {
-            servers: text.to_owned(),
-        })))
-    }
+    protection: HashMap<&'static str, String>,
 }
 
 impl Kafka {
-    /// Kafka if it is to be used, from `PAYMESH_KAFKA_SERVERS`.
+    /// Kafka if it is to be used; none is a choice, the embedded queue.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        settings
-            .optional(
-                "PAYMESH_KAFKA_SERVERS",
-                "brokers of Kafka, if messages go over Kafka and not over gRPC",
-                Choice(None),
-            )
-            .0
+        let servers = settings.optional(
+            SERVERS,
+            "brokers of Kafka, if messages go over Kafka and not over gRPC",
+            String::new(),
+        );
+        let names = [AUTHORITIES, CERTIFICATE, KEY];
+        let is_protected = names.iter().any(|name| settings.has(name));
+        if servers.is_empty() {
+            if is_protected {
+                settings.mistake(format!("{SERVERS} is missing: where the brokers are"));
+            }
+            return None;
+        }
+        if let Some(mistake) = mistake(&servers, is_protected) {
+            settings.mistake(format!("{SERVERS}: {mistake}"));
+        }
+        let mut protection = HashMap::new();
+        if is_protected {
+            protection.insert("security.protocol", "SSL".to_owned());
+            let mut file = |name, meaning: &str, key| {
+                let path: PathBuf = settings.required(name, meaning)?;
+                match fs::read_to_string(&path) {
+                    Ok(text) => protection.insert(key, text),
+                    Err(reason) => {
+                        let path = path.display();
+                        settings.mistake(format!("{name}: {path} cannot be read: {reason}"));
+                        None
+                    }
+                }
+            };
+            let authorities = "the authorities whose brokers are believed, as a file in PEM";
+            file(AUTHORITIES, authorities, "ssl.truststore.certificates");
+            let certificate = "the certificate by which brokers know us, as a file in PEM";
+            file(CERTIFICATE, certificate, "ssl.keystore.certificate.chain");
+            file(KEY, "its key, as a file in PEM", "ssl.keystore.key");
+        }
+        Some(Self {
+            servers,
+            protection,
+        })
     }
+
+    /// The settings of a client, these among them.
+    pub(crate) fn settings(&self, pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        let servers = [("bootstrap.servers", self.servers.as_str())];
+        let protection = self.protection.iter();
+        let protection = protection.map(|(name, value)| (*name, value.as_str()));
+        let all = servers
+            .into_iter()
+            .chain(protection)
+            .chain(pairs.iter().copied());
+        all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+}
+
+/// What is wrong with a list of brokers.
+fn mistake(servers: &str, is_protected: bool) -> Option<&'static str> {
+    let is_place = |server: &str| {
+        let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    };
+    let is_here = |server: &str| {
+        let address: Result<SocketAddr, _> = server.parse();
+        address.is_ok_and(|address| address.ip().is_loopback())
+    };
+    if !servers.split(',').all(is_place) {
+        return Some("it is not HOST:PORT,HOST:PORT,...");
+    }
+    if !is_protected && !servers.split(',').all(is_here) {
+        return Some(
+            "without TLS Kafka is spoken to at loopback addresses only; give PAYMESH_KAFKA_CA, \
+             PAYMESH_KAFKA_CERTIFICATE and PAYMESH_KAFKA_KEY",
+        );
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check_servers(text: &'static str, expected: Result<Option<&str>, ()>) {
-        let mut settings = Settings::new(move |_| Some(text.to_owned()));
+    fn check(pairs: &[(&'static str, &'static str)], expected: Result<Option<&str>, &[&str]>) {
+        let known: HashMap<_, _> = pairs.iter().copied().collect();
+        let mut settings = Settings::new(move |name| known.get(name).map(|&text| text.to_owned()));
         let kafka = Kafka::read(&mut settings);
-        let done = settings.done(Some(kafka)).map_err(|_| ());
-        let expected = expected.map(|servers| {
-            servers.map(|servers| Kafka {
-                servers: servers.to_owned(),
-            })
-        });
-        assert_eq!(done, expected, "{text}");
+        match (settings.done(Some(kafka)), expected) {
+            (Ok(kafka), Ok(servers)) => {
+                assert_eq!(kafka.map(|kafka| kafka.servers).as_deref(), servers);
+            }
+            (Err(said), Err(starts)) => {
+                let begins = |(said, start): (&String, &&str)| said.starts_with(start);
+                let (said, count) = (said.0, starts.len());
+                assert!(
+                    said.len() == count && said.iter().zip(starts).all(begins),
+                    "{said:?}"
+                );
+            }
+            (Ok(_), Err(starts)) => panic!("{pairs:?}: not {starts:?}"),
+            (Err(said), Ok(_)) => panic!("{pairs:?}: {said}"),
+        }
     }
 
     #[test]
-    fn brokers_are_on_this_machine_since_nothing_is_encrypted() {
-        check_servers("", Ok(None));
-        check_servers("127.0.0.1:9092", Ok(Some("127.0.0.1:9092")));
-        check_servers("127.0.0.1:1,[::1]:2", Ok(Some("127.0.0.1:1,[::1]:2")));
-        check_servers("127.0.0.1:1,10.0.0.1:2", Err(()));
-        check_servers("kafka", Err(()));
+    fn brokers_are_on_this_machine_unless_they_are_under_tls() {
+        check(&[], Ok(None));
+        check(&[(SERVERS, "127.0.0.1:9092")], Ok(Some("127.0.0.1:9092")));
+        check(
+            &[(SERVERS, "127.0.0.1:1,[::1]:2")],
+            Ok(Some("127.0.0.1:1,[::1]:2")),
+        );
+        let elsewhere: &[&str] = &["PAYMESH_KAFKA_SERVERS: without TLS"];
+        check(&[(SERVERS, "127.0.0.1:1,10.0.0.1:2")], Err(elsewhere));
+        check(&[(SERVERS, "kafka:1")], Err(elsewhere));
+        check(
+            &[(SERVERS, "kafka")],
+            Err(&["PAYMESH_KAFKA_SERVERS: it is not HOST:PORT"]),
+        );
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let files = [(AUTHORITIES, file), (CERTIFICATE, file), (KEY, file)];
+        check(
+            &[&files[..], &[(SERVERS, "kafka:1")]].concat(),
+            Ok(Some("kafka:1")),
+        );
+        check(&files, Err(&["PAYMESH_KAFKA_SERVERS is missing"]));
+        check(
+            &[(SERVERS, "kafka:1"), (AUTHORITIES, "/no/such")],
+            Err(&[
+                "PAYMESH_KAFKA_CA: /no/such cannot be read",
+                "PAYMESH_KAFKA_CERTIFICATE is missing",
+                "PAYMESH_KAFKA_KEY is missing",
+            ]),
+        );
     }
 }

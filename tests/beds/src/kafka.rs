@@ -1,4 +1,5 @@
-//! A real Apache Kafka broker: one node that is broker and controller, without TLS, on loopback.
+//! A real Apache Kafka broker: one node that is broker and controller, on loopback. Its own tools
+//! reach it plainly; others at an address of their own, where each shows a certificate.
 //!
 //! It is started by a launcher (`tests/tools` makes one: `python3 tests/tools path kafka`) that runs
 //! a main class of Kafka's own jars. A broker acknowledges what the machine's page cache has: a kill
@@ -13,6 +14,7 @@ use std::{
 };
 
 use crate::{
+    authority::{Authority, Subject, write_private},
     ports::reserve_port,
     process::Process,
     wait::{Late, wait_for},
@@ -49,54 +51,120 @@ pub enum KafkaError {
     },
 }
 
+/// Where it listens.
+#[derive(Clone, Copy, Default)]
+struct Ports {
+    plain: u16,
+    encrypted: u16,
+    controller: u16,
+}
+
+impl Ports {
+    fn reserve() -> io::Result<Self> {
+        Ok(Self {
+            plain: reserve_port()?,
+            encrypted: reserve_port()?,
+            controller: reserve_port()?,
+        })
+    }
+
+    /// As they were written down.
+    fn read(text: &str) -> Option<Self> {
+        let mut ports = text.split_whitespace().map(str::parse);
+        let mut next = || ports.next()?.ok();
+        Some(Self {
+            plain: next()?,
+            encrypted: next()?,
+            controller: next()?,
+        })
+    }
+
+    fn text(self) -> String {
+        let Self {
+            plain,
+            encrypted,
+            controller,
+        } = self;
+        format!("{plain} {encrypted} {controller}")
+    }
+}
+
 /// A broker in a folder of its own. It ends when dropped; its folder stays.
 pub struct Kafka {
     launcher: PathBuf,
     folder: PathBuf,
-    port: u16,
+    ports: Ports,
     process: Option<Process>,
     /// How much of the log belongs to earlier starts.
     old_log: usize,
 }
 
 impl Kafka {
-    /// Begins to start a broker on what `folder` holds, or a new one if it holds none.
-    pub fn start(folder: &Path, launcher: &Path) -> Result<Self, KafkaError> {
+    /// Begins to start a broker on what `folder` holds, or a new one if it holds none. Its
+    /// certificate is of `authority`, and so are those that it asks for.
+    pub fn start(
+        folder: &Path,
+        launcher: &Path,
+        authority: &Authority,
+    ) -> Result<Self, KafkaError> {
         let mut kafka = Self {
             launcher: launcher.to_owned(),
             folder: folder.to_owned(),
-            port: 0,
+            ports: Ports::default(),
             process: None,
             old_log: 0,
         };
         // Written last: a broker that was interrupted before is begun anew.
-        let port = folder.join("port");
-        if let Ok(known) = fs::read_to_string(&port) {
-            kafka.port = known.trim().parse().unwrap_or_default();
+        let ports = folder.join("ports");
+        let known = fs::read_to_string(&ports).ok();
+        kafka.file(kafka.certify(authority))?;
+        if let Some(known) = known.and_then(|known| Ports::read(&known)) {
+            kafka.ports = known;
         } else {
             kafka.format()?;
-            kafka.file(fs::write(port, kafka.port.to_string()))?;
+            kafka.file(fs::write(ports, kafka.ports.text()))?;
         }
         kafka.launch()?;
         Ok(kafka)
     }
 
+    /// Gives the broker a new certificate, and has those of `authority` believed.
+    fn certify(&self, authority: &Authority) -> io::Result<()> {
+        let issued = authority.issue(Subject {
+            hosts: &["127.0.0.1"],
+            ..Subject::default()
+        })?;
+        let own = issued.key + &issued.certificate;
+        write_private(&self.folder.join("broker.pem"), &own)?;
+        write_private(&self.folder.join("ca.pem"), authority.pem())
+    }
+
     fn format(&mut self) -> Result<(), KafkaError> {
-        self.port = self.file(reserve_port())?;
-        let controller = self.file(reserve_port())?;
+        self.ports = self.file(Ports::reserve())?;
+        let Ports {
+            plain,
+            encrypted,
+            controller,
+        } = self.ports;
         let data = self.folder.join("data");
         if data.exists() {
             self.file(fs::remove_dir_all(&data))?;
         }
         self.file(fs::create_dir_all(&data))?;
-        let (port, data) = (self.port, data.display());
+        let (data, folder) = (data.display(), self.folder.display());
         let settings = format!(
             "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{encrypted},CONTROLLER://127.0.0.1:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
+ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
 # A topic is there once somebody asks for it.
 auto.create.topics.enable=true
 num.partitions=16
@@ -161,9 +229,14 @@ group.consumer.heartbeat.interval.ms=500
         self.process.take().map(Process::leave)
     }
 
-    /// Where clients begin.
+    /// Where its tools begin, and clients that show no certificate.
     pub fn servers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.ports.plain)
+    }
+
+    /// Where clients begin that show one.
+    pub fn encrypted_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.encrypted)
     }
 
     /// Runs a main class of Kafka's own tools against it; gives what that prints.

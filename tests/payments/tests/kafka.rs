@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paymesh_beds::wait_for;
-use paymesh_payments::{Bus, Client, Member, Receiver, Report, Stack, Wishes, check};
+use paymesh_beds::{Authority, Subject, wait_for, write_private};
+use paymesh_payments::{
+    Bus, Client, Member, Receiver, Report, Stack, Wires, Wishes, check, stack::identity,
+};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio_postgres::NoTls;
@@ -29,7 +31,7 @@ struct Shop {
     client: Client,
 }
 
-fn open_shop() -> Shop {
+fn open_shop(wires: Wires) -> Shop {
     let folder = tempfile::Builder::new()
         .prefix("paymesh")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -37,6 +39,7 @@ fn open_shop() -> Shop {
         .unwrap();
     let wishes = Wishes {
         bus: Bus::Kafka,
+        wires,
         ..Wishes::default()
     };
     let stack = Stack::start(folder.path(), wishes).unwrap();
@@ -188,7 +191,7 @@ fn name_of(id: Uuid) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
 async fn messages_over_kafka_take_effect_once_and_in_order() {
-    let mut shop = open_shop();
+    let mut shop = open_shop(Wires::None);
     assert_eq!(shop.pay("one", "tok_approve", 20).await, 201);
     shop.check_settles(1).await;
 
@@ -322,7 +325,7 @@ impl Shop {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
 async fn processors_come_and_go_while_payments_flow_and_merchants_are_told() {
-    let mut shop = open_shop();
+    let mut shop = open_shop(Wires::Plain);
     let merchant = Receiver::start().await.unwrap();
     merchant.know_secret(&shop.client.add_webhook(&merchant.url).await.unwrap());
 
@@ -371,4 +374,54 @@ async fn processors_come_and_go_while_payments_flow_and_merchants_are_told() {
     assert_eq!((merchant.events(), merchant.forged()), (152, 0));
     let told = shop.published(WEBHOOKS);
     assert_eq!(told.values().map(Vec::len).sum::<usize>(), 152);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
+async fn brokers_and_services_show_each_other_certificates_of_one_authority() {
+    let shop = open_shop(Wires::None);
+    assert_eq!(shop.pay("one", "tok_approve", 20).await, 201);
+    let other = Authority::new("Somebody else").unwrap();
+    let uri = identity("payment-processor");
+    let theirs = other.issue(Subject {
+        uris: &[&uri],
+        ..Subject::default()
+    });
+    let theirs = theirs.unwrap();
+    let file = |name: &str, text: &str| {
+        let path = shop.stack.tls().join(name);
+        write_private(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let certificate = file("theirs.pem", &theirs.certificate);
+    let key = file("theirs.key", &theirs.key);
+    let authority = file("theirs.ca", other.pem());
+    // One whom the brokers do not believe, and one who believes other brokers.
+    let shown = [
+        ("PAYMESH_KAFKA_CERTIFICATE", certificate.as_str()),
+        ("PAYMESH_KAFKA_KEY", key.as_str()),
+    ];
+    let believed = [("PAYMESH_KAFKA_CA", authority.as_str())];
+    for (name, settings) in [("stranger", &shown[..]), ("misled", &believed[..])] {
+        let (process, port) = shop.stack.begin_processor(name, settings).unwrap();
+        wait_for("word of Kafka", NOTICED, || {
+            let log = process.log();
+            let is_told = log.contains("Kafka does not answer");
+            is_told.then_some(()).ok_or(log)
+        })
+        .unwrap();
+        assert!(
+            paymesh_beds::http_is_ready(port).is_err(),
+            "{name} is ready"
+        );
+        let log = process.log();
+        assert!(!log.contains("Kafka answers"), "{name}: {log}");
+        assert!(!log.contains("-----BEGIN"), "{name}: {log}");
+    }
+    assert_eq!(shop.pay("two", "tok_approve", 20).await, 201);
+    shop.check_settles(2).await;
+    let logs = shop.stack.logs();
+    for part in shop.stack.keys().unwrap() {
+        assert!(!logs.contains(&part), "a key is in a log");
+    }
 }

@@ -50,7 +50,7 @@ impl Stack {
 
     /// Steps of a conversation are counted in what can be read.
     fn has_tls(&self) -> bool {
-        self.wishes.wires != Wires::Counted
+        !matches!(self.wishes.wires, Wires::Plain | Wires::Counted)
     }
 
     /// The settings that say who a service is.
@@ -58,14 +58,27 @@ impl Stack {
         if !SPEAKERS.contains(&member) {
             return Vec::new();
         }
-        if !self.has_tls() {
-            return vec![("PAYMESH_GRPC_PLAINTEXT", "true".into())];
+        let has_tls = self.has_tls();
+        let mut settings = if has_tls {
+            vec![
+                ("PAYMESH_TLS_CERTIFICATE", self.file(member, "pem")),
+                ("PAYMESH_TLS_KEY", self.file(member, "key")),
+                ("PAYMESH_TLS_CA", self.tls().join("ca.pem")),
+            ]
+        } else {
+            vec![("PAYMESH_GRPC_PLAINTEXT", "true".into())]
+        };
+        match self.kafka.as_ref().filter(|_| member != Member::Api) {
+            Some(kafka) if has_tls => settings.extend([
+                ("PAYMESH_KAFKA_SERVERS", kafka.encrypted_servers().into()),
+                ("PAYMESH_KAFKA_CERTIFICATE", self.file(member, "pem")),
+                ("PAYMESH_KAFKA_KEY", self.file(member, "key")),
+                ("PAYMESH_KAFKA_CA", self.tls().join("ca.pem")),
+            ]),
+            Some(kafka) => settings.push(("PAYMESH_KAFKA_SERVERS", kafka.servers().into())),
+            None => {}
         }
-        vec![
-            ("PAYMESH_TLS_CERTIFICATE", self.file(member, "pem")),
-            ("PAYMESH_TLS_KEY", self.file(member, "key")),
-            ("PAYMESH_TLS_CA", self.tls().join("ca.pem")),
-        ]
+        settings
     }
 
     /// db-controller at the end of a wire.

@@ -62,9 +62,10 @@ impl Stack {
     /// Starts a stack on what `folder` holds, or a new one if it holds none.
     pub fn start(folder: &Path, wishes: Wishes) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        let authority = Authority::new("The services of one stack")?;
         let kafka = match wishes.bus {
             Bus::Embedded => None,
-            Bus::Kafka => Some(start_kafka(folder)?),
+            Bus::Kafka => Some(start_kafka(folder, &authority)?),
         };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs()?;
@@ -89,7 +90,7 @@ impl Stack {
             servers: Vec::new(),
             lost: None,
             wishes,
-            authority: Authority::new("The services of one stack")?,
+            authority,
             database_options: String::new(),
             api_certificate: None,
         };
@@ -278,9 +279,6 @@ impl Stack {
         if let Some(defect) = self.wishes.defect {
             command.env("PAYMESH_DEFECT", defect);
         }
-        if let Some(kafka) = &self.kafka {
-            command.env("PAYMESH_KAFKA_SERVERS", kafka.servers());
-        }
         command.envs(self.certificates(member));
         if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
             command.env("PAYMESH_HTTP_CERTIFICATE", certificate);
@@ -399,7 +397,7 @@ fn until_ready(name: &str, port: u16, process: &mut Process) -> io::Result<()> {
     .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
 }
 
-fn start_kafka(folder: &Path) -> io::Result<Kafka> {
+fn start_kafka(folder: &Path, authority: &Authority) -> io::Result<Kafka> {
     let launcher = std::env::var_os("PAYMESH_KAFKA").ok_or_else(|| {
         io::Error::other(
             "PAYMESH_KAFKA is not set; `python3 tests/tools path kafka` prints what to set it to",
@@ -407,7 +405,7 @@ fn start_kafka(folder: &Path) -> io::Result<Kafka> {
     })?;
     let folder = folder.join("kafka");
     fs::create_dir_all(&folder)?;
-    Kafka::start(&folder, Path::new(&launcher)).map_err(io::Error::other)
+    Kafka::start(&folder, Path::new(&launcher), authority).map_err(io::Error::other)
 }
 
 /// The folder of the built programs.

@@ -73,6 +73,8 @@ pub enum Wires {
     /// Nothing.
     #[default]
     None,
+    /// Nothing, and nothing of it is under TLS.
+    Plain,
     /// Wires that can be cut and slowed.
     Cuttable,
     /// To the database and between processor and db-controller: wires whose steps are counted.
