@@ -427,7 +427,9 @@ fn a_write_that_changes_nothing_names_its_attribute_and_is_not_repeated() {
             memory: Some(remembered("mine")),
             ..single(&world)
         };
+        let began = world.clock.now();
         let outcome = engine(&world, CALM).converge(&job).await;
+        assert!(world.clock.now().since(began) > job.limits.settle);
         check_end(
             &outcome,
             &expect![[r#"

@@ -87,6 +87,10 @@ pub(super) struct Books {
     pub(super) undying: bool,
     /// Nobody answers polls.
     pub(super) silent: bool,
+    /// Changes are answered with this until then.
+    pub(super) refuses: Option<(FaultKind, Moment)>,
+    /// Changes that were asked for, refused ones too.
+    pub(super) asked: u32,
     /// The objects that were written, in order.
     pub(super) written: Vec<String>,
     /// How long a new object may stay invisible to reads.
@@ -255,6 +259,10 @@ impl World {
         tags: BTreeMap<&'static str, String>,
     ) -> Result<String, Fault> {
         self.request(id, |books, now, fails| {
+            books.asked += 1;
+            if let Some((kind, _)) = books.refuses.filter(|(_, until)| now < *until) {
+                return Err(Fault::new(id.clone(), kind, "it does not take that."));
+            }
             let Some(thing) = books.things.get(&id.name).cloned() else {
                 return Err(Fault::new(id.clone(), FaultKind::Missing, "it is gone"));
             };

@@ -1,0 +1,117 @@
+//! How long a run waits for what the cloud does not take, or does not show, and how it ends.
+
+use std::time::Duration;
+
+use super::{
+    rules::{CALM, our_tags, plant, remembered, single},
+    scenario::{engine, paused},
+    world::World,
+};
+use crate::{End, Fault, FaultKind, Job, Limits};
+
+/// How a run fared whose writes the cloud refuses for a time.
+struct Fared {
+    faults: Vec<Fault>,
+    took: Duration,
+    /// Writes that the cloud was asked for.
+    asked: u32,
+}
+
+/// A change of a cluster that the cloud refuses `for_` so long.
+async fn refused(kind: FaultKind, for_: Duration) -> Fared {
+    let world = World::new(1);
+    plant(
+        &world,
+        "cluster",
+        &our_tags("mine"),
+        &[("size", 1), ("zone", 1)],
+    );
+    let began = world.clock.now();
+    world.books().refuses = Some((kind, began + for_));
+    let job = Job {
+        memory: Some(remembered("mine")),
+        ..single(&world)
+    };
+    let outcome = engine(&world, CALM).converge(&job).await;
+    let took = world.clock.now().since(began);
+    let books = world.books();
+    let faults = match outcome.end {
+        End::Finished => {
+            assert_eq!(books.things["cluster"].fields["size"], 2);
+            Vec::new()
+        }
+        End::Failed(faults) => faults,
+        End::Stopped { .. } => panic!("nobody stops it"),
+    };
+    Fared {
+        faults,
+        took,
+        asked: books.asked,
+    }
+}
+
+const EVER: Duration = Duration::from_hours(24);
+/// More than the requests of one try take, pause and all.
+const A_TRY: Duration = Duration::from_secs(20);
+
+#[test]
+fn what_is_not_effective_yet_is_waited_for_and_no_longer_than_the_cloud_settles() {
+    paused(async {
+        let limits = Limits::default();
+        let early = limits.settle.checked_sub(A_TRY).unwrap();
+        let fared = refused(FaultKind::Propagating, early).await;
+        assert!(fared.faults.is_empty(), "{:?}", fared.faults);
+        assert!(fared.took >= early);
+
+        let fared = refused(FaultKind::Propagating, EVER).await;
+        assert_eq!(fared.faults.len(), 1);
+        assert_eq!(fared.faults[0].kind, FaultKind::Propagating);
+        assert!(fared.took > limits.settle && fared.took < limits.settle + A_TRY);
+    });
+}
+
+#[test]
+fn a_neighbour_that_is_busy_is_waited_for_and_no_longer_than_the_limit_says() {
+    paused(async {
+        let limits = Limits::default();
+        let early = limits.busy.checked_sub(A_TRY).unwrap();
+        let fared = refused(FaultKind::Busy, early).await;
+        assert!(fared.faults.is_empty(), "{:?}", fared.faults);
+        assert!(fared.took >= early);
+
+        let fared = refused(FaultKind::Busy, EVER).await;
+        assert_eq!(fared.faults.len(), 1);
+        assert_eq!(fared.faults[0].kind, FaultKind::TimedOut);
+        let message = &fared.faults[0].message;
+        assert!(
+            message.ends_with("It was still so after 60 minutes."),
+            "{message}"
+        );
+        assert!(fared.took > limits.busy && fared.took < limits.busy + A_TRY);
+    });
+}
+
+#[test]
+fn a_race_that_is_always_lost_is_run_as_often_as_the_limit_says() {
+    paused(async {
+        for kind in [
+            FaultKind::LostRace,
+            FaultKind::Uncertain,
+            FaultKind::Missing,
+        ] {
+            let fared = refused(kind, EVER).await;
+            assert_eq!(fared.faults.len(), 1, "{kind:?}");
+            assert_eq!(fared.faults[0].kind, kind);
+            assert_eq!(fared.asked, Limits::default().retries + 1, "{kind:?}");
+        }
+    });
+}
+
+#[test]
+fn a_refusal_is_not_asked_again() {
+    paused(async {
+        let fared = refused(FaultKind::Refused, EVER).await;
+        assert_eq!(fared.faults.len(), 1);
+        assert_eq!((fared.faults[0].kind, fared.asked), (FaultKind::Refused, 1));
+    });
+}
