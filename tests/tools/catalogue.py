@@ -204,6 +204,15 @@ def _cargo_deny():
     return Fetch(f"cargo-deny-{CARGO_DENY}", "bin/cargo-deny", make)
 
 
+def _cargo_mutants():
+    def make(folder: Path):
+        cargo = _need("cargo", RUST_HINT)
+        install = [cargo, "install", "-q", "--locked", "--root", str(folder), f"cargo-mutants@{CARGO_MUTANTS}"]
+        _run(install, f"building cargo-mutants {CARGO_MUTANTS} from its crate (3 minutes on 2 cores)", cwd=folder)
+
+    return Fetch(f"cargo-mutants-{CARGO_MUTANTS}", "bin/cargo-mutants", make)
+
+
 def _kafka():
     pinned = [line.split() for line in (HERE / "kafka/jars.sha256").read_text("utf-8").splitlines()]
     version = next(m.group(1) for _, jar in pinned if (m := re.search(r"/kafka_2\.13/([^/]+)/", jar)))
@@ -250,6 +259,7 @@ def _python(name, requirements, purpose):
 
 
 CARGO_DENY = "0.20.2"
+CARGO_MUTANTS = "27.1.0"
 RUST_HINT = "https://rustup.rs"
 GO_HINT = "https://go.dev/dl (or: apt-get install golang, 1.21 or newer)"
 JAVA_HINT = "apt-get install openjdk-17-jre-headless (or: https://adoptium.net)"
@@ -285,6 +295,8 @@ CATALOGUE = {
              "tests the alert rules", "https://prometheus.io/download", _promtool()),
         Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
              "checks licences and bans", "cargo install --locked cargo-deny", _cargo_deny()),
+        Tool("cargo-mutants", ("cargo-mutants",), r"27\.", "27", ("--version",),
+             "mutation score (`make mutants`)", "cargo install --locked cargo-mutants", _cargo_mutants()),
         _python("judges", "cloudsim/judges/requirements.txt", "judge the simulated cloud: Microsoft's and Google's clients"),
         Tool("gcloud", ("gcloud",), r"\d", "any", ("--version",),
              "judges the simulated cloud, if it is here", "https://cloud.google.com/sdk/docs/install"),

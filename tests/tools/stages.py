@@ -204,6 +204,12 @@ def crash_bugs(programs) -> str:
     return FAILED if missed else PASSED
 
 
+def mutants() -> str:
+    """The share of small changes to engine and plugin that their tests notice."""
+    return run(sys.executable, "tests/mutants/mutants.py", CARGO_MUTANTS=get(CATALOGUE["cargo-mutants"]).path,
+               PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path)
+
+
 def console() -> str:
     """The console in a real browser; by hand, since a browser is not everywhere."""
     return run(sys.executable, "tests/tools/console.py", PAYMESH_CLIENT=get(CATALOGUE[CLIENTS[0]]).path,
@@ -234,7 +240,7 @@ STAGES = {
     "judges": judges,
     "crash": crash,
 }
-BY_HAND = {"console": console, "crash-matrix": crash_matrix}
+BY_HAND = {"console": console, "crash-matrix": crash_matrix, "mutants": mutants}
 
 
 def main(names) -> int:
