@@ -295,7 +295,7 @@ CATALOGUE = {
              "tests the alert rules", "https://prometheus.io/download", _promtool()),
         Tool("cargo-deny", ("cargo-deny",), r"0\.20\.", "0.20", ("--version",),
              "checks licences and bans", "cargo install --locked cargo-deny", _cargo_deny()),
-        Tool("cargo-mutants", ("cargo-mutants",), r"27\.", "27", ("--version",),
+        Tool("cargo-mutants", ("cargo-mutants",), r"27\.", "27", ("mutants", "--version"),
              "mutation score (`make mutants`)", "cargo install --locked cargo-mutants", _cargo_mutants()),
         _python("judges", "cloudsim/judges/requirements.txt", "judge the simulated cloud: Microsoft's and Google's clients"),
         Tool("gcloud", ("gcloud",), r"\d", "any", ("--version",),

@@ -1,6 +1,6 @@
 //! Writing: one act on one object, under its locks.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Subject, Unfinished,
@@ -35,6 +35,7 @@ impl Run<'_> {
             held = self.engine.locks.hold(object.locks()) => held,
             halt = self.halted() => return Err(halt),
         };
+        let is_unseen = matches!(self.decide(&self.state(), id), Decision::Act(Act::Look));
         // Others may have written while we waited for our turn, this process's or not.
         if self.engine.protections.looks_before_writing() {
             self.look_again(id).await?;
@@ -46,6 +47,10 @@ impl Run<'_> {
         let Decision::Act(act) = decision else {
             return Ok(());
         };
+        // A look needs no turn, and what it shows may have to wait for others.
+        if is_unseen && !self.may_begin(&self.state(), id, &act, &HashSet::new()) {
+            return Ok(());
+        }
         let result = match act {
             Act::Look => Ok(()),
             Act::Rest(what) => self.rest(id, &object, &what).await,

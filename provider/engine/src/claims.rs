@@ -214,6 +214,16 @@ mod tests {
             ..claim(Intent::Destroy)
         };
         check_second(&claim(Intent::Keep), &stale, &expect!["accepted"]);
+        let stays = Claim {
+            stale: true,
+            ..claim(Intent::Keep)
+        };
+        let claims = Claims::default();
+        claims.claim(&claim(Intent::Destroy)).unwrap();
+        assert!(claims.claim(&stays).is_err());
+        let claims = Claims::default();
+        claims.claim(&claim(Intent::Keep)).unwrap();
+        assert!(claims.claim(&claim(Intent::Destroy)).is_err());
     }
 
     #[test]
@@ -221,9 +231,12 @@ mod tests {
         let claims = Claims::default();
         claims.configure("one").unwrap();
         claims.claim(&claim(Intent::Keep)).unwrap();
+        assert!(!claims.is_applying());
         claims.apply_began();
+        assert!(claims.is_applying());
         claims.claim(&claim(Intent::Keep)).unwrap();
         claims.configure("one").unwrap();
+        assert!(!claims.is_applying());
         claims.claim(&claim(Intent::Keep)).unwrap();
         assert!(claims.claim(&claim(Intent::Keep)).is_err());
         assert!(claims.configure("two").is_err());

@@ -172,19 +172,8 @@ impl<'a> Run<'a> {
                 Decision::Refuse(fault) => {
                     state.failed.insert(id, *fault);
                 }
-                // Whose the principal is decides about all the others.
-                Decision::Act(act) if self.has_to_take_over(&state) => {
-                    let is_principal = state.graph.principal_id() == Some(&id);
-                    if is_principal || matches!(act, Act::Look) {
-                        ready.push(id);
-                    }
-                }
-                Decision::Act(_) => {
-                    let before = state.graph.before(&id);
-                    let waits = |other: &ObjectId| {
-                        running.contains(other) || !self.is_settled_for(&state, other, &id)
-                    };
-                    if !before.iter().any(waits) {
+                Decision::Act(act) => {
+                    if self.may_begin(&state, &id, &act, running) {
                         ready.push(id);
                     }
                 }
@@ -195,6 +184,23 @@ impl<'a> Run<'a> {
             }
         }
         ready
+    }
+
+    /// Whether it is the turn of `id` to do `act`, while what is `running` has not ended.
+    pub(crate) fn may_begin(
+        &self,
+        state: &State,
+        id: &ObjectId,
+        act: &Act,
+        running: &HashSet<ObjectId>,
+    ) -> bool {
+        // Whose the principal is decides about all the others.
+        if self.has_to_take_over(state) {
+            return state.graph.principal_id() == Some(id) || matches!(act, Act::Look);
+        }
+        let waits =
+            |other: &ObjectId| running.contains(other) || !self.is_settled_for(state, other, id);
+        !state.graph.before(id).iter().any(waits)
     }
 
     /// Notes every refusal that can be known before the first write.

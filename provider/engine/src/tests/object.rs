@@ -211,6 +211,7 @@ impl Object for Fake {
                     lock: self.lock,
                     tagged: tagged || !name.starts_with("role"),
                     holds: tagged,
+                    drained: name == "old",
                     ..Self::new(&self.world, name.leak())
                 };
                 Child {

@@ -88,6 +88,16 @@ proptest! {
     }
 }
 
+/// A run that looks again adopts at once: the parts that it waited for belong to the other by now.
+#[test]
+fn whoever_finds_the_principal_made_meanwhile_takes_it_before_its_parts() {
+    let reached = paused(async {
+        let world = World::new(2_917_538_974_082_950_592);
+        two_at_once(&world, 303, SeededBugs::default()).await
+    });
+    assert_eq!(reached, Ok(()));
+}
+
 /// Two engines, as in two processes, create the same thing. At least one finishes.
 pub(super) async fn two_at_once(world: &World, delay: u64, bugs: SeededBugs) -> Result<(), String> {
     let (one, two) = (job(world, Stage::Made, None), job(world, Stage::Made, None));

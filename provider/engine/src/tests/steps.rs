@@ -245,6 +245,21 @@ fn what_was_wanted_before_and_is_no_more_goes_after_what_takes_its_place() {
 }
 
 #[test]
+fn what_an_adoption_finds_serves_until_what_takes_its_place_is_there() {
+    paused(async {
+        let world = World::new(1);
+        let first = Job::new(graph_with(&world, "old", None), mark());
+        assert!(engine(&world, CALM).converge(&first).await.is_finished());
+        world.books().written.clear();
+        let second = Job::new(graph_with(&world, "new", None), mark());
+        let outcome = engine(&world, CALM).converge(&second).await;
+        check_end(&outcome, &expect!["finished"]);
+        let written = world.books().written.clone();
+        assert_eq!(written, ["cluster", "new", "drain old", "old"]);
+    });
+}
+
+#[test]
 fn what_was_wanted_before_and_is_anothers_now_stays() {
     paused(async {
         let world = World::new(1);

@@ -351,6 +351,7 @@ impl World {
     pub(super) async fn drain(&self, id: &ObjectId, pool: &str) -> Result<(), Fault> {
         self.request(id, |books, _, _| {
             books.drained.push(pool.into());
+            books.written.push(format!("drain {pool}"));
             Ok(())
         })
         .await

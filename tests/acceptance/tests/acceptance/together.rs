@@ -204,6 +204,37 @@ fn an_adopted_cluster_is_not_tainted_by_a_run_that_stops_half_way() {
     }
 }
 
+/// Nobody knows the old pool but the cloud: it is emptied when the new one is there, all the same.
+#[test]
+fn a_pool_that_an_adoption_replaces_serves_until_the_new_one_is_there() {
+    let gke = ClusterBlock::plain(Provider::Gke, "pay");
+    for (block, made) in [(aks(), "put "), (gke, "post ")] {
+        let cloud = Cloud::start();
+        let workspace = Workspace::new(&cloud, &block.to_string());
+        workspace.apply().succeeds();
+        workspace.run(&["state", "rm", &block.address()]).succeeds();
+        let old: Vec<_> = cloud
+            .inventory()
+            .iter()
+            .map(|it| it.to_lowercase())
+            .collect();
+        let since = cloud.last_request();
+        workspace.configure(&block.with(LARGER).to_string());
+        workspace.apply().succeeds();
+        let writes: Vec<_> = cloud
+            .writes(since)
+            .iter()
+            .map(|it| it.to_lowercase())
+            .collect();
+        let mut to_pools = writes.iter().filter(|it| it.contains("pools"));
+        let first = to_pools.next().expect("a pool is replaced");
+        assert!(first.starts_with(made), "{writes:#?}");
+        assert!(!old.iter().any(|it| first.ends_with(it)), "{writes:#?}");
+        let last = to_pools.next_back().expect("the old one goes");
+        assert!(last.starts_with("delete"), "{writes:#?}");
+    }
+}
+
 /// The old pool was being emptied when the change was taken back: it takes pods again.
 #[test]
 fn a_pool_that_was_half_emptied_serves_again_when_its_rotation_is_taken_back() {
