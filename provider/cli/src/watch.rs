@@ -14,15 +14,17 @@ use std::{
 };
 
 use clap::Args;
-use rustix::process::{Pid, test_kill_process};
 use serde::Deserialize;
 
-use crate::plain::plain;
+use crate::{plain::plain, sim::Process};
 
 type Result<T> = std::result::Result<T, String>;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a run may take to its first line: the provider makes the file for that line.
+const FIRST_LINE_MAX: Duration = Duration::from_secs(5);
 
 /// What to watch.
 #[derive(Debug, Args)]
@@ -38,7 +40,9 @@ pub(crate) struct Options {
 #[derive(Clone, Debug, Deserialize)]
 struct Event {
     at: String,
-    process: i32,
+    process: u32,
+    /// When the process started: an id alone is used again. Builds before this one did not say.
+    started: Option<String>,
     object: String,
     step: String,
     what: String,
@@ -48,15 +52,36 @@ struct Event {
     seconds: u64,
 }
 
+impl Event {
+    /// The process that wrote it.
+    fn process(&self) -> Process {
+        let started = self.started.clone();
+        let started = started.or_else(|| Some(Process::now(self.process)?.started));
+        Process {
+            pid: self.process,
+            started: started.unwrap_or_default(),
+        }
+    }
+}
+
 /// Shows a run to its end.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let path = match &options.file {
         Some(file) => file.clone(),
         None => newest(&folder()?, options.wait)?,
     };
-    let file = fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    follow(BufReader::new(file), &mut Screen::new())
-        .map_err(|error| format!("{}: {error}", path.display()))
+    let about = |error: String| format!("{}{error}", path.display());
+    let file = fs::File::open(&path).map_err(|error| about(format!(": {error}")))?;
+    follow(BufReader::new(file), FIRST_LINE_MAX, &mut Screen::new()).map_err(|end| {
+        about(match end {
+            End::Unreadable(error) => format!(": {error}"),
+            End::Empty => " is empty: its run ended before it reported anything".to_owned(),
+            End::Foreign => match folder() {
+                Ok(folder) => format!(" is no progress file; they lie in {}", folder.display()),
+                Err(_) => " is no progress file".to_owned(),
+            },
+        })
+    })
 }
 
 /// Where the provider keeps its progress files.
@@ -95,40 +120,72 @@ fn newest(folder: &Path, wait: u64) -> Result<PathBuf> {
     }
 }
 
-/// Whether the process that the file is named by runs.
+/// Whether the run of a file goes on.
 fn is_running(path: &Path) -> bool {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let process = name.rsplit('-').next().and_then(|pid| pid.parse().ok());
-    process.and_then(Pid::from_raw).is_some_and(lives)
+    let mut line = String::new();
+    let read = fs::File::open(path).and_then(|file| BufReader::new(file).read_line(&mut line));
+    read.is_ok() && serde_json::from_str(&line).is_ok_and(|it: Event| it.process().lives())
 }
 
-fn lives(process: Pid) -> bool {
-    test_kill_process(process).is_ok()
+/// Why nothing can be shown any more, but for the end of the run.
+#[derive(Debug)]
+enum End {
+    /// The file cannot be read, or nothing can be written.
+    Unreadable(io::Error),
+    /// Nothing is written into it.
+    Empty,
+    /// What is in it is no event.
+    Foreign,
 }
 
-/// Shows every event until the process that writes them has ended.
-fn follow(mut file: BufReader<fs::File>, screen: &mut Screen<impl io::Write>) -> io::Result<()> {
-    let mut process = None;
-    let mut text = String::new();
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// Shows every event until the process that writes them has ended. The first has to come within
+/// `first`.
+fn follow(
+    mut file: impl io::BufRead,
+    first: Duration,
+    screen: &mut Screen<impl io::Write>,
+) -> std::result::Result<(), End> {
+    let limit = Instant::now() + first;
+    let mut run: Option<Process> = None;
+    let mut line = Vec::new();
     loop {
         // Asked before the last look, so that what was written before the end is shown.
-        let is_over = process.is_some_and(|process| !lives(process));
-        while file.read_line(&mut text)? > 0 {
+        let is_over = run.as_ref().is_some_and(|run| !run.lives());
+        while file.read_until(b'\n', &mut line)? > 0 {
             // A line without its end is still being written.
-            if !text.ends_with('\n') {
+            if !line.ends_with(b"\n") {
                 break;
             }
-            if let Ok(event) = serde_json::from_str::<Event>(&text) {
-                if process.is_none() {
-                    process = Pid::from_raw(event.process);
-                    screen.begin(&event, process.is_some_and(lives))?;
+            match serde_json::from_slice::<Event>(&line) {
+                Ok(event) => {
+                    if run.is_none() {
+                        let process = event.process();
+                        screen.begin(&event, process.lives())?;
+                        run = Some(process);
+                    }
+                    screen.show(&event)?;
                 }
-                screen.show(&event)?;
+                Err(_) if run.is_none() => return Err(End::Foreign),
+                // A line that a full disk cut.
+                Err(_) => {}
             }
-            text.clear();
+            line.clear();
         }
         if is_over {
-            return screen.end();
+            return Ok(screen.end()?);
+        }
+        if run.is_none() && Instant::now() >= limit {
+            return Err(if line.is_empty() {
+                End::Empty
+            } else {
+                End::Foreign
+            });
         }
         thread::sleep(LOOK);
     }
@@ -199,11 +256,11 @@ impl<W: io::Write> Screen<W> {
             writeln!(self.out)?;
         }
         if self.said.is_empty() {
-            writeln!(self.out, "The run is over.")?;
+            writeln!(self.out, "The run is over: its process has ended.")?;
         } else {
             writeln!(
                 self.out,
-                "The run is over, and {} of its steps had not ended: the next apply or destroy goes on there.",
+                "The run is over: its process has ended, and {} of its steps had not. The next apply or destroy goes on there.",
                 self.said.len()
             )?;
         }
@@ -267,18 +324,24 @@ mod tests {
         );
     }
 
-    /// What is shown of events of one run, told as (object, what, text).
-    fn shown(events: &[(&str, &str, &str)]) -> String {
-        let mut screen = Screen {
+    /// No terminal.
+    fn page() -> Screen<Vec<u8>> {
+        Screen {
             out: Vec::new(),
             is_terminal: false,
             open: None,
             said: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// What is shown of events of one run, told as (object, what, text).
+    fn shown(events: &[(&str, &str, &str)]) -> String {
+        let mut screen = page();
         for (object, what, text) in events {
             let event = Event {
                 at: "2026-11-21T10:02:11.5Z".to_owned(),
                 process: 1,
+                started: None,
                 object: (*object).to_owned(),
                 step: "create".to_owned(),
                 what: (*what).to_owned(),
@@ -311,8 +374,8 @@ mod tests {
                         10:02:11  GKE cluster a: create  RUNNING\n\
                         10:02:11  identity b: create  Creating\n\
                         10:02:11  identity b: create  done\n\
-                        The run is over, and 1 of its steps had not ended: the next apply or destroy \
-                        goes on there.\n";
+                        The run is over: its process has ended, and 1 of its steps had not. The next \
+                        apply or destroy goes on there.\n";
         assert_eq!(told, expected);
     }
 
@@ -321,6 +384,51 @@ mod tests {
         let pool = "agent pool /subscriptions/s/resourcegroups/g/providers/microsoft.containerservice/managedclusters/pay/agentpools/work";
         assert_eq!(brief(pool), "agent pool pay/work");
         assert_eq!(brief("drain pay"), "drain pay");
+    }
+
+    /// The first line of a run of this process, which started at `started`.
+    fn first_line(started: &str) -> String {
+        let event = serde_json::json!({
+            "version": 1,
+            "at": "2026-11-21T10:02:11.5Z",
+            "process": std::process::id(),
+            "started": started,
+            "object": "managed cluster pay-aks",
+            "step": "create",
+            "what": "started",
+            "text": "",
+            "seconds": 0,
+        });
+        format!("{event}\n")
+    }
+
+    #[test]
+    fn a_process_that_only_has_the_same_id_is_not_the_run() {
+        let here = Process::now(std::process::id()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("1763719331500-1.jsonl");
+        for (started, runs) in [(here.started.as_str(), true), ("1", false)] {
+            fs::write(&file, first_line(started)).unwrap();
+            assert_eq!(is_running(&file), runs, "{started}");
+        }
+        let mut screen = page();
+        follow(first_line("1").as_bytes(), Duration::ZERO, &mut screen).unwrap();
+        let shown = String::from_utf8(screen.out).unwrap();
+        assert!(shown.contains("and is over"), "{shown}");
+        assert!(shown.contains("its process has ended"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_progress_file_ends_the_watch() {
+        let follow = |text: &[u8]| follow(text, Duration::ZERO, &mut page());
+        for text in ["provider \"paymesh\" {\n}\n", "{}\n", "{", "\n"] {
+            let end = follow(text.as_bytes());
+            assert!(matches!(end, Err(End::Foreign)), "{text:?}: {end:?}");
+        }
+        let end = follow(b"\xff\xfe\n");
+        assert!(matches!(end, Err(End::Foreign)), "{end:?}");
+        let end = follow(b"");
+        assert!(matches!(end, Err(End::Empty)), "{end:?}");
     }
 
     #[test]

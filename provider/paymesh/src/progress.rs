@@ -27,10 +27,11 @@ const MOMENT_DIGITS: usize = 13;
 /// Where a process reports to.
 pub(crate) fn of_this_process() -> Progress {
     let file: Mutex<Option<Option<File>>> = Mutex::default();
+    let started = start_time();
     Arc::new(move |event: &Event| {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = file.get_or_insert_with(|| open(&folder()?)) {
-            let mut line = line(event, Timestamp::now()).to_string();
+            let mut line = line(event, started.as_deref(), Timestamp::now()).to_string();
             line.push('\n');
             let _ = file.write_all(line.as_bytes());
         }
@@ -104,7 +105,16 @@ fn is_running(process: u32) -> bool {
     Path::new("/proc").join(process.to_string()).exists()
 }
 
-fn line(event: &Event, now: Timestamp) -> Value {
+/// When this process started, in the words of the system: its id is used again one day, and only
+/// both together tell a reader that the run goes on. The name before the last parenthesis may itself
+/// hold spaces.
+fn start_time() -> Option<String> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    Some(started.to_owned())
+}
+
+fn line(event: &Event, started: Option<&str>, now: Timestamp) -> Value {
     let (what, text) = match &event.happening {
         Happening::Started => ("started", ""),
         Happening::Polled(status) => ("polled", status.as_str()),
@@ -115,6 +125,7 @@ fn line(event: &Event, now: Timestamp) -> Value {
         "version": 1,
         "at": now.to_string(),
         "process": process::id(),
+        "started": started,
         "object": event.object.to_string(),
         "step": event.step,
         "what": what,
@@ -135,18 +146,28 @@ mod tests {
     const GONE: u32 = 4_194_305;
 
     #[test]
-    fn a_line_names_the_object_the_step_and_the_clouds_word() {
+    fn a_line_names_the_process_the_object_the_step_and_the_clouds_word() {
         let event = Event {
             object: ObjectId::new("cluster", "pay"),
             step: "create".to_owned(),
             happening: Happening::Polled("Creating".to_owned()),
             elapsed: Duration::from_secs(90),
         };
-        let line = line(&event, Timestamp::UNIX_EPOCH);
+        let line = line(&event, Some("4711"), Timestamp::UNIX_EPOCH);
+        assert_eq!(line["process"], process::id());
+        assert_eq!(line["started"], "4711");
         assert_eq!(line["what"], "polled");
         assert_eq!(line["text"], "Creating");
         assert_eq!(line["seconds"], 90);
         assert!(line["object"].as_str().unwrap().contains("pay"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_says_when_it_started() {
+        // Field 22 of a name without spaces, which that of a test program is.
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        assert_eq!(start_time().as_deref(), stat.split(' ').nth(21));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) use card::{Card, Place};
 use control::Control;
+pub(crate) use process::Process;
 
 use crate::plain::plain;
 

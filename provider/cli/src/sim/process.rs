@@ -1,4 +1,5 @@
-//! Which process is the simulator: process id and start time together, since ids are used again.
+//! Which process is the simulator, or a run: process id and start time together, since ids are used
+//! again.
 //!
 //! Invariant: no signal is sent to a process whose start time is not the one that was recorded
 //! when this command started it.

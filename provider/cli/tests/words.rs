@@ -1,0 +1,35 @@
+//! What `paymesh` answers to words that it cannot act on, before it asks anybody.
+
+use std::{fs, process::Command};
+
+use tempfile::TempDir;
+
+/// Runs the command in a folder that holds `main.tf`; it must fail. What it says.
+#[track_caller]
+fn refused(words: &[&str]) -> String {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.tf"), "provider \"paymesh\" {}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_paymesh"))
+        .args(words)
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PAYMESH_PROGRESS", "/nowhere/runs")
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{words:?}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[track_caller]
+fn check_refused(words: &[&str], why: &str) {
+    let said = refused(words);
+    assert!(said.contains(why), "{words:?}: {said}");
+}
+
+#[test]
+fn a_file_that_is_no_progress_file_cannot_be_watched() {
+    check_refused(
+        &["watch", "--wait", "1", "main.tf"],
+        "main.tf is no progress file; they lie in /nowhere/runs",
+    );
+}
