@@ -33,3 +33,15 @@ fn a_file_that_is_no_progress_file_cannot_be_watched() {
         "main.tf is no progress file; they lie in /nowhere/runs",
     );
 }
+
+#[test]
+fn a_file_that_is_no_state_is_told_from_one() {
+    check_refused(&["orphans", "main.tf"], "main.tf: this is no state");
+}
+
+#[test]
+fn who_deletes_is_told_all_that_it_takes() {
+    for words in ["--owner OWNER", "terraform state pull", "--without-state"] {
+        check_refused(&["orphans", "--delete", "--yes"], words);
+    }
+}

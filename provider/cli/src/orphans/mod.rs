@@ -42,8 +42,8 @@ pub(crate) struct Options {
     /// Only what this owner has marked: `owner` of a provider block.
     #[arg(long)]
     owner: Option<String>,
-    /// Delete what is found, after showing it.
-    #[arg(long, requires = "owner")]
+    /// Delete what is found of --owner, after showing it.
+    #[arg(long)]
     delete: bool,
     /// Delete everything that the owner has marked: its state is lost, or holds nothing any more.
     #[arg(long, requires = "delete", conflicts_with = "states")]
@@ -51,6 +51,9 @@ pub(crate) struct Options {
     /// Delete without asking.
     #[arg(long, requires = "delete")]
     yes: bool,
+    /// End with exit code 1 if anything is listed.
+    #[arg(long, conflicts_with = "delete")]
+    fail_if_any: bool,
     /// Look in the simulated cloud that `paymesh sim up` started, and nowhere else.
     #[arg(long, conflicts_with_all = ["subscriptions", "projects"])]
     simulator: bool,
@@ -68,7 +71,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let states = States::read(&options.states)?;
     if options.delete {
-        has_state(options, &states)?;
+        is_told_what(options, &states)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -113,8 +116,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             println!("  {}", owners.line(orphan));
         }
         if !options.delete {
-            println!("\nDelete them with: paymesh orphans --owner OWNER --delete STATE...");
-            return Ok(());
+            // Without a state everything is listed, also what runs.
+            if !options.states.is_empty() {
+                println!("\nDelete them with: paymesh orphans --owner OWNER --delete STATE...");
+            }
+            return if options.fail_if_any {
+                Err(format!("{} objects are listed", orphans.len()))
+            } else {
+                Ok(())
+            };
         }
         if !options.without_state && has_nothing {
             return Err(format!(
@@ -133,8 +143,13 @@ const LOST: &str = "Give the state of this owner, from its folder and workspace 
     (terraform state pull > FILE); or say --without-state if it is lost, which deletes everything \
     that this owner has marked, clusters that run included";
 
-/// Whether there is a state to spare what it has, or the word that there is none.
-fn has_state(options: &Options, states: &States) -> Result<()> {
+/// Whether there is an owner, and a state to spare what it has or the word that there is none.
+fn is_told_what(options: &Options, states: &States) -> Result<()> {
+    if options.owner.is_none() {
+        return Err(format!(
+            "nothing was deleted: no owner was given. Say whose it is: --owner OWNER. {LOST}"
+        ));
+    }
     if options.states.is_empty() && !options.without_state {
         return Err(format!("nothing was deleted: no state was given. {LOST}"));
     }

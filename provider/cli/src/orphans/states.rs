@@ -60,10 +60,11 @@ impl States {
         if text.trim().is_empty() {
             return Ok(false);
         }
-        let state: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if state.get("version").is_none() && state.get("format_version").is_none() {
-            return Err("this is no state; write one with: terraform state pull".to_owned());
-        }
+        let is_state =
+            |it: &Value| it.get("version").is_some() || it.get("format_version").is_some();
+        let state: Option<Value> = serde_json::from_str(text).ok();
+        let state = state.filter(is_state);
+        let state = state.ok_or("this is no state; write one with: terraform state pull > FILE")?;
         let before = self.held;
         self.walk(&state);
         Ok(self.held > before)
@@ -152,8 +153,16 @@ mod tests {
 
     #[test]
     fn what_is_no_state_is_refused() {
-        assert!(States::default().add("{}").is_err());
-        assert!(States::default().add("<html>").is_err());
+        for text in [
+            "{}",
+            "[]",
+            "<html>",
+            "provider \"paymesh\" {}",
+            "{ \"version\": 4",
+        ] {
+            let why = States::default().add(text).unwrap_err();
+            assert!(why.starts_with("this is no state"), "{text}: {why}");
+        }
     }
 
     #[test]

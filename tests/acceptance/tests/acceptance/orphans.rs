@@ -85,7 +85,12 @@ fn what_a_state_has_is_no_orphan_until_the_state_is_lost() {
     for line in listed.lines().filter(|line| line.starts_with("  ")) {
         assert!(line.contains(&format!("(owner {OWNER}")), "{line}");
     }
-    orphans(&cloud, &["--delete", "--yes"], false);
+    assert!(!listed.contains("Delete them with"), "{listed}");
+    let failed = orphans(&cloud, &["--fail-if-any"], false);
+    assert!(failed.contains("objects are listed"), "{failed}");
+    orphans(&cloud, &["--fail-if-any", state], true);
+    let ownerless = orphans(&cloud, &["--delete", "--yes"], false);
+    assert!(ownerless.contains("--without-state"), "{ownerless}");
     let unasked = orphans(&cloud, &[&delete[..], &["--without-state"]].concat(), false);
     assert!(unasked.contains("say --yes"), "{unasked}");
     assert_eq!(cloud.inventory(), before);
@@ -154,7 +159,7 @@ fn no_state_and_one_that_could_not_be_pulled_delete_nothing() {
             r#"{ "format_version": "1.0" }"#,
             "holds no resource of Paymesh",
         ),
-        ("Error: no state", "expected value"),
+        ("Error: no state", "this is no state"),
         (&others.output, "have none of it"),
     ] {
         let state = given("given.tfstate", text);
