@@ -171,6 +171,22 @@ fn what_somebody_linked_to_its_place_is_not_written_to() {
 }
 
 #[test]
+fn a_file_that_describes_no_simulator_is_kept() {
+    let bed = Bed::new();
+    for kept in ["provider \"paymesh\" {}\n", "{}", ""] {
+        fs::write(bed.file(), kept).unwrap();
+        check_says(
+            &bed.refused(&["up"]),
+            "exists and describes no simulator; remove it, or name another.",
+        );
+        check_says(&bed.ok(&["down"]), "No simulated cloud runs");
+        assert_eq!(fs::read_to_string(bed.file()).unwrap(), kept);
+    }
+    fs::remove_file(bed.file()).unwrap();
+    bed.ok(&["up"]);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn it_gets_no_secret_of_the_shell() {
     let bed = Bed::new();

@@ -45,3 +45,13 @@ fn who_deletes_is_told_all_that_it_takes() {
         check_refused(&["orphans", "--delete", "--yes"], words);
     }
 }
+
+#[test]
+fn a_clock_goes_neither_back_nor_at_any_rate() {
+    let range = "from 0.001 to 1000000";
+    for rate in ["-5", "0", "NaN", "fast", "1e7"] {
+        check_refused(&["sim", "clock", "--rate", rate], range);
+    }
+    check_refused(&["sim", "up", "--clock-rate", "-5"], range);
+    check_refused(&["sim", "clock", "--step", "-5"], "time never goes back");
+}

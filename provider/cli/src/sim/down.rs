@@ -23,7 +23,10 @@ pub(crate) async fn run(place: &Place) -> Result<()> {
                 card.pid
             ));
         }
-        let _ = fs::remove_file(&place.file);
+        // What a killed simulator left; a file of somebody else's stays.
+        if place.read().is_ok() {
+            let _ = fs::remove_file(&place.file);
+        }
         let _ = fs::remove_file(&place.process);
         say("No simulated cloud runs.");
         return Ok(());

@@ -60,11 +60,11 @@ pub(crate) enum Command {
 /// How to change the clock; with nothing given, it is shown.
 #[derive(Debug, Args)]
 pub(crate) struct ClockOptions {
-    /// Simulated seconds in one second.
-    #[arg(long)]
+    /// Simulated seconds in one second, from 0.001 to 1000000.
+    #[arg(long, allow_negative_numbers = true, value_parser = rate)]
     rate: Option<f64>,
     /// Go ahead by this many simulated seconds at once.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = step)]
     step: Option<f64>,
     /// Stand still until a rate is set.
     #[arg(long, conflicts_with = "rate")]
@@ -87,6 +87,20 @@ pub(crate) enum Faults {
         /// Which one; all if absent.
         id: Option<String>,
     },
+}
+
+/// A rate that the simulated clock takes.
+fn rate(text: &str) -> Result<f64> {
+    let rate: Option<f64> = text.parse().ok();
+    rate.filter(|it| (0.001..=1_000_000.0).contains(it))
+        .ok_or_else(|| "it is a number from 0.001 to 1000000".to_owned())
+}
+
+/// Seconds by which it goes ahead.
+fn step(text: &str) -> Result<f64> {
+    let step: Option<f64> = text.parse().ok();
+    step.filter(|it| it.is_finite() && *it >= 0.0)
+        .ok_or_else(|| "it is a number from 0: time never goes back".to_owned())
 }
 
 /// Runs the command.

@@ -39,8 +39,8 @@ pub(crate) struct Options {
     /// Port of Google Cloud; the last one, or any free one, if absent.
     #[arg(long)]
     google_port: Option<u16>,
-    /// Simulated seconds in one second.
-    #[arg(long)]
+    /// Simulated seconds in one second, from 0.001 to 1000000.
+    #[arg(long, allow_negative_numbers = true, value_parser = super::rate)]
     clock_rate: Option<f64>,
     /// End every operation at this many polls, not by the clock.
     #[arg(long)]
@@ -50,6 +50,12 @@ pub(crate) struct Options {
 /// Starts the simulator unless it runs.
 pub(crate) async fn run(place: &Place, options: &Options) -> Result<()> {
     let _lock = alone(place)?;
+    if place.read().is_err() {
+        return Err(format!(
+            "{} exists and describes no simulator; remove it, or name another.",
+            place.file.display()
+        ));
+    }
     if let Some(card) = answering(place).await {
         say(format_args!(
             "The simulated cloud runs already.\n{}",
