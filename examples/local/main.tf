@@ -28,7 +28,7 @@ resource "paymesh_cluster" "aks" {
   lifecycle {
     postcondition {
       condition     = self.status == "Ready"
-      error_message = "The cluster is not ready yet; the next apply goes on where this one stopped."
+      error_message = "The cluster is not ready (status ${self.status}); see the messages above."
     }
   }
 }
@@ -54,7 +54,7 @@ resource "paymesh_cluster" "gke" {
   lifecycle {
     postcondition {
       condition     = self.status == "Ready"
-      error_message = "The cluster is not ready yet; the next apply goes on where this one stopped."
+      error_message = "The cluster is not ready (status ${self.status}); see the messages above."
     }
   }
 }

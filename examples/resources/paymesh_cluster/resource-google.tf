@@ -18,7 +18,7 @@ resource "paymesh_cluster" "main" {
   lifecycle {
     postcondition {
       condition     = self.status == "Ready"
-      error_message = "The cluster is not finished: run terraform apply again, it resumes."
+      error_message = "The cluster is not ready (status ${self.status}); see the messages above."
     }
   }
 }

@@ -116,6 +116,12 @@ fn the_pages_are_up_to_date() {
             "Orphans",
             "What no state has, and how it is taken away.",
             include_str!("pages/orphans.md"),
+        )
+        .guide(
+            "watch",
+            "Watching a run",
+            "What a running apply does, step by step.",
+            include_str!("pages/watch.md"),
         );
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         site.write(&root.join("docs")).unwrap();

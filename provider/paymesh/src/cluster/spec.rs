@@ -69,8 +69,9 @@ pub struct ClusterSpec {
     /// and `kubelogin`, or `gcloud container clusters get-credentials --dns-endpoint`. On AKS, that
     /// it appears or disappears replaces the cluster.
     pub api_access: Option<ApiAccess>,
-    /// Node pools by name. Terraform itself drops a misspelt attribute in here without a word:
-    /// compare what the plan shows. A key is at most 12 lower-case letters and digits on AKS, 36
+    /// Node pools by name. Terraform itself drops a misspelt optional attribute in here without a
+    /// word, and the default holds. The plan shows each value that counts: a pool that should be
+    /// spot shows `spot = true` there, and after `spott = true` it does not. A key is at most 12 lower-case letters and digits on AKS, 36
     /// with hyphens on GKE; it is cut short in the pool's name in the cloud.
     ///
     /// A change of a pool's machine, zones, disk, `max_pods` or `spot` rotates it, and removing a
@@ -194,7 +195,10 @@ pub struct AzureCluster {
     #[attr(replace)]
     pub subscription_id: Option<String>,
     /// An existing resource group, never deleted. Left out, the provider makes one for each
-    /// region and deletes it when it is empty.
+    /// region and deletes it when it is empty; of the owner `payments/prod` in `westeurope` it is
+    /// `paymesh-payments-prod-dc9c-westeurope`, whose four digits begin a hash of the owner. In the
+    /// cluster's group is made the identity `NAME-control-plane`, unless one is given. The names of
+    /// role assignments are UUIDs that follow from owner, scope, role and principal.
     #[attr(replace)]
     pub resource_group: Option<String>,
     /// Addresses of pods. AKS gives each node 256 of them, so that a /16 ends at 256 nodes, nodes of
