@@ -277,7 +277,7 @@ codes! {
     SETTINGS_NOT_KNOWN = 113, "The provider's settings are not known yet",
         "Apply what the provider block depends on first, if this plan needs live facts.";
     NO_SIMULATED_CLOUD = 114, "No simulated cloud",
-        "Start it with `paymesh sim up`; where its file is damaged, after `paymesh sim down`.";
+        "Start it with `paymesh sim up`; remove its file first where that is damaged.";
     SIMULATORS_CLOCK_WRONG = 115, "The simulator's clock is wrong",
         "Set another rate with `paymesh sim clock --rate 600`.";
     NO_DOWNGRADE = 116, "A cluster is not downgraded",
