@@ -8,6 +8,7 @@ use paymesh_payment_api::{
     app::{App, router},
     config::Api,
 };
+use paymesh_transport::bind;
 
 /// How long db-controller has for one request, a reconnection to the database included.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
@@ -20,9 +21,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The stream of changes has no end; everything else has a limit.
     let [stream, requests] = settings.controller.channels([None, Some(REQUEST_MAX)]);
     let (waiting, health) = (Waiting::default(), Health::default());
+    // Before anybody is told that this service is ready.
+    let listener = bind(settings.https.address()).await?;
     serve_health(&health, start_metrics()?, settings.health).await?;
     tokio::spawn(waiting.clone().listen(stream, health, stop.clone()));
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
-    settings.https.serve(router(app), stop).await?;
+    settings.https.serve(listener, router(app), stop).await?;
     Ok(())
 }

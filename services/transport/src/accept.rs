@@ -25,6 +25,13 @@ const REFUSED: &str = "paymesh_connections_refused_total";
 /// A connection under TLS.
 pub(crate) type Encrypted = TlsStream<TcpStream>;
 
+/// Opens the socket of a service. Connections wait in it from then on, so who says afterwards that
+/// the service is ready is right.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |reason: io::Error| io::Error::new(reason.kind(), format!("{address}: {reason}"));
+    TcpListener::bind(address).await.map_err(named)
+}
+
 /// A connection as it comes.
 pub(crate) async fn plain(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
@@ -75,4 +82,19 @@ pub(crate) fn encrypted(
         }
     });
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_takes_connections_before_they_are_served_and_a_taken_port_is_named() {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        TcpStream::connect(address).await.unwrap();
+        let taken = bind(address).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        assert!(taken.to_string().contains(&address.to_string()), "{taken}");
+    }
 }

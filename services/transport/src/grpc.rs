@@ -109,14 +109,15 @@ impl Grpc {
         Some(address)
     }
 
-    /// Serves `routes` until `stop` is cancelled, each call only to those who may make it.
+    /// Serves `routes` to those who come to `listener` until `stop` is cancelled, each call only to
+    /// those who may make it.
     pub async fn serve(
         self,
-        address: SocketAddr,
+        listener: TcpListener,
         routes: Routes,
         stop: CancellationToken,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let stopped = stop.cancelled_owned();
         let serve = |guards| Server::builder().layer(guards).add_routes(routes);
         match self {

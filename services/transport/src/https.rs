@@ -73,10 +73,19 @@ impl Https {
         Some(Self { address, files })
     }
 
-    /// Serves until `stop` is cancelled.
-    pub async fn serve(self, routes: Router, stop: CancellationToken) -> io::Result<()> {
-        let address = self.address;
-        let listener = TcpListener::bind(address).await?;
+    /// Where it is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves those who come to `listener` until `stop` is cancelled.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        routes: Router,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
+        let address = listener.local_addr()?;
         let stopped = stop.cancelled_owned();
         match self.files {
             None => {

@@ -24,6 +24,7 @@ mod reason;
 mod trust;
 mod verify;
 
+pub use accept::bind;
 pub use files::{Files, Renewed};
 pub use grpc::{Controller, Grpc};
 pub use https::Https;

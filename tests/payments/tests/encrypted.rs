@@ -1,12 +1,14 @@
 //! What is under TLS beside gRPC: the connection to PostgreSQL, and the merchants' API.
 
-use std::{path::Path, time::Duration};
+use std::{net::TcpStream, path::Path, time::Duration};
 
 use paymesh_beds::{Authority, Issued, Subject, wait_for, write_private};
 use paymesh_payments::{Client, Member, Stack, Wishes, check};
 use serde_json::json;
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
+/// How often a service is started to be asked at the very moment when it says that it is ready.
+const START_COUNT: u32 = 10;
 
 fn folder() -> tempfile::TempDir {
     tempfile::Builder::new()
@@ -31,8 +33,11 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
 }
 
 /// No secret is told in what a program says.
-fn check_said(said: &str) {
+fn check_said(stack: &Stack, said: &str) {
     assert!(!said.contains("-----BEGIN"), "{said}");
+    for password in stack.database_passwords() {
+        assert!(!said.contains(password), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,8 +47,7 @@ async fn the_database_shows_who_it_is_as_the_connection_string_asks() {
     let check_refused = |stack: &Stack, options: &str, reason: &str| {
         let said = stack.migrate(options).unwrap_err().to_string();
         assert!(said.contains(reason), "{options}: {said}");
-        assert!(!said.contains(&stack.card.api_key), "{said}");
-        check_said(&said);
+        check_said(stack, &said);
     };
     check_refused(&stack, "?sslmode=require", "server does not support TLS");
     check_refused(&stack, "?sslrootcert=/no/such", "/no/such: No such file");
@@ -121,7 +125,25 @@ async fn the_database_shows_who_it_is_as_the_connection_string_asks() {
         .unwrap();
     let answer = client.pay("another", &order, 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
-    check_said(&stack.logs());
+    check_said(&stack, &stack.logs());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_says_it_is_ready_takes_connections() {
+    let folder = folder();
+    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
+    let api = stack.card.api_url.trim_start_matches("http://").to_owned();
+    for (member, address) in [
+        (Member::Api, api),
+        (Member::Controller, stack.controller_address()),
+    ] {
+        for start in 0..START_COUNT {
+            stack.kill(member);
+            stack.restart(member).unwrap();
+            let connected = TcpStream::connect(&address);
+            assert!(connected.is_ok(), "start {start}: {address}: {connected:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,5 +185,5 @@ async fn merchants_are_served_https_and_its_certificate_is_renewed_too() {
     .unwrap();
     assert_eq!(client(&authorities[1]).send().await.unwrap().status(), 200);
     assert!(held.send().await.is_err());
-    check_said(&stack.logs());
+    check_said(&stack, &stack.logs());
 }

@@ -24,6 +24,7 @@ use paymesh_persistence::{
     settlement::SettlementReport,
     store::{self, Database, Reader, SettlementBreak, chain},
 };
+use paymesh_transport::bind;
 use tonic::service::Routes;
 
 /// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
@@ -243,6 +244,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let settings = Controller::read(Settings::from_environment())?;
     let stop = stop_signal()?;
     let (health, hub) = (Health::default(), Hub::default());
+    // Before anybody is told that this service is ready.
+    let listener = bind(settings.listen).await?;
     serve_health(&health, start_metrics()?, settings.health).await?;
     let lane_stop = tokio_util::sync::CancellationToken::new();
     let (lane, worker) = Lane::start(
@@ -281,7 +284,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         uses_kafka: settings.kafka.is_some(),
     };
     let routes = Routes::new(PaymentsServer::new(payments)).add_service(QueueServer::new(queue));
-    let served = settings.grpc.serve(settings.listen, routes, stop.clone());
+    let served = settings.grpc.serve(listener, routes, stop.clone());
     tokio::select! {
         result = served => result?,
         // Streams live as long as their readers: after a moment for what is under way, end anyway.

@@ -65,6 +65,12 @@ impl Stack {
         Err(io::Error::other(format!("db-migrate: {said}")))
     }
 
+    /// The passwords of those who may reach the database, to be found nowhere else.
+    pub fn database_passwords(&self) -> [&str; 2] {
+        let secrets = &self.card.secrets;
+        [&secrets.migrate_password, &secrets.controller_password]
+    }
+
     pub(super) fn add_standbys(&mut self) -> Result<(), PostgresError> {
         for name in &SERVERS[1..] {
             let port = reserve_port().map_err(|reason| self.postgres.failed("port", reason))?;
