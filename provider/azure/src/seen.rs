@@ -146,6 +146,12 @@ impl<'a> ClusterSeen<'a> {
                 .all(|pool| sound(pool.word("provisioningState")))
     }
 
+    /// Whether Azure is deleting it.
+    pub fn is_leaving(self) -> bool {
+        let state = text(self.0, "/properties/provisioningState");
+        state.is_some_and(|it| it.eq_ignore_ascii_case("Deleting"))
+    }
+
     /// The group of its nodes.
     pub fn node_resource_group(self) -> Option<&'a str> {
         text(self.0, "/properties/nodeResourceGroup")

@@ -105,6 +105,11 @@ impl<'a> ClusterSeen<'a> {
         runs(self.0) && self.pools().all(|pool| runs(pool.0))
     }
 
+    /// Whether GKE is deleting it.
+    pub fn is_leaving(self) -> bool {
+        text(self.0, "/status") == Some("STOPPING")
+    }
+
     /// The pool of identities that pods act as.
     pub fn workload_pool(self) -> Option<&'a str> {
         text(self.0, "/workloadIdentityConfig/workloadPool")

@@ -404,6 +404,10 @@ codes! {
         "Name a group in admins, or set `deployer_admin = true`, before local accounts end.";
     POOLS_RENAMED = 187, "Pools change their keys and keep their nodes",
         "Nothing needs to be done: the plan shows them as removed and added, and no node is touched.";
+    BEING_DELETED = 188, "The cloud is deleting what apply would make anew",
+        "To finish a destroy: `terraform destroy`. Apply waits for the deletion and makes a new, empty one.";
+    TAKES_OVER = 189, "The cluster exists already, and apply takes it over",
+        "If another state has it, stop here and use that state: after the apply it can change the cluster no more. If its state is lost, or its apply was killed, go on.";
     NOT_AN_OWNER = 190, "Not an owner",
         "Write plain words in the provider's `owner`, such as `payments/prod`.";
     ANOTHER_OWNER = 191, "The object has another owner than the configuration",

@@ -134,6 +134,17 @@ pub trait Converged: Send + Sync + 'static {
         let _ = (status, before);
     }
 
+    /// Whether the cloud is deleting the object: apply waits for that and makes another.
+    fn is_leaving(spec: &Self::Spec, principal: &paymesh_engine::Seen) -> bool {
+        let _ = (spec, principal);
+        false
+    }
+
+    /// Takes out of the Status what is true of one incarnation alone.
+    fn forget_incarnation(status: &mut Self::Status) {
+        let _ = status;
+    }
+
     /// The value of the attribute `status`.
     fn set_standing(status: &mut Self::Status, standing: &str);
 

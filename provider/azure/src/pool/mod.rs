@@ -299,9 +299,14 @@ impl Object for Pool {
             return Difference::Replace(replace);
         }
         if !subjects.is_empty() {
+            let to = if want.empties(seen) {
+                " to no nodes"
+            } else {
+                ""
+            };
             steps.push(Step {
-                title: format!("update pool {}: {}", self.name, listed(&subjects)),
-                disruptive: reimages,
+                title: format!("update pool {}{to}: {}", self.name, listed(&subjects)),
+                disruptive: reimages || want.empties(seen) || want.evicts(seen),
             });
         }
         if subjects.is_empty()

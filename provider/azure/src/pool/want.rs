@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use paymesh_engine::{Mark, ObjectId, Seen};
 use serde_json::{Map, Value, json};
 
-use crate::{ArmId, Wording, part, tags};
+use crate::{ArmId, PoolSeen, Wording, part, tags};
 
 /// Keeps new pods off a pool that goes. A pool that is wanted never has it.
 pub(crate) const RETIRING: &str = "paymesh.dev/retiring=true:NoSchedule";
@@ -173,6 +173,18 @@ impl PoolWant {
             (!labels.is_empty()).then_some(Value::Object(labels)),
         );
         json!({"properties": properties})
+    }
+
+    /// Whether it has nodes now and is to have none.
+    pub(super) fn empties(&self, seen: &Seen) -> bool {
+        self.scale == Scale::Fixed(0) && PoolSeen::new(&seen.body).nodes() > 0
+    }
+
+    /// Whether a taint is new to it that evicts what runs.
+    pub(super) fn evicts(&self, seen: &Seen) -> bool {
+        let there = PoolSeen::new(&seen.body).taints();
+        let mut evicting = self.taints.iter().filter(|it| it.ends_with(":NoExecute"));
+        evicting.any(|taint| !there.contains(&taint.as_str()))
     }
 
     /// The managed part, given what is there: taints of the cloud and of others stay.

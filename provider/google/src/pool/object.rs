@@ -10,7 +10,7 @@ use paymesh_engine::{
 use paymesh_kubernetes::Version;
 use serde_json::{Value, json};
 
-use super::{PoolWant, Size, Taint, body};
+use super::{PoolWant, Size, Taint, TaintEffect, body};
 use crate::{
     ClusterSeen, Google, NodePoolName, PoolSeen, Word, access,
     client::Api,
@@ -178,16 +178,10 @@ impl NodePool {
         if labels != seen {
             set(Word::Labels, "", json!({ "labels": { "labels": labels } }));
         }
-        let seen = PoolSeen::new(pool).taints();
-        let taints = self.taints(want, &seen);
-        let is_same = taints.len() == seen.len() && seen.iter().all(|it| taints.contains(it));
-        if !is_same {
-            let taints = body::taints(&taints);
-            set(Word::Taints, "", json!({ "taints": { "taints": taints } }));
-        }
         if !want.zones.is_empty() && !agrees(&json!(want.zones), pool.get("locations")) {
             set(Word::Zones, "", json!({ "locations": want.zones }));
         }
+        updates.extend(self.taint_update(want, pool));
         let metadata = body::metadata(want);
         if !agrees(&metadata, pool.pointer("/config/workloadMetadataConfig")) {
             let body = json!({ "workloadMetadataConfig": metadata });
@@ -197,6 +191,29 @@ impl NodePool {
         }
         updates.extend(self.upgrade(want, cx, pool));
         updates
+    }
+
+    fn taint_update(&self, want: &PoolWant, pool: &Value) -> Option<Update> {
+        let seen = PoolSeen::new(pool).taints();
+        let taints = self.taints(want, &seen);
+        if taints.len() == seen.len() && seen.iter().all(|it| taints.contains(it)) {
+            return None;
+        }
+        let body = json!({ "taints": { "taints": body::taints(&taints) } });
+        let update = Update::quiet(Word::Taints, Method::PUT, "", body);
+        let mut evicting = taints
+            .iter()
+            .filter(|it| it.effect == TaintEffect::NoExecute);
+        Some(match evicting.find(|it| !seen.contains(it)) {
+            Some(taint) => {
+                let pool = &self.name.pool;
+                update.disturbing(format!(
+                    "update node pool {pool}: taint {} evicts",
+                    taint.key
+                ))
+            }
+            None => update,
+        })
     }
 
     /// The wanted taints and those of others.

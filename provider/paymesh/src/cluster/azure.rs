@@ -110,8 +110,7 @@ pub(super) fn graph(
     let group = match group_now(session, spec, prior) {
         Ok(group) => group,
         Err(why) => {
-            let path = Path::root().attribute("azure").attribute("subscription_id");
-            refuse(found, path, &codes::NO_SUBSCRIPTION_KNOWN, why);
+            no_subscription(why, found);
             return None;
         }
     };
@@ -162,6 +161,11 @@ pub(super) fn graph(
         graph.present(Diagnostics::new(&azure, &id, workspace));
     }
     Some(graph)
+}
+
+fn no_subscription(why: String, found: &mut Findings) {
+    let path = Path::root().attribute("azure").attribute("subscription_id");
+    refuse(found, path, &codes::NO_SUBSCRIPTION_KNOWN, why);
 }
 
 fn connect(session: &Session, found: &mut Findings) -> Option<Azure> {

@@ -90,8 +90,7 @@ pub(super) fn graph(
     let name = match name_now(session, spec, prior) {
         Ok(name) => name,
         Err(why) => {
-            let path = Path::root().attribute("google").attribute("project");
-            refuse(found, path, &codes::NO_PROJECT_IS_KNOWN, why);
+            no_project(why, found);
             return None;
         }
     };
@@ -121,6 +120,11 @@ pub(super) fn graph(
         graph.present(NodePool::new(google.clone(), pool));
     }
     Some(graph)
+}
+
+fn no_project(why: String, found: &mut Findings) {
+    let path = Path::root().attribute("google").attribute("project");
+    refuse(found, path, &codes::NO_PROJECT_IS_KNOWN, why);
 }
 
 fn connect(session: &Session, found: &mut Findings) -> Option<Arc<Google>> {

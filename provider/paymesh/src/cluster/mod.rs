@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymesh_azure::ArmId;
-use paymesh_engine::{Graph, Holder, Memory, Observations};
+use paymesh_engine::{Graph, Holder, Memory, Observations, Seen};
 use paymesh_google::ClusterName;
 use paymesh_plugin::{
     findings::Findings,
@@ -195,6 +195,23 @@ impl Converged for Cluster {
 
     fn as_chosen(status: &mut ClusterStatus, before: &ClusterStatus) {
         status.pools.clone_from(&before.pools);
+    }
+
+    fn is_leaving(spec: &ClusterSpec, principal: &Seen) -> bool {
+        if spec.on_azure() {
+            paymesh_azure::ClusterSeen::new(&principal.body).is_leaving()
+        } else {
+            paymesh_google::ClusterSeen::new(&principal.body).is_leaving()
+        }
+    }
+
+    fn forget_incarnation(status: &mut ClusterStatus) {
+        status.uid = None;
+        status.endpoint = None;
+        status.ca_certificate = None;
+        status.running_kubernetes_version = None;
+        status.running_power = None;
+        status.workload_identity_issuer = None;
     }
 
     fn set_standing(status: &mut ClusterStatus, standing: &str) {

@@ -7,6 +7,7 @@ use paymesh_engine::{Holder, Memory, ObjectId};
 use paymesh_plugin::{
     findings::{Findings, Severity},
     path::Path,
+    spec::Spec,
 };
 
 use super::{
@@ -27,6 +28,19 @@ const WAY_OUT: &str = "`terraform destroy -refresh=false` asks none of this.";
 pub(super) fn refuse_live(found: &mut Findings, path: Path, row: &Row, detail: impl Into<String>) {
     let finding = found.add(row.finding(Severity::Error, path, detail));
     finding.next_step.extend([" ", WAY_OUT]);
+}
+
+/// A create finds a cluster that bears this owner's mark and that this entry knows nothing of.
+pub(super) fn takes_over(id: &str, spec: &ClusterSpec, found: &mut Findings) {
+    codes::warn_about(
+        found,
+        Path::root().attribute("name"),
+        &codes::TAKES_OVER,
+        &format!("{} {}", ClusterSpec::NAME, spec.name),
+        format!(
+            "{id} bears this owner's mark, and this state does not have it. What differs is changed"
+        ),
+    );
 }
 
 /// The cloud does not answer what `spec` depends on: an error at `path`. That it does not sign us in

@@ -1,8 +1,8 @@
 //! Apply, delete and read, through the engine.
 
 use paymesh_engine::{
-    End, FaultKind, Graph, Holder, Memory, Outcome, Ownership, PlannedStep, Reading, Standing,
-    StopCause, Unfinished,
+    End, FaultKind, Graph, Holder, Memory, ObjectId, Outcome, Ownership, PlannedStep, Reading,
+    Standing, StopCause, Unfinished, Want,
 };
 use paymesh_plugin::{
     findings::{Findings, Severity},
@@ -305,7 +305,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     };
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
     let reading = session.engine().observe(&job).await;
-    let reading = match reading {
+    let mut reading = match reading {
         Ok(reading) => reading,
         Err(list) => {
             let cloud = C::cloud(&prior.0);
@@ -316,6 +316,13 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
             return keep(found, request.private);
         }
     };
+    if reading.standing == Standing::Gone
+        && request.private.is_empty()
+        && let Some(left) = left_behind::<C>(&prior, &reading, &job.graph)
+    {
+        reading.standing = Standing::Remains;
+        reading.memory = left;
+    }
     faults::notes(&mut found, &reading.notes);
     let is_imported = reading.memory.imported.is_some();
     let foreign_owner = foreign_owner(&reading, &job.graph).filter(|_| is_imported);
@@ -350,6 +357,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     let principal = job.graph.principal_id();
     let principal = principal.and_then(|id| reading.observations.seen(id));
     let is_busy = principal.is_some_and(|principal| principal.busy.is_some());
+    let is_leaving = principal.is_some_and(|principal| C::is_leaving(&prior.0, principal));
     // Where the Spec stays, because it rests or what is seen is not the last word.
     if rests || is_busy {
         C::as_chosen(&mut status, &prior.1);
@@ -372,7 +380,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
     };
     let is_begun = !is_imported && reading.steps.iter().any(is_new);
     let is_unfinished = is_begun || !reading.memory.unfinished.is_empty();
-    let standing = if is_unfinished || was_incomplete || is_headless {
+    let standing = if is_unfinished || was_incomplete || is_headless || is_leaving {
         INCOMPLETE
     } else if rests || (!is_drifted && foreign_owner.is_none()) {
         READY
@@ -383,6 +391,10 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         imported_differs::<C>(&prior, &reading, &mut found);
     } else if is_drifted && standing != INCOMPLETE {
         drifted::<C>(&prior, &reading, rests, &mut found);
+    }
+    if is_leaving {
+        C::forget_incarnation(&mut status);
+        leaving::<C>(&prior, &mut found);
     }
     C::set_standing(&mut status, standing);
     C::set_holder(&mut status, reading.memory.borne_holder());
@@ -480,6 +492,35 @@ fn imported_differs<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &m
             refused.collect::<String>()
         ),
     );
+}
+
+fn leaving<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
+    warn_about(
+        found,
+        Path::root(),
+        &codes::BEING_DELETED,
+        &named::<C>(&prior.0),
+        "an earlier destroy, or somebody else, has asked the cloud to delete it",
+    );
+}
+
+/// What is left of an object that is gone where the private data is lost: Terraform loses it with a
+/// provider that is killed. The state still says whose it was, and the marks what belongs to it.
+fn left_behind<C: Converged>(prior: &Whole<C>, reading: &Reading, graph: &Graph) -> Option<Memory> {
+    let holder = Holder::found(C::holder(&prior.1)?);
+    let is_left = |id: &ObjectId| {
+        let seen = reading.observations.seen(id);
+        seen.is_some_and(|seen| {
+            seen.ownership == Ownership::Ours && seen.holder.as_ref().is_none_or(|it| *it == holder)
+        })
+    };
+    let nodes = graph.nodes().filter(|(_, node)| node.want == Want::Present);
+    let left: Vec<_> = nodes.map(|(id, _)| id.clone()).filter(is_left).collect();
+    (!left.is_empty()).then(|| Memory {
+        holder: Some(holder),
+        objects: left.into_iter().collect(),
+        ..Memory::default()
+    })
 }
 
 /// The entry is kept, so that a destroy takes away what is left.

@@ -85,6 +85,47 @@ fn the_plan_of_an_upgrade_lists_every_step_in_order() {
     .assert_eq(&steps(&plan.output, "pay-gke"));
 }
 
+#[test]
+fn what_empties_a_pool_or_evicts_from_it_is_said() {
+    let cloud = Cloud::start();
+    let both = |change: &dyn Fn(String) -> String| {
+        let clusters = [aks("pay-aks", "1.34"), gke("pay-gke", "1.34")];
+        clusters
+            .map(|it| change(it.replace("min_nodes = 0", "min_nodes = 1")))
+            .concat()
+    };
+    let workspace = Workspace::new(&cloud, &both(&|it| it));
+    workspace.apply().succeeds();
+    workspace.configure(&both(&|it| {
+        it.replace("  profile ", "  standby = true\n  profile ")
+    }));
+    let plan = workspace.plans_something();
+    expect![[r#"
+        1. update pool worki32 to no nodes: standby (agent pool)
+    "#]]
+    .assert_eq(&steps(&plan.output, "pay-aks"));
+    // No pod waits for it, and it has no node yet.
+    expect![[""]].assert_eq(&steps(&plan.output, "pay-gke"));
+
+    let taint =
+        r#"taints = [{ key = "gone", value = "yes", effect = "no_execute" }], min_nodes = 1"#;
+    workspace.configure(&both(&|it| {
+        it.replace(
+            "min_nodes = 1, max_nodes = 2 }\n  }",
+            &format!("{taint}, max_nodes = 2 }}\n  }}"),
+        )
+    }));
+    let plan = workspace.plans_something();
+    expect![[r#"
+        1. update pool worki32: node_pools["work"].taints (agent pool)
+    "#]]
+    .assert_eq(&steps(&plan.output, "pay-aks"));
+    expect![[r#"
+        1. update node pool work-25l: taint gone evicts (GKE node pool)
+    "#]]
+    .assert_eq(&steps(&plan.output, "pay-gke"));
+}
+
 /// Regions of the GKE clusters among the twenty: each has ranges for one.
 const REGIONS: [&str; 10] = [
     "europe-north1",

@@ -126,6 +126,32 @@ fn ctrl_c_stops_a_destroy_which_can_be_resumed() {
     check_stop(Some(&both()), None, DESTROY);
 }
 
+#[test]
+fn an_apply_while_the_cloud_still_deletes_makes_other_clusters_and_says_so() {
+    let cloud = Cloud::start();
+    let workspace = Workspace::new(&cloud, &both());
+    workspace.apply().succeeds();
+    let uids = || BOTH.map(|address| workspace.attributes(address)["uid"].clone());
+    let old = uids();
+    stopped(&cloud, &workspace, "destroy", DESTROY);
+    cloud.clock(&json!({ "freeze": true }));
+    workspace
+        .plans_something()
+        .says("The cloud is deleting what apply would make anew: paymesh_cluster pay-aks")
+        .says("The cloud is deleting what apply would make anew: paymesh_cluster pay-gke");
+    cloud.clock(&json!({ "freeze": false }));
+    workspace.apply().succeeds();
+    let new = uids();
+    for (old, new) in old.iter().zip(&new) {
+        assert_ne!(old, new);
+    }
+    workspace
+        .run(&["apply", "-refresh-only", "-auto-approve"])
+        .succeeds();
+    assert_eq!(uids(), new);
+    workspace.plans_nothing();
+}
+
 /// Ctrl-C while the very first write of a create is on its way: destroy finds what it made.
 fn check_first_write(configuration: &str, method: &str, path: &str) {
     for site in ["before_effect", "after_effect"] {

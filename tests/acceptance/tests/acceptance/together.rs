@@ -220,6 +220,9 @@ fn a_pool_that_an_adoption_replaces_serves_until_the_new_one_is_there() {
             .collect();
         let since = cloud.last_request();
         workspace.configure(&block.with(LARGER).to_string());
+        workspace
+            .plans_something()
+            .says("The cluster exists already, and apply takes it over");
         workspace.apply().succeeds();
         let writes: Vec<_> = cloud
             .writes(since)

@@ -11,12 +11,12 @@ use paymesh_azure::{ArmId, Azure, ClusterSeen, cluster_object_id};
 use paymesh_engine::{Mark, Memory};
 use paymesh_plugin::findings::Findings;
 
-use super::{cluster_id, group_id};
+use super::{cluster_id, connect, group_id, no_subscription};
 use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered, takes_over},
         spec::ClusterSpec,
     },
     codes,
@@ -31,9 +31,12 @@ pub(in crate::cluster) async fn check(
     (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
-    let Ok(azure) = session.azure() else { return };
-    let Ok(group) = group_id(session, spec) else {
+    let Some(azure) = connect(session, found) else {
         return;
+    };
+    let group = match group_id(session, spec) {
+        Ok(group) => group,
+        Err(why) => return no_subscription(why, found),
     };
     let Some(subscription) = group.subscription() else {
         return;
@@ -57,6 +60,9 @@ pub(in crate::cluster) async fn check(
         place(&azure, &group, spec, found).await;
         if let (Some(id), Some(_), None) = (&id, standing, ours) {
             taken(id, owner, found);
+        }
+        if let (Some(id), Some(_)) = (&id, ours.filter(|it| !is_held(it))) {
+            takes_over(id.as_str(), spec, found);
         }
         network::check(&azure, spec, found).await;
     }

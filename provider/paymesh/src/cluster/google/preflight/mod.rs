@@ -16,7 +16,7 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered},
+        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered, takes_over},
         spec::ClusterSpec,
     },
     codes,
@@ -31,8 +31,12 @@ pub(in crate::cluster) async fn check(
     (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
-    let (Ok(google), Ok(name)) = (session.google(), super::cluster_name(session, spec)) else {
+    let Some(google) = super::connect(session, found) else {
         return;
+    };
+    let name = match super::cluster_name(session, spec) {
+        Ok(name) => name,
+        Err(why) => return super::no_project(why, found),
     };
     let Some(region) = region(session, &google, spec, &name, found).await else {
         return;
@@ -50,6 +54,9 @@ pub(in crate::cluster) async fn check(
     if prior.is_none() {
         if standing.is_some() && ours.is_none() {
             taken(&name, &mark, found);
+        }
+        if ours.is_some_and(|it| !is_held(&it)) {
+            takes_over(&name.to_string(), spec, found);
         }
         network::check(&google, spec, found).await;
     }
