@@ -1,4 +1,4 @@
-//! What operators ask over HTTP: `/livez` while the process runs, `/readyz` while it can work,
+//! What operators ask over HTTP: `/livez` while the process lives, `/readyz` while it can work,
 //! `/metrics` for what it did.
 
 use std::sync::{
@@ -21,14 +21,20 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const READY: &str = "paymesh_ready";
 
-/// Whether a service can do its work.
+/// Whether a service can do its work, and whether it lives.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<AtomicBool>);
+pub struct Health(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    ready: AtomicBool,
+    stuck: AtomicBool,
+}
 
 impl Health {
     /// Says whether the service can do its work from now on.
     pub fn set_ready(&self, ready: bool) {
-        if self.0.swap(ready, Ordering::Relaxed) != ready {
+        if self.0.ready.swap(ready, Ordering::Relaxed) != ready {
             tracing::info!(ready, "readiness changed");
             gauge!(READY).set(f64::from(ready));
         }
@@ -36,13 +42,37 @@ impl Health {
 
     /// Whether the service can do its work.
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.ready.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the service lives: one that does not is to be started again.
+    pub fn set_alive(&self, alive: bool) {
+        if self.0.stuck.swap(!alive, Ordering::Relaxed) == alive {
+            tracing::error!(alive, "liveness changed");
+        }
+    }
+
+    /// Whether the service lives.
+    pub fn is_alive(&self) -> bool {
+        !self.0.stuck.load(Ordering::Relaxed)
     }
 
     fn routes(&self) -> Router {
-        let health = self.clone();
+        let (health, life) = (self.clone(), self.clone());
         Router::new()
-            .route("/livez", get(|| async { "alive\n" }))
+            .route(
+                "/livez",
+                get(move || {
+                    let life = life.clone();
+                    async move {
+                        if life.is_alive() {
+                            (StatusCode::OK, "alive\n")
+                        } else {
+                            (StatusCode::SERVICE_UNAVAILABLE, "stuck\n")
+                        }
+                    }
+                }),
+            )
             .route(
                 "/readyz",
                 get(move || {
@@ -79,4 +109,35 @@ pub async fn serve_health(
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_is_stuck_does_not_live_until_it_says_otherwise() {
+        let health = Health::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, health.routes()).into_future());
+        let status = async || {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer[9..12].to_owned()
+        };
+        assert_eq!(status().await, "200");
+        health.set_alive(false);
+        assert_eq!(status().await, "503");
+        health.set_alive(true);
+        assert_eq!(status().await, "200");
+    }
 }
