@@ -7,7 +7,7 @@
 // Each column has a type.
 #![allow(clippy::duplicated_attributes)]
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -54,14 +54,15 @@ pub struct DatabaseSpec {
     /// The name of the database in PostgreSQL.
     #[schemars(regex(pattern = r"^[a-z_][a-z0-9_]*$"), length(max = 63))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("a database is not renamed: make another Database and move the data"))]
-    #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1'])").message("this database is the server's own"))]
+    #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'paymesh_operator'])").message("this database is the server's own, or the operator's"))]
     pub name: String,
     /// The role that owns the database and what is in it. Nobody logs in as it.
     #[schemars(regex(pattern = r"^[a-z_][a-z0-9_]*$"), length(max = 63))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("an owner is not exchanged: what is in the database is its"))]
     #[x_kube(validation = Rule::new("!self.startsWith('pg_')").message("names that start with pg_ are the server's own"))]
+    #[x_kube(validation = Rule::new("!(self in ['public', 'none'])").message("to PostgreSQL public is everybody and none is nobody"))]
     pub owner: String,
-    /// Where the server is, and who may make databases on it.
+    /// Which server.
     pub connection: Connection,
     /// Schemas that exist and in which the roles have their access. One that is taken out again
     /// stays.
@@ -100,54 +101,19 @@ fn only_public() -> Vec<String> {
     vec!["public".to_owned()]
 }
 
-/// Where a server is.
+/// Which server.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
-    /// Its name or address, one that stays when a standby takes over.
-    #[schemars(
-        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"),
-        length(max = 253)
-    )]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("another server is another database: make another Database and move the data"))]
-    pub host: String,
-    /// Its port.
-    #[serde(default = "postgres_port")]
-    #[schemars(range(min = 1, max = 65535))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("another server is another database: make another Database and move the data"))]
-    pub port: u16,
-    /// Whether the connection is encrypted and the server known by its certificate.
-    #[serde(default)]
-    pub ssl_mode: SslMode,
-    /// The Secret with the administrator's `username` and `password`, and with `ca.crt`, the
-    /// authority of the server's certificate.
+    /// The Secret that says where the server is, how it is known, and who makes databases on it:
+    /// `host`, `port`, `sslmode`, `ca.crt`, `database`, `username` and `password`. It bears the label
+    /// `paymesh.dev/database-server: "true"`.
     #[schemars(
         regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"),
         length(max = 253)
     )]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("another server is another database: make another Database and move the data"))]
     pub secret_name: String,
-    /// The database that the administrator connects to first.
-    #[serde(default = "postgres_database")]
-    #[schemars(regex(pattern = r"^[a-z_][a-z0-9_]*$"), length(max = 63))]
-    pub database: String,
-}
-
-fn postgres_port() -> u16 {
-    5432
-}
-
-fn postgres_database() -> String {
-    "postgres".to_owned()
-}
-
-/// How a connection is protected.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum SslMode {
-    /// Encrypted, and the server's certificate is of its name and of the authority in `ca.crt`.
-    #[default]
-    VerifyFull,
-    /// Not at all: for a server on the same machine.
-    Disable,
 }
 
 /// Who may do what.
@@ -158,6 +124,7 @@ pub struct RoleSpec {
     /// the Secret; both act as this role.
     #[schemars(regex(pattern = r"^[a-z_][a-z0-9_]*$"), length(max = 61))]
     #[x_kube(validation = Rule::new("!self.startsWith('pg_')").message("names that start with pg_ are the server's own"))]
+    #[x_kube(validation = Rule::new("!(self in ['public', 'none'])").message("to PostgreSQL public is everybody and none is nobody"))]
     pub name: String,
     /// What it may do.
     pub access: Access,
@@ -189,9 +156,13 @@ pub enum Access {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
-    /// So long after the last change, as `720h` or `30m`; never, if it is left out. Connections of
-    /// the login before last end then: it has to be longer than a program keeps its connections.
-    #[schemars(regex(pattern = r"^([0-9]{1,6}[smh]){1,3}$"), length(max = 24))]
+    /// So long after the last change, as `720h` or `1h30m`, five minutes or more; never, if it is left
+    /// out. Connections of the login before last end then: it has to be longer than a program keeps
+    /// its connections.
+    #[schemars(
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"),
+        length(min = 2, max = 24)
+    )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
     /// Another number changes every password now.
@@ -200,9 +171,21 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The interval, if there is one.
-    pub fn after(&self) -> Option<SignedDuration> {
-        self.interval.as_ref()?.parse().ok()
+    /// The interval, if there is one; else what is wrong with it.
+    pub fn after(&self, min: Duration) -> Result<Option<SignedDuration>, String> {
+        let Some(text) = &self.interval else {
+            return Ok(None);
+        };
+        let interval: SignedDuration = text
+            .parse()
+            .map_err(|reason| format!("rotation.interval {text} is no time: {reason}"))?;
+        if SignedDuration::try_from(min).is_ok_and(|min| interval < min) {
+            let min = min.as_secs();
+            return Err(format!(
+                "rotation.interval {text} is too short: at least {min} seconds, and longer than a program keeps its connections"
+            ));
+        }
+        Ok(Some(interval))
     }
 }
 
@@ -240,6 +223,10 @@ pub struct DatabaseStatus {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub roles: Vec<RoleStatus>,
+    /// When the database was first seen, or made anew. One that is missing after that is not made
+    /// again before a person says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_since: Option<Time>,
 }
 
 /// Which login of a role is in its Secret.
@@ -254,4 +241,28 @@ pub struct RoleStatus {
     pub login: String,
     /// When its password was made.
     pub last_rotation_time: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_is_no_time_or_too_short_is_said_and_never_passed_over() {
+        let after = |text: &str| {
+            let rotation = Rotation {
+                interval: Some(text.to_owned()),
+                revision: 0,
+            };
+            rotation.after(Duration::from_mins(5))
+        };
+        let seconds = |text| after(text).map(|after| after.unwrap().as_secs());
+        assert_eq!(seconds("720h"), Ok(2_592_000));
+        assert_eq!(seconds("1h30m5s"), Ok(5_405));
+        assert_eq!(seconds("300s"), Ok(300));
+        assert!(after("299s").unwrap_err().contains("at least 300 seconds"));
+        for text in ["99999999999999999999h", "soon", "1s1h"] {
+            assert!(after(text).unwrap_err().contains("is no time"), "{text}");
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     ByteString,
     api::core::v1::Secret as KubeSecret,
@@ -21,12 +21,12 @@ use kube::{
 use paymesh_operations::Secret;
 
 use crate::{
-    crd::{DatabaseSpec, GROUP, RoleSpec, RoleStatus, SslMode},
+    crd::{DatabaseSpec, GROUP, RoleSpec, RoleStatus},
     failure::Failure,
     mark::{Mark, Whose},
     password::{new_password, verifier},
     problem::{Kind, Problem},
-    roles::logins,
+    roles::{acts_as, logins},
     server::{Server, Session, name, text},
 };
 
@@ -42,8 +42,8 @@ pub(crate) struct Keeper<'a> {
     pub(crate) session: &'a Session,
     pub(crate) spec: &'a DatabaseSpec,
     pub(crate) mark: &'a Mark,
-    /// The authority of the server's certificate, for those who connect.
-    pub(crate) authority: Option<&'a [u8]>,
+    /// How long a password is used.
+    pub(crate) after: Option<SignedDuration>,
 }
 
 /// What was done for a role.
@@ -109,11 +109,11 @@ impl Keeper<'_> {
     }
 
     fn is_due(&self, held: &Held) -> bool {
-        let rotation = &self.spec.rotation;
-        let is_over = rotation
-            .after()
-            .is_some_and(|after| held.rotated_at + after <= Timestamp::now());
-        is_over || held.revision != rotation.revision.to_string()
+        let now = Timestamp::now();
+        let is_over = self
+            .after
+            .is_some_and(|after| due_at(held.rotated_at, after, now) <= now);
+        is_over || held.revision != self.spec.rotation.revision.to_string()
     }
 
     async fn rotate(
@@ -131,14 +131,10 @@ impl Keeper<'_> {
             rotated_at: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
             revision: self.spec.rotation.revision.to_string(),
         };
-        self.set_password(&held).await?;
+        self.set_password(role, &held).await?;
         self.end_connections(&held.login).await?;
-        if !self.accepts(&held).await? {
-            return Err(Failure::Refused(format!(
-                "{} cannot log in with the password that it was just given, so it is not published: look into pg_hba.conf",
-                held.login
-            )));
-        }
+        // What does not work is not published.
+        self.prove(&held).await?;
         self.put(role, &held, found).await?;
         Ok(held)
     }
@@ -160,7 +156,8 @@ impl Keeper<'_> {
             done = Done::Mended;
         }
         if !self.accepts(held).await? {
-            self.set_password(held).await?;
+            self.set_password(role, held).await?;
+            self.prove(held).await?;
             done = Done::Mended;
         }
         Ok(done)
@@ -172,14 +169,30 @@ impl Keeper<'_> {
             .await
     }
 
-    async fn set_password(&self, held: &Held) -> Result<(), Failure> {
-        let statement = format!(
-            "alter role {} password {}",
-            name(&held.login),
+    /// That a login is let in with the password that it was just given.
+    async fn prove(&self, held: &Held) -> Result<(), Failure> {
+        if self.accepts(held).await? {
+            return Ok(());
+        }
+        Err(Failure::Refused(format!(
+            "{} cannot log in with the password that it was just given: look into pg_hba.conf",
+            held.login
+        )))
+    }
+
+    /// Gives a login a password, and takes back the settings that who logged in by it may have left.
+    async fn set_password(&self, role: &RoleSpec, held: &Held) -> Result<(), Failure> {
+        let (login, of) = (name(&held.login), name(&self.spec.name));
+        let statements = format!(
+            "alter role {login} reset all;
+            alter role {login} in database {of} reset all;
+            alter role {login} in database {of} set role to {};
+            alter role {login} password {};",
+            text(acts_as(self.spec, role)),
             text(&verifier(&held.password))
         );
         let what = format!("password of {}", held.login);
-        self.session.write(&what, &statement).await
+        self.session.write(&what, &statements).await
     }
 
     /// Ends what is still connected with the password before last.
@@ -237,9 +250,9 @@ impl Keeper<'_> {
     fn secret(&self, role: &RoleSpec, held: &Held) -> KubeSecret {
         let Self { spec, server, .. } = self;
         // The words of libpq; that the certificate is checked is said by `sslmode` and `ca.crt`.
-        let (mode, in_uri) = match spec.connection.ssl_mode {
-            SslMode::VerifyFull => ("verify-full", "require"),
-            SslMode::Disable => ("disable", "disable"),
+        let (mode, in_uri) = match server.tls {
+            Some(_) => ("verify-full", "require"),
+            None => ("disable", "disable"),
         };
         let password = held.password.expose();
         let uri = format!(
@@ -258,8 +271,9 @@ impl Keeper<'_> {
         ]
         .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
         .into();
-        if let Some(authority) = self.authority {
-            data.insert("ca.crt".to_owned(), ByteString(authority.to_vec()));
+        if let Some(authority) = &server.authority {
+            let authority = authority.as_bytes().to_vec();
+            data.insert("ca.crt".to_owned(), ByteString(authority));
         }
         let annotations = [
             (OWNED_BY, self.mark.to_string()),
@@ -279,6 +293,15 @@ impl Keeper<'_> {
             ..KubeSecret::default()
         }
     }
+}
+
+/// When a password is due that was made then. A time that is to come was written by somebody else,
+/// and says nothing: it is due now.
+pub(crate) fn due_at(rotated_at: Timestamp, after: SignedDuration, now: Timestamp) -> Timestamp {
+    if rotated_at > now {
+        return now;
+    }
+    rotated_at.checked_add(after).unwrap_or(Timestamp::MAX)
 }
 
 fn annotation<'a>(secret: &'a KubeSecret, key: &str) -> Option<&'a str> {
@@ -359,4 +382,26 @@ async fn ours(
 /// The finalizer, and where a `Database` is kept from being gone.
 pub(crate) fn finalizer() -> String {
     format!("{GROUP}/database")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_due_after_its_time_and_at_once_if_its_time_cannot_be() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (now, hour) = (at("2026-11-22T12:00:00Z"), SignedDuration::from_hours(1));
+        let due = |rotated_at, after| due_at(at(rotated_at), after, now);
+        assert_eq!(
+            due("2026-11-22T11:30:00Z", hour),
+            at("2026-11-22T12:30:00Z")
+        );
+        assert_eq!(due("2026-11-22T12:00:01Z", hour), now);
+        assert_eq!(due("9999-12-30T00:00:00Z", hour), now);
+        assert_eq!(
+            due("2026-11-22T11:30:00Z", SignedDuration::MAX),
+            Timestamp::MAX
+        );
+    }
 }

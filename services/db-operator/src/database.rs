@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use crate::{
     crd::{DatabaseSpec, RoleSpec},
     failure::Failure,
-    mark::{Mark, Whose},
     problem::{Kind, Problem, Problems},
     roles::{acts_as, logins},
     server::{Session, name, text},
 };
 
 const LOOK: &str = "select pg_get_userbyid(datdba)::text as owner,
-        shobj_description(oid, 'pg_database') as mark,
         array(select distinct coalesce(pg_roles.rolname, 'public')::text
             from aclexplode(coalesce(datacl, acldefault('d', datdba)))
             left join pg_roles on pg_roles.oid = grantee where grantee <> datdba) as guests,
@@ -20,67 +18,48 @@ const LOOK: &str = "select pg_get_userbyid(datdba)::text as owner,
             join pg_roles on pg_roles.oid = grantee where privilege_type = 'CONNECT') as callers
     from pg_database where datname = $1";
 
-/// Whose a database is; `None` if there is none.
-pub(crate) async fn whose(
+/// Who owns the database; `None` if there is none.
+pub(crate) async fn owner(
     session: &Session,
     spec: &DatabaseSpec,
-    mark: &Mark,
-    roles_are_ours: bool,
-) -> Result<Option<Whose>, Failure> {
+) -> Result<Option<String>, Failure> {
     let rows = session.read("the database", LOOK, &[&spec.name]).await?;
-    Ok(rows.first().map(|row| {
-        match mark.read(row.get("mark")) {
-            // A database is made outside of transactions, so its mark comes after it. Until then its
-            // owner's tells: nobody else makes a database for this role.
-            Whose::Others(None) if roles_are_ours && row.get::<_, &str>("owner") == spec.owner => {
-                Whose::Ours
-            }
-            whose => whose,
-        }
-    }))
+    Ok(rows.first().map(|row| row.get("owner")))
 }
 
-/// Makes the database as it should be; says whether it is this object's.
+/// Makes the database as it should be, if it was missing from the beginning; says whether it is this
+/// object's. It is, if its owner's role is: nobody else makes a database for that role.
 pub(crate) async fn ensure(
     session: &Session,
     spec: &DatabaseSpec,
-    mark: &Mark,
     roles: &BTreeSet<String>,
+    was_missing: bool,
     problems: &mut Problems,
 ) -> Result<bool, Failure> {
-    let of = name(&spec.name);
-    match whose(session, spec, mark, roles.contains(&spec.owner)).await? {
-        None if !roles.contains(&spec.owner) => return Ok(false),
+    let (of, heir) = (name(&spec.name), name(&spec.owner));
+    let is_owner_ours = roles.contains(&spec.owner);
+    match owner(session, spec).await? {
+        None if !is_owner_ours => return Ok(false),
+        None if !was_missing => return Err(Failure::Changed),
         None => {
-            let make = format!("create database {of} owner {}", name(&spec.owner));
+            let make = format!("create database {of} owner {heir}");
             session.write("database", &make).await?;
         }
-        Some(Whose::Others(words)) => {
-            problems.add(Problem::not_ours(
-                Kind::Database,
-                &format!("the database {}", spec.name),
-                words.as_deref(),
-                &format!("COMMENT ON DATABASE {of} IS '{}'", mark.released()),
-            ));
+        Some(owner) if is_owner_ours && owner == spec.owner => {}
+        Some(owner) => {
+            let message = format!(
+                "the database {} exists and belongs to {owner}, not to a role {} that was made for this Database; it is left alone. Choose another name, or hand it over: ALTER DATABASE {of} OWNER TO {heir}",
+                spec.name, spec.owner
+            );
+            problems.add(Problem::new(Kind::Database, "Conflict", message));
             return Ok(false);
         }
-        Some(Whose::Ours | Whose::Released) => {}
     }
     let rows = session.read("the database", LOOK, &[&spec.name]).await?;
     let Some(row) = rows.first() else {
         return Err(Failure::Changed);
     };
     let mut statements = Vec::new();
-    if row.get::<_, &str>("owner") != spec.owner && roles.contains(&spec.owner) {
-        statements.push(format!(
-            "alter database {of} owner to {};",
-            name(&spec.owner)
-        ));
-    }
-    if mark.read(row.get("mark")) != Whose::Ours {
-        let mark = text(&mark.to_string());
-        statements.push(format!("comment on database {of} is {mark};"));
-    }
     let guests: BTreeSet<String> = row.get::<_, Vec<String>>("guests").into_iter().collect();
     let wanted: BTreeSet<String> = spec.roles.iter().map(|role| role.name.clone()).collect();
     for guest in guests.difference(&wanted) {
@@ -99,8 +78,9 @@ pub(crate) async fn ensure(
         ));
     }
     if !statements.is_empty() {
-        let what = "who owns the database and who connects";
-        session.write(what, &statements.join("\n")).await?;
+        session
+            .write("who connects", &statements.join("\n"))
+            .await?;
     }
     Ok(true)
 }

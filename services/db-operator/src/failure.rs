@@ -1,6 +1,6 @@
 //! What went wrong, in words for a person; never with a value of a Secret.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
@@ -25,12 +25,29 @@ pub enum Failure {
         #[source]
         reason: tokio_postgres::Error,
     },
+    /// A server was not reached, or not as it has to be.
+    #[error("{what}")]
+    Network {
+        /// What was asked.
+        what: String,
+        /// Why not.
+        #[source]
+        reason: io::Error,
+    },
+    /// A server said nothing.
+    #[error("{what}: there was no answer within {} seconds", .after.as_secs())]
+    Silent {
+        /// What was asked.
+        what: String,
+        /// For how long.
+        after: Duration,
+    },
     /// The object changed while it was worked on; the next run sees what it is now.
     #[error("the object changed meanwhile")]
     Changed,
-    /// Another operator works on the object; the next run waits again.
+    /// Another operator works on the object, by this process of the server; the next run waits again.
     #[error("another operator works on it")]
-    Busy,
+    Busy(Option<i32>),
     /// A person has to do something; the object's conditions say what.
     #[error("{0}")]
     Refused(String),
@@ -52,16 +69,28 @@ impl Failure {
 
     /// Whether it passes by itself, so that nobody has to be told.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Changed | Self::Busy)
+        matches!(self, Self::Changed | Self::Busy(_))
     }
 
     /// What PostgreSQL's refusal of `what` means.
     pub(crate) fn postgres(what: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         let what = what.into();
-        |reason| match reason.code() {
-            Some(&SqlState::LOCK_NOT_AVAILABLE) => Self::Busy,
-            _ => Self::Postgres { what, reason },
-        }
+        |reason| Self::Postgres { what, reason }
+    }
+
+    /// What it means that nobody answered.
+    pub(crate) fn silent(what: impl Into<String>, after: Duration) -> Self {
+        let what = what.into();
+        Self::Silent { what, after }
+    }
+
+    /// Whether PostgreSQL said one of these.
+    pub(crate) fn has_code(&self, codes: &[SqlState]) -> bool {
+        let code = match self {
+            Self::Postgres { reason, .. } => reason.code(),
+            _ => None,
+        };
+        code.is_some_and(|code| codes.contains(code))
     }
 }
 

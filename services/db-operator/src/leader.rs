@@ -58,11 +58,12 @@ impl Candidate {
         let mut seen: (Option<String>, Instant) = (None, Instant::now());
         loop {
             let deadline = Instant::now() + self.grace();
-            match self.try_to_lead(&mut seen).await {
-                Ok(true) => return deadline,
-                Ok(false) => {}
-                Err(failure) if failure.is_passing() => {}
-                Err(failure) => tracing::warn!(reason = chain(&failure), "no lease yet"),
+            match timeout_at(deadline, self.try_to_lead(&mut seen)).await {
+                Ok(Ok(true)) => return deadline,
+                Ok(Ok(false)) => {}
+                Ok(Err(failure)) if failure.is_passing() => {}
+                Ok(Err(failure)) => tracing::warn!(reason = chain(&failure), "no lease yet"),
+                Err(_) => tracing::warn!("no lease yet: the API server does not answer"),
             }
             sleep(self.pause()).await;
         }

@@ -5,22 +5,30 @@
 //! is true of a password, and is written in one request with its login; a run goes by what the API
 //! server and PostgreSQL say now, and writes only what differs, so a run that was killed anywhere is
 //! finished by the next one; two that lead at once write one after the other; no password is in a
-//! statement, a log, an event or a status.
+//! statement, a log, an event or a status, and none is told to a server: it is proved by SCRAM; nothing
+//! is waited for without a limit.
 
+mod administrator;
+pub mod context;
+mod converge;
 pub mod crd;
 mod credentials;
 mod database;
 pub mod failure;
 mod grants;
+mod guard;
+mod home;
 pub mod leader;
 pub mod manifests;
 mod mark;
 mod password;
 mod problem;
+mod reach;
 pub mod reconcile;
 mod remove;
 mod roles;
 pub mod run;
+pub mod runs;
 mod server;
 pub mod settings;
 mod status;

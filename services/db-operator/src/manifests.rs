@@ -17,9 +17,20 @@ const NAME: &str = "paymesh-db-operator";
 /// Where it runs, and what it looks after.
 const NAMESPACE: &str = "payments";
 
+/// What keeps Argo CD from deleting a thing that went from the repository: with the definition of a
+/// resource all its objects go.
+const KEPT: (&str, &str) = (
+    "argocd.argoproj.io/sync-options",
+    "Prune=false,Delete=false",
+);
+
 /// The definition of the resource.
 pub fn definition() -> CustomResourceDefinition {
-    Database::crd()
+    let mut definition = Database::crd();
+    let (key, value) = KEPT;
+    let annotations = definition.metadata.annotations.get_or_insert_default();
+    annotations.insert(key.to_owned(), value.to_owned());
+    definition
 }
 
 /// The account of the operator, what it may do in its namespace, and that it may.

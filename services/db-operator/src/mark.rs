@@ -1,8 +1,10 @@
-//! Whose a thing is: a text in the comment of a database or role, or on a Secret.
+//! Whose a thing is: a text in the comment of a role, or on a Secret.
 //!
-//! Only what bears the mark of this very object is changed or dropped. The uid in it is the object's:
-//! one that is deleted and made again under its name is another. What a deleted object left behind
-//! says so, and is taken up by the next of the same namespace and name.
+//! A database belongs to its owner's role, so it is whose that role is: on the database itself its
+//! owner could write, and nobody who logs in by a Secret of ours can write on a role. Only what bears
+//! the mark of this very object is changed or dropped. The uid in it is the object's: one that is
+//! deleted and made again under its name is another. What a deleted object left behind says so, and
+//! is taken up by the next of the same namespace and name.
 
 use std::fmt;
 

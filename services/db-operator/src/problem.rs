@@ -11,12 +11,12 @@ pub(crate) enum Kind {
     Roles,
     /// The database.
     Database,
+    /// The Secrets, and that PostgreSQL takes what is in them.
+    Credentials,
     /// The extensions.
     Extensions,
     /// What the roles may do.
     Grants,
-    /// The Secrets, and that PostgreSQL takes what is in them.
-    Credentials,
 }
 
 impl Kind {
@@ -25,9 +25,9 @@ impl Kind {
         Self::Connection,
         Self::Roles,
         Self::Database,
+        Self::Credentials,
         Self::Extensions,
         Self::Grants,
-        Self::Credentials,
     ];
 
     /// The type of the condition.

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    context::Context,
     crd::{Database, DatabaseSpec, DeletionPolicy},
     credentials,
-    database::whose,
+    database::owner,
     failure::Failure,
-    mark::{Mark, Whose},
-    reconcile::{Context, Reached},
+    mark::Mark,
+    reach::Reached,
     roles,
     server::{Session, name, text},
 };
@@ -25,20 +26,20 @@ pub(crate) async fn remove(
     let (spec, mark) = (&database.spec, Mark::of(database));
     let session = &reached.session;
     let marked = roles::marked(session, &mark.to_string()).await?;
-    let whose = whose(session, spec, &mark, marked.contains(&spec.owner)).await?;
-    let is_ours = whose == Some(Whose::Ours);
+    let owner = owner(session, spec).await?;
+    let is_ours = owner.as_ref() == Some(&spec.owner) && marked.contains(&spec.owner);
     let secrets = secrets_of(database);
     match spec.deletion_policy {
         DeletionPolicy::Orphan => {
             for secret in &secrets {
                 credentials::release(&context.secrets(), &mark, secret).await?;
             }
-            release(session, spec, &mark, is_ours, &marked).await
+            release(session, &mark, &marked).await
         }
         DeletionPolicy::Retain => {
             // What a login made is in the database, and has to be given away there.
             let inside = if is_ours {
-                Some(reached.server.session(&spec.name).await?)
+                Some(reached.server.beside(session, &spec.name).await?)
             } else {
                 None
             };
@@ -50,7 +51,7 @@ pub(crate) async fn remove(
                 roles::remove(inside.as_ref().unwrap_or(session), &login, heir).await?;
             }
             delete_secrets(context, &mark, &secrets).await?;
-            release(session, spec, &mark, is_ours, &groups).await
+            release(session, &mark, &groups).await
         }
         DeletionPolicy::Delete => {
             if is_ours {
@@ -92,24 +93,11 @@ async fn delete_secrets(
     Ok(())
 }
 
-/// Writes on what stays that its object is gone; on the owner last, whose mark speaks for a database
-/// without one.
-async fn release(
-    session: &Session,
-    spec: &DatabaseSpec,
-    mark: &Mark,
-    is_ours: bool,
-    roles: &[String],
-) -> Result<(), Failure> {
+/// Writes on the roles that stay that their object is gone; on the owner's for the database too.
+async fn release(session: &Session, mark: &Mark, roles: &[String]) -> Result<(), Failure> {
     let released = text(&mark.released());
-    let mut statements = Vec::new();
-    if is_ours {
-        let of = name(&spec.name);
-        statements.push(format!("comment on database {of} is {released};"));
-    }
-    for role in roles {
-        statements.push(format!("comment on role {} is {released};", name(role)));
-    }
+    let comment = |role: &String| format!("comment on role {} is {released};", name(role));
+    let statements: Vec<String> = roles.iter().map(comment).collect();
     if statements.is_empty() {
         return Ok(());
     }

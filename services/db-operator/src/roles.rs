@@ -63,8 +63,15 @@ const MIGHTS: [(&str, &str); 5] = [
     ("rolbypassrls", "nobypassrls"),
 ];
 
+/// What would shut a login out that has the right password.
+const LIMITS: [(&str, &str); 2] = [
+    ("is_limited", "connection limit -1"),
+    ("has_end", "valid until 'infinity'"),
+];
+
 const LOOK: &str = "select rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication,
-        rolbypassrls, rolinherit,
+        rolbypassrls, rolinherit, rolconnlimit <> -1 as is_limited,
+        coalesce(rolvaliduntil < 'infinity', false) as has_end,
         shobj_description(oid, 'pg_authid') as mark, pg_has_role(current_user, oid, 'usage') as is_ours,
         array(select group_role.rolname::text from pg_auth_members
             join pg_roles group_role on group_role.oid = roleid where member = pg_roles.oid) as groups
@@ -125,8 +132,8 @@ async fn ensure_one(
         if !row.get::<_, bool>("rolinherit") {
             statements.push(format!("alter role {of} inherit;"));
         }
-        for (might, without) in MIGHTS {
-            if row.get(might) {
+        for (is_so, without) in MIGHTS.iter().chain(&LIMITS) {
+            if row.get(is_so) {
                 statements.push(format!("alter role {of} {without};"));
             }
         }

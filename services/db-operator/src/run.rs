@@ -1,6 +1,10 @@
 //! The process: it waits until it leads, looks after its objects, and ends when it leads no more.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use kube::{
@@ -13,14 +17,17 @@ use kube::{
     },
 };
 use paymesh_operations::Health;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequestLayer;
 
 use crate::{
+    context::Context,
     crd::Database,
     failure::chain,
     leader::Candidate,
-    reconcile::{Context, after_failure, reconcile},
+    reconcile::{after_failure, reconcile},
+    runs::Runs,
     settings::Operator,
     writes,
 };
@@ -55,6 +62,7 @@ pub async fn run(
         controller: "paymesh-db-operator".to_owned(),
         instance: Some(who),
     };
+    let runs = Runs::default();
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
@@ -62,7 +70,11 @@ pub async fn run(
         extensions: settings.extensions,
         resync: settings.resync,
         retry: settings.retry,
-        failures: std::sync::Mutex::default(),
+        statement_max: settings.statement_max,
+        run_max: settings.run_max,
+        rotation_min: settings.rotation_min,
+        runs: runs.clone(),
+        tries: Mutex::default(),
     });
     let looks_after = Controller::new(databases, watcher::Config::default())
         .with_config(controller::Config::default().concurrency(AT_ONCE))
@@ -77,13 +89,20 @@ pub async fn run(
         });
     tokio::select! {
         () = looks_after => {}
+        () = watch(&runs, settings.run_max, &health) => {}
         () = candidate.keep(deadline) => return Err("it leads no more".into()),
     }
-    candidate
-        .release()
-        .await
-        .map_err(|failure| chain(&failure))?;
+    let released = timeout(settings.lease_time, candidate.release()).await?;
+    released.map_err(|failure| chain(&failure))?;
     Ok(())
+}
+
+/// Says that the process does not live as soon as a run goes on for much longer than it may.
+async fn watch(runs: &Runs, run_max: Duration, health: &Health) {
+    loop {
+        tokio::time::sleep(run_max / 10).await;
+        health.set_alive(!runs.has_one_longer_than(run_max * 11 / 10));
+    }
 }
 
 /// The API server, as the machine's kubeconfig or the pod's account says; every write is counted.
@@ -96,4 +115,29 @@ async fn client() -> Result<Client, Box<dyn Error>> {
 
 fn host() -> String {
     std::env::var("HOSTNAME").unwrap_or_else(|_| "paymesh-db-operator".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_does_not_end_makes_the_process_say_that_it_does_not_live() {
+        let (runs, health) = (Runs::default(), Health::default());
+        let _run = runs.begin();
+        assert!(health.is_alive());
+        let seen = async {
+            while health.is_alive() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let told = async {
+            tokio::select! {
+                () = watch(&runs, Duration::from_millis(50), &health) => {}
+                () = seen => {}
+            }
+        };
+        let told = timeout(Duration::from_mins(1), told).await;
+        assert!(told.is_ok(), "nobody was told");
+    }
 }

@@ -1,80 +1,149 @@
-//! A PostgreSQL server as its administrator: connections that hold the lock while they write.
+//! A PostgreSQL server, and connections to it that wait for nothing without a limit.
 //!
-//! Of two operators that both believe to lead, one waits: each connection that writes holds the
-//! advisory lock of its object, and what it sends after it lost the lock fails with it. Two objects
-//! need no lock between them: whose a role or a database is, is decided by who makes it.
+//! A silent peer costs a run, and no more: connecting and each statement have a limit here, a little
+//! above the server's own. What passed it is not used again. The server gives up what is silent as
+//! well, so the locks of an operator that stands still end within seconds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use paymesh_operations::Secret;
-use tokio_postgres::{Client, Config, NoTls, Row, config::SslMode, error::SqlState, types::ToSql};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_postgres::{Client, Config, NoTls, Row, error::SqlState, types::ToSql};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::{failure::Failure, tls::Tls, writes};
+use crate::{failure::Failure, guard::Guarded, tls::Tls, writes};
 
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// A server that does not answer is given up; its locks end with the connection.
+/// To connect, to encrypt and to log in.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How much longer than the server a statement is waited for here.
+const STATEMENT_SLACK: Duration = Duration::from_secs(5);
+/// How long the server lets a statement wait for a lock.
+const LOCK_MAX: Duration = Duration::from_secs(5);
+/// How often a session says that its operator is there, and how long the server waits for that.
+const BEAT: Duration = Duration::from_secs(4);
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// In milliseconds: what waits longer for another operator tries again later.
-const SETTINGS: &str = "-c statement_timeout=60000 -c lock_timeout=5000 -c search_path=pg_catalog";
+
+/// A stream of bytes, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A server, and who its administrator is.
 pub(crate) struct Server {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: Option<Tls>,
+    /// The authority of its certificate, for those who connect.
+    pub(crate) authority: Option<String>,
     pub(crate) username: String,
     pub(crate) password: Secret,
-    /// What is locked: one number for each object.
-    pub(crate) lock: i64,
+    /// The database that the administrator connects to before there is the operator's own.
+    pub(crate) database: String,
+    /// How long the server may work on a statement.
+    pub(crate) statement_max: Duration,
 }
 
 impl Server {
+    /// What the server is told for a session: its limits, in milliseconds where no unit is said, and
+    /// what the owner of a database could have set otherwise for all who connect to it.
+    fn settings(&self) -> String {
+        let (statement, silence) = (self.statement_max.as_millis(), SILENCE_MAX.as_millis());
+        let lock = LOCK_MAX.min(self.statement_max / 2).as_millis();
+        [
+            format!("statement_timeout={statement}"),
+            format!("lock_timeout={lock}"),
+            format!("idle_session_timeout={silence}"),
+            format!("idle_in_transaction_session_timeout={silence}"),
+            // Of a statement whose operator is gone.
+            "client_connection_check_interval=2000".to_owned(),
+            format!("tcp_user_timeout={silence}"),
+            "tcp_keepalives_idle=5".to_owned(),
+            "tcp_keepalives_interval=2".to_owned(),
+            "tcp_keepalives_count=3".to_owned(),
+            "search_path=pg_catalog".to_owned(),
+            "role=none".to_owned(),
+            "default_transaction_read_only=off".to_owned(),
+            "standard_conforming_strings=on".to_owned(),
+        ]
+        .map(|setting| format!("-c {setting}"))
+        .join(" ")
+    }
+
     async fn connect(
         &self,
         database: &str,
         username: &str,
         password: &Secret,
-    ) -> Result<Client, tokio_postgres::Error> {
+        what: String,
+    ) -> Result<Link, Failure> {
         let mut config = Config::new();
         config
-            .host(&self.host)
-            .port(self.port)
             .user(username)
             .password(password.expose())
             .dbname(database)
             .application_name("paymesh-db-operator")
-            .options(SETTINGS)
-            .connect_timeout(CONNECT_MAX)
-            .tcp_user_timeout(SILENCE_MAX)
-            .keepalives_idle(SILENCE_MAX);
-        // The connection's own task ends with its client.
-        if let Some(tls) = self.tls.clone() {
-            config.ssl_mode(SslMode::Require);
-            let (client, connection) = config.connect(tls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        } else {
-            config.ssl_mode(SslMode::Disable);
-            let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        }
+            .options(self.settings());
+        let network = |reason| Failure::Network {
+            what: what.clone(),
+            reason,
+        };
+        let link = async {
+            let to = (self.host.as_str(), self.port);
+            let socket = TcpStream::connect(to).await.map_err(network)?;
+            socket.set_nodelay(true).map_err(network)?;
+            let stream: Box<dyn Stream> = match &self.tls {
+                Some(tls) => Box::new(tls.encrypt(&self.host, socket).await.map_err(network)?),
+                None => Box::new(socket),
+            };
+            // TLS is beneath, where there is any.
+            let connected = config.connect_raw(Guarded::new(stream), NoTls).await;
+            let (client, connection) = connected.map_err(Failure::postgres(what.clone()))?;
+            let client = Arc::new(client);
+            let beating = client.clone();
+            let task = tokio::spawn(async move {
+                tokio::select! {
+                    _ = connection => {}
+                    () = beat(&beating) => {}
+                }
+            });
+            Ok::<_, Failure>(Link {
+                client,
+                task: AbortOnDropHandle::new(task),
+                limit: self.statement_max + STATEMENT_SLACK,
+            })
+        };
+        let linked = timeout(CONNECT_MAX, link).await;
+        linked.unwrap_or_else(|_| Err(Failure::silent(what, CONNECT_MAX)))
     }
 
-    /// A connection of the administrator that holds the lock of a database.
-    pub(crate) async fn session(&self, database: &str) -> Result<Session, Failure> {
+    /// A connection of the administrator.
+    pub(crate) async fn administrator(&self, database: &str) -> Result<Session, Failure> {
         let what = format!(
             "PostgreSQL at {}:{}, database {database}, does not take the administrator's connection",
             self.host, self.port
         );
-        let client = self
-            .connect(database, &self.username, &self.password)
-            .await
-            .map_err(Failure::postgres(what))?;
-        client
-            .query_one("select pg_advisory_lock($1)", &[&self.lock])
-            .await
-            .map_err(Failure::postgres("the lock of the object was not given"))?;
-        Ok(Session(client))
+        let link = self.connect(database, &self.username, &self.password, what);
+        Ok(Session {
+            link: Arc::new(link.await?),
+            lock: None,
+        })
+    }
+
+    /// A connection of the administrator that writes only while another one holds its lock.
+    pub(crate) async fn beside(
+        &self,
+        session: &Session,
+        database: &str,
+    ) -> Result<Session, Failure> {
+        let beside = self.administrator(database).await?;
+        Ok(Session {
+            lock: Some(session.link.clone()),
+            ..beside
+        })
     }
 
     /// Whether a login with this password is let in.
@@ -84,24 +153,58 @@ impl Server {
         login: &str,
         password: &Secret,
     ) -> Result<bool, Failure> {
-        match self.connect(database, login, password).await {
+        let what = format!("{login} cannot log in");
+        match self.connect(database, login, password, what).await {
             Ok(_) => Ok(true),
-            Err(reason) if is_refused(&reason) => Ok(false),
-            Err(reason) => Err(Failure::postgres(format!("{login} cannot log in"))(reason)),
+            Err(failure) if failure.has_code(&REFUSALS) => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 }
 
-fn is_refused(reason: &tokio_postgres::Error) -> bool {
-    let refusals = [
-        SqlState::INVALID_PASSWORD,
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-    ];
-    reason.code().is_some_and(|code| refusals.contains(code))
+const REFUSALS: [SqlState; 2] = [
+    SqlState::INVALID_PASSWORD,
+    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+];
+
+/// Says again and again that the operator is there; ends when nobody hears it.
+async fn beat(client: &Client) {
+    loop {
+        sleep(BEAT).await;
+        if client.check_connection().await.is_err() {
+            return;
+        }
+    }
 }
 
-/// A connection that holds the lock.
-pub(crate) struct Session(Client);
+/// A connection, which ends when this is dropped, whatever is under way.
+struct Link {
+    client: Arc<Client>,
+    task: AbortOnDropHandle<()>,
+    limit: Duration,
+}
+
+impl Link {
+    async fn in_time<T>(
+        &self,
+        what: String,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        if let Ok(answer) = timeout(self.limit, answer).await {
+            return answer.map_err(Failure::postgres(what));
+        }
+        // Nobody waits for it again.
+        self.task.abort();
+        Err(Failure::silent(what, self.limit))
+    }
+}
+
+/// A connection of the administrator.
+pub(crate) struct Session {
+    link: Arc<Link>,
+    /// The connection that holds the lock, if it is not this one.
+    lock: Option<Arc<Link>>,
+}
 
 impl Session {
     /// Asks; changes nothing.
@@ -111,15 +214,21 @@ impl Session {
         query: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
-        let rows = self.0.query(query, values).await;
-        rows.map_err(Failure::postgres(format!("{what} could not be read")))
+        let rows = self.link.client.query(query, values);
+        let what = format!("{what} could not be read");
+        self.link.in_time(what, rows).await
     }
 
     /// Writes: statements sent together take effect together, or none does.
     pub(crate) async fn write(&self, what: &str, statements: &str) -> Result<(), Failure> {
+        if let Some(lock) = &self.lock {
+            let is_held = lock.client.check_connection();
+            let lost = format!("the lock was lost before: {what}");
+            lock.in_time(lost, is_held).await?;
+        }
         writes::note(what);
-        let result = self.0.batch_execute(statements).await;
-        result.map_err(Failure::postgres(format!("failed: {what}")))
+        let done = self.link.client.batch_execute(statements);
+        self.link.in_time(format!("failed: {what}"), done).await
     }
 }
 

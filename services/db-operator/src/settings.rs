@@ -19,6 +19,12 @@ pub struct Operator {
     pub resync: Duration,
     /// How long until the first new try after a failure.
     pub retry: Duration,
+    /// How long a server may work on a statement.
+    pub statement_max: Duration,
+    /// How long a run may take.
+    pub run_max: Duration,
+    /// The shortest time between two rotations.
+    pub rotation_min: Duration,
     /// How long a lease holds that is not renewed.
     pub lease_time: Duration,
     /// The lease of those of whom one leads.
@@ -51,6 +57,21 @@ impl Operator {
             "how long until the first new try after a failure, in milliseconds",
             1_000,
         );
+        let statement_max = settings.milliseconds(
+            "PAYMESH_STATEMENT_MS",
+            "how long a server may work on a statement, in milliseconds",
+            60_000,
+        );
+        let run_max = settings.milliseconds(
+            "PAYMESH_RUN_MS",
+            "how long a run for one object may take, in milliseconds",
+            600_000,
+        );
+        let rotation_min = settings.milliseconds(
+            "PAYMESH_ROTATION_MIN_MS",
+            "the shortest interval of rotation that is taken, in milliseconds",
+            300_000,
+        );
         let lease_time = settings.milliseconds(
             "PAYMESH_LEASE_MS",
             "how long a lease holds that is not renewed, in milliseconds",
@@ -71,6 +92,9 @@ impl Operator {
                     .collect(),
                 resync,
                 retry,
+                statement_max,
+                run_max,
+                rotation_min,
                 lease_time,
                 lease_name,
             })

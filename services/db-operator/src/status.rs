@@ -17,8 +17,28 @@ pub(crate) struct Report {
     /// The first kind that could not be looked at.
     pub(crate) stopped_at: Option<Kind>,
     pub(crate) roles: Vec<RoleStatus>,
+    /// When the database was first seen, or made anew.
+    pub(crate) database_since: Option<Time>,
     /// What was done, for events: a word and a sentence.
     pub(crate) done: Vec<(&'static str, String)>,
+}
+
+impl Report {
+    /// What is known without a look.
+    pub(crate) fn as_before(database: &Database) -> Self {
+        let status = database.status.as_ref();
+        Self {
+            roles: roles_before(database),
+            database_since: status.and_then(|status| status.database_since.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The roles that an object had at the last look.
+pub(crate) fn roles_before(database: &Database) -> Vec<RoleStatus> {
+    let status = database.status.as_ref();
+    status.map_or_else(Vec::new, |status| status.roles.clone())
 }
 
 /// The status after a run.
@@ -58,6 +78,7 @@ pub(crate) fn status(database: &Database, report: &Report) -> DatabaseStatus {
         observed_generation: generation,
         conditions,
         roles: report.roles.clone(),
+        database_since: report.database_since.clone(),
     }
 }
 
@@ -70,7 +91,7 @@ fn verdict<'a>(problems: impl Iterator<Item = &'a Problem>) -> (&'static str, &'
     }
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     // As precise as it is written, so that what is read again is the same.
     Time(Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default())
 }
@@ -92,11 +113,7 @@ mod tests {
                 name: "ledger".to_owned(),
                 owner: "ledger_owner".to_owned(),
                 connection: Connection {
-                    host: "db".to_owned(),
-                    port: 5432,
-                    ssl_mode: crate::crd::SslMode::Disable,
                     secret_name: "admin".to_owned(),
-                    database: "postgres".to_owned(),
                 },
                 schemas: Vec::new(),
                 extensions: Vec::new(),
@@ -128,9 +145,9 @@ mod tests {
             Connected True AsSpecified ""
             RolesReady False Conflict "one"
             DatabaseReady False Failed "two"
+            CredentialsReady Unknown Waiting "it waits for what is not ready before it"
             ExtensionsReady Unknown Waiting "it waits for what is not ready before it"
             GrantsReady Unknown Waiting "it waits for what is not ready before it"
-            CredentialsReady Unknown Waiting "it waits for what is not ready before it"
         "#]]
         .assert_eq(&format!("{}\n", told.join("\n")));
     }

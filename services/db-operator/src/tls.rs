@@ -1,21 +1,18 @@
-//! TLS to PostgreSQL: the server is known by its certificate, by an authority that the Secret names.
+//! TLS to PostgreSQL: the server is known by its certificate, by an authority that the
+//! administrator's Secret names.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{io, sync::Arc};
 
-use futures::future::BoxFuture;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject as _};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::{
-    Socket,
-    tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream as Encrypted};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// `SSLRequest`: its length, and the number that stands for it.
+const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// How servers are known.
 #[derive(Clone)]
@@ -33,74 +30,21 @@ impl Tls {
             .with_no_client_auth();
         (!roots.is_empty()).then(|| Self(Arc::new(config)))
     }
-}
 
-impl MakeTlsConnect<Socket> for Tls {
-    type Stream = Stream;
-    type TlsConnect = Handshake;
-    type Error = InvalidDnsNameError;
-
-    fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, InvalidDnsNameError> {
-        Ok(Handshake {
-            connector: TlsConnector::from(self.0.clone()),
-            server: ServerName::try_from(host.to_owned())?,
-        })
-    }
-}
-
-/// A handshake with one server.
-pub(crate) struct Handshake {
-    connector: TlsConnector,
-    server: ServerName<'static>,
-}
-
-impl TlsConnect<Socket> for Handshake {
-    type Stream = Stream;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Stream>>;
-
-    fn connect(self, socket: Socket) -> Self::Future {
-        Box::pin(async move {
-            let stream = self.connector.connect(self.server, socket).await?;
-            Ok(Stream(Box::new(stream)))
-        })
-    }
-}
-
-/// An encrypted connection.
-pub(crate) struct Stream(Box<Encrypted<Socket>>);
-
-impl TlsStream for Stream {
-    // SCRAM without channel binding: the certificate was checked by name and authority.
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    /// Encrypts a connection to a host. SCRAM goes without channel binding then: the certificate is
+    /// checked by name and authority.
+    pub(crate) async fn encrypt(
+        &self,
+        host: &str,
+        mut socket: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        socket.write_all(&REQUEST).await?;
+        // No more than this byte is read in clear.
+        if socket.read_u8().await? != b'S' {
+            return Err(io::Error::other("the server does not encrypt"));
+        }
+        let connector = TlsConnector::from(self.0.clone());
+        connector.connect(host, socket).await
     }
 }

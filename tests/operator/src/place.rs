@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
-use crate::{Api, until};
+use crate::{Api, until, world::ADMINISTRATOR};
 
 /// A namespace with an administrator's Secret.
 #[derive(Clone)]
@@ -14,7 +14,6 @@ pub struct Place {
     pub(crate) api: Api,
     /// Its name.
     pub namespace: String,
-    pub(crate) port: u16,
 }
 
 /// What a Secret says.
@@ -52,12 +51,7 @@ impl Place {
             "spec": {
                 "name": name,
                 "owner": format!("{name}_owner"),
-                "connection": {
-                    "host": "127.0.0.1",
-                    "port": self.port,
-                    "sslMode": "Disable",
-                    "secretName": "admin",
-                },
+                "connection": { "secretName": "admin" },
                 "extensions": ["pgcrypto"],
                 "roles": [
                     role("migrate", "Owner"),
@@ -100,6 +94,14 @@ impl Place {
     /// Changes the spec of a `Database`.
     pub async fn change(&self, name: &str, spec: &Value) {
         let (status, answer) = self.try_to_change(name, spec).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Writes an annotation on a `Database`.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let path = format!("{}/{name}", self.databases());
+        let change = json!({ "metadata": { "annotations": { key: value } } });
+        let (status, answer) = self.api.merge(&path, &change).await;
         assert_eq!(status, 200, "{answer}");
     }
 
@@ -195,7 +197,33 @@ impl Place {
 
     /// Makes a Secret.
     pub async fn make_secret(&self, name: &str, values: &Value) {
-        let secret = json!({ "metadata": { "name": name }, "stringData": values });
+        self.make_labelled(name, &json!({}), values).await;
+    }
+
+    /// Makes the Secret of a server on this machine, without TLS if `more` does not say otherwise;
+    /// a value that is null is left out.
+    pub async fn make_server(&self, name: &str, port: u16, more: &Value) {
+        let (username, password) = ADMINISTRATOR;
+        let mut values = json!({
+            "username": username,
+            "password": password,
+            "host": "127.0.0.1",
+            "port": port.to_string(),
+            "sslmode": "disable",
+        });
+        for (key, value) in more.as_object().expect("keys and values") {
+            values[key] = value.clone();
+        }
+        if let Some(values) = values.as_object_mut() {
+            values.retain(|_, value| !value.is_null());
+        }
+        let label = json!({ "paymesh.dev/database-server": "true" });
+        self.make_labelled(name, &label, &values).await;
+    }
+
+    async fn make_labelled(&self, name: &str, labels: &Value, values: &Value) {
+        let metadata = json!({ "name": name, "labels": labels });
+        let secret = json!({ "metadata": metadata, "stringData": values });
         let (status, answer) = self.api.create(&self.secrets(), &secret).await;
         assert_eq!(status, 201, "{answer}");
     }

@@ -96,8 +96,17 @@ impl World {
             return world;
         }
         let world = Arc::new(Self::start().await);
+        world.meet_operator().await;
         *shared = Arc::downgrade(&world);
         world
+    }
+
+    /// Lets an operator make its own database on the server, as with the first object there is.
+    async fn meet_operator(&self) {
+        let place = self.place("first").await;
+        let _operator = self.operator(&place, "first", &[]);
+        place.make(&place.database("first")).await;
+        place.wait_until_ready("first").await;
     }
 
     /// A client of the API server; its connections end with the test that made it.
@@ -159,15 +168,9 @@ impl World {
         let place = Place {
             api,
             namespace: name.to_owned(),
-            port: self.postgres.port(),
         };
-        let (username, password) = ADMINISTRATOR;
-        place
-            .make_secret(
-                "admin",
-                &json!({ "username": username, "password": password }),
-            )
-            .await;
+        let port = self.postgres.port();
+        place.make_server("admin", port, &json!({})).await;
         place
     }
 
@@ -183,6 +186,7 @@ impl World {
             .env("PAYMESH_LEASE_NAME", lease)
             .env("PAYMESH_RESYNC_MS", "1000")
             .env("PAYMESH_RETRY_MS", "100")
+            .env("PAYMESH_ROTATION_MIN_MS", "1000")
             .env("PAYMESH_LOG", "info,paymesh_db_operator=debug")
             .envs(settings.iter().copied());
         let log = self

@@ -1,7 +1,7 @@
 //! What is somebody else's is left alone, and all that is wrong is said at once.
 
 use expect_test::expect;
-use paymesh_operator_tests::{World, until};
+use paymesh_operator_tests::World;
 use serde_json::json;
 
 #[tokio::test]
@@ -56,14 +56,14 @@ async fn everything_that_is_wrong_is_said_at_once_and_what_can_be_done_is_done()
     place.wait_for_condition("draper", "Ready", "False").await;
     expect![[r#"
         Ready False Conflict the role draper_reader exists and was not made for this Database (nothing says whose it is); it is left alone. Choose another name, or hand it over: COMMENT ON ROLE "draper_reader" IS 'paymesh.dev/database wrong/draper released'
-            the extension file_fdw is not allowed; allowed are btree_gin, btree_gist, citext, hstore, intarray, ltree, pg_trgm, pgcrypto, tablefunc, unaccent, uuid-ossp (PAYMESH_EXTENSIONS of the operator)
             the Secret draper-ledger exists and was not made for this Database (nothing says whose it is); it is left alone. Choose another name, or hand it over: kubectl annotate secret draper-ledger 'paymesh.dev/database=paymesh.dev/database wrong/draper released'
+            the extension file_fdw is not allowed; allowed are btree_gin, btree_gist, citext, hstore, intarray, ltree, pg_trgm, pgcrypto, tablefunc, unaccent, uuid-ossp (PAYMESH_EXTENSIONS of the operator)
         Connected True AsSpecified
         RolesReady False Conflict the role draper_reader exists and was not made for this Database (nothing says whose it is); it is left alone. Choose another name, or hand it over: COMMENT ON ROLE "draper_reader" IS 'paymesh.dev/database wrong/draper released'
         DatabaseReady True AsSpecified
+        CredentialsReady False Conflict the Secret draper-ledger exists and was not made for this Database (nothing says whose it is); it is left alone. Choose another name, or hand it over: kubectl annotate secret draper-ledger 'paymesh.dev/database=paymesh.dev/database wrong/draper released'
         ExtensionsReady False NotAllowed the extension file_fdw is not allowed; allowed are btree_gin, btree_gist, citext, hstore, intarray, ltree, pg_trgm, pgcrypto, tablefunc, unaccent, uuid-ossp (PAYMESH_EXTENSIONS of the operator)
         GrantsReady True AsSpecified
-        CredentialsReady False Conflict the Secret draper-ledger exists and was not made for this Database (nothing says whose it is); it is left alone. Choose another name, or hand it over: kubectl annotate secret draper-ledger 'paymesh.dev/database=paymesh.dev/database wrong/draper released'
     "#]]
     .assert_eq(&place.conditions("draper").await);
     place
@@ -111,12 +111,20 @@ async fn the_api_server_refuses_what_is_wrong_in_the_object_itself() {
         (json!({ "name": "other" }), "a database is not renamed"),
         (json!({ "owner": "other" }), "an owner is not exchanged"),
         (
-            json!({ "connection": { "host": "elsewhere" } }),
+            json!({ "connection": { "secretName": "elsewhere" } }),
             "another server is another database",
         ),
         (
             json!({ "rotation": { "interval": "soon" } }),
             "spec.rotation.interval",
+        ),
+        (
+            json!({ "rotation": { "interval": "1s1h" } }),
+            "spec.rotation.interval",
+        ),
+        (
+            json!({ "roles": [{ "name": "public", "access": "ReadOnly", "secretName": "s" }] }),
+            "public is everybody",
         ),
         (
             json!({ "deletionPolicy": "Recycle" }),
@@ -157,36 +165,40 @@ async fn the_api_server_refuses_what_is_wrong_in_the_object_itself() {
 
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server"]
-async fn without_an_administrator_the_condition_says_what_the_secret_lacks() {
+async fn without_an_administrator_the_condition_says_why_and_nothing_keeps_the_object() {
     let world = World::shared().await;
     let place = world.place("lacks").await;
     let _operator = world.operator(&place, "one", &[]);
-    place
-        .make_secret("empty", &json!({ "username": "installer" }))
-        .await;
-    let mut database = place.database("saddler");
-    database["spec"]["connection"]["secretName"] = json!("empty");
-    database["spec"]["connection"]["sslMode"] = json!("VerifyFull");
-    place.make(&database).await;
-    place
-        .wait_for_condition("saddler", "Connected", "False")
-        .await;
-    let said = place.conditions("saddler").await;
-    assert!(
-        said.contains("the Secret empty lacks password, ca.crt"),
-        "{said}"
-    );
-    place
-        .change(
-            "saddler",
-            &json!({ "connection": { "secretName": "none" } }),
-        )
-        .await;
-    until("a condition", async || {
-        let said = place.conditions("saddler").await;
-        said.contains("the Secret none with")
-            .then_some(())
-            .ok_or(said)
-    })
-    .await;
+    let port = world.postgres.port();
+    let lacks = json!({ "password": null, "host": null, "sslmode": null });
+    place.make_server("empty", port, &lacks).await;
+    let far = json!({ "host": "192.0.2.1" });
+    place.make_server("far", port, &far).await;
+    let (username, password) = ("installer", "a-password-of-the-installer");
+    let unlabelled = json!({ "username": username, "password": password, "host": "127.0.0.1" });
+    place.make_secret("unlabelled", &unlabelled).await;
+    for (secret, words) in [
+        (
+            "empty",
+            "the Secret empty lacks password, and lacks host, and lacks ca.crt",
+        ),
+        ("far", "says sslmode=disable of a host that is not this one"),
+        (
+            "unlabelled",
+            "it lacks the label paymesh.dev/database-server=true",
+        ),
+        ("none", "the Secret none with the server"),
+    ] {
+        let name = format!("saddler{secret}");
+        let mut database = place.database(&name);
+        database["spec"]["connection"]["secretName"] = json!(secret);
+        place.make(&database).await;
+        let found = place.wait_for_condition(&name, "Connected", "False").await;
+        let said = place.conditions(&name).await;
+        assert!(said.contains(words), "{words}: {said}");
+        // Nothing was made for it.
+        assert_eq!(found["metadata"]["finalizers"], json!(null));
+        place.delete(&name).await;
+        place.wait_until_gone(&name).await;
+    }
 }

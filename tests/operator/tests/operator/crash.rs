@@ -176,14 +176,14 @@ async fn a_creation_that_is_cut_anywhere_is_finished() {
             role NAME_ledger_a
             role NAME_ledger_b
             database
-            who owns the database and who connects
+            who connects
             as whom logins act
-            extension pgcrypto
-            what roles may do
             password of NAME_migrate_a
             POST secrets
             password of NAME_ledger_a
             POST secrets
+            extension pgcrypto
+            what roles may do
             PUT databases/NAME/status
         "#]],
     )
@@ -260,4 +260,15 @@ async fn a_deletion_that_keeps_everything_and_is_cut_anywhere_is_finished() {
         "#]],
     )
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server"]
+async fn the_operators_own_database_is_made_wherever_that_is_cut() {
+    let world = World::start().await;
+    for point in 1..=3 {
+        let first = "drop database if exists paymesh_operator with (force)";
+        world.postgres.sql("postgres", first).unwrap();
+        cut(&world, Act::Create, point).await;
+    }
 }

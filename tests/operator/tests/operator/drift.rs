@@ -35,7 +35,10 @@ async fn what_others_changed_is_mended_and_a_password_is_made_anew_only_when_it_
             "alter role tanner_ledger_b in database tanner reset role",
         ),
         ("postgres", "grant connect on database tanner to public"),
-        ("postgres", "alter database tanner owner to installer"),
+        (
+            "postgres",
+            "alter role tanner_migrate_a valid until '2000-01-01' connection limit 0",
+        ),
     ] {
         sql(database, text);
     }
@@ -72,6 +75,15 @@ async fn what_others_changed_is_mended_and_a_password_is_made_anew_only_when_it_
             .ok_or(format!("{:?}", secret.get("host")))
     })
     .await;
+    until("a login without an end", async || {
+        let limits = sql(
+            "postgres",
+            "select rolvaliduntil, rolconnlimit from pg_roles where rolname = 'tanner_migrate_a'",
+        );
+        (limits == "infinity|-1").then_some(()).ok_or(limits)
+    })
+    .await;
+    secret("migrate").await.connect().await.unwrap();
     // PostgreSQL follows the Secret: programs notice nothing.
     assert_eq!(secret("ledger").await, before);
     until("the login", async || {

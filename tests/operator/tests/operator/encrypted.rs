@@ -32,13 +32,13 @@ fn encrypt(world: &World, host: &str) -> String {
     authority.pem().to_owned()
 }
 
-async fn ask_for(place: &Place, name: &str, authority: &str) {
-    let (username, password) = ("installer", "a-password-of-the-installer");
-    let values = json!({ "username": username, "password": password, "ca.crt": authority });
-    place.make_secret(&format!("{name}-admin"), &values).await;
+async fn ask_for(world: &World, place: &Place, name: &str, authority: &str) {
+    let secret = format!("{name}-admin");
+    let more = json!({ "sslmode": null, "ca.crt": authority });
+    let port = world.postgres.port();
+    place.make_server(&secret, port, &more).await;
     let mut database = place.database(name);
-    database["spec"]["connection"]["sslMode"] = json!("VerifyFull");
-    database["spec"]["connection"]["secretName"] = json!(format!("{name}-admin"));
+    database["spec"]["connection"]["secretName"] = json!(secret);
     place.make(&database).await;
 }
 
@@ -49,21 +49,22 @@ async fn a_server_with_its_certificate_is_used_and_one_of_another_authority_or_n
     let place = world.place("encrypted").await;
     let trusted = encrypt(&world, "127.0.0.1");
     let _operator = world.operator(&place, "one", &[]);
-    ask_for(&place, "good", &trusted).await;
+    ask_for(&world, &place, "good", &trusted).await;
     place.wait_until_ready("good").await;
     let secret = place.secret("good-ledger").await.unwrap();
     assert_eq!(
         (secret.get("sslmode"), secret.get("ca.crt")),
         ("verify-full", &*trusted)
     );
-    ask_for(&place, "stranger", Authority::new("another").unwrap().pem()).await;
+    let another = Authority::new("another").unwrap();
+    ask_for(&world, &place, "stranger", another.pem()).await;
     place
         .wait_for_condition("stranger", "Connected", "False")
         .await;
     let said = place.conditions("stranger").await;
     assert!(said.contains("invalid peer certificate"), "{said}");
     let other_name = encrypt(&world, "elsewhere");
-    ask_for(&place, "misnamed", &other_name).await;
+    ask_for(&world, &place, "misnamed", &other_name).await;
     place
         .wait_for_condition("misnamed", "Connected", "False")
         .await;

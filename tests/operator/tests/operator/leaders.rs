@@ -3,6 +3,7 @@
 use paymesh_operator_tests::{World, until};
 use rustix::process::Signal;
 use serde_json::json;
+use tokio_postgres::NoTls;
 
 /// A lease that ends soon.
 const SHORT: [(&str, &str); 1] = [("PAYMESH_LEASE_MS", "3000")];
@@ -48,6 +49,43 @@ async fn one_leads_the_other_waits_and_takes_over_when_the_first_is_killed_or_st
     secret.connect().await.unwrap();
     // One that is asked to end gives its lease back.
     assert!(second.process.stop(Signal::TERM));
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server"]
+async fn one_that_stands_still_in_the_middle_of_its_work_keeps_the_next_waiting_for_seconds_only() {
+    let world = World::shared().await;
+    let place = world.place("midway").await;
+    let mut first = world.operator(&place, "shared", &SHORT);
+    place.make(&place.database("potter")).await;
+    place.wait_until_ready("potter").await;
+    // It waits for this in a statement, with its lock, and is stopped meanwhile.
+    let url = world.postgres.administrator_url("postgres");
+    let (blocker, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let block = "begin; alter role potter_migrate_b connection limit 5";
+    blocker.batch_execute(block).await.unwrap();
+    place
+        .change("potter", &json!({ "rotation": { "revision": 1 } }))
+        .await;
+    let waits = "select pid from pg_stat_activity where query like '%potter_migrate_b%'
+        and application_name = 'paymesh-db-operator' and wait_event_type = 'Lock'";
+    until("a statement that waits", async || {
+        let found = world.postgres.sql("postgres", waits).unwrap();
+        (!found.is_empty()).then_some(()).ok_or(found)
+    })
+    .await;
+    first.process.signal(Signal::STOP);
+    blocker.batch_execute("rollback").await.unwrap();
+    let _second = world.operator(&place, "shared", &SHORT);
+    place.wait_until_ready("potter").await;
+    let secret = place.secret("potter-migrate").await.unwrap();
+    assert_eq!(secret.get("username"), "potter_migrate_b");
+    first.process.signal(Signal::CONT);
+    let end = first.wait_until_ended().await;
+    assert!(end.contains("it leads no more"), "{end}");
+    assert_eq!(place.secret("potter-migrate").await.unwrap(), secret);
+    secret.connect().await.unwrap();
 }
 
 #[tokio::test]

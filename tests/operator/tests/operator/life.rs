@@ -17,9 +17,9 @@ async fn a_database_is_made_its_roles_do_what_they_may_and_a_second_look_writes_
         Connected True AsSpecified
         RolesReady True AsSpecified
         DatabaseReady True AsSpecified
+        CredentialsReady True AsSpecified
         ExtensionsReady True AsSpecified
         GrantsReady True AsSpecified
-        CredentialsReady True AsSpecified
     "#]]
     .assert_eq(&place.conditions("bakery").await);
     assert_eq!(made["status"]["roles"][0]["login"], "bakery_migrate_a");

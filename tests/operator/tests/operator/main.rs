@@ -2,6 +2,7 @@
 //!
 //! Ignored unless asked for, because they need both (stage `operator` of `make test`).
 
+mod adversary;
 mod conflict;
 mod crash;
 mod deletion;
@@ -9,5 +10,7 @@ mod drift;
 mod encrypted;
 mod leaders;
 mod life;
+mod lost;
 mod outage;
 mod rotation;
+mod silence;
