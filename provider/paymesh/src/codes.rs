@@ -187,7 +187,7 @@ codes! {
     NOT_AN_AUTHORIZED_RANGE = 68, "Not an address range",
         "Write a single address as `203.0.113.7/32`.";
     API_SERVER_OPEN_TO_INTERNET = 69, "The API server would be open to the internet",
-        "Name the ranges of your offices, runners and VPN.";
+        "Name the ranges of your offices, runners and VPN; or remove api_access, and the API server is private.";
     OVERLAPPING_AUTHORIZED_RANGES = 70, "Overlapping authorized ranges",
         "Keep the larger of the two.";
     NOT_A_TIME_OF_DAY = 71, "Not a time of day",
@@ -215,7 +215,7 @@ codes! {
     POOL_WITHOUT_SIZE = 82, "A pool without a size",
         "Set vcpu and memory_gb, or machine_type.";
     NO_MACHINE_OF_THIS_SIZE = 83, "No machine of this size",
-        "Name a machine_type instead.";
+        "Ask for less, or name a machine_type instead of vcpu and memory_gb: `az vm list-sizes --location REGION` or `gcloud compute machine-types list` prints them.";
     MACHINE_TYPE_OF_ANOTHER_CLOUD = 84, "A machine type of another cloud",
         "Write `Standard_D4s_v5` on AKS and `n2-standard-4` on GKE, or vcpu and memory_gb for both.";
     TOO_SMALL_FOR_SYSTEM_POOL = 85, "Too small for a system pool",
@@ -293,7 +293,7 @@ codes! {
     DISRUPTION = 121, "Apply will disturb what runs",
         "Read the steps; each resumes where it stopped if the apply is interrupted.";
     PROTECTED_FROM_DESTRUCTION = 122, "Deletion protection forbids the destruction",
-        "The state still says true: set `deletion_protection = false` if the configuration does not say so yet, run `terraform apply` first, then destroy.";
+        "The state still says true: set `deletion_protection = false` if the configuration does not say so yet, run `terraform apply` first, then destroy. If the resource was renamed, a `moved` block from `paymesh_cluster.OLD` to `paymesh_cluster.NEW` keeps the cluster instead.";
     UNREADABLE_PRIVATE_DATA = 123, "The private data cannot be read",
         "Use the provider version that wrote it, or remove the resource from the state and import it.";
     INTERRUPTED = 124, "An operation was interrupted or ran out of time",
@@ -389,7 +389,7 @@ codes! {
     WINDOW_TOO_SHORT = 172, "A window that is too short",
         "Raise `hours` to what the message names.";
     VERSION_TOO_OLD = 173, "No cloud offers such an old version",
-        "Write a version that is offered, in quotes: `\"1.34\"`.";
+        "Write the version in quotes: `\"1.30\"`.";
     CHANGED_OUTSIDE = 180, "An object was changed outside Terraform",
         "Apply to undo it, or write what was changed into the configuration.";
     CANNOT_BE_MOVED_HERE = 181, "A resource of another provider cannot be moved here",

@@ -17,6 +17,7 @@ mod faults;
 mod life;
 mod planning;
 mod protection;
+mod told;
 
 use std::time::Duration;
 
@@ -188,8 +189,18 @@ pub trait Converged: Send + Sync + 'static {
         let _ = (spec, seen, graph, found);
     }
 
-    /// Asks the cloud whether the plan can succeed. `memory` is that of the entry, also where the plan
-    /// is the second half of a replacement, which sees no prior state.
+    /// Whether the cloud can be asked about the plan, and the object be where it is planned. Where it
+    /// cannot, whatever else speaks against the plan follows from that.
+    async fn locate(
+        session: &Session,
+        spec: &Self::Spec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) -> bool;
+
+    /// Asks the cloud whether the plan can succeed where it was [located](Self::locate). `memory` is
+    /// that of the entry, also where the plan is the second half of a replacement, which sees no prior
+    /// state.
     async fn preflight(
         session: &Session,
         spec: &Self::Spec,

@@ -26,6 +26,8 @@ pub struct Session {
     google: OnceLock<Result<Arc<Google>, String>>,
     /// What the plans of this run have taken for themselves, so that two clusters cannot.
     neighbours: Mutex<BTreeMap<ObjectId, Neighbour>>,
+    /// What was read since this block was configured, by its principal object.
+    read: Mutex<BTreeSet<ObjectId>>,
     /// The clouds of which was told that they do not sign us in, and how loudly.
     refused: Mutex<BTreeSet<(&'static str, Severity)>>,
     /// Quota that the plans of this run need, by its name and by cluster.
@@ -42,6 +44,7 @@ impl Session {
             azure: OnceLock::new(),
             google: OnceLock::new(),
             neighbours: Mutex::default(),
+            read: Mutex::default(),
             refused: Mutex::default(),
             reserved: Mutex::default(),
         }
@@ -126,6 +129,18 @@ impl Session {
         let others = neighbours.clone().into_iter().collect();
         neighbours.insert(cluster, neighbour.clone());
         others
+    }
+
+    /// Notes that the resource that `principal` stands for is read.
+    pub(crate) fn note_read(&self, principal: Option<&ObjectId>) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.extend(principal.cloned());
+    }
+
+    /// Whether it was read: Terraform reads before it plans, and plans once more before it applies.
+    pub(crate) fn has_read(&self, principal: &ObjectId) -> bool {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.contains(principal)
     }
 
     /// Whether nobody has told yet that `cloud` does not sign us in: one error ends the run, and the

@@ -8,7 +8,7 @@ use paymesh_google::{ClusterName, Location};
 use paymesh_plugin::{
     call::Call,
     data_source::DataSource,
-    findings::Findings,
+    findings::{Findings, Severity},
     path::Path,
     spec::{Attributes, Draft, Field, Spec},
 };
@@ -73,9 +73,30 @@ impl DataSource for Lookup {
         spec: LookupSpec,
         found: &mut Findings,
     ) -> Option<ClusterStatus> {
+        let assumed = assumed(&call, &spec);
         let id = id_of(&call, spec, found)?;
-        look_up(&call, &id, found).await
+        let mut answers = Findings::new();
+        let status = look_up(&call, &id, &mut answers).await;
+        for mut finding in answers {
+            if finding.severity == Severity::Error {
+                finding.detail.extend(assumed.as_deref());
+            }
+            found.add(finding);
+        }
+        status
     }
+}
+
+/// What of the address nobody wrote, for whom nothing is found there.
+fn assumed(session: &Session, spec: &LookupSpec) -> Option<String> {
+    let place = spec.azure.as_ref()?;
+    place.resource_group.is_none().then(|| {
+        format!(
+            ". azure.resource_group is left out, so the group is the one that Paymesh makes for owner \
+             {:?}, whether it exists or not: name the group if the cluster is in another",
+            session.owner()
+        )
+    })
 }
 
 /// What the cluster `id` reports.

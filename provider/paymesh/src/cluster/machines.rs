@@ -91,9 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_ordered_by_size_so_the_first_fit_is_the_smallest() {
+    fn the_table_is_ordered_by_size_so_the_first_fit_is_the_smallest_and_the_last_has_all() {
         for table in [AZURE, GOOGLE] {
             assert!(table.is_sorted_by_key(|machine| (machine.vcpu, machine.memory_gb)));
+            let largest = table.last().unwrap();
+            assert!(table.iter().all(|it| largest.has(it.vcpu, it.memory_gb)));
         }
     }
 

@@ -271,6 +271,20 @@ impl Converged for Cluster {
         }
     }
 
+    async fn locate(
+        session: &Session,
+        spec: &ClusterSpec,
+        prior: Option<&Whole<Self>>,
+        found: &mut Findings,
+    ) -> bool {
+        let prior = prior.map(Prior::from);
+        if spec.on_azure() {
+            azure::preflight::locate(session, spec, prior.as_ref(), found).await
+        } else {
+            google::preflight::locate(session, spec, found).await
+        }
+    }
+
     async fn preflight(
         session: &Session,
         spec: &ClusterSpec,

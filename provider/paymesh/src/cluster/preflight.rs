@@ -17,18 +17,9 @@ use super::{
 };
 use crate::{
     cluster::pool::PoolMode,
-    codes::{self, Row},
+    codes::{self, Row, refuse},
     session::Session,
 };
-
-/// How to go on when a live check stands in the way of a destroy, which plans first.
-const WAY_OUT: &str = "`terraform destroy -refresh=false` asks none of this.";
-
-/// One error of a live check.
-pub(super) fn refuse_live(found: &mut Findings, path: Path, row: &Row, detail: impl Into<String>) {
-    let finding = found.add(row.finding(Severity::Error, path, detail));
-    finding.next_step.extend([" ", WAY_OUT]);
-}
 
 /// A create finds a cluster that bears this owner's mark and that this entry knows nothing of.
 pub(super) fn takes_over(id: &str, spec: &ClusterSpec, found: &mut Findings) {
@@ -54,9 +45,9 @@ pub(super) fn refuse_unanswered(
 ) {
     let cloud = spec.cloud();
     if error.kind != ErrorKind::Token {
-        refuse_live(found, path, row, error.to_string());
+        refuse(found, path, row, error.to_string());
     } else if session.is_first_refusal(cloud, Severity::Error) {
-        refuse_live(found, Path::root(), &codes::NO_TOKEN, error.to_string());
+        refuse(found, Path::root(), &codes::NO_TOKEN, error.to_string());
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     Prior,
     checks::{at, default_labels},
     choice,
-    preflight::refuse_live,
     spec::{ClusterSpec, Power},
 };
 use crate::{
@@ -120,8 +119,7 @@ fn reach(spec: &ClusterSpec, prior: Option<&Prior>, found: &mut Findings) {
         );
         return;
     }
-    // A destroy plans an open cluster that has to be replaced, too.
-    refuse_live(
+    refuse(
         found,
         path,
         &codes::NOBODY_IS_AUTHORIZED,
@@ -177,7 +175,7 @@ fn stopped(session: &Session, spec: &ClusterSpec, prior: &Prior, found: &mut Fin
     let is_relabelled =
         session.is_known() && labels.is_some_and(|it| *it != session.labels(&spec.labels));
     if same != *spec || is_relabelled {
-        refuse_live(
+        refuse(
             found,
             Path::root(),
             &codes::STOPPED_CLUSTER_CANNOT_CHANGE,

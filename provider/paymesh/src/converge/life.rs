@@ -1,8 +1,8 @@
 //! Apply, delete and read, through the engine.
 
 use paymesh_engine::{
-    End, FaultKind, Graph, Holder, Memory, ObjectId, Outcome, Ownership, PlannedStep, Reading,
-    Standing, StopCause, Unfinished, Want,
+    End, Graph, Holder, Memory, ObjectId, Outcome, Ownership, PlannedStep, Reading, Standing,
+    StopCause, Unfinished, Want,
 };
 use paymesh_plugin::{
     findings::{Findings, Severity},
@@ -14,9 +14,9 @@ use paymesh_plugin::{
 
 use super::{
     Act, Converged, DRIFTED, INCOMPLETE, READY, Resource, STALE, Whole, drift, faults,
-    graph_before, job, named, planning, whole,
+    graph_before, job, named, told, whole,
 };
-use crate::codes::{self, refuse, warn_about};
+use crate::codes::{self, refuse};
 
 pub(super) async fn apply<C: Converged>(
     request: ApplyRequest<Resource<C>>,
@@ -304,6 +304,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         return keep(found, request.private);
     };
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
+    session.note_read(job.graph.principal_id());
     let reading = session.engine().observe(&job).await;
     let mut reading = match reading {
         Ok(reading) => reading,
@@ -335,7 +336,7 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
             };
         }
         Standing::Stale => {
-            stale::<C>(&prior, &mut found);
+            told::stale::<C>(&prior, &mut found);
             let (spec, mut status) = prior;
             C::set_standing(&mut status, STALE);
             return Seen {
@@ -344,13 +345,13 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
                 found,
             };
         }
-        Standing::Remains => remains::<C>(&prior, &mut found),
+        Standing::Remains => told::remains::<C>(&prior, &mut found),
         Standing::Current => {}
     }
     let mut status = C::status(&applied, Some(&prior), &reading.observations, &job.graph);
     let rests = C::rests(&prior.0, &prior.0, &status);
     if let Some(owner) = foreign_owner {
-        foreign::<C>(&prior, owner, rests, &mut found);
+        told::foreign::<C>(&prior, owner, rests, &mut found);
     }
     let seen = drift::spec::<C>(session, (&prior.0, &status), &reading);
     C::complete(session, Some(&prior), &seen, &mut status).await;
@@ -388,13 +389,13 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         DRIFTED
     };
     if is_drifted && standing != INCOMPLETE && !rests && is_imported {
-        imported_differs::<C>(&prior, &reading, &mut found);
+        told::imported_differs::<C>(&prior, &reading, &mut found);
     } else if is_drifted && standing != INCOMPLETE {
-        drifted::<C>(&prior, &reading, rests, &mut found);
+        told::drifted::<C>(&prior, &reading, rests, &mut found);
     }
     if is_leaving {
         C::forget_incarnation(&mut status);
-        leaving::<C>(&prior, &mut found);
+        told::leaving::<C>(&prior, &mut found);
     }
     C::set_standing(&mut status, standing);
     C::set_holder(&mut status, reading.memory.borne_holder());
@@ -424,86 +425,6 @@ fn foreign_owner<'a>(reading: &'a Reading, graph: &Graph) -> Option<&'a str> {
     }
 }
 
-fn foreign<C: Converged>(prior: &Whole<C>, owner: &str, rests: bool, found: &mut Findings) {
-    let row = &codes::IMPORT_OF_ANOTHERS_OBJECT;
-    let what = if rests {
-        "It is stopped, and stays that configuration's until it is started and applied here"
-    } else {
-        "Apply takes it over: from then on the other state can neither change nor destroy it, and \
-         `paymesh orphans` of that owner does not list it"
-    };
-    let detail = format!("the object bears the mark of another configuration ({owner}). {what}");
-    let title = C::title(&prior.0);
-    let mut finding = row.finding_about(&title, Severity::Warning, Path::root(), detail);
-    if rests {
-        finding.hint("leave it in the other state until it runs here; or do not apply the import");
-    }
-    found.add(finding);
-}
-
-fn drifted<C: Converged>(prior: &Whole<C>, reading: &Reading, rests: bool, found: &mut Findings) {
-    let steps = reading.steps.iter();
-    let undone = steps.map(|step| format!("  - {} ({})", step.title, step.object.kind));
-    let refused = reading.refusals.iter().map(|fault| {
-        // What is shown as an attribute that differs, the plan gives a new object.
-        let is_rotated = fault.kind == FaultKind::MustReplace
-            && fault
-                .attribute
-                .as_ref()
-                .is_some_and(|attribute| reading.differing.contains(attribute));
-        let successor = if is_rotated {
-            " Another takes its place, and it goes."
-        } else {
-            ""
-        };
-        let brief = fault.object.brief();
-        format!("  - {brief}: {}{successor}", fault.message)
-    });
-    let lines: Vec<String> = undone.chain(refused).collect();
-    let when = if rests {
-        "it is stopped, and nothing of it can be changed. The first apply that starts it would \
-         undo this"
-    } else {
-        "apply would undo it"
-    };
-    let row = &codes::CHANGED_OUTSIDE;
-    let detail = format!("{when}:\n\n{}", lines.join("\n"));
-    let name = named::<C>(&prior.0);
-    let mut finding = row.finding_about(&name, Severity::Warning, Path::root(), detail);
-    if rests {
-        finding.hint("start it in the configuration and apply: what was changed is undone then");
-    }
-    found.add(finding);
-}
-
-/// Nobody changed it: it was imported, and is not yet as the configuration says.
-fn imported_differs<C: Converged>(prior: &Whole<C>, reading: &Reading, found: &mut Findings) {
-    let refused = reading.refusals.iter();
-    let refused = refused.map(|fault| format!("\n  - {}: {}", fault.object.brief(), fault.message));
-    warn_about(
-        found,
-        Path::root(),
-        &codes::IMPORTED_DIFFERS,
-        &named::<C>(&prior.0),
-        format!(
-            "it was imported. Apply changes, where (disturbs) marks what those who use it may \
-             feel:\n\n{}{}",
-            planning::marked(&reading.steps),
-            refused.collect::<String>()
-        ),
-    );
-}
-
-fn leaving<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
-    warn_about(
-        found,
-        Path::root(),
-        &codes::BEING_DELETED,
-        &named::<C>(&prior.0),
-        "an earlier destroy, or somebody else, has asked the cloud to delete it",
-    );
-}
-
 /// What is left of an object that is gone where the private data is lost: Terraform loses it with a
 /// provider that is killed. The state still says whose it was, and the marks what belongs to it.
 fn left_behind<C: Converged>(prior: &Whole<C>, reading: &Reading, graph: &Graph) -> Option<Memory> {
@@ -521,28 +442,4 @@ fn left_behind<C: Converged>(prior: &Whole<C>, reading: &Reading, graph: &Graph)
         objects: left.into_iter().collect(),
         ..Memory::default()
     })
-}
-
-/// The entry is kept, so that a destroy takes away what is left.
-fn remains<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
-    if C::standing(&prior.1) == Some(INCOMPLETE) {
-        return;
-    }
-    warn_about(
-        found,
-        Path::root(),
-        &codes::PARTS_REMAIN,
-        &named::<C>(&prior.0),
-        "it was deleted, and what was made beside it is still there",
-    );
-}
-
-fn stale<C: Converged>(prior: &Whole<C>, found: &mut Findings) {
-    warn_about(
-        found,
-        Path::root(),
-        &codes::STALE,
-        &named::<C>(&prior.0),
-        "a later run or another state has made or adopted the object; its values are kept as they were, updates are refused, and destroying it only forgets it",
-    );
 }

@@ -1,6 +1,6 @@
 //! Planning: what will happen, and everything that speaks against it.
 
-use paymesh_engine::{Claim, FaultKind, Intent, Memory, PlannedStep};
+use paymesh_engine::{Claim, Fault, FaultKind, Intent, Memory, PlannedStep, Standing};
 use paymesh_plugin::{
     findings::{Findings, Severity},
     path::Path,
@@ -11,9 +11,16 @@ use paymesh_plugin::{
 
 use super::{
     Act, Converged, INCOMPLETE, Place, READY, Resource, STALE, Whole, faults, graph_before, job,
-    named, protection, whole,
+    named, protection, told, whole,
 };
-use crate::codes::{self, refuse, warn_about};
+use crate::{
+    codes::{self, refuse, warn_about},
+    session::Session,
+};
+
+/// How to go on when something stands in the way of a destroy. It plans first and does not say so, so
+/// an entry that could be destroyed is told of it in every plan.
+const WAY_OUT: &str = "To destroy it: `terraform destroy -refresh=false` asks none of this.";
 
 pub(super) async fn plan<C: Converged>(
     request: &PlanRequest<Resource<C>>,
@@ -31,9 +38,18 @@ pub(super) async fn plan<C: Converged>(
     if let Some(spec) = &spec {
         plan.title = format!("{} {}", C::Spec::NAME, C::title(spec));
     }
-    let is_ready = prior
-        .as_ref()
-        .is_some_and(|(_, status)| C::standing(status) == Some(READY));
+    let stands = |standing: &str| {
+        let prior = prior.as_ref();
+        prior.is_some_and(|(_, status)| C::standing(status) == Some(standing))
+    };
+    let (is_ready, is_stale) = (stands(READY), stands(STALE));
+    if let Some(prior) = &prior
+        && !keeps_owner::<C>(session, &request.private, prior, &mut plan.found)
+    {
+        // Nothing that follows from another owner is worth telling beside it.
+        plan.replace.clear();
+        return;
+    }
     if let (Some(prior), Some(spec)) = (&prior, &spec) {
         plan.replace.extend(C::replacements(spec, prior));
     }
@@ -46,8 +62,14 @@ pub(super) async fn plan<C: Converged>(
             .is_some_and(|prior| C::wanted(session, &prior.0) != C::applied(session, prior));
     let is_changed =
         !request.changes.is_empty() || adds_otherwise || !is_ready || plan.is_replacement();
-    if is_changed {
-        plan.status = unknown_where_null::<C>(&plan.status);
+    let is_anothers = is_stale && !plan.is_replacement();
+    if is_anothers {
+        // Apply refuses. It cannot be refused here: a destroy plans like this first, and has to
+        // forget the entry.
+        plan.status = unknown_where::<C>(&plan.status, |name, _| name == "status");
+    } else if is_changed {
+        // What was not finished is still to come.
+        plan.status = unknown_where::<C>(&plan.status, |_, value| value.is_null());
         C::intend(&mut plan.status, spec.as_ref(), prior.as_ref());
         let wanted = spec.as_ref().filter(|_| session.is_known());
         let wanted = wanted.map(|spec| C::wanted(session, spec));
@@ -69,28 +91,47 @@ pub(super) async fn plan<C: Converged>(
     if plan.private.is_empty() {
         plan.private = Memory::default().to_bytes();
     }
-    protect::<C>(request, plan, prior.as_ref(), spec.as_ref());
-    if let Some(prior) = &prior {
-        keeps_owner::<C>(session, &request.private, prior, &mut plan.found);
+    let was_protected = prior.as_ref().is_some_and(|it| C::is_protected(&it.0));
+    if was_protected {
+        plan.private = protection::note(&plan.private);
     }
-    let Some(spec) = spec else { return };
+    let Some(spec) = spec else {
+        protect::<C>(request, plan, was_protected, None);
+        return;
+    };
     let stays = prior.as_ref().filter(|_| !plan.is_replacement());
     claim::<C>(session, &spec, stays, request, &mut plan.found);
     // The second call of a replacement sees no prior state: its warnings are dropped by core.
-    C::review(session, &spec, stays, &mut plan.found).await;
-    if plan.found.has_errors() || !session.is_known() {
+    let mut answers = Findings::new();
+    C::review(session, &spec, stays, &mut answers).await;
+    let is_sound = !plan.found.has_errors() && !answers.has_errors();
+    let asks = is_sound && session.is_known() && is_changed && !is_anothers;
+    let has_place = !asks || locate::<C>(request, &spec, stays, &mut answers).await;
+    if has_place {
+        protect::<C>(request, plan, was_protected, Some(&spec));
+    } else {
+        // What would follow from being there is no news.
+        plan.replace.clear();
+    }
+    if asks && has_place && !plan.found.has_errors() {
+        preflight::<C>(request, &spec, stays, &mut answers).await;
+    }
+    let exists = request.prior.is_some() || request.reason == PlanReason::Replacement;
+    for mut finding in answers {
+        if exists && finding.severity == Severity::Error {
+            finding.next_step.extend([" ", WAY_OUT]);
+        }
+        plan.found.add(finding);
+    }
+    // Steps that cannot be are no news.
+    if !has_place || plan.found.has_errors() || !session.is_known() || is_anothers {
         return;
     }
     if !is_changed {
         // An import hides nothing of what comes after it.
-        if let Some(prior) = prior.as_ref().filter(|_| was_imported::<C>(request)) {
-            announce::<C>(request, plan, &spec, prior).await;
+        if let Some(prior) = stays.filter(|_| was_imported::<C>(request)) {
+            announce::<C>(request, plan, &spec, prior, is_changed).await;
         }
-        return;
-    }
-    preflight::<C>(request, &spec, stays, &mut plan.found).await;
-    if plan.found.has_errors() {
-        // Steps that cannot be are no news.
         return;
     }
     let resting = |prior: &&Whole<C>| C::rests(&prior.0, &spec, &prior.1);
@@ -104,8 +145,19 @@ pub(super) async fn plan<C: Converged>(
                 "an earlier run began it and did not finish, or a part of it was deleted since",
             );
         }
-        announce::<C>(request, plan, &spec, prior).await;
+        announce::<C>(request, plan, &spec, prior, is_changed).await;
     }
+}
+
+/// Whether the object can be where it is planned, as far as that is asked.
+async fn locate<C: Converged>(
+    request: &PlanRequest<Resource<C>>,
+    spec: &C::Spec,
+    prior: Option<&Whole<C>>,
+    found: &mut Findings,
+) -> bool {
+    let session = request.call.session();
+    session.engine().claims().is_applying() || C::locate(session, spec, prior, found).await
 }
 
 /// What the cloud says against the plan. A client plans once more before it applies, and does not say
@@ -133,7 +185,7 @@ async fn preflight<C: Converged>(
 /// An object that the configuration places elsewhere is replaced, in plain sight; one that is only
 /// spelled otherwise is not.
 fn relocate<C: Converged>(
-    session: &crate::session::Session,
+    session: &Session,
     plan: &mut Plan<Resource<C>>,
     spec: &C::Spec,
     prior: &Whole<C>,
@@ -152,23 +204,22 @@ fn relocate<C: Converged>(
     }
 }
 
-/// The same Status with null made unknown: what was not finished is still to come.
-fn unknown_where_null<C: Converged>(
-    status: &paymesh_plugin::spec::Draft<C::Status>,
-) -> paymesh_plugin::spec::Draft<C::Status> {
+/// The same Status with each attribute made unknown of which `is_open` holds.
+fn unknown_where<C: Converged>(
+    status: &Draft<C::Status>,
+    is_open: impl Fn(&str, &Value) -> bool,
+) -> Draft<C::Status> {
     let value = match C::Status::draft_value(status) {
         Value::Map(entries) => Value::Map(
             entries
                 .into_iter()
                 .map(|(name, value)| {
-                    (
-                        name,
-                        if value.is_null() {
-                            Value::Unknown
-                        } else {
-                            value
-                        },
-                    )
+                    let value = if is_open(&name, &value) {
+                        Value::Unknown
+                    } else {
+                        value
+                    };
+                    (name, value)
                 })
                 .collect(),
         ),
@@ -182,18 +233,14 @@ fn unknown_where_null<C: Converged>(
 fn protect<C: Converged>(
     request: &PlanRequest<Resource<C>>,
     plan: &mut Plan<Resource<C>>,
-    prior: Option<&Whole<C>>,
+    was_protected: bool,
     spec: Option<&C::Spec>,
 ) {
-    let was_protected = prior.is_some_and(|(before, _)| C::is_protected(before));
     let is_replaced = match request.reason {
         PlanReason::Create => false,
         PlanReason::Update => plan.is_replacement(),
         PlanReason::Replacement => true,
     };
-    if was_protected {
-        plan.private = protection::note(&plan.private);
-    }
     let is_protected = was_protected
         || protection::is_noted(&request.private)
         || spec.is_some_and(C::is_protected);
@@ -225,18 +272,20 @@ fn protect<C: Converged>(
 }
 
 /// Refuses another owner for what is in state, in place or as a replacement: two owners would each
-/// take it for their own. A destroy goes by what the cluster bears.
+/// take it for their own. A destroy goes by what the cluster bears. Whether the owner is the same.
 fn keeps_owner<C: Converged>(
-    session: &crate::session::Session,
+    session: &Session,
     private: &[u8],
     (spec, status): &Whole<C>,
     found: &mut Findings,
-) {
+) -> bool {
     let memory = Memory::from_bytes(private).unwrap_or_default();
-    let Some(owner) = memory.owner else { return };
+    let Some(owner) = memory.owner else {
+        return true;
+    };
     // What another state has overtaken is only forgotten.
     if !session.is_known() || owner == session.owner() || C::standing(status) == Some(STALE) {
-        return;
+        return true;
     }
     let detail = format!(
         "{} {} bears the mark of {owner:?}, and the provider block says owner = {:?}",
@@ -245,10 +294,11 @@ fn keeps_owner<C: Converged>(
         session.owner()
     );
     refuse(found, Path::root(), &codes::ANOTHER_OWNER, detail);
+    false
 }
 
 fn claim<C: Converged>(
-    session: &crate::session::Session,
+    session: &Session,
     spec: &C::Spec,
     prior: Option<&Whole<C>>,
     request: &PlanRequest<Resource<C>>,
@@ -284,11 +334,16 @@ fn was_imported<C: Converged>(request: &PlanRequest<Resource<C>>) -> bool {
 }
 
 /// Says which steps apply will take, when they disturb what runs, or when an import hides them.
+///
+/// Terraform plans once more in the process that applies, and shows what that plan says after the
+/// apply. It asks there as it asks under `-refresh=false` (`provider/plugin/tests/calls`), whose plan
+/// must not keep still about a disruption. Only an import is always read by the process that plans it.
 async fn announce<C: Converged>(
     request: &PlanRequest<Resource<C>>,
     plan: &mut Plan<Resource<C>>,
     spec: &C::Spec,
     prior: &Whole<C>,
+    is_changed: bool,
 ) {
     let wanted = C::wanted(&request.call, spec);
     let Some(graph) = C::graph(&request.call, &wanted, Some(prior), &mut plan.found) else {
@@ -305,13 +360,16 @@ async fn announce<C: Converged>(
             return;
         }
     };
-    // What apply would refuse is an error now. But a destroy plans like this first, and an entry
-    // that another state has overtaken must still be forgotten; and so does `-replace`, which is the
-    // way out where the whole can only be made anew.
+    // The state was not refreshed.
+    if reading.standing == Standing::Stale {
+        told::stale::<C>(prior, &mut plan.found);
+        return;
+    }
+    // What apply would refuse is an error now. But `-replace` plans like this first, and is the way
+    // out where the whole can only be made anew.
     let principal = job.graph.principal_id();
     for fault in &reading.refusals {
         let severity = match fault.kind {
-            FaultKind::Stale => Severity::Warning,
             FaultKind::MustReplace if principal == Some(&fault.object) => Severity::Warning,
             _ => Severity::Error,
         };
@@ -321,18 +379,24 @@ async fn announce<C: Converged>(
         tracing::info!(number, object = %step.object, step = step.title, "planned");
     }
     C::beware(&wanted, &reading.observations, &job.graph, &mut plan.found);
-    // Where the read before this plan saw that something differs, it said so.
-    let is_new = C::standing(&prior.1) == Some(READY);
+    // Where the read before this plan saw that something differs, it said so; and after the apply
+    // there is nothing to tell.
+    let is_new = C::standing(&prior.1) == Some(READY)
+        && principal.is_some_and(|id| request.call.session().has_read(id));
     if is_new && was_imported::<C>(request) && !reading.steps.is_empty() {
+        let when = if is_changed {
+            "it was imported. Apply changes, where"
+        } else {
+            "the import itself changes nothing. The first apply that follows it does, also without a \
+             change of the configuration;"
+        };
         warn_about(
             &mut plan.found,
             Path::root(),
             &codes::IMPORTED_DIFFERS,
             &named::<C>(spec),
             format!(
-                "the import itself changes nothing. The first apply that follows it does, also \
-                 without a change of the configuration; (disturbs) marks what those who use it \
-                 may feel:\n\n{}",
+                "{when} (disturbs) marks what those who use it may feel:\n\n{}",
                 marked(&reading.steps)
             ),
         );
@@ -379,33 +443,35 @@ pub(super) fn plan_destroy<C: Converged>(
     let session = request.call.session();
     // An entry that another state has overtaken destroys nothing.
     let is_stale = C::standing(&prior.1) == Some(STALE);
-    if C::is_protected(&prior.0) && !is_stale {
+    // What another resource of this plan wants was renamed: its protection is not the matter.
+    if let Err(fault) = claim_destroy::<C>(session, &prior, is_stale) {
+        faults::report(&mut plan.found, &fault, Severity::Error);
+    } else if C::is_protected(&prior.0) && !is_stale {
         refuse(
             &mut plan.found,
             Path::root().attribute("deletion_protection"),
             &codes::PROTECTED_FROM_DESTRUCTION,
             format!("{} would be destroyed", named::<C>(&prior.0)),
         );
-        return;
     }
-    if !session.is_known() {
-        return;
-    }
-    let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut Findings::new()) else {
-        return;
+}
+
+fn claim_destroy<C: Converged>(
+    session: &Session,
+    prior: &Whole<C>,
+    stale: bool,
+) -> Result<(), Box<Fault>> {
+    let is_known = session.is_known();
+    let graph = is_known.then(|| C::graph(session, &prior.0, Some(prior), &mut Findings::new()));
+    let Some(object) = graph.flatten().and_then(|it| it.principal_id().cloned()) else {
+        return Ok(());
     };
-    let Some(object) = graph.principal_id().cloned() else {
-        return;
-    };
-    let claim = Claim {
+    session.engine().claims().claim(&Claim {
         object,
         resource_type: C::Spec::NAME.to_owned(),
         import_id: C::import_id(session, &prior.0).unwrap_or_default(),
         intent: Intent::Destroy,
         second_half_of_replace: false,
-        stale: is_stale,
-    };
-    if let Err(fault) = session.engine().claims().claim(&claim) {
-        faults::report(&mut plan.found, &fault, Severity::Error);
-    }
+        stale,
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use paymesh_acceptance::{Client, Cloud, Workspace};
+use paymesh_acceptance::{Client, Cloud, Run, Workspace};
 use serde_json::{Value, json};
 
 const AKS: &str = r#"
@@ -59,13 +59,14 @@ fn check_protected(cloud: &Cloud, workspace: &Workspace<'_>, configuration: &str
 }
 
 #[track_caller]
-fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, configuration: &str, why: &str) {
+fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, configuration: &str, why: &str) -> Run {
     let before = cloud.last_request();
     workspace.configure(configuration);
-    workspace.apply().fails_with(why);
+    let refused = workspace.apply().fails_with(why);
     let mut writes = cloud.writes(before);
     writes.retain(|line| !is_read(line));
     assert_eq!(writes, Vec::<String>::new());
+    refused
 }
 
 #[test]
@@ -74,11 +75,11 @@ fn another_owner_or_subscription_never_makes_a_second_cluster() {
     let base = format!("{}{AKS}", provider("a/one", ""));
     let workspace = Workspace::new(&cloud, &base);
     workspace.apply().succeeds();
-    check_protected(
-        &cloud,
-        &workspace,
-        &format!("{}{AKS}", provider("a/two", "")),
-    );
+    let renamed = format!("{}{AKS}", provider("a/two", ""));
+    let refused = check_refused(&cloud, &workspace, &renamed, "(PM191)");
+    for follows in ["PM010", "PM120"] {
+        assert!(!refused.output.contains(follows), "{refused}");
+    }
     let elsewhere = format!(
         "azure = {{ subscription_id = \"{}\" }}",
         of(&cloud, "subscription_ids", 1)
@@ -132,6 +133,22 @@ fn another_project_never_makes_a_second_cluster() {
         &workspace,
         &format!("{}{GKE}", provider("a/one", &elsewhere)),
     );
+}
+
+#[test]
+fn a_lookup_that_finds_nothing_says_which_group_nobody_named() {
+    let cloud = Cloud::start();
+    let lookup = |azure: &str| {
+        format!(
+            "data \"paymesh_cluster\" \"it\" {{\n  name = \"nothing\"\n  region = \"westeurope\"\n  azure = {azure}\n}}\n"
+        )
+    };
+    let assumed = "the one that Paymesh makes for owner \"acceptance/one\"";
+    let workspace = Workspace::new(&cloud, &lookup("{}"));
+    workspace.plan().fails_with("(PM133)").says(assumed);
+    workspace.configure(&lookup("{ resource_group = \"shared\" }"));
+    let named = workspace.plan().fails_with("(PM133)");
+    assert!(!named.text().contains(assumed), "{named}");
 }
 
 /// Looks a cluster up from a second configuration, by name and by id.

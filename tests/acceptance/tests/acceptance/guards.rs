@@ -1,7 +1,7 @@
 //! What a slip of the user may never do: delete a healthy cluster.
 
 use paymesh_acceptance::{
-    Cloud, Workspace,
+    Cloud, Finding, Workspace,
     samples::{AKS, BOTH, GKE},
 };
 use serde_json::{Value, json};
@@ -213,9 +213,30 @@ fn a_takeover_that_is_still_under_way_is_seen_by_the_plan() {
     let body = json!({ "resourceLabels": labels, "labelFingerprint": seen["labelFingerprint"] });
     let begun = google.ask(&format!("{path}:setResourceLabels"), &body);
     assert_eq!(begun["status"], "RUNNING");
-    workspace
-        .plans_something()
-        .says("Another state owns the object now");
+    check_one_warning(&workspace, &[], 1);
+    check_no_promise(&workspace);
+}
+
+/// What a plan with these words tells must be one warning for each entry that is another's now.
+#[track_caller]
+fn check_one_warning(workspace: &Workspace<'_>, words: &[&str], entries: usize) {
+    let run = workspace.run(&[&["plan", "-json"], words].concat());
+    let findings = run.findings();
+    let codes: Vec<_> = findings.iter().map(Finding::code).collect();
+    assert_eq!(codes, vec![Some("PM127"); entries], "{run}");
+}
+
+/// A plan must promise nothing of what is another's now.
+#[track_caller]
+fn check_no_promise(workspace: &Workspace<'_>) {
+    let plan = workspace.planned(&[]);
+    let changes = plan["resource_changes"].as_array().into_iter().flatten();
+    for change in changes {
+        assert_eq!(change["change"]["after_unknown"]["status"], true);
+        let mut after = change["change"]["after"].clone();
+        after["status"] = change["change"]["before"]["status"].clone();
+        assert_eq!(after, change["change"]["before"], "{change:#}");
+    }
 }
 
 #[test]
@@ -272,11 +293,15 @@ fn of_two_states_with_one_owner_and_name_the_first_only_forgets() {
     check_one_of_each(&cloud, &second);
 
     let since = cloud.last_request();
+    check_one_warning(&first, &[], 2);
+    check_no_promise(&first);
     first.configure(
         &both()
             .replace("max_nodes = 5", "max_nodes = 7")
             .replace("max_nodes = 6", "max_nodes = 9"),
     );
+    check_one_warning(&first, &[], 2);
+    check_one_warning(&first, &["-refresh=false"], 2);
     first
         .apply()
         .fails_with("terraform state rm paymesh_cluster.");
@@ -352,11 +377,16 @@ fn a_protected_cluster_is_neither_destroyed_nor_replaced_and_the_plan_says_so() 
     );
     check_refused(&cloud, &workspace, &["plan"], "because of region");
     workspace.configure("");
+    check_refused(&cloud, &workspace, &["plan"], "a `moved` block from");
+    let renamed = protected()
+        .replace("\"aks\" {", "\"first\" {")
+        .replace("\"gke\" {", "\"second\" {");
+    workspace.configure(&renamed);
     check_refused(
         &cloud,
         &workspace,
         &["plan"],
-        "run `terraform apply` first, then destroy",
+        "moved { from = paymesh_cluster.",
     );
     workspace.configure(&both());
     check_refused(

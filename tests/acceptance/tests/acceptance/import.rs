@@ -208,6 +208,26 @@ fn the_plan_of_an_import_tells_what_the_apply_after_it_changes() {
 }
 
 #[test]
+fn an_import_that_changes_too_tells_its_steps_before_and_not_after() {
+    for provider in [Provider::Aks, Provider::Gke] {
+        let cloud = Cloud::start();
+        let (_, id) = lonely(&cloud, provider);
+        let block = ClusterBlock::plain(provider, "pay").with("node_pools.work.max_nodes = 7");
+        let import = format!("import {{\n  to = {ADDRESS}\n  id = \"{id}\"\n}}\n");
+        let workspace = Workspace::new(&cloud, &format!("{import}{block}"));
+        let title = "What an import does not change, a later apply does: paymesh_cluster pay";
+        workspace
+            .run(&["plan", "-out=planned"])
+            .succeeds()
+            .says(title)
+            .says("It was imported. Apply changes, where");
+        let applied = workspace.run(&["apply", "planned"]).succeeds();
+        assert!(!applied.text().contains(title), "{applied}");
+        workspace.plans_nothing();
+    }
+}
+
+#[test]
 fn an_aks_cluster_that_is_open_to_everybody_is_imported_with_a_warning() {
     let cloud = Cloud::start();
     let block = ClusterBlock::plain(Provider::Aks, "pay")

@@ -177,6 +177,38 @@ fn a_place_that_is_not_the_clouds_own_is_used_and_warned_of() {
 }
 
 #[test]
+fn a_subscription_or_project_that_nobody_names_is_refused_by_the_plan() {
+    let cloud = Cloud::start();
+    let word = |key: &str| cloud.card()[key].as_str().expect("the card says");
+    let block = format!(
+        "provider \"paymesh\" {{\n  owner = \"acceptance/one\"\n  azure = {{ endpoint = \"{}\", ca_file = \"{ca}\" }}\n  google = {{ endpoint = \"{}\", ca_file = \"{ca}\" }}\n}}\n",
+        word("azure"),
+        word("google"),
+        ca = word("ca"),
+    );
+    // What is set to nothing is not set.
+    let nothing = [
+        "ARM_SUBSCRIPTION_ID",
+        "AZURE_SUBSCRIPTION_ID",
+        "GOOGLE_PROJECT",
+        "GOOGLE_CLOUD_PROJECT",
+        "GCLOUD_PROJECT",
+        "CLOUDSDK_CORE_PROJECT",
+    ]
+    .map(|name| (name.to_owned(), String::new()));
+    let workspace = Workspace::with_environment(&cloud, &format!("{block}{AKS}{GKE}"), &nothing);
+    let before = cloud.last_request();
+    let mut errors = said(&workspace.plan_json());
+    errors.retain(|line| line.starts_with("error"));
+    let missing = [
+        "error PM131 at azure.subscription_id",
+        "error PM134 at google.project",
+    ];
+    assert_eq!(errors, missing);
+    assert_eq!(cloud.last_request(), before);
+}
+
+#[test]
 fn a_simulated_cloud_that_was_not_started_is_told_by_its_command() {
     let cloud = Cloud::start();
     let nowhere = cloud.file().with_file_name("nothing.json");

@@ -143,12 +143,25 @@ fn machine(pool: &PoolSpecDraft, path: &Path, cloud: Option<Cloud>, found: &mut 
         Cloud::Azure => machines::AZURE,
         Cloud::Google => machines::GOOGLE,
     };
-    if machines::smallest(table, *vcpu, *memory).is_none() {
+    if machines::smallest(table, *vcpu, *memory).is_some() {
+        return;
+    }
+    // Whatever is not in the table is more than its last machine has.
+    if let Some(largest) = table.last() {
+        let too_much = if *vcpu > largest.vcpu {
+            "vcpu"
+        } else {
+            "memory_gb"
+        };
         refuse(
             found,
-            path.attribute("memory_gb"),
+            path.attribute(too_much),
             &codes::NO_MACHINE_OF_THIS_SIZE,
-            format!("the provider's table has no machine with {vcpu} vCPU and {memory} GiB"),
+            format!(
+                "{vcpu} vCPU and {memory} GiB are wanted; the largest machine in the provider's table, \
+                 {}, has {} and {}",
+                largest.name, largest.vcpu, largest.memory_gb
+            ),
         );
     }
 }

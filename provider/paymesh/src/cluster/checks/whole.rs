@@ -9,8 +9,9 @@ use super::{Cloud, at, words};
 use crate::cluster::spec::{ClusterSpecDraft, NodeImageChannel, Power, Role, UpgradeChannel};
 use crate::codes::{self, refuse};
 
-/// Older minors than this are offered by neither cloud.
-const OLDEST: Version = Version::of_minor(25);
+/// An older minor is a number that lost its last zero. What is offered of the others, a cloud says
+/// itself when it is asked.
+const OLDEST: Version = Version::of_minor(10);
 
 pub(super) fn check(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings) {
     region(draft, found);
@@ -53,7 +54,7 @@ fn version(draft: &ClusterSpecDraft, cloud: Option<Cloud>, found: &mut Findings)
             at("kubernetes_version"),
             &codes::VERSION_TOO_OLD,
             format!(
-                "{text:?} is older than {OLDEST}: a number loses its last zero, so 1.30 without quotes is 1.3"
+                "{text:?} is long gone: a number loses its last zero, so 1.30 without quotes is 1.3"
             ),
         ),
         Ok(version) if version.has_build() && cloud == Some(Cloud::Azure) => {

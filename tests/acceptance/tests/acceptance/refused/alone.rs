@@ -8,7 +8,7 @@ use super::case::{
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 127] = [
+pub(crate) const CASES: [Case; 129] = [
     // The cluster as a whole
     aks(One, r#"name = "Pay_One""#, ["PM005", "name", "letter first"]),
     aks(One, r#"azure = null"#, ["PM006", "", "google"]),
@@ -21,6 +21,7 @@ pub(crate) const CASES: [Case; 127] = [
     aks(One, r#"profile = "fastest""#, ["PM004", "profile", "high_availability"]),
     aks(One, r#"power = "sometimes""#, ["PM004", "power", "unmanaged"]),
     aks(One, r#"kubernetes_version = "v1.34""#, ["PM021", "kubernetes_version", "1.34"]),
+    aks(One, "kubernetes_version = 1.30", ["PM173", "kubernetes_version", "quotes"]),
     aks(Pair, r#"kubernetes_version = "1.34.2-gke.1200""#, ["PM022", "kubernetes_version", "remove"]),
     aks(Pair, r#"standby = true; role = "hub""#, ["PM023", "standby", "role"]),
     aks(Pair, r#"standby = true; power = "off""#, ["PM024", "power", "choose one"]),
@@ -85,7 +86,7 @@ pub(crate) const CASES: [Case; 127] = [
     gke(Pair, r#"registries = ["projects/p/locations/europe/repositories/r"]; google = { node_service_account = "a@p.iam.gserviceaccount.com" }"#, ["PM065", "registries", "pull role"]),
     aks(One, r#"api_access = { authorized_cidrs = [for i in range(201) : "203.0.${i}.7/32"] }"#, ["PM067", "api_access.authorized_cidrs", "join"]),
     aks(One, r#"api_access = { authorized_cidrs = ["office"] }"#, ["PM068", "api_access.authorized_cidrs[0]", "/32"]),
-    aks(One, r#"api_access = { authorized_cidrs = ["0.0.0.0/0"] }"#, ["PM069", "api_access.authorized_cidrs[0]", "offices"]),
+    aks(One, r#"api_access = { authorized_cidrs = ["0.0.0.0/0"] }"#, ["PM069", "api_access.authorized_cidrs[0]", "remove api_access"]),
     aks(One, r#"api_access = { authorized_cidrs = ["203.0.113.0/24", "203.0.113.7/32"] }"#, ["PM070", "api_access.authorized_cidrs[1]", "larger"]),
     // Calendars
     aks(One, r#"maintenance = { window = { day = "monday", start = "10pm" } }"#, ["PM071", "maintenance.window.start", "22:00"]),
@@ -113,7 +114,8 @@ pub(crate) const CASES: [Case; 127] = [
     aks(Pair, r#"node_pools.work = { machine_type = "Standard_D2s_v5", memory_gb = 8, min_nodes = 1, max_nodes = 3 }"#, ["PM081", r#"node_pools["work"].memory_gb"#, "keep"]),
     aks(One, r#"node_pools.work.vcpu = null"#, ["PM082", r#"node_pools["work"].vcpu"#, "machine_type"]),
     aks(One, r#"node_pools.work.memory_gb = null"#, ["PM082", r#"node_pools["work"].memory_gb"#, "machine_type"]),
-    aks(Pair, r#"node_pools.work.memory_gb = 513"#, ["PM083", r#"node_pools["work"].memory_gb"#, "machine_type"]),
+    aks(Pair, r#"node_pools.work.memory_gb = 513"#, ["PM083", r#"node_pools["work"].memory_gb"#, "has 64 and 512"]),
+    aks(Pair, r#"node_pools.work.vcpu = 65"#, ["PM083", r#"node_pools["work"].vcpu"#, "machine_type"]),
     aks(One, r#"node_pools.work = { machine_type = "n2-standard-4", min_nodes = 1, max_nodes = 3 }"#, ["PM084", r#"node_pools["work"].machine_type"#, "standard_d4s_v5"]),
     gke(One, r#"node_pools.work = { machine_type = "Standard_D4s_v5", min_nodes = 3, max_nodes = 6 }"#, ["PM084", r#"node_pools["work"].machine_type"#, "n2-standard-4"]),
     gke(Pair, r#"node_pools.system = { mode = "system", machine_type = "n2-highcpu-2", min_nodes = 3, max_nodes = 6 }"#, ["PM085", r#"node_pools["system"].machine_type"#, "larger"]),

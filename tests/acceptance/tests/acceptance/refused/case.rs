@@ -5,7 +5,8 @@ use paymesh_acceptance::{
     hcl::{ClusterBlock, Provider},
 };
 
-/// What every live check names: a destroy plans first, and must not be stopped by it.
+/// What a live check names where something exists: a destroy plans first, and must not be stopped
+/// by it.
 const WAY_OUT: &str = "terraform destroy -refresh=false";
 
 /// What a rule needs to know.
@@ -116,14 +117,14 @@ impl Case {
         [first].into_iter().chain(second).collect()
     }
 
-    fn is_met_by(&self, finding: &Finding) -> bool {
+    fn is_met_by(&self, finding: &Finding, exists: bool) -> bool {
         finding.code() == Some(self.code)
             && self
                 .path
                 .split(" | ")
                 .any(|path| finding.path().unwrap_or_default() == path)
             && finding.text.to_lowercase().contains(self.mend)
-            && (self.kind != Kind::Live || finding.text.contains(WAY_OUT))
+            && finding.text.contains(WAY_OUT) == (self.kind == Kind::Live && exists)
     }
 }
 
@@ -139,9 +140,10 @@ fn split(change: &str) -> (Option<&str>, &str) {
 }
 
 /// Plans all cases in one run, on clusters with the changes `all`. The run must report each case,
-/// nothing else, and write nothing.
+/// nothing else, and write nothing; and name the way to destroy what exists, and only that.
 #[track_caller]
 pub(crate) fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, all: &str, cases: &[Case]) {
+    let exists = !workspace.state().is_empty();
     let blocks: Vec<Vec<ClusterBlock>> = cases
         .iter()
         .enumerate()
@@ -168,7 +170,7 @@ pub(crate) fn check_refused(cloud: &Cloud, workspace: &Workspace<'_>, all: &str,
         let (mine, others): (Vec<Finding>, Vec<Finding>) = errors.into_iter().partition(ours);
         errors = others;
         let wanted = case.path.split(" | ").count();
-        if mine.len() != wanted || !mine.iter().all(|finding| case.is_met_by(finding)) {
+        if mine.len() != wanted || !mine.iter().all(|finding| case.is_met_by(finding, exists)) {
             let said: String = mine.iter().map(ToString::to_string).collect();
             wrong.push(format!(
                 "{:?} {}\n  expected {} at {:?} with {:?}, found {}:\n{said}",

@@ -11,12 +11,15 @@ pub(crate) const MADE: &str = "node_pools.work = absent; deletion_protection = t
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 9] = [
+pub(crate) const CASES: [Case; 11] = [
     aks(Live, r#"kubernetes_version = "1.37""#, ["PM208", "kubernetes_version", "use one"]),
     aks(Live, r#"kubernetes_version = "1.36""#, ["PM210", "kubernetes_version", "production"]),
     aks(One, r#"azure = { pods_cidr = "10.100.0.0/16" }"#, ["PM120", "azure.pods_cidr", "deletion_protection = false"]),
     aks(One, r#"features = { cilium = false }"#, ["PM120", "features.cilium", "deletion_protection = false"]),
     gke(One, r#"google = { control_plane_cidr = "172.20.0.0/28" }"#, ["PM120", "google.control_plane_cidr", "deletion_protection = false"]),
+    // Where it could not be at all, that is told, and not what would follow from it.
+    aks(Live, r#"region = "atlantis""#, ["PM200", "region", "westeurope"]),
+    gke(Live, r#"@us-west1; google = { project = "paymesh-nowhere" }"#, ["PM241", "google", "project"]),
     aks(Live, "node_pools.system.max_nodes = 255; node_pools.system.min_nodes = 250", ["PM215", "node_pools", "quota"]),
     gke(Live, "@us-central1; node_pools.system.max_nodes = 255; node_pools.system.min_nodes = 250", ["PM256", "node_pools", "quota"]),
     aks(Live, r#"registries = ["$SHARED/Microsoft.ContainerRegistry/registries/nothing"]"#, ["PM219", "registries[0]", "create the registry"]),

@@ -8,7 +8,7 @@ use super::case::{
 
 /// The cases.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 45] = [
+pub(crate) const CASES: [Case; 46] = [
     // Keys found by trial: nine letters in common, and the same hash.
     aks(Pair, r#"node_pools.batchjobsgv = { vcpu = 4, memory_gb = 16, min_nodes = 1, max_nodes = 2, zones = ["1", "2", "3"] }; node_pools.batchjobsiw = { vcpu = 4, memory_gb = 16, min_nodes = 1, max_nodes = 2, zones = ["1", "2", "3"] }"#, ["PM107", r#"node_pools["batchjobsiw"]"#, "rename"]),
     aks(One, r#"api_access = { authorized_cidrs = [] }"#, ["PM066", "api_access.authorized_cidrs", "private"]),
@@ -20,6 +20,7 @@ pub(crate) const CASES: [Case; 45] = [
     aks(Live, r#"network = { subnet_id = "$NETWORKS/westeurope/subnets/aks-1" }; azure = { pods_cidr = "10.10.16.0/20", services_cidr = "10.104.0.0/16" }"#, ["PM207", "azure.pods_cidr", "outside"]),
     aks(Live, r#"network = { subnet_id = "$NETWORKS/westeurope/subnets/aks-2" }; azure = { pods_cidr = "10.105.0.0/16", services_cidr = "10.10.32.0/20" }"#, ["PM207", "azure.services_cidr", "outside"]),
     aks(Live, r#"kubernetes_version = "1.99""#, ["PM208", "kubernetes_version", "use one"]),
+    aks(Live, r#"kubernetes_version = "1.24""#, ["PM208", "kubernetes_version", "aks offers 1."]),
     aks(Live, r#"kubernetes_version = "1.34.99""#, ["PM209", "kubernetes_version", "any patch"]),
     aks(Live, r#"kubernetes_version = "1.36""#, ["PM210", "kubernetes_version", "production"]),
     aks(Live, r#"node_pools.work = { machine_type = "Standard_D4s_v9", min_nodes = 1, max_nodes = 3 }"#, ["PM211", r#"node_pools["work"].machine_type"#, "another"]),

@@ -10,10 +10,10 @@ use crate::{
         checks::at,
         choice::{self, PoolChoice},
         pool::{DiskType, PoolMode, PoolSpec},
-        preflight::{Growth, growing, is_spared, refuse_live},
+        preflight::{Growth, growing, is_spared},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -63,7 +63,7 @@ pub(super) async fn check(
             .find(|size| size.name.eq_ignore_ascii_case(&choice.machine_type));
         let Some(size) = size else {
             if is_new {
-                refuse_live(
+                refuse(
                     found,
                     attribute,
                     &codes::AZURE_MACHINE_TYPE_NOT_OFFERED_HERE,
@@ -85,7 +85,7 @@ pub(super) async fn check(
 /// Whether the machine can do what the pool is for.
 fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found: &mut Findings) {
     if pool.mode == PoolMode::System && (size.vcpu < 2 || size.memory_gb < 4.0) {
-        refuse_live(
+        refuse(
             found,
             attribute.clone(),
             &codes::AZURE_MACHINE_TOO_SMALL,
@@ -96,7 +96,7 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         );
     }
     if pool.spot && !size.has_spot {
-        refuse_live(
+        refuse(
             found,
             path.attribute("spot"),
             &codes::MACHINE_TYPE_HAS_NO_SPOT,
@@ -104,7 +104,7 @@ fn fit(size: &MachineSize, pool: &PoolSpec, path: &Path, attribute: &Path, found
         );
     }
     if pool.disk_type == DiskType::Ephemeral && !size.has_ephemeral_disk {
-        refuse_live(
+        refuse(
             found,
             path.attribute("disk_type"),
             &codes::MACHINE_TYPE_HAS_NO_DISK,
@@ -122,7 +122,7 @@ fn usable(
     found: &mut Findings,
 ) {
     if let Some(why) = &size.restriction {
-        refuse_live(
+        refuse(
             found,
             attribute.clone(),
             &codes::MACHINE_TYPE_CLOSED,
@@ -142,7 +142,7 @@ fn usable(
         } else {
             size.zones.join(", ")
         };
-        refuse_live(
+        refuse(
             found,
             path.attribute("zones"),
             &codes::AZURE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,

@@ -16,34 +16,50 @@ use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered, takes_over},
+        preflight::{begins_pools, is_held, refuse_unanswered, takes_over},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, refuse},
     converge::import_advice,
     session::Session,
 };
 
-/// Everything that Azure says against the plan.
+/// Whether Azure can be asked about the plan, and a new cluster be where it is planned.
+pub(in crate::cluster) async fn locate(
+    session: &Session,
+    spec: &ClusterSpec,
+    prior: Option<&Prior>,
+    found: &mut Findings,
+) -> bool {
+    let Some(azure) = connect(session, found) else {
+        return false;
+    };
+    let group = match group_id(session, spec) {
+        Ok(group) => group,
+        Err(why) => {
+            no_subscription(why, found);
+            return false;
+        }
+    };
+    let Some(subscription) = group.subscription() else {
+        return false;
+    };
+    prior.is_some() || region(session, &azure, subscription, spec, found).await
+}
+
+/// Everything that Azure says against the plan of a cluster that can be where it is planned.
 pub(in crate::cluster) async fn check(
     session: &Session,
     spec: &ClusterSpec,
     (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
-    let Some(azure) = connect(session, found) else {
+    let (Ok(azure), Ok(group)) = (session.azure(), group_id(session, spec)) else {
         return;
-    };
-    let group = match group_id(session, spec) {
-        Ok(group) => group,
-        Err(why) => return no_subscription(why, found),
     };
     let Some(subscription) = group.subscription() else {
         return;
     };
-    if prior.is_none() && !region(session, &azure, subscription, spec, found).await {
-        return;
-    }
     let id = cluster_id(session, spec).ok();
     let body = match id.as_ref().filter(|_| begins_pools(spec, prior)) {
         Some(id) => azure.cluster(id).await.ok().flatten(),
@@ -83,7 +99,7 @@ async fn region(
 ) -> bool {
     match azure.locations(subscription).await {
         Ok(known) if !known.is_empty() && !known.contains(&spec.region) => {
-            refuse_live(
+            refuse(
                 found,
                 at("region"),
                 &codes::AZURE_NO_SUCH_REGION,
@@ -111,7 +127,7 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
         .as_ref()
         .and_then(|azure| azure.resource_group.as_ref());
     if let (Some(name), Ok(None)) = (named, azure.group_location(group).await) {
-        refuse_live(
+        refuse(
             found,
             at("azure").attribute("resource_group"),
             &codes::NO_SUCH_RESOURCE_GROUP,
@@ -122,7 +138,7 @@ async fn place(azure: &Azure, group: &ArmId, spec: &ClusterSpec, found: &mut Fin
 
 /// A cluster of that name is somebody else's.
 fn taken(id: &ArmId, owner: &str, found: &mut Findings) {
-    refuse_live(
+    refuse(
         found,
         at("name"),
         &codes::AZURE_CLUSTER_EXISTS_ALREADY,

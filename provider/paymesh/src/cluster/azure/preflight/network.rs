@@ -5,7 +5,7 @@ use paymesh_azure::{ArmId, Azure, Subnet};
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use crate::cluster::{address::Range, checks::at, spec::ClusterSpec};
-use crate::{cluster::preflight::refuse_live, codes};
+use crate::codes::{self, refuse};
 
 /// Addresses of a subnet that Azure keeps for itself.
 const RESERVED: u64 = 5;
@@ -17,7 +17,7 @@ pub(super) async fn check(azure: &Azure, spec: &ClusterSpec, found: &mut Finding
     };
     let path = at("network").attribute("subnet_id");
     match azure.subnet(&id).await {
-        Ok(None) => refuse_live(
+        Ok(None) => refuse(
             found,
             path,
             &codes::AZURE_NO_SUCH_SUBNET,
@@ -33,7 +33,7 @@ pub(super) async fn check(azure: &Azure, spec: &ClusterSpec, found: &mut Finding
 
 fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings) {
     if let Some(service) = &subnet.delegation {
-        refuse_live(
+        refuse(
             found,
             path.clone(),
             &codes::SUBNET_RESERVED,
@@ -46,7 +46,7 @@ fn usable(subnet: &Subnet, path: &Path, spec: &ClusterSpec, found: &mut Findings
         .map(|range| range.size().saturating_sub(RESERVED))
         .sum();
     if room > 0 && nodes > room {
-        refuse_live(
+        refuse(
             found,
             path.clone(),
             &codes::AZURE_SUBNET_TOO_SMALL,
@@ -69,7 +69,7 @@ async fn around(
         return;
     };
     if !network.location.eq_ignore_ascii_case(&spec.region) {
-        refuse_live(
+        refuse(
             found,
             path.clone(),
             &codes::NETWORK_IN_ANOTHER_REGION,
@@ -88,7 +88,7 @@ async fn around(
             continue;
         };
         if let Some(shared) = ranges(&network.prefixes).find(|other| other.overlaps(range)) {
-            refuse_live(
+            refuse(
                 found,
                 at("azure").attribute(name),
                 &codes::RANGE_OVERLAPS_NODES_NETWORK,

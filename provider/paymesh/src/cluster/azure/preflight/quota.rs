@@ -6,13 +6,8 @@ use paymesh_azure::{Azure, MachineSize, cluster_object_id};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
-    cluster::{
-        azure::cluster_id,
-        checks::at,
-        preflight::{Quota, refuse_live},
-        spec::ClusterSpec,
-    },
-    codes,
+    cluster::{azure::cluster_id, checks::at, preflight::Quota, spec::ClusterSpec},
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -83,7 +78,7 @@ pub(super) async fn check(
             current: usage.current,
         };
         if let Some(detail) = quota.exceeded(session, &cluster, *cores) {
-            refuse_live(found, at("node_pools"), row, detail);
+            refuse(found, at("node_pools"), row, detail);
         }
     }
 }

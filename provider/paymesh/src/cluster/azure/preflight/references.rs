@@ -4,10 +4,7 @@ use paymesh_azure::{ArmId, Azure};
 use paymesh_plugin::{findings::Findings, path::Path};
 
 use crate::cluster::{Prior, checks::at, spec::ClusterSpec};
-use crate::{
-    cluster::preflight::refuse_live,
-    codes::{self, Row},
-};
+use crate::codes::{self, Row, refuse};
 
 /// Asks about the ids that are new in `spec`.
 pub(super) async fn check(
@@ -25,7 +22,7 @@ pub(super) async fn check(
             continue;
         };
         if let Ok(false) = azure.exists(&id).await {
-            refuse_live(
+            refuse(
                 found,
                 reference.path,
                 reference.row,

@@ -5,7 +5,7 @@ use paymesh_kubernetes::Version;
 use paymesh_plugin::findings::Findings;
 
 use crate::cluster::{Prior, checks::at, spec::ClusterSpec};
-use crate::{cluster::preflight::refuse_live, codes};
+use crate::codes::{self, refuse};
 
 pub(super) async fn check(
     azure: &Azure,
@@ -35,7 +35,7 @@ pub(super) async fn check(
     let minor = floor.minor().to_string();
     let Some(entry) = offered.iter().find(|entry| entry.minor == minor) else {
         let minors: Vec<&str> = offered.iter().map(|entry| entry.minor.as_str()).collect();
-        refuse_live(
+        refuse(
             found,
             at("kubernetes_version"),
             &codes::AZURE_VERSION_NOT_OFFERED,
@@ -44,7 +44,7 @@ pub(super) async fn check(
         return;
     };
     if floor.has_patch() && !entry.patches.contains(&floor.to_string()) {
-        refuse_live(
+        refuse(
             found,
             at("kubernetes_version"),
             &codes::PATCH_NOT_OFFERED,
@@ -52,7 +52,7 @@ pub(super) async fn check(
         );
     }
     if entry.is_preview {
-        refuse_live(
+        refuse(
             found,
             at("kubernetes_version"),
             &codes::PREVIEW_VERSION,

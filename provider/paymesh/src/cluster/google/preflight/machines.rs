@@ -12,10 +12,10 @@ use crate::{
         Prior,
         checks::at,
         choice::{self, PoolChoice},
-        preflight::{Growth, growing, is_spared, refuse_live},
+        preflight::{Growth, growing, is_spared},
         spec::ClusterSpec,
     },
-    codes::{self, warn_about},
+    codes::{self, refuse, warn_about},
     session::Session,
 };
 
@@ -106,7 +106,7 @@ fn zones(
     if strange.is_empty() {
         return true;
     }
-    refuse_live(
+    refuse(
         found,
         path.attribute("zones"),
         &codes::NO_SUCH_ZONE,
@@ -154,7 +154,7 @@ async fn machine(
     }
     let type_name = &choice.machine_type;
     if there.is_empty() {
-        refuse_live(
+        refuse(
             found,
             path.attribute(attribute),
             &codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_HERE,
@@ -182,7 +182,7 @@ async fn machine(
                 format!("{detail}. Google chooses the zones of a pool that names none"),
             );
         } else {
-            refuse_live(
+            refuse(
                 found,
                 path.attribute("zones"),
                 &codes::GOOGLE_MACHINE_TYPE_NOT_OFFERED_IN_THESE_ZONES,

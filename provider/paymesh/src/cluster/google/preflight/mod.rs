@@ -9,38 +9,54 @@ mod references;
 mod version;
 
 use paymesh_engine::{Mark, Memory};
-use paymesh_google::{ClusterName, ClusterSeen, Google, cluster::Cluster, preflight::Region};
+use paymesh_google::{ClusterName, ClusterSeen, Google, cluster::Cluster};
 use paymesh_plugin::findings::Findings;
 
 use crate::{
     cluster::{
         Prior,
         checks::at,
-        preflight::{begins_pools, is_held, refuse_live, refuse_unanswered, takes_over},
+        preflight::{begins_pools, is_held, refuse_unanswered, takes_over},
         spec::ClusterSpec,
     },
-    codes,
+    codes::{self, refuse},
     converge::import_advice,
     session::Session,
 };
 
-/// Everything that Google Cloud says against the plan.
+/// Whether Google Cloud can be asked about the plan, and the cluster be where it is planned.
+pub(in crate::cluster) async fn locate(
+    session: &Session,
+    spec: &ClusterSpec,
+    found: &mut Findings,
+) -> bool {
+    let Some(google) = super::connect(session, found) else {
+        return false;
+    };
+    match super::cluster_name(session, spec) {
+        Ok(name) => region(session, &google, spec, &name, found).await,
+        Err(why) => {
+            super::no_project(why, found);
+            false
+        }
+    }
+}
+
+/// Everything that Google Cloud says against the plan of a cluster that can be where it is planned.
 pub(in crate::cluster) async fn check(
     session: &Session,
     spec: &ClusterSpec,
     (prior, memory): (Option<&Prior>, &Memory),
     found: &mut Findings,
 ) {
-    let Some(google) = super::connect(session, found) else {
+    let (Ok(google), Ok(name)) = (session.google(), super::cluster_name(session, spec)) else {
         return;
     };
-    let name = match super::cluster_name(session, spec) {
-        Ok(name) => name,
-        Err(why) => return super::no_project(why, found),
-    };
-    let Some(region) = region(session, &google, spec, &name, found).await else {
-        return;
-    };
+    let regions = google.regions(&name.place.project).await;
+    let region = regions
+        .ok()
+        .and_then(|mut it| it.remove(name.place.region()));
+    let Some(region) = region else { return };
     let body = if begins_pools(spec, prior) {
         google.cluster(&name).await.ok().flatten()
     } else {
@@ -72,20 +88,19 @@ async fn region(
     spec: &ClusterSpec,
     name: &ClusterName,
     found: &mut Findings,
-) -> Option<Region> {
+) -> bool {
     let project = &name.place.project;
     match google.regions(project).await {
         Ok(known) => {
             let wanted = name.place.region();
-            let facts = known.get(wanted).cloned();
-            let is_place = facts.as_ref().is_some_and(|facts| {
+            let is_place = known.get(wanted).is_some_and(|facts| {
                 !name.place.is_zone() || facts.zones.contains(&name.place.location)
             });
             if is_place {
-                return facts;
+                return true;
             }
             let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            refuse_live(
+            refuse(
                 found,
                 at("region"),
                 &codes::GOOGLE_NO_SUCH_REGION,
@@ -95,19 +110,19 @@ async fn region(
                     names.join(", ")
                 ),
             );
-            None
+            false
         }
         Err(error) => {
             let place = (at("google"), &codes::GOOGLE_CANNOT_BE_ASKED);
             refuse_unanswered(session, spec, found, place, &error);
-            None
+            false
         }
     }
 }
 
 /// A cluster of that name is somebody else's.
 fn taken(name: &ClusterName, mark: &Mark, found: &mut Findings) {
-    refuse_live(
+    refuse(
         found,
         at("name"),
         &codes::GOOGLE_CLUSTER_EXISTS_ALREADY,

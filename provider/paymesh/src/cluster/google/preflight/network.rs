@@ -4,10 +4,8 @@ use paymesh_google::Google;
 use paymesh_plugin::findings::Findings;
 
 use crate::{
-    cluster::{
-        address::Range, checks::at, google::want, preflight::refuse_live, spec::ClusterSpec,
-    },
-    codes,
+    cluster::{address::Range, checks::at, google::want, spec::ClusterSpec},
+    codes::{self, refuse},
 };
 
 /// Addresses of a subnetwork that Google keeps for itself.
@@ -20,7 +18,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
     let subnetwork = match google.subnetwork(&want.subnetwork).await {
         Ok(Some(subnetwork)) => subnetwork,
         Ok(None) => {
-            return refuse_live(
+            return refuse(
                 found,
                 path("subnet_id"),
                 &codes::GOOGLE_NO_SUCH_SUBNET,
@@ -46,7 +44,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         } else {
             names.join(", ")
         };
-        refuse_live(
+        refuse(
             found,
             path(name),
             &codes::NO_SUCH_SECONDARY_RANGE,
@@ -65,7 +63,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
     if let Some(room) = machines.map(|range| range.size().saturating_sub(KEPT))
         && nodes > room
     {
-        refuse_live(
+        refuse(
             found,
             path("subnet_id"),
             &codes::GOOGLE_SUBNET_TOO_SMALL,
@@ -78,7 +76,7 @@ pub(super) async fn check(google: &Google, spec: &ClusterSpec, found: &mut Findi
         .map(|pool| u64::from(pool.max_nodes) * addresses_of_a_node(pool.max_pods))
         .sum();
     if let Some(pods) = pods.filter(|pods| needed > pods.size()) {
-        refuse_live(
+        refuse(
             found,
             path("pods_range"),
             &codes::GOOGLE_TOO_FEW_POD_ADDRESSES,
@@ -115,7 +113,7 @@ fn control_plane(
         .flatten()
         .find(|other| other.overlaps(range));
     if let Some(shared) = shared {
-        refuse_live(
+        refuse(
             found,
             at("google").attribute("control_plane_cidr"),
             &codes::CONTROL_PLANE_SHARES_ADDRESSES,

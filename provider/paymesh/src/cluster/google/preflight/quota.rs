@@ -10,11 +10,8 @@ use paymesh_google::{
 use paymesh_plugin::findings::Findings;
 
 use crate::{
-    cluster::{
-        checks::at,
-        preflight::{Quota, refuse_live},
-    },
-    codes,
+    cluster::{checks::at, preflight::Quota},
+    codes::{self, refuse},
     session::Session,
 };
 
@@ -103,7 +100,7 @@ impl Needs {
                 current: whole(facts.usage),
             };
             if let Some(detail) = quota.exceeded(session, &cluster, amount) {
-                refuse_live(
+                refuse(
                     found,
                     at("node_pools"),
                     &codes::GOOGLE_NOT_ENOUGH_QUOTA,

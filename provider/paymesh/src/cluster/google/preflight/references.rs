@@ -5,8 +5,8 @@ use paymesh_google::Google;
 use paymesh_plugin::findings::Findings;
 
 use crate::{
-    cluster::{Prior, checks::at, preflight::refuse_live, spec::ClusterSpec},
-    codes,
+    cluster::{Prior, checks::at, spec::ClusterSpec},
+    codes::{self, refuse},
 };
 
 pub(super) async fn check(
@@ -21,7 +21,7 @@ pub(super) async fn check(
         }
         let path = &registry[registry.find("projects/").unwrap_or(0)..];
         if let Ok(false) = google.has_repository(path).await {
-            refuse_live(
+            refuse(
                 found,
                 at("registries").index(index),
                 &codes::GOOGLE_NO_SUCH_REGISTRY,
@@ -35,7 +35,7 @@ pub(super) async fn check(
     if let Some(key) = key
         && let Ok(false) = google.has_key(key).await
     {
-        refuse_live(
+        refuse(
             found,
             at("kms_key_id"),
             &codes::NO_SUCH_KEY,
@@ -50,7 +50,7 @@ pub(super) async fn check(
     if let Some(account) = account
         && let Ok(false) = google.has_service_account(account).await
     {
-        refuse_live(
+        refuse(
             found,
             at("google").attribute("node_service_account"),
             &codes::NO_SUCH_SERVICE_ACCOUNT,

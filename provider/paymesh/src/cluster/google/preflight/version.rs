@@ -8,10 +8,9 @@ use crate::cluster::{
     Prior,
     checks::at,
     google::want,
-    preflight::refuse_live,
     spec::{ClusterSpec, UpgradeChannel},
 };
-use crate::codes;
+use crate::codes::{self, refuse};
 
 pub(super) async fn check(
     google: &Google,
@@ -78,7 +77,7 @@ pub(super) async fn check(
         .map_or(String::new(), |word| {
             format!("; upgrade_channel = \"{word}\" offers {written}")
         });
-    refuse_live(
+    refuse(
         found,
         at("kubernetes_version"),
         &codes::GOOGLE_VERSION_NOT_OFFERED,
@@ -103,7 +102,7 @@ async fn cannot_enrol(
     let elsewhere = word.map_or(String::new(), |word| {
         format!("; upgrade_channel = \"{word}\" has it")
     });
-    refuse_live(
+    refuse(
         found,
         at("upgrade_channel"),
         &codes::GOOGLE_VERSION_NOT_OFFERED,
