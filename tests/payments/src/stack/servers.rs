@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::Command};
 
-use paymesh_beds::{Link, PostgresError, Tap, reserve_port};
+use paymesh_beds::{Link, PostgresError, Process, Tap, reserve_port};
 
 use super::{Stack, Wire};
 
@@ -54,15 +54,26 @@ impl Stack {
 
     /// Brings the schema up to date, over a connection with these options; gives what was said.
     pub fn migrate(&self, options: &str) -> io::Result<String> {
-        let output = Command::new(self.programs.join("paymesh-db-migrate"))
-            .env_clear()
-            .env("PAYMESH_DATABASE_URL", self.migrate_url() + options)
-            .output()?;
+        let output = self.migration(options).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
             return Ok(said);
         }
         Err(io::Error::other(format!("db-migrate: {said}")))
+    }
+
+    /// Begins to bring the schema up to date.
+    pub fn begin_migration(&self) -> io::Result<Process> {
+        let log = self.folder.join("db-migrate.log");
+        Process::start("db-migrate", &mut self.migration(""), &log)
+    }
+
+    fn migration(&self, options: &str) -> Command {
+        let mut command = Command::new(self.programs.join("paymesh-db-migrate"));
+        command
+            .env_clear()
+            .env("PAYMESH_DATABASE_URL", self.migrate_url() + options);
+        command
     }
 
     /// The passwords of those who may reach the database, to be found nowhere else.

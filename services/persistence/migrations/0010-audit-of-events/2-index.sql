@@ -1,0 +1,1 @@
+create unique index concurrently event_in_order on event (seq)
