@@ -32,13 +32,13 @@ create table audit_seal (
 -- would have every later row pass for sealed.
 create function audit_seal_follows() returns trigger language plpgsql set search_path from current as $$
 declare
-    before audit_seal;
+    last_one audit_seal;
     given_out bigint;
 begin
-    select * into before from audit_seal where shard = new.shard order by number desc limit 1;
-    if new.number is distinct from coalesce(before.number, 0) + 1
-        or new.after_seq is distinct from coalesce(before.last_seq, -9223372036854775808)
-        or new.previous is distinct from coalesce(before.hash, decode(repeat('00', 32), 'hex'))
+    select * into last_one from audit_seal where shard = new.shard order by number desc limit 1;
+    if new.number is distinct from coalesce(last_one.number, 0) + 1
+        or new.after_seq is distinct from coalesce(last_one.last_seq, '-9223372036854775808'::bigint)
+        or new.previous is distinct from coalesce(last_one.hash, decode(repeat('00', 32), 'hex'))
     then
         raise exception 'seal % of % does not follow from the one before', new.number, new.shard
             using errcode = 'check_violation';
@@ -67,7 +67,7 @@ grant select on sequence posting_seq_seq to paymesh_controller;
 grant select, usage on sequence event_seq to paymesh_controller;
 
 -- Events get numbers. A column that is added with its default would have the whole table written
--- anew while payments wait; step 10 numbers those from before. Last, because nobody works with
+-- anew while payments wait; step 10 numbers those from last_one. Last, because nobody works with
 -- events from here to the commit.
 alter table event
     add column seq bigint,

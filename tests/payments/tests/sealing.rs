@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use paymesh_beds::wait_for;
 use paymesh_payments::{Audit, Client, Member, Stack, Wire, Wires, Wishes};
 use rustix::process::Signal;
 use serde_json::json;
@@ -11,6 +12,10 @@ use tokio_postgres::NoTls;
 const SEALED_MAX: Duration = Duration::from_secs(5);
 /// How long everything else may take.
 const SEEN_MAX: Duration = Duration::from_secs(30);
+
+/// How many commits that take 1.5 seconds, and how soon one after the other.
+const SLOW_COUNT: u32 = 30;
+const SLOW_PAUSE: Duration = Duration::from_millis(400);
 
 /// A row that nobody pays for: an event like another one.
 const ADD_EVENT: &str = "insert into event (id, tenant_id, payment_id, kind, body, created_at)
@@ -49,6 +54,24 @@ impl Shop {
         self.stack.postgres.sql("payments", text).unwrap()
     }
 
+    /// Waits until the age of what is not sealed is as it should be; gives it.
+    async fn age_comes_to(&self, shard: &str, holds: impl Fn(f64) -> bool) -> f64 {
+        let series = format!("paymesh_audit_unsealed_seconds{{shard=\"{shard}\"}} ");
+        let start = Instant::now();
+        loop {
+            let metrics = self.stack.metrics(Member::Controller).await.unwrap();
+            let mut ages = metrics
+                .lines()
+                .filter_map(|line| line.strip_prefix(&series));
+            let age = ages.next().and_then(|age| age.parse::<f64>().ok());
+            if let Some(age) = age.filter(|age| holds(*age)) {
+                return age;
+            }
+            assert!(start.elapsed() < SEEN_MAX, "{metrics}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The epoch of the last event's seal.
     fn epoch(&self) -> i64 {
         let epoch =
@@ -79,19 +102,7 @@ async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
     for number in 0..3 {
         shop.pay(&format!("meanwhile-{number}")).await;
     }
-    let start = Instant::now();
-    let age = loop {
-        let metrics = shop.stack.metrics(Member::Controller).await.unwrap();
-        let age = metrics.lines().find_map(|line| {
-            let age = line.strip_prefix(r#"paymesh_audit_unsealed_seconds{shard="event"} "#)?;
-            age.parse::<f64>().ok()
-        });
-        if let Some(age) = age.filter(|age| *age > 3.0) {
-            break age;
-        }
-        assert!(start.elapsed() < SEEN_MAX, "{metrics}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let age = shop.age_comes_to("event", |age| age > 3.0).await;
     let sealed = shop.sql("select max(last_seq) from audit_seal where shard = 'event'");
     assert!(sealed.parse::<i64>().unwrap() < late, "{sealed} {late}");
     let newest = shop.sql("select max(seq) from event");
@@ -108,6 +119,126 @@ async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_slow_commits_keeps_nothing_from_its_seal_for_long() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    let mut writers = Vec::new();
+    let mut oldest: f64 = 0.0;
+    // Whenever anybody looks, somebody has begun who takes more than a second.
+    for _ in 0..SLOW_COUNT {
+        let url = shop.stack.card.database_url.clone();
+        writers.push(tokio::spawn(async move {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+            let running = tokio::spawn(connection);
+            let begin = format!("begin; {ADD_EVENT}");
+            client.batch_execute(&begin).await.unwrap();
+            client
+                .batch_execute("select pg_sleep(1.5); commit")
+                .await
+                .unwrap();
+            drop(client);
+            running.await.unwrap().unwrap();
+        }));
+        tokio::time::sleep(SLOW_PAUSE).await;
+        let age = "select coalesce(max(extract(epoch from clock_timestamp() - created_at)), 0)
+            from event where seq > (select max(last_seq) from audit_seal where shard = 'event')";
+        oldest = oldest.max(shop.sql(age).parse().unwrap());
+    }
+    assert!(
+        oldest < SEALED_MAX.as_secs_f64(),
+        "one waited for {oldest} s"
+    );
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_fails_stops_no_other_and_its_age_grows() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.sql("revoke select on sequence posting_seq_seq from paymesh_controller");
+    let before = shop.sql("select max(number) from audit_seal where shard = 'posting'");
+    for number in 0..3 {
+        shop.pay(&format!("meanwhile-{number}")).await;
+    }
+    shop.age_comes_to("posting", |age| age > 3.0).await;
+    let unsealed = "select count(*) from event where seq >
+        (select max(last_seq) from audit_seal where shard = 'event')";
+    assert_eq!(shop.sql(unsealed), "0");
+    let after = shop.sql("select max(number) from audit_seal where shard = 'posting'");
+    assert_eq!(before, after);
+    let log = shop.stack.log(Member::Controller);
+    let told = log
+        .lines()
+        .filter(|line| line.contains("nothing can be sealed now"));
+    let told: Vec<&str> = told.collect();
+    assert!(
+        told.len() == 1 && told[0].contains("\"posting\""),
+        "{told:?}"
+    );
+    shop.sql("grant select on sequence posting_seq_seq to paymesh_controller");
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.age_comes_to("posting", |age| age < 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seal_that_does_not_follow_is_refused_and_one_beyond_all_numbers_is_told() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    let seal = |number: &str, after: &str, until: &str, previous: &str| {
+        format!(
+            "insert into audit_seal select shard, {number}, format, epoch, {after}, {until}, entries,
+                total, sealed_at, {previous}, hash
+            from audit_seal where shard = 'posting' order by number desc limit 1"
+        )
+    };
+    let beyond = seal("number + 1", "last_seq", "9223372036854775807", "hash");
+    let given_out = "(select last_value from posting_seq_seq)";
+    shop.sql("select nextval('posting_seq_seq')");
+    for (forged, reason) in [
+        (beyond.clone(), "not given out"),
+        (
+            seal("number + 2", "last_seq", given_out, "hash"),
+            "does not follow",
+        ),
+        (
+            seal("number + 1", "last_seq - 1", given_out, "hash"),
+            "does not follow",
+        ),
+        (
+            seal("number + 1", "last_seq", given_out, "previous"),
+            "does not follow",
+        ),
+    ] {
+        let refused = format!("set role paymesh_controller; {forged}");
+        let refused = shop.stack.postgres.sql("payments", &refused);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(reason), "{forged}: {refused}");
+    }
+    // Past every rule it is told, and hides nothing.
+    shop.sql(&format!("set session_replication_role = replica; {beyond}"));
+    shop.pay("second").await;
+    shop.age_comes_to("posting", f64::is_infinite).await;
+    wait_for("the word of the sealer", SEEN_MAX, || {
+        let log = shop.stack.log(Member::Controller);
+        let is_told = log.contains("the audit chain is broken");
+        is_told.then_some(()).ok_or(log)
+    })
+    .unwrap();
+    shop.sql(
+        "set session_replication_role = replica;
+         delete from audit_seal where last_seq = 9223372036854775807",
+    );
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.age_comes_to("posting", |age| age < 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
     let mut shop = open_shop(Wishes {
         wires: Wires::Sealing,
@@ -118,7 +249,7 @@ async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
     let expected = [
         "select (extract(epoch from clock_tim",
         "select case when is_called then last",
-        "select distinct virtualtransaction f",
+        "select distinct virtualtransaction a",
         "select number, format, epoch, after_",
         "select seq, id, payment_id, attempt_",
         "select seq, id, tenant_id, payment_i",

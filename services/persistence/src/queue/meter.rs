@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Unit, describe_gauge, gauge};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 };
 
 const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
+/// How long the database may take to say what is not sealed.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Counts until `stop` is cancelled.
 pub async fn meter(reader: Reader, pause: Duration, stop: CancellationToken) {
@@ -20,11 +22,13 @@ pub async fn meter(reader: Reader, pause: Duration, stop: CancellationToken) {
     stop.run_until_cancelled(count(reader, pause)).await;
 }
 
-/// Counts again after each `pause`. The numbers stand still while the database does not answer.
+/// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand
+/// still, and the age of what is not sealed grows: nobody can say that it is sealed.
 async fn count(reader: Reader, pause: Duration) {
     let mut tick = tokio::time::interval(pause);
     // After a long count as after a short one.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ages = Shard::ALL.map(Age::new);
     loop {
         tick.tick().await;
         for consumer in [Consumer::Attempts, Consumer::Webhooks] {
@@ -35,14 +39,47 @@ async fn count(reader: Reader, pause: Duration) {
                 }
             }
         }
-        for shard in Shard::ALL {
-            match reader.unsealed_seconds(shard).await {
-                Ok(seconds) => gauge!(UNSEALED, "shard" => shard.word()).set(seconds),
-                Err(failure) => {
-                    tracing::debug!(reason = %chain(&failure), "no age of what is not sealed");
-                }
-            }
+        for age in &mut ages {
+            age.measure(&reader).await;
         }
+    }
+}
+
+/// How long the oldest row has waited that a chain does not have.
+struct Age {
+    shard: Shard,
+    /// What it was when the database said it last, and when that was.
+    seconds: f64,
+    said: Instant,
+}
+
+impl Age {
+    fn new(shard: Shard) -> Self {
+        Self {
+            shard,
+            seconds: 0.0,
+            said: Instant::now(),
+        }
+    }
+
+    async fn measure(&mut self, reader: &Reader) {
+        let measured = timeout(ANSWER_MAX, reader.unsealed_seconds(self.shard)).await;
+        match measured {
+            Ok(Ok(seconds)) => {
+                (self.seconds, self.said) = (seconds, Instant::now());
+                self.show(seconds);
+                return;
+            }
+            Ok(Err(failure)) => {
+                tracing::debug!(reason = %chain(&failure), "no age of what is not sealed");
+            }
+            Err(late) => tracing::debug!(reason = %late, "no age of what is not sealed"),
+        }
+        self.show(self.seconds + self.said.elapsed().as_secs_f64());
+    }
+
+    fn show(&self, seconds: f64) {
+        gauge!(UNSEALED, "shard" => self.shard.word()).set(seconds);
     }
 }
 
@@ -67,7 +104,7 @@ fn describe() {
     describe_gauge!(
         UNSEALED,
         Unit::Seconds,
-        "How long the oldest row has waited that the audit chain does not have"
+        "How long the oldest row has waited that the audit chain does not have; it grows while the database does not say, and is infinite when a seal is of numbers that were not given out"
     );
 }
 

@@ -39,8 +39,9 @@ const GIVEN_OUT: &str = "select case when is_called then last_value else 0 end f
 
 /// Who may still commit rows: a transaction has this lock before it takes a number, and has it
 /// until what it did can be seen.
-const WRITERS: &str = "select distinct virtualtransaction from pg_locks
-    where locktype = 'relation' and granted and relation = $1::text::regclass
+const WRITERS: &str = "select distinct virtualtransaction as writer, relation::regclass::text
+    from pg_locks where locktype = 'relation' and granted
+        and relation in ('posting'::regclass, 'event'::regclass)
         and database = (select oid from pg_database where datname = current_database())
         and mode in ('RowExclusiveLock', 'AccessExclusiveLock')";
 
@@ -53,11 +54,6 @@ const ADD_SEAL: &str = "with fence as (
     select $5, $6, $7, $3, $8, $9, $10, $11,
         'epoch'::timestamptz + $12::int8 * interval '1 microsecond', $13, $14
     from fence returning 1";
-
-/// The oldest row is next to the lowest number: both are taken within one transaction.
-const UNSEALED: &str = "where seq > coalesce((select last_seq from audit_seal where shard = $1
-        order by number desc limit 1), -9223372036854775808)
-    order by seq limit 1";
 
 /// What leases of the chain are called.
 const LEASES: &str = "audit";
@@ -148,14 +144,18 @@ fn seal(row: &Row) -> Seal {
     }
 }
 
-/// The highest number that any row of a shard was given.
-pub(crate) async fn given_out(client: &Client, shard: Shard) -> Result<i64, Failure> {
-    let sequence = match shard {
+/// Where the numbers of a shard come from.
+fn sequence(shard: Shard) -> &'static str {
+    match shard {
         Shard::Posting => "posting_seq_seq",
         Shard::Event => "event_seq",
-    };
+    }
+}
+
+/// The highest number that any row of a shard was given.
+pub(crate) async fn given_out(client: &Client, shard: Shard) -> Result<i64, Failure> {
     let row = client
-        .query_one(&format!("{GIVEN_OUT}{sequence}"), &[])
+        .query_one(&format!("{GIVEN_OUT}{}", sequence(shard)), &[])
         .await?;
     Ok(row.get(0))
 }
@@ -210,10 +210,10 @@ impl Reader {
         given_out(&client, shard).await
     }
 
-    /// The transactions that may still commit rows of a shard.
-    pub(crate) async fn writers(&self, shard: Shard) -> Result<Vec<String>, Failure> {
-        let rows = self.query(WRITERS, &[&shard.word()]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+    /// The transactions that may still commit rows, each with the table it writes to.
+    pub(crate) async fn writers(&self) -> Result<Vec<(String, String)>, Failure> {
+        let rows = self.query(WRITERS, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(1), row.get(0))).collect())
     }
 
     /// Rows of a shard with numbers behind the first and up to the second, `limit` at most.
@@ -268,13 +268,23 @@ impl Reader {
         Ok(!rows.is_empty())
     }
 
-    /// How long the oldest row of a shard that is not sealed has been there, in seconds.
+    /// How long the oldest row of a shard that is not sealed has been there, in seconds; for ever, if
+    /// a seal is of numbers that were not given out, since that has every later row pass for sealed.
+    ///
+    /// The oldest row is next to the lowest number: both are taken within one transaction.
     pub(crate) async fn unsealed_seconds(&self, shard: Shard) -> Result<f64, Failure> {
         let text = format!(
-            "select extract(epoch from clock_timestamp() - created_at)::float8 from {} {UNSEALED}",
-            shard.word()
+            "select case when last.seq > given_out.seq then 'Infinity'::float8 else coalesce((
+                select extract(epoch from clock_timestamp() - created_at)::float8 from {table}
+                where {table}.seq > last.seq order by {table}.seq limit 1), 0) end
+            from (select coalesce((select last_seq from audit_seal where shard = $1
+                    order by number desc limit 1), '-9223372036854775808'::int8) as seq) last,
+                ({GIVEN_OUT}{sequence}) given_out (seq)",
+            table = shard.word(),
+            sequence = sequence(shard),
         );
         let rows = self.query(&text, &[&shard.word()]).await?;
-        Ok(rows.first().map_or(0.0, |row| row.get(0)))
+        let row = rows.first().ok_or(Failure::Disconnected(None))?;
+        Ok(row.get(0))
     }
 }
