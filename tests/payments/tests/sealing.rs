@@ -263,11 +263,16 @@ async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
         // Something to seal, wherever in its round the sealer is; of postings at least a number.
         shop.sql(ADD_EVENT);
         shop.sql(
-            "insert into posting (id, payment_id, attempt_id, kind, debit_account, credit_account,
-                currency, amount, created_at)
-             select gen_random_uuid(), payment_id, attempt_id, 'refund', debit_account,
-                credit_account, currency, amount, clock_timestamp()
-             from posting where kind = 'fee' order by seq limit 1 on conflict do nothing",
+            "with new as (
+                insert into posting (id, payment_id, attempt_id, kind, debit_account, credit_account,
+                    currency, amount, created_at)
+                select gen_random_uuid(), payment_id, attempt_id, 'refund', debit_account,
+                    credit_account, currency, amount, clock_timestamp()
+                from posting where kind = 'fee' order by seq limit 1 on conflict do nothing
+                returning debit_account, credit_account, amount)
+             update balance set posted = posted
+                + case account_id when credit_account then amount else -amount end
+             from new where account_id in (debit_account, credit_account)",
         );
         let step = tap.wait_until_sprung(SEEN_MAX);
         killed.push(step.unwrap_or_else(|late| panic!("{late}: {:#?}", tap.steps())));

@@ -47,6 +47,8 @@ pub enum What {
     TailLost,
     /// At a head that was kept elsewhere the chain is another one.
     ChainRewritten,
+    /// A balance is not the sum of its postings.
+    BalanceDiffers,
 }
 
 /// The ledger epoch of a lease: each promotion raises leases beyond the next 2^32.

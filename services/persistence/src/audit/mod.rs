@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 pub use judge::{Finding, What};
 pub use seal::seal;
-pub use verify::{VerifyError, verify};
+pub use verify::{VerifyError, verify, verify_balances};
 
 /// A table whose rows are only ever added.
 ///

@@ -1,7 +1,9 @@
 //! The whole chain and all it covers, read once and in order: memory does not grow with it.
 
-use super::{Finding, Head, Shard, encoding::FORMAT, judge::Judge};
-use crate::store::{Connection, Database, Failure, Rows, Seals, given_out, ids_without_number};
+use super::{Finding, Head, Shard, What, encoding::FORMAT, judge::Judge};
+use crate::store::{
+    Connection, Database, Failure, Rows, Seals, given_out, ids_without_number, wrong_balances,
+};
 
 /// Why a chain was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -73,4 +75,23 @@ pub async fn verify(
         judge.row_without_number(id);
     }
     Ok((head, unsealed))
+}
+
+/// Tells which balances are not the sum of their postings, all of them at one moment.
+pub async fn verify_balances(
+    database: &Database,
+    mut found: impl FnMut(Finding),
+) -> Result<(), VerifyError> {
+    let connection = Connection::open(database).await?;
+    for wrong in wrong_balances(&connection.client).await? {
+        found(Finding {
+            what: What::BalanceDiffers,
+            shard: Shard::Posting,
+            id: Some(wrong.account_id.to_string()),
+            seq: None,
+            seal: None,
+            detail: format!("it says {}, its postings {}", wrong.posted, wrong.sum),
+        });
+    }
+    Ok(())
 }

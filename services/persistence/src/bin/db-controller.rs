@@ -65,8 +65,9 @@ enum Act {
         #[arg(long)]
         reason: String,
     },
-    /// Reads every posting and event against the audit chain and fails if any was changed, taken away
-    /// or put in. Prints what is found, and where each chain ends.
+    /// Reads every posting and event against the audit chain, and every balance against its postings;
+    /// fails if any was changed, taken away or put in. Prints what is found, and where each chain ends.
+    /// Accounts, payments, attempts, disputes, messages and settlement reports are in no chain.
     VerifyAudit {
         /// Where chains ended before, as an earlier run printed it or the log of db-controller has
         /// it: a file that was kept away from the database. Only beside it an end that was cut off,
@@ -209,6 +210,12 @@ async fn verify_audit(known: Option<&Path>) -> Result<(), Box<dyn Error>> {
         shown["unsealed"] = unsealed.into();
         println!("{shown}");
     }
+    let found = |finding| {
+        findings += 1;
+        println!("{}", serde_json::json!(finding));
+    };
+    let verified = audit::verify_balances(&database, found).await;
+    verified.map_err(|reason| chain(&reason).to_string())?;
     if findings == 0 {
         Ok(())
     } else {

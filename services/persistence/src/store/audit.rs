@@ -55,6 +55,15 @@ const ADD_SEAL: &str = "with fence as (
         'epoch'::timestamptz + $12::int8 * interval '1 microsecond', $13, $14
     from fence returning 1";
 
+const WRONG_BALANCES: &str = "select account_id, coalesce(posted::text, 'nothing'),
+        coalesce(sum, 0)::text
+    from balance full join (
+        select account_id, sum(amount) from (
+            select credit_account, amount from posting
+            union all select debit_account, -amount from posting) moved (account_id, amount)
+        group by account_id) postings (account_id, sum) using (account_id)
+    where posted is distinct from coalesce(sum, 0) order by account_id";
+
 /// What leases of the chain are called.
 const LEASES: &str = "audit";
 
@@ -171,6 +180,31 @@ pub(crate) async fn ids_without_number(
     );
     let rows = client.query(&text, &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// A balance that is not the sum of its postings.
+pub(crate) struct WrongBalance {
+    /// Of which account.
+    pub(crate) account_id: Uuid,
+    /// What it says.
+    pub(crate) posted: String,
+    /// What its postings say.
+    pub(crate) sum: String,
+}
+
+/// Every balance that is not the sum of its postings. One statement, so that it sees one moment.
+pub(crate) async fn wrong_balances(client: &Client) -> Result<Vec<WrongBalance>, Failure> {
+    let wrong = |row: &Row| WrongBalance {
+        account_id: row.get(0),
+        posted: row.get(1),
+        sum: row.get(2),
+    };
+    Ok(client
+        .query(WRONG_BALANCES, &[])
+        .await?
+        .iter()
+        .map(wrong)
+        .collect())
 }
 
 impl Reader {

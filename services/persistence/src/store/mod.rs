@@ -20,7 +20,7 @@ mod statements;
 mod wants;
 mod write;
 
-pub(crate) use audit::{Rows, Seals, given_out, ids_without_number};
+pub(crate) use audit::{Rows, Seals, given_out, ids_without_number, wrong_balances};
 pub use backlog::Backlog;
 pub use connection::{Connection, Failure};
 pub use database::Database;
