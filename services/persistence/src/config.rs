@@ -21,6 +21,8 @@ pub struct Controller {
     pub grpc: Grpc,
     /// Where gRPC is served.
     pub listen: SocketAddr,
+    /// How long a connection over which gRPC is served lives.
+    pub connection_max: Duration,
     /// Where health and metrics are served.
     pub health: SocketAddr,
     /// How long after the queue was counted for the metrics it is counted again.
@@ -65,6 +67,7 @@ impl Controller {
         let kafka = Kafka::read(&mut settings);
         let grpc = Grpc::read(&mut settings, Service::DbController);
         let listen = Grpc::listen(&mut settings, grpc.as_ref());
+        let connection_max = Grpc::connection_max(&mut settings);
         let health = settings.required(
             "PAYMESH_HEALTH_LISTEN",
             "where health and metrics are served, as IP:PORT",
@@ -81,6 +84,7 @@ impl Controller {
                 kafka,
                 grpc: grpc?,
                 listen: listen?,
+                connection_max,
                 health: health?,
                 backlog_pause,
             })

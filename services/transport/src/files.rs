@@ -91,7 +91,7 @@ impl<T: Send + Sync + 'static> Files<T> {
     }
 
     /// Whether they are others now, and can be used.
-    fn look(&mut self) -> Result<bool, Vec<String>> {
+    pub(crate) fn look(&mut self) -> Result<bool, Vec<String>> {
         let texts = read_all(&self.paths)?;
         if texts == self.texts {
             return Ok(false);

@@ -39,6 +39,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// How long calls have to end when the connection they came over is old. Streams have no end, and are
+/// opened anew.
+const CONNECTION_GRACE: Duration = Duration::from_secs(10);
+
 const PLAINTEXT: &str = "PAYMESH_GRPC_PLAINTEXT";
 const CERTIFICATE: &str = "PAYMESH_TLS_CERTIFICATE";
 const KEY: &str = "PAYMESH_TLS_KEY";
@@ -109,17 +113,32 @@ impl Grpc {
         Some(address)
     }
 
+    /// Reads how long a connection lives that is served.
+    pub fn connection_max(settings: &mut Settings) -> Duration {
+        settings.milliseconds(
+            "PAYMESH_GRPC_CONNECTION_MS_MAX",
+            "after how long a connection ends and its peer has to show its certificate again, in \
+             milliseconds",
+            3_600_000,
+        )
+    }
+
     /// Serves `routes` to those who come to `listener` until `stop` is cancelled, each call only to
-    /// those who may make it.
+    /// those who may make it. A connection lives for `connection_max`; then it takes no more calls,
+    /// and those under way have a moment to end.
     pub async fn serve(
         self,
         listener: TcpListener,
+        connection_max: Duration,
         routes: Routes,
         stop: CancellationToken,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let address = listener.local_addr()?;
         let stopped = stop.cancelled_owned();
-        let serve = |guards| Server::builder().layer(guards).add_routes(routes);
+        let server = Server::builder()
+            .max_connection_age(connection_max)
+            .max_connection_age_grace(CONNECTION_GRACE);
+        let serve = |guards| server.layer(guards).add_routes(routes);
         match self {
             Self::Plaintext => {
                 tracing::warn!(%address, "serves gRPC without TLS, to whoever is on this machine");

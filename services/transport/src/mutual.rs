@@ -1,6 +1,9 @@
 //! What a service needs for mutual TLS: its certificate, its key, and the authorities it trusts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use paymesh_contracts::callers::Service;
 use rustls::{
@@ -38,8 +41,20 @@ impl Mutual {
         key: PathBuf,
         authorities: PathBuf,
     ) -> Result<Files<Self>, Vec<String>> {
+        // A process stays who it is: what it was let in for is open, and nobody was asked again.
+        let running = OnceLock::new();
         Files::read(vec![certificate, key, authorities], move |texts| {
-            Self::new(service, &texts[0], &texts[1], &texts[2])
+            let mutual = Self::new(service, &texts[0], &texts[1], &texts[2])?;
+            let (is, was) = (
+                &mutual.identity,
+                running.get_or_init(|| mutual.identity.clone()),
+            );
+            if is != was {
+                return Err(vec![format!(
+                    "the certificate: it is of {is}, and this process is {was} until it is started again"
+                )]);
+            }
+            Ok(mutual)
         })
     }
 
@@ -178,6 +193,24 @@ mod tests {
         let service = Service::PaymentApi;
         let mistakes = Mutual::new(service, texts[0], texts[1], texts[2]).err();
         assert_eq!(mistakes.unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn a_process_stays_who_it_is_when_its_files_are_renewed() {
+        let authority = Authority::new();
+        let renew = |domain: &str| authority.files(&format!("spiffe://{domain}/payment-api"));
+        let [certificate, key, ca] = renew("pay.example");
+        let mut files = Mutual::files(Service::PaymentApi, certificate, key, ca).unwrap();
+        renew("pay.example");
+        assert_eq!(files.look(), Ok(true));
+        renew("other.example");
+        let text = "the certificate: it is of spiffe://other.example/payment-api, and this process is \
+            spiffe://pay.example/payment-api until it is started again";
+        assert_eq!(files.look(), Err(vec![text.to_owned()]));
+        let shown = files.made().identity.to_string();
+        assert_eq!(shown, "spiffe://pay.example/payment-api");
+        renew("pay.example");
+        assert_eq!(files.look(), Ok(true));
     }
 
     #[test]

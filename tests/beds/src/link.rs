@@ -7,7 +7,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -37,12 +37,8 @@ impl Direction {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Flow> {
-        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn set(&self, flow: Flow) {
-        *self.lock() = flow;
+        *lock(&self.flow) = flow;
         self.changed.notify_all();
     }
 
@@ -50,7 +46,7 @@ impl Direction {
     fn pass(&self) {
         let flow = self
             .changed
-            .wait_while(self.lock(), |flow| *flow == Flow::Cut)
+            .wait_while(lock(&self.flow), |flow| *flow == Flow::Cut)
             .unwrap_or_else(PoisonError::into_inner);
         if let Flow::Slow(by) = *flow {
             drop(flow);
@@ -65,6 +61,8 @@ pub struct Link {
     there: Arc<Direction>,
     back: Arc<Direction>,
     is_gone: Arc<AtomicBool>,
+    /// Both ends of every connection.
+    open: Arc<Mutex<Vec<Weak<TcpStream>>>>,
 }
 
 impl Link {
@@ -76,9 +74,10 @@ impl Link {
             there: Arc::new(Direction::open()),
             back: Arc::new(Direction::open()),
             is_gone: Arc::default(),
+            open: Arc::default(),
         };
         let (there, back) = (link.there.clone(), link.back.clone());
-        let is_gone = link.is_gone.clone();
+        let (is_gone, open) = (link.is_gone.clone(), link.open.clone());
         std::thread::spawn(move || {
             for caller in listener.incoming().flatten() {
                 if is_gone.load(Ordering::Relaxed) {
@@ -90,11 +89,17 @@ impl Link {
                     continue;
                 };
                 let _ = (caller.set_nodelay(true), called.set_nodelay(true));
-                if let (Ok(caller_too), Ok(called_too)) = (caller.try_clone(), called.try_clone()) {
-                    let (there, back) = (there.clone(), back.clone());
-                    std::thread::spawn(move || carry(caller, called, &there));
-                    std::thread::spawn(move || carry(called_too, caller_too, &back));
+                let ends = [Arc::new(caller), Arc::new(called)];
+                {
+                    let mut open = lock(&open);
+                    open.retain(|end| end.strong_count() > 0);
+                    open.extend(ends.iter().map(Arc::downgrade));
                 }
+                let [caller, called] = ends.clone();
+                let (there, back) = (there.clone(), back.clone());
+                std::thread::spawn(move || carry(&caller, &called, &there));
+                let [caller, called] = ends;
+                std::thread::spawn(move || carry(&called, &caller, &back));
             }
         });
         Ok(link)
@@ -110,6 +115,15 @@ impl Link {
         self.there.set(there);
         self.back.set(back);
     }
+
+    /// Ends every connection that is open; those that are opened afterwards are carried.
+    pub fn sever(&self) {
+        for end in lock(&self.open).drain(..) {
+            if let Some(end) = end.upgrade() {
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        }
+    }
 }
 
 impl Drop for Link {
@@ -120,7 +134,11 @@ impl Drop for Link {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, direction: &Direction) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn carry(mut from: &TcpStream, mut to: &TcpStream, direction: &Direction) {
     let mut piece = [0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece) {
         direction.pass();

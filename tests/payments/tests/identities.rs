@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use paymesh_beds::{Authority, Issued, Process, Subject, wait_for};
 use paymesh_payments::{
-    Called, Caller, Client, Member, Stack, Wishes,
+    Called, Caller, Client, Member, Stack, Wire, Wires, Wishes,
     caller::{callers, methods},
     check,
     stack::identity,
@@ -210,7 +210,11 @@ fn refused_start(stack: &Stack, name: &str, settings: &[(&str, &str)]) -> String
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_renewed_under_load_and_nobody_notices() {
     let folder = folder();
-    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
+    let wishes = Wishes {
+        wires: Wires::Cuttable,
+        ..Wishes::default()
+    };
+    let mut stack = Stack::start(folder.path(), wishes).unwrap();
     let history = stack.history();
     let client = Client::new(&stack.card.api_url, &stack.card.api_key, &history).unwrap();
     let old = issue(&stack.authority, &[&identity("payment-api")]);
@@ -219,14 +223,20 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     let members = [Member::Api, Member::Processor, Member::Controller];
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    // A connection that is ended costs a request; a renewal does not.
+    let turns = tokio::sync::Mutex::new(());
+    let (paid_by_now, mut paying) = tokio::sync::watch::channel(0);
     let load = async {
         let body = order();
         let mut paid = 0;
         while !*stopped.borrow() {
+            let turn = turns.lock().await;
             let answer = client.create(&format!("order-{paid}"), &body, 5).await;
             let answer = answer.unwrap().expect("an answer");
             assert_eq!(answer.status, 201, "{}", answer.body);
+            drop(turn);
             paid += 1;
+            paid_by_now.send_replace(paid);
         }
         paid
     };
@@ -239,20 +249,41 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
             &[&next, &stack.authority],
             &[&next],
         ];
-        for (round, authorities) in rounds.into_iter().enumerate() {
+        let renewals = |member| {
+            stack
+                .log(member)
+                .matches("certificates were renewed")
+                .count()
+        };
+        for authorities in rounds {
+            let before = members.map(renewals);
             stack.certify(authorities).unwrap();
             let start = Instant::now();
-            for member in members {
-                while stack
-                    .log(member)
-                    .matches("certificates were renewed")
-                    .count()
-                    <= round
-                {
+            for (member, before) in members.into_iter().zip(before) {
+                while renewals(member) == before {
                     assert!(start.elapsed() < SEEN_MAX, "{}", stack.log(member));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
+            // What is open lives on with what it was opened with: only new connections show.
+            let turn = turns.lock().await;
+            let cut_off = "no news of attempts";
+            let count = stack.log(Member::Api).matches(cut_off).count();
+            stack.sever(Wire::ApiToController);
+            stack.sever(Wire::ProcessorToController);
+            wait_for_log(|| stack.log(Member::Api), cut_off, count + 1);
+            for member in members {
+                wait_for("a service that is ready", SEEN_MAX, || {
+                    let is_ready = stack.is_ready(member);
+                    is_ready.then_some(()).ok_or(stack.log(member))
+                })
+                .unwrap();
+            }
+            drop(turn);
+            let before = *paying.borrow_and_update();
+            let went_on = paying.wait_for(|paid| *paid > before + 1);
+            let went_on = tokio::time::timeout(SEEN_MAX, went_on).await;
+            went_on.expect("payments go on").unwrap();
         }
         stop.send_replace(true);
     };
@@ -260,11 +291,16 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     assert!(paid > 10, "{paid} payments");
 
     // Connections that are opened from now on are by the new ones, at both ends.
-    let called = Caller::new(&stack.controller_address(), Some(&old)).unwrap();
-    let called = called
-        .call("paymesh.persistence.v1.Payments/ReadLedger")
-        .await;
-    assert!(matches!(called, Called::NoConnection), "{called:?}");
+    // The files are written one after the other, so the last of them may be seen later.
+    let start = Instant::now();
+    let method = "paymesh.persistence.v1.Payments/ReadLedger";
+    loop {
+        let called = Caller::new(&stack.controller_address(), Some(&old)).unwrap();
+        match called.call(method).await {
+            Called::NoConnection => break,
+            called => assert!(start.elapsed() < SEEN_MAX, "{called:?}"),
+        }
+    }
     stack.kill(Member::Controller);
     stack.restart(Member::Controller).unwrap();
     let answer = client.pay("after", &order(), 10).await.unwrap();
@@ -275,12 +311,63 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     assert_eq!(report.payments, paid + 1, "{report}");
     check_logs(&stack, &keys);
 
+    // A certificate by which a process would be somebody else is not taken, and is told.
+    let other = issue(&next, &["spiffe://elsewhere.test/payment-api"]);
+    let [certificate, key] =
+        ["pem", "key"].map(|kind| stack.tls().join(format!("payment-api.{kind}")));
+    paymesh_beds::write_private(&certificate, &other.certificate).unwrap();
+    paymesh_beds::write_private(&key, &other.key).unwrap();
+    wait_for_log(|| stack.log(Member::Api), "until it is started again", 1);
+
     // What cannot be used is not taken, and is told.
     let broken = stack.tls().join("payment-api.key");
     paymesh_beds::write_private(&broken, "no key at all").unwrap();
     let log = || stack.log(Member::Api);
-    wait_for_log(log, "new certificates are not used", 1);
+    wait_for_log(log, "new certificates are not used", 2);
     wait_for_log(log, "the file of the key holds no private key", 1);
     let answer = client.pay("still", &order(), 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_ends_in_time_so_an_authority_that_is_believed_no_more_is_out() {
+    let folder = folder();
+    let wishes = Wishes {
+        connection_ms_max: Some(3_000),
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder.path(), wishes).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    let old = issue(&stack.authority, &[&identity("payment-api")]);
+    let holder = Caller::new(&stack.controller_address(), Some(&old)).unwrap();
+    let method = "paymesh.persistence.v1.Payments/ReadLedger";
+    let called = holder.call(method).await;
+    assert!(matches!(called, Called::Asked), "{called:?}");
+
+    let next = Authority::new("The next authority").unwrap();
+    stack.certify(&[&next]).unwrap();
+    let log = || stack.log(Member::Controller);
+    wait_for_log(log, "certificates were renewed", 1);
+    let start = Instant::now();
+    while matches!(holder.call(method).await, Called::Asked) {
+        // Its age, its grace, and some time to see it.
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it is still let in"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    wait_for_log(log, "it is of no authority that is trusted here", 1);
+    // Those who were given new ones go on, over many new connections.
+    for number in 0..10 {
+        let answer = client.pay(&format!("order-{number}"), &order(), 10).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    wait_for("the processor", SEEN_MAX, || {
+        let is_ready = stack.is_ready(Member::Processor);
+        is_ready.then_some(()).ok_or(stack.log(Member::Processor))
+    })
+    .unwrap();
 }

@@ -291,7 +291,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         uses_kafka: settings.kafka.is_some(),
     };
     let routes = Routes::new(PaymentsServer::new(payments)).add_service(QueueServer::new(queue));
-    let served = settings.grpc.serve(listener, routes, stop.clone());
+    let served = settings
+        .grpc
+        .serve(listener, settings.connection_max, routes, stop.clone());
     tokio::select! {
         result = served => result?,
         // Streams live as long as their readers: after a moment for what is under way, end anyway.

@@ -280,6 +280,9 @@ impl Stack {
             command.env("PAYMESH_DEFECT", defect);
         }
         command.envs(self.certificates(member));
+        if let (Member::Controller, Some(limit)) = (member, self.wishes.connection_ms_max) {
+            command.env("PAYMESH_GRPC_CONNECTION_MS_MAX", limit.to_string());
+        }
         if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
             command.env("PAYMESH_HTTP_CERTIFICATE", certificate);
             command.env("PAYMESH_HTTP_KEY", key);

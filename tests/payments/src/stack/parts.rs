@@ -53,6 +53,8 @@ pub struct Wishes {
     pub quiet: bool,
     /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
     pub requests_per_second: Option<u32>,
+    /// After how long db-controller ends a connection; its default, if nothing is wished.
+    pub connection_ms_max: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
 }

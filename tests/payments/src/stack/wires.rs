@@ -43,13 +43,23 @@ impl Stack {
 
     /// How a wire carries from now on, there and back.
     pub fn set_wire(&self, wire: Wire, there: Flow, back: Flow) {
+        for link in self.links_of(wire) {
+            link.set(there, back);
+        }
+    }
+
+    /// Ends every connection that is open over a wire; new ones are carried.
+    pub fn sever(&self, wire: Wire) {
+        for link in self.links_of(wire) {
+            link.sever();
+        }
+    }
+
+    fn links_of(&self, wire: Wire) -> Vec<&Link> {
         let to_servers = self.servers.iter().filter_map(|(_, link)| link.as_ref());
-        let links: Vec<&Link> = match wire {
+        match wire {
             Wire::ControllerToPostgres => to_servers.collect(),
             other => self.links.get(&other).into_iter().collect(),
-        };
-        for link in links {
-            link.set(there, back);
         }
     }
 
