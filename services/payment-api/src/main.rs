@@ -17,13 +17,13 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 async fn main() -> Result<(), Box<dyn Error>> {
     start_logs();
     let settings = Api::read(Settings::from_environment())?;
-    let stop = stop_signal()?;
+    let (stop, metrics) = (stop_signal()?, start_metrics()?);
     // The stream of changes has no end; everything else has a limit.
     let [stream, requests] = settings.controller.channels([None, Some(REQUEST_MAX)]);
     let (waiting, health) = (Waiting::default(), Health::default());
     // Before anybody is told that this service is ready.
     let listener = bind(settings.https.address()).await?;
-    serve_health(&health, start_metrics()?, settings.health).await?;
+    serve_health(&health, metrics, settings.health).await?;
     tokio::spawn(waiting.clone().listen(stream, health, stop.clone()));
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
     settings.https.serve(listener, router(app), stop).await?;

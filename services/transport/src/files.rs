@@ -2,20 +2,28 @@
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::watch;
 
 /// How often they are looked at. A renewal is announced days before the old certificate ends.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Makes something of what the files hold, or says everything that is wrong with it.
-type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, Vec<String>> + Send + Sync>;
+const EXPIRES: &str = "paymesh_certificate_expires_seconds";
+const REFUSED: &str = "paymesh_certificates_refused_total";
+
+/// Makes something of what the files hold, and says when their certificate is over, in seconds since
+/// 1970; or says everything that is wrong with it.
+type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<(T, i64), Vec<String>> + Send + Sync>;
 
 /// Some files and what was made of them.
 pub struct Files<T> {
+    /// What they are for, in metrics.
+    name: &'static str,
     paths: Vec<PathBuf>,
     texts: Vec<Vec<u8>>,
     build: Build<T>,
     made: Arc<T>,
+    expires: i64,
 }
 
 /// What is made of files, as they are now.
@@ -37,16 +45,19 @@ impl<T> Renewed<T> {
 impl<T: Send + Sync + 'static> Files<T> {
     /// Reads files; says everything that is wrong with them.
     pub fn read(
+        name: &'static str,
         paths: Vec<PathBuf>,
-        build: impl Fn(&[Vec<u8>]) -> Result<T, Vec<String>> + Send + Sync + 'static,
+        build: impl Fn(&[Vec<u8>]) -> Result<(T, i64), Vec<String>> + Send + Sync + 'static,
     ) -> Result<Self, Vec<String>> {
         let texts = read_all(&paths)?;
-        let made = Arc::new(build(&texts)?);
+        let (made, expires) = build(&texts)?;
         Ok(Self {
+            name,
             paths,
             texts,
             build: Box::new(build),
-            made,
+            made: Arc::new(made),
+            expires,
         })
     }
 
@@ -57,9 +68,27 @@ impl<T: Send + Sync + 'static> Files<T> {
 
     /// Looks at them from now on, as long as somebody wants to know.
     pub fn follow(self) -> Renewed<T> {
+        describe_gauge!(
+            EXPIRES,
+            "When the certificate that is in use is over, in seconds since 1970"
+        );
+        describe_counter!(
+            REFUSED,
+            "New certificates that could not be used: those before still are"
+        );
+        counter!(REFUSED, "files" => self.name).increment(0);
+        self.show();
         let (tell, made) = watch::channel(self.made.clone());
         tokio::spawn(self.watch(tell));
         Renewed(made)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "it is before the year 285,000,000"
+    )]
+    fn show(&self) {
+        gauge!(EXPIRES, "files" => self.name).set(self.expires as f64);
     }
 
     async fn watch(mut self, tell: watch::Sender<Arc<T>>) {
@@ -75,6 +104,7 @@ impl<T: Send + Sync + 'static> Files<T> {
                 Ok(true) => {
                     tracing::info!(files = ?self.paths, "certificates were renewed");
                     tell.send_replace(self.made.clone());
+                    self.show();
                     (seen, told) = (None, None);
                 }
                 Err(mistakes) => {
@@ -82,6 +112,7 @@ impl<T: Send + Sync + 'static> Files<T> {
                     if seen == mistakes && told != mistakes {
                         let reason = mistakes.as_ref().map(|mistakes| mistakes.join("; "));
                         tracing::error!(reason, "new certificates are not used; those before are");
+                        counter!(REFUSED, "files" => self.name).increment(1);
                         told.clone_from(&mistakes);
                     }
                     seen = mistakes;
@@ -96,8 +127,8 @@ impl<T: Send + Sync + 'static> Files<T> {
         if texts == self.texts {
             return Ok(false);
         }
-        self.made = Arc::new((self.build)(&texts)?);
-        self.texts = texts;
+        let (made, expires) = (self.build)(&texts)?;
+        (self.made, self.expires, self.texts) = (Arc::new(made), expires, texts);
         Ok(true)
     }
 }
@@ -131,9 +162,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "one").unwrap();
-        let mut files = Files::read(vec![path.clone()], |texts| match &texts[0][..] {
+        let mut files = Files::read("test", vec![path.clone()], |texts| match &texts[0][..] {
             b"bad" => Err(vec!["it is bad".to_owned()]),
-            text => Ok(text.to_vec()),
+            text => Ok((text.to_vec(), 9)),
         })
         .unwrap();
         assert_eq!(files.made(), b"one");

@@ -47,7 +47,7 @@ impl Https {
             let certificate: Option<PathBuf> =
                 settings.required(CERTIFICATE, "the certificate of the API, as a file in PEM");
             let key: Option<PathBuf> = settings.required(KEY, "its key, as a file in PEM");
-            let files = Files::read(vec![certificate?, key?], |texts| {
+            let files = Files::read("http", vec![certificate?, key?], |texts| {
                 config(&texts[0], &texts[1])
             });
             match files {
@@ -104,18 +104,19 @@ impl Https {
     }
 }
 
-fn config(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Vec<String>> {
+fn config(certificate: &[u8], key: &[u8]) -> Result<(Arc<ServerConfig>, i64), Vec<String>> {
     let (chain, key) = match (pem::chain(certificate), pem::key(key)) {
         (Ok(chain), Ok(key)) => (chain, key),
         (chain, key) => return Err([chain.err(), key.err()].into_iter().flatten().collect()),
     };
+    let expires = pem::expires(&chain).map_err(|mistake| vec![mistake])?;
     let crypto = Arc::new(aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
     let mut config = config.map_err(|reason| vec![format!("the certificate: {reason}")])?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), expires))
 }
 
 /// Connections as they come.

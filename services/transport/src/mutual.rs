@@ -31,6 +31,8 @@ pub struct Mutual {
     pub(crate) server: Arc<ServerConfig>,
     /// Speaks to db-controller only.
     pub(crate) client: Arc<ClientConfig>,
+    /// When its certificate is over, in seconds since 1970.
+    expires: i64,
 }
 
 impl Mutual {
@@ -43,7 +45,7 @@ impl Mutual {
     ) -> Result<Files<Self>, Vec<String>> {
         // A process stays who it is: what it was let in for is open, and nobody was asked again.
         let running = OnceLock::new();
-        Files::read(vec![certificate, key, authorities], move |texts| {
+        Files::read("grpc", vec![certificate, key, authorities], move |texts| {
             let mutual = Self::new(service, &texts[0], &texts[1], &texts[2])?;
             let (is, was) = (
                 &mutual.identity,
@@ -54,7 +56,8 @@ impl Mutual {
                     "the certificate: it is of {is}, and this process is {was} until it is started again"
                 )]);
             }
-            Ok(mutual)
+            let expires = mutual.expires;
+            Ok((mutual, expires))
         })
     }
 
@@ -89,6 +92,7 @@ impl Mutual {
             let name = service.name();
             return Err(of_ours(&format!("it is of {identity}, and this is {name}")));
         }
+        let expires = pem::expires(&chain)?;
         let crypto = Arc::new(aws_lc_rs::default_provider());
         let roots = Arc::new(roots);
         let callers = Arc::new(Callers::of(roots.clone(), crypto.clone())?);
@@ -125,6 +129,7 @@ impl Mutual {
             identity,
             server: Arc::new(server),
             client: Arc::new(client),
+            expires,
         })
     }
 }

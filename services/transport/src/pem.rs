@@ -14,6 +14,17 @@ pub(crate) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String>
     }
 }
 
+/// When the first of these is over, in seconds since 1970.
+pub(crate) fn expires(chain: &[CertificateDer<'_>]) -> Result<i64, String> {
+    let end = |one: &CertificateDer<'_>| {
+        let (_, one) = x509_parser::parse_x509_certificate(one).ok()?;
+        Some(one.validity().not_after.timestamp())
+    };
+    let ends: Option<Vec<i64>> = chain.iter().map(end).collect();
+    let first = ends.and_then(|ends| ends.into_iter().min());
+    first.ok_or_else(|| "the file of the certificate does not say when it is over".to_owned())
+}
+
 /// A private key.
 pub(crate) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(text)

@@ -1,6 +1,6 @@
 //! Who is let in at db-controller, what each may call, and how certificates are renewed.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use paymesh_beds::{Authority, Issued, Process, Subject, wait_for};
 use paymesh_payments::{
@@ -325,6 +325,14 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     let log = || stack.log(Member::Api);
     wait_for_log(log, "new certificates are not used", 2);
     wait_for_log(log, "the file of the key holds no private key", 1);
+    let metrics = stack.metrics(Member::Api).await.unwrap();
+    let counted = r#"paymesh_certificates_refused_total{files="grpc"} 2"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    let expires = r#"paymesh_certificate_expires_seconds{files="grpc"} "#;
+    let expires = metrics.lines().find_map(|line| line.strip_prefix(expires));
+    let expires = Duration::from_secs_f64(expires.unwrap().parse().unwrap());
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    assert!(expires > now, "{expires:?} {now:?}");
     let answer = client.pay("still", &order(), 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
