@@ -244,6 +244,40 @@ async fn a_balance_that_is_not_the_sum_of_its_postings_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_was_kept_is_read_from_a_log_and_none_may_be_missing() {
+    let (shop, known) = open_audited_shop().await;
+    let of = |choose: fn(&str) -> bool| Audit {
+        findings: Vec::new(),
+        text: known
+            .text
+            .lines()
+            .filter(|line| choose(line))
+            .map(|line| format!("2026-11-22T11:00:00.1Z stderr F {line}\n"))
+            .collect(),
+    };
+    let audit = shop.stack.verify_audit(Some(&of(|_| true))).unwrap();
+    assert_eq!(audit.short(), [""; 0]);
+    for (kept, missing) in [
+        (of(|line| line.contains("event")), "the chain of posting"),
+        (of(|line| line.contains("posting")), "the chain of event"),
+    ] {
+        let refused = shop
+            .stack
+            .verify_audit(Some(&kept))
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(missing), "{refused}");
+    }
+    shop.sql(
+        "set session_replication_role = replica;
+         delete from audit_seal where shard = 'posting'
+            and number = (select max(number) from audit_seal where shard = 'posting')",
+    );
+    let audit = shop.stack.verify_audit(Some(&of(|_| true))).unwrap();
+    assert!(audit.text.contains("tail_lost"), "{}", audit.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_checker_finds_by_the_databases_own_functions_what_the_verifier_finds() {
     let (shop, _) = open_audited_shop().await;
     for (done, shard, seals) in [

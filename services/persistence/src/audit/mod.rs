@@ -73,13 +73,18 @@ pub struct Head {
 }
 
 impl Head {
-    /// Every head in what an earlier run of the verifier printed, or in the log of db-controller;
-    /// other lines are passed over.
+    /// Every head in what an earlier run of the verifier printed, or in the log of db-controller,
+    /// whatever a collector of logs wrote before and behind; other lines are passed over.
     pub fn read(text: &str) -> Vec<Self> {
-        let lines = text.lines();
-        lines
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        let head = |text: &str| {
+            let mut values = serde_json::Deserializer::from_str(text).into_iter();
+            values.next()?.ok()
+        };
+        let heads = |line: &'_ str| {
+            let mut starts = line.match_indices('{');
+            starts.find_map(|(at, _)| head(&line[at..]))
+        };
+        text.lines().filter_map(heads).collect()
     }
 }
 
@@ -91,7 +96,10 @@ mod tests {
     fn heads_are_found_among_other_lines() {
         let printed = r#"{"shard":"event","seal":3,"epoch":1,"last_seq":9,"rows":7,"hash":"ab","unsealed":2}"#;
         let logged = r#"{"timestamp":"2026-11-22T11:00:00Z","level":"INFO","message":"sealed","shard":"posting","seal":4,"epoch":1,"last_seq":9,"rows":7,"hash":"cd","target":"x"}"#;
-        let text = format!("nonsense\n{printed}\n{{\"shard\":\"event\"}}\n{logged}\n");
+        let text = format!(
+            "nonsense\n{printed}\n{{\"shard\":\"event\"}}\n\
+             2026-11-22T11:00:00.1Z stderr F {{x}} {logged} (cut)\n"
+        );
         let heads = Head::read(&text);
         let short: Vec<_> = heads.iter().map(|head| (head.shard, head.seal)).collect();
         assert_eq!(short, [(Shard::Event, 3), (Shard::Posting, 4)]);

@@ -69,8 +69,8 @@ enum Act {
     /// fails if any was changed, taken away or put in. Prints what is found, and where each chain ends.
     /// Accounts, payments, attempts, disputes, messages and settlement reports are in no chain.
     VerifyAudit {
-        /// Where chains ended before, as an earlier run printed it or the log of db-controller has
-        /// it: a file that was kept away from the database. Only beside it an end that was cut off,
+        /// Where each chain ended before, as an earlier run printed it or the log of db-controller
+        /// has it: a file that was kept away from the database. Only beside it an end that was cut off,
         /// or a whole chain that was made anew, is seen.
         #[arg(long)]
         known: Option<PathBuf>,
@@ -227,8 +227,11 @@ fn known_heads(file: &Path) -> Result<Vec<Head>, Box<dyn Error>> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|reason| format!("{shown}: {reason}"))?;
     let heads = Head::read(&text);
-    if heads.is_empty() {
-        return Err(format!("{shown}: no line says where a chain ended").into());
+    for shard in Shard::ALL {
+        if !heads.iter().any(|head| head.shard == shard) {
+            let shard = shard.word();
+            return Err(format!("{shown}: no line says where the chain of {shard} ended").into());
+        }
     }
     Ok(heads)
 }
