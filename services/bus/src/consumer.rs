@@ -12,7 +12,7 @@ use confluent_kafka::{
 
 use crate::{
     places::{Place, Places},
-    settings::Kafka,
+    settings::{Current, Kafka},
 };
 
 /// How long one look for records waits.
@@ -33,6 +33,7 @@ pub struct Consumer {
     topic: String,
     places: Places,
     committed_at: Instant,
+    current: Current,
 }
 
 /// A record of the topic.
@@ -46,7 +47,7 @@ pub struct Record {
 impl Consumer {
     /// Joins a group. Who joins first begins with the oldest record.
     pub async fn join(kafka: &Kafka, topic: &str, group: &str) -> Result<Self, Error> {
-        let config = kafka.settings(&[
+        let (config, current) = kafka.settings(&[
             ("client.id", "paymesh-payment-processor"),
             ("group.id", group),
             ("group.protocol", "consumer"),
@@ -66,6 +67,7 @@ impl Consumer {
             topic: topic.to_owned(),
             places: Places::default(),
             committed_at: Instant::now(),
+            current,
         })
     }
 
@@ -96,6 +98,11 @@ impl Consumer {
     /// Nothing more is to be done about a record.
     pub fn settle(&mut self, place: Place) {
         self.places.settle(place);
+    }
+
+    /// Whether the certificates were renewed, which this one does not take in.
+    pub fn is_over(&self) -> bool {
+        self.current.is_over()
     }
 
     /// How many records are not settled.

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::settings::Kafka;
+use crate::settings::{Current, Kafka};
 
 /// How long Kafka has to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -27,16 +27,9 @@ impl Presence {
     /// Begins to ask, until nobody wants to know any more. Until the first answer Kafka counts as
     /// away. A change is told in the log, once.
     pub fn of(kafka: &Kafka) -> Result<Self, Error> {
-        let answer_max = ANSWER_MAX.as_millis().to_string();
-        let config = kafka.settings(&[
-            ("client.id", "paymesh-presence"),
-            ("request.timeout.ms", &answer_max),
-            ("default.api.timeout.ms", &answer_max),
-            ("reconnect.backoff.max.ms", "500"),
-        ]);
-        let admin = AdminClient::create(AdminClientConfig::new(&config)?)?;
+        let client = Client::of(kafka)?;
         let (tell, answers) = watch::channel(None);
-        tokio::spawn(look(admin, kafka.servers.clone(), tell));
+        tokio::spawn(look(kafka.clone(), client, tell));
         Ok(Self(answers))
     }
 
@@ -57,9 +50,42 @@ impl Presence {
     }
 }
 
-async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<Option<Instant>>) {
+/// Asks, with the certificates of one moment.
+struct Client {
+    admin: Box<dyn Admin>,
+    current: Current,
+}
+
+impl Client {
+    fn of(kafka: &Kafka) -> Result<Self, Error> {
+        let answer_max = ANSWER_MAX.as_millis().to_string();
+        let (config, current) = kafka.settings(&[
+            ("client.id", "paymesh-presence"),
+            ("request.timeout.ms", &answer_max),
+            ("default.api.timeout.ms", &answer_max),
+            ("reconnect.backoff.max.ms", "500"),
+        ]);
+        let admin = AdminClient::create(AdminClientConfig::new(&config)?)?;
+        Ok(Self { admin, current })
+    }
+}
+
+async fn look(kafka: Kafka, mut client: Client, tell: watch::Sender<Option<Instant>>) {
+    let servers = &kafka.servers;
     let mut was_here = None;
     while !tell.is_closed() {
+        if client.current.is_over() {
+            match Client::of(&kafka) {
+                Ok(next) => {
+                    let before = std::mem::replace(&mut client, next);
+                    before.admin.close_with_timeout(Duration::ZERO).await;
+                }
+                Err(reason) => {
+                    tracing::error!(%reason, "Kafka is asked by the certificates before")
+                }
+            }
+        }
+        let admin = &client.admin;
         let nodes = admin.describe_cluster().nodes();
         // The client has the same limit and says more; this one holds whatever it does.
         let reason = match timeout(ANSWER_MAX + PAUSE, nodes.get()).await {
@@ -82,5 +108,5 @@ async fn look(admin: Box<dyn Admin>, servers: String, tell: watch::Sender<Option
         }
         tokio::time::sleep(PAUSE).await;
     }
-    admin.close_with_timeout(Duration::ZERO).await;
+    client.admin.close_with_timeout(Duration::ZERO).await;
 }

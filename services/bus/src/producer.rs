@@ -8,7 +8,7 @@ use confluent_kafka::{
 };
 use tokio::sync::watch;
 
-use crate::settings::Kafka;
+use crate::settings::{Current, Kafka};
 
 /// How long a put may wait for the first word of Kafka about the topic.
 const BLOCK_MAX: Duration = Duration::from_secs(3);
@@ -23,13 +23,14 @@ pub struct Producer {
     kafka: KafkaProducer<Vec<u8>, Vec<u8>>,
     topic: String,
     refused: watch::Sender<Option<String>>,
+    current: Current,
 }
 
 impl Producer {
     /// Connects when the first record is put.
     pub fn new(kafka: &Kafka, topic: &str) -> Result<Self, Error> {
         let block_max = BLOCK_MAX.as_millis().to_string();
-        let config = kafka.settings(&[
+        let (config, current) = kafka.settings(&[
             ("client.id", "paymesh-db-controller"),
             ("acks", "all"),
             ("enable.idempotence", "true"),
@@ -47,6 +48,7 @@ impl Producer {
             )?,
             topic: topic.to_owned(),
             refused: watch::Sender::new(None),
+            current,
         })
     }
 
@@ -70,8 +72,16 @@ impl Producer {
         }
     }
 
-    /// Returns, with a reason, once Kafka has refused a record that was on its way.
-    pub async fn refused(&self) -> String {
+    /// Returns, with a reason, once Kafka has refused a record that was on its way, or the certificates
+    /// were renewed, which this one does not take in.
+    pub async fn over(&self) -> String {
+        tokio::select! {
+            reason = self.refused() => reason,
+            () = self.current.over() => "the certificates for Kafka were renewed".to_owned(),
+        }
+    }
+
+    async fn refused(&self) -> String {
         let mut refused = self.refused.subscribe();
         match refused.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),

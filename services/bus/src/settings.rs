@@ -1,8 +1,9 @@
 //! Where Kafka is, and how its brokers and we are known to each other.
 
-use std::{collections::HashMap, fs, net::SocketAddr, path::PathBuf};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
 
 use paymesh_operations::Settings;
+use paymesh_transport::{Renewed, Texts};
 
 const SERVERS: &str = "PAYMESH_KAFKA_SERVERS";
 const AUTHORITIES: &str = "PAYMESH_KAFKA_CA";
@@ -13,11 +14,12 @@ const KEY: &str = "PAYMESH_KAFKA_KEY";
 #[derive(Clone)]
 pub struct Kafka {
     pub(crate) servers: String,
-    protection: HashMap<&'static str, String>,
+    protection: Option<Renewed<Texts>>,
 }
 
 impl Kafka {
-    /// Kafka if it is to be used; none is a choice, the embedded queue.
+    /// Kafka if it is to be used; none is a choice, the embedded queue. From within a runtime: the
+    /// files are looked at from now on.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let servers = settings.optional(
             SERVERS,
@@ -35,43 +37,75 @@ impl Kafka {
         if let Some(mistake) = mistake(&servers, is_protected) {
             settings.mistake(format!("{SERVERS}: {mistake}"));
         }
-        let mut protection = HashMap::new();
-        if is_protected {
-            protection.insert("security.protocol", "SSL".to_owned());
-            let mut file = |name, meaning: &str, key| {
-                let path: PathBuf = settings.required(name, meaning)?;
-                match fs::read_to_string(&path) {
-                    Ok(text) => protection.insert(key, text),
-                    Err(reason) => {
-                        let path = path.display();
-                        settings.mistake(format!("{name}: {path} cannot be read: {reason}"));
-                        None
-                    }
-                }
-            };
-            let authorities = "the authorities whose brokers are believed, as a file in PEM";
-            file(AUTHORITIES, authorities, "ssl.truststore.certificates");
-            let certificate = "the certificate by which brokers know us, as a file in PEM";
-            file(CERTIFICATE, certificate, "ssl.keystore.certificate.chain");
-            file(KEY, "its key, as a file in PEM", "ssl.keystore.key");
-        }
+        let protection = if is_protected {
+            Some(protection(settings)?)
+        } else {
+            None
+        };
         Some(Self {
             servers,
             protection,
         })
     }
 
-    /// The settings of a client, these among them.
-    pub(crate) fn settings(&self, pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    /// The settings of a client, these among them, and what tells when it has to be made anew.
+    pub(crate) fn settings(&self, pairs: &[(&str, &str)]) -> (HashMap<String, String>, Current) {
+        let current = Current(self.protection.as_ref().map(Renewed::from_now));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let servers = [("bootstrap.servers", self.servers.as_str())];
-        let protection = self.protection.iter();
-        let protection = protection.map(|(name, value)| (*name, value.as_str()));
-        let all = servers
-            .into_iter()
-            .chain(protection)
-            .chain(pairs.iter().copied());
-        all.map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        let all = servers.into_iter().chain(pairs.iter().copied());
+        let mut all: HashMap<String, String> = all.map(owned).collect();
+        if let Some(texts) = &self.protection {
+            let texts = texts.now();
+            let protection = [
+                ("security.protocol", "SSL"),
+                ("ssl.truststore.certificates", texts.authorities.as_str()),
+                ("ssl.keystore.certificate.chain", texts.certificate.as_str()),
+                ("ssl.keystore.key", texts.key.as_str()),
+            ];
+            all.extend(protection.map(owned));
+        }
+        (all, current)
+    }
+}
+
+fn protection(settings: &mut Settings) -> Option<Renewed<Texts>> {
+    let mut file = |name, meaning: &str| -> Option<PathBuf> { settings.required(name, meaning) };
+    let authorities = file(
+        AUTHORITIES,
+        "the authorities whose brokers are believed, as a file in PEM",
+    );
+    let certificate = file(
+        CERTIFICATE,
+        "the certificate by which brokers know us, as a file in PEM",
+    );
+    let key = file(KEY, "its key, as a file in PEM");
+    match Texts::files("kafka", certificate?, key?, authorities?) {
+        Ok(files) => Some(files.follow()),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                settings.mistake(format!("{CERTIFICATE}, {KEY}, {AUTHORITIES}: {mistake}"));
+            }
+            None
+        }
+    }
+}
+
+/// Whether a client has the certificates that are in the files.
+pub(crate) struct Current(Option<Renewed<Texts>>);
+
+impl Current {
+    /// Whether it has others.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.as_ref().is_some_and(Renewed::is_other)
+    }
+
+    /// Returns once it has others.
+    pub(crate) async fn over(&self) {
+        match &self.0 {
+            Some(texts) => texts.other().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -141,13 +175,16 @@ mod tests {
         let files = [(AUTHORITIES, file), (CERTIFICATE, file), (KEY, file)];
         check(
             &[&files[..], &[(SERVERS, "kafka:1")]].concat(),
-            Ok(Some("kafka:1")),
+            Err(&[
+                "PAYMESH_KAFKA_CERTIFICATE, PAYMESH_KAFKA_KEY, PAYMESH_KAFKA_CA: the file of the certificate",
+                "PAYMESH_KAFKA_CERTIFICATE, PAYMESH_KAFKA_KEY, PAYMESH_KAFKA_CA: the file of the key",
+                "PAYMESH_KAFKA_CERTIFICATE, PAYMESH_KAFKA_KEY, PAYMESH_KAFKA_CA: the file of the authorities",
+            ]),
         );
         check(&files, Err(&["PAYMESH_KAFKA_SERVERS is missing"]));
         check(
             &[(SERVERS, "kafka:1"), (AUTHORITIES, "/no/such")],
             Err(&[
-                "PAYMESH_KAFKA_CA: /no/such cannot be read",
                 "PAYMESH_KAFKA_CERTIFICATE is missing",
                 "PAYMESH_KAFKA_KEY is missing",
             ]),

@@ -16,8 +16,9 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     start_logs();
+    let metrics = start_metrics()?;
     let settings = Api::read(Settings::from_environment())?;
-    let (stop, metrics) = (stop_signal()?, start_metrics()?);
+    let stop = stop_signal()?;
     // The stream of changes has no end; everything else has a limit.
     let [stream, requests] = settings.controller.channels([None, Some(REQUEST_MAX)]);
     let (waiting, health) = (Waiting::default(), Health::default());

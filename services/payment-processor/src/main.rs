@@ -16,13 +16,14 @@ use paymesh_payment_processor::{
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     start_logs();
+    let metrics = start_metrics()?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| "a crypto provider is installed already")?;
     let settings = Processor::read(Settings::from_environment())?;
     let stop = stop_signal()?;
     let health = Health::default();
-    serve_health(&health, start_metrics()?, settings.health).await?;
+    serve_health(&health, metrics, settings.health).await?;
     let [channel] = settings.controller.channels([None]);
     let acquirer = HttpAcquirer::new(
         &settings.acquirer,

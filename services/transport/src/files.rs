@@ -40,6 +40,26 @@ impl<T> Renewed<T> {
     pub fn now(&self) -> Arc<T> {
         self.0.borrow().clone()
     }
+
+    /// One that tells of what is made of them from now on.
+    #[must_use]
+    pub fn from_now(&self) -> Self {
+        let mut seen = self.0.clone();
+        seen.mark_unchanged();
+        Self(seen)
+    }
+
+    /// Whether something else was made of them since.
+    pub fn is_other(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
+    /// Returns once something else was made of them since.
+    pub async fn other(&self) {
+        if self.0.clone().changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 impl<T: Send + Sync + 'static> Files<T> {

@@ -21,6 +21,7 @@ mod identity;
 mod mutual;
 mod pem;
 mod reason;
+mod texts;
 mod trust;
 mod verify;
 
@@ -30,4 +31,5 @@ pub use grpc::{Controller, Grpc};
 pub use https::Https;
 pub use identity::Identity;
 pub use mutual::Mutual;
+pub use texts::Texts;
 pub use trust::{Roots, Trust};

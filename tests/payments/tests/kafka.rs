@@ -418,8 +418,35 @@ async fn brokers_and_services_show_each_other_certificates_of_one_authority() {
         assert!(!log.contains("Kafka answers"), "{name}: {log}");
         assert!(!log.contains("-----BEGIN"), "{name}: {log}");
     }
+    // Files that do not belong together end the start.
+    let mixed = [("PAYMESH_KAFKA_KEY", key.as_str())];
+    let (mut process, _) = shop.stack.begin_processor("mixed", &mixed).unwrap();
+    wait_for("the end of its start", NOTICED, || {
+        process.ended().ok_or_else(|| process.log())
+    })
+    .unwrap();
+    assert!(process.log().contains("KeyMismatch"), "{}", process.log());
     assert_eq!(shop.pay("two", "tok_approve", 20).await, 201);
-    shop.check_settles(2).await;
+
+    // Renewed ones are taken while messages flow.
+    shop.stack.certify(&[&shop.stack.authority]).unwrap();
+    for (member, told) in [
+        (
+            Member::Controller,
+            "the certificates for Kafka were renewed",
+        ),
+        (Member::Processor, "the group is joined anew"),
+    ] {
+        wait_for(told, NOTICED, || {
+            let log = shop.stack.log(member);
+            // Each of the two consumers has clients of its own.
+            let is_told = log.matches(told).count() >= 2;
+            is_told.then_some(()).ok_or(log)
+        })
+        .unwrap();
+    }
+    assert_eq!(shop.pay("three", "tok_approve", 20).await, 201);
+    shop.check_settles(3).await;
     let logs = shop.stack.logs();
     for part in shop.stack.keys().unwrap() {
         assert!(!logs.contains(&part), "a key is in a log");

@@ -104,7 +104,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-acquirer -> nothing
         paymesh-azure -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-beds -> nothing
-        paymesh-bus -> paymesh-operations
+        paymesh-bus -> paymesh-operations, paymesh-transport
         paymesh-cli -> paymesh-azure, paymesh-clock, paymesh-engine, paymesh-google
         paymesh-clock -> nothing
         paymesh-cloud -> paymesh-clock

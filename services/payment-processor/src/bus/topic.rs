@@ -159,6 +159,10 @@ impl Pump {
                 self.note(&settled, out)?;
             }
             self.commit().await;
+            if self.records.is_over() {
+                let reason = "the certificates for Kafka were renewed; the group is joined anew";
+                return Err(Status::unavailable(reason));
+            }
             self.tell();
             if self.heard_at.elapsed() >= HEARD_MAX {
                 self.claim(&[], out).await?;

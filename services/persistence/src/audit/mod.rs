@@ -77,10 +77,10 @@ impl Head {
     /// whatever a collector of logs wrote before and behind; other lines are passed over.
     pub fn read(text: &str) -> Vec<Self> {
         let head = |text: &str| {
-            let mut values = serde_json::Deserializer::from_str(text).into_iter();
+            let mut values = serde_json::Deserializer::from_str(text).into_iter::<Self>();
             values.next()?.ok()
         };
-        let heads = |line: &'_ str| {
+        let heads = |line: &str| {
             let mut starts = line.match_indices('{');
             starts.find_map(|(at, _)| head(&line[at..]))
         };

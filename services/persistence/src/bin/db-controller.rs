@@ -251,12 +251,13 @@ fn shown(found: &SettlementBreak) -> serde_json::Value {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     start_logs();
+    let metrics = start_metrics()?;
     let settings = Controller::read(Settings::from_environment())?;
     let stop = stop_signal()?;
     let (health, hub) = (Health::default(), Hub::default());
     // Before anybody is told that this service is ready.
     let listener = bind(settings.listen).await?;
-    serve_health(&health, start_metrics()?, settings.health).await?;
+    serve_health(&health, metrics, settings.health).await?;
     let lane_stop = tokio_util::sync::CancellationToken::new();
     let (lane, worker) = Lane::start(
         settings.database.clone(),

@@ -58,8 +58,8 @@ impl Outlet for Topic {
     async fn closed(&mut self) {
         tokio::select! {
             () = self.stop.cancelled() => {}
-            reason = self.producer.refused() => {
-                tracing::warn!(reason, "Kafka refused a message; all are put again");
+            reason = self.producer.over() => {
+                tracing::warn!(reason, "a producer is over; all messages are put again");
             }
         }
     }
