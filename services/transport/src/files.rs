@@ -57,7 +57,7 @@ impl<T> Renewed<T> {
     /// Returns once something else was made of them since.
     pub async fn other(&self) {
         if self.0.clone().changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

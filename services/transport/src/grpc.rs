@@ -39,9 +39,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long calls have to end when the connection they came over is old. Streams have no end, and are
-/// opened anew.
-const CONNECTION_GRACE: Duration = Duration::from_secs(10);
+/// How long calls have to end when the connection they came over is old: as long as the longest may
+/// take. Streams have no end, and are opened anew.
+const CONNECTION_GRACE: Duration = Duration::from_secs(30);
 
 const PLAINTEXT: &str = "PAYMESH_GRPC_PLAINTEXT";
 const CERTIFICATE: &str = "PAYMESH_TLS_CERTIFICATE";
