@@ -14,9 +14,12 @@ use paymesh_contracts::{
     persistence::{Answer, ChangesRequest, payments_client::PaymentsClient},
 };
 use paymesh_operations::Health;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
+
+/// How long db-controller may take to open the stream.
+const OPEN_MAX: Duration = Duration::from_secs(3);
 
 /// What one who waits is told.
 #[derive(Clone, Debug)]
@@ -83,17 +86,19 @@ impl Waiting {
                     tracing::warn!(?code, "no news of attempts");
                 }
             }
-            health.set_ready(false);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
     async fn hear(&self, channel: &Channel, health: &Health) -> Result<(), Status> {
-        let mut changes = PaymentsClient::new(channel.clone())
-            .changes(ChangesRequest {})
-            .await?
-            .into_inner();
-        health.set_ready(true);
+        let mut client = PaymentsClient::new(channel.clone());
+        let opened = timeout(OPEN_MAX, client.changes(ChangesRequest {})).await;
+        let late = |_| Err(Status::deadline_exceeded("db-controller opens no stream"));
+        let opened = opened.unwrap_or_else(late);
+        // Every stream ends some day with its connection, and the next is there at once: who is not
+        // ready is who cannot open one.
+        health.set_ready(opened.is_ok());
+        let mut changes = opened?.into_inner();
         self.tell_all_to_look();
         while let Some(change) = changes.message().await? {
             if let (Ok(attempt_id), Some(answer)) =

@@ -373,6 +373,12 @@ async fn a_connection_ends_in_time_so_an_authority_that_is_believed_no_more_is_o
         assert_eq!(answer.status, 201, "{}", answer.body);
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
+    // A stream that was open is ended after its grace, and opened anew: nobody is out of service.
+    let api_log = || stack.log(Member::Api);
+    wait_for_log(api_log, "no news of attempts", 1);
+    let answer = client.pay("afterwards", &order(), 10).await.unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert!(!api_log().contains(r#""ready":false"#), "{}", api_log());
     wait_for("the processor", SEEN_MAX, || {
         let is_ready = stack.is_ready(Member::Processor);
         is_ready.then_some(()).ok_or(stack.log(Member::Processor))
