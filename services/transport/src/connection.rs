@@ -4,11 +4,13 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Sleep, sleep},
 };
 use tokio_util::either::Either;
 use tonic::transport::server::Connected;
@@ -24,27 +26,32 @@ pub(crate) enum Caller {
     Peer(Option<Identity>),
 }
 
-/// A connection that tells with each call who calls.
+/// A connection that tells with each call who calls, and ends when it has lived for so long.
 pub(crate) struct Connection {
     stream: Either<TcpStream, Encrypted>,
     caller: Caller,
+    /// tonic asks a peer to leave when its connection is old, or cuts it off later, but not both: who
+    /// does not leave is cut off here.
+    end: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    pub(crate) fn local(stream: TcpStream) -> Self {
+    pub(crate) fn local(stream: TcpStream, lives_for: Duration) -> Self {
         Self {
             stream: Either::Left(stream),
             caller: Caller::Local,
+            end: Box::pin(sleep(lives_for)),
         }
     }
 
-    pub(crate) fn of_peer(stream: Encrypted) -> Self {
+    pub(crate) fn of_peer(stream: Encrypted, lives_for: Duration) -> Self {
         let shown = stream.get_ref().1.peer_certificates();
         let first = shown.and_then(|chain| chain.first());
         let caller = Caller::Peer(first.and_then(|first| Identity::of(first).ok()));
         Self {
             stream: Either::Right(stream),
             caller,
+            end: Box::pin(sleep(lives_for)),
         }
     }
 }
@@ -63,6 +70,9 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }

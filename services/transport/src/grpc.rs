@@ -135,14 +135,13 @@ impl Grpc {
     ) -> Result<(), Box<dyn std::error::Error>> {
         let address = listener.local_addr()?;
         let stopped = stop.cancelled_owned();
-        let server = Server::builder()
-            .max_connection_age(connection_max)
-            .max_connection_age_grace(CONNECTION_GRACE);
+        let server = Server::builder().max_connection_age(connection_max);
+        let lives_for = connection_max.saturating_add(CONNECTION_GRACE);
         let serve = |guards| server.layer(guards).add_routes(routes);
         match self {
             Self::Plaintext => {
                 tracing::warn!(%address, "serves gRPC without TLS, to whoever is on this machine");
-                let incoming = local(listener);
+                let incoming = local(listener, lives_for);
                 let serve = serve(Guards::of(None));
                 serve
                     .serve_with_incoming_shutdown(incoming, stopped)
@@ -155,7 +154,7 @@ impl Grpc {
                 let guards = Guards::of(Some(mutual.clone()));
                 let taken = encrypted(listener, move || mutual.now().server.clone());
                 let incoming = ReceiverStream::new(taken)
-                    .map(|(stream, _)| io::Result::Ok(Connection::of_peer(stream)));
+                    .map(|(stream, _)| io::Result::Ok(Connection::of_peer(stream, lives_for)));
                 let serve = serve(guards);
                 serve
                     .serve_with_incoming_shutdown(incoming, stopped)
@@ -167,7 +166,7 @@ impl Grpc {
 }
 
 /// The connections of a listener, one after the other.
-fn local(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
+fn local(listener: TcpListener, lives_for: Duration) -> impl Stream<Item = io::Result<Connection>> {
     let (out, taken) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
@@ -175,7 +174,7 @@ fn local(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
                 () = out.closed() => return,
                 taken = plain(&listener) => taken,
             };
-            let _ = out.send(Ok(Connection::local(socket))).await;
+            let _ = out.send(Ok(Connection::local(socket, lives_for))).await;
         }
     });
     ReceiverStream::new(taken)
