@@ -67,7 +67,7 @@ grant select on sequence posting_seq_seq to paymesh_controller;
 grant select, usage on sequence event_seq to paymesh_controller;
 
 -- Events get numbers. A column that is added with its default would have the whole table written
--- anew while payments wait; step 10 numbers those from last_one. Last, because nobody works with
+-- anew while payments wait; step 10 numbers those from before. Last, because nobody works with
 -- events from here to the commit.
 alter table event
     add column seq bigint,

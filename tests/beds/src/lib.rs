@@ -26,5 +26,5 @@ pub use link::{Flow, Link};
 pub use ports::reserve_port;
 pub use postgres::{Postgres, PostgresError};
 pub use process::{Process, http_is_ready};
-pub use tap::{Protocol, Tap};
+pub use tap::{Protocol, Tap, Trap};
 pub use wait::{Late, wait_for};

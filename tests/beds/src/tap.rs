@@ -24,10 +24,28 @@ pub enum Protocol {
     Http2,
 }
 
+/// The step that is held back.
+#[derive(Clone, Copy, Debug)]
+pub enum Trap {
+    /// With this number, the first being 0.
+    Number(usize),
+    /// The first whose name starts so.
+    Name(&'static str),
+}
+
+impl Trap {
+    fn holds(self, number: usize, name: &str) -> bool {
+        match self {
+            Self::Number(wanted) => number == wanted,
+            Self::Name(start) => name.starts_with(start),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Counted {
     steps: Vec<String>,
-    trap: Option<usize>,
+    trap: Option<Trap>,
     sprung: Option<String>,
     /// Grows with every reset: what was held back before is dropped then.
     round: u64,
@@ -48,7 +66,9 @@ impl State {
     /// Counts a step; false, much later, if it must not go on.
     fn step(&self, name: String) -> bool {
         let mut counted = self.lock();
-        let is_trapped = counted.trap == Some(counted.steps.len());
+        let number = counted.steps.len();
+        let trap = counted.trap.filter(|_| counted.sprung.is_none());
+        let is_trapped = trap.is_some_and(|trap| trap.holds(number, &name));
         counted.steps.push(name.clone());
         if !is_trapped {
             return true;
@@ -108,8 +128,8 @@ impl Tap {
         self.port
     }
 
-    /// Counts from the beginning; holds the step with number `trap` back, the first being 0.
-    pub fn reset(&self, trap: Option<usize>) {
+    /// Counts from the beginning; holds one step back, if asked to.
+    pub fn reset(&self, trap: Option<Trap>) {
         let mut counted = self.state.lock();
         counted.steps.clear();
         counted.trap = trap;

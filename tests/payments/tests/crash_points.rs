@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use expect_test::{Expect, expect};
+use paymesh_beds::Trap;
 use paymesh_payments::{Client, Member, Receiver, Report, Stack, Wire, Wires, Wishes, check};
 use serde_json::json;
 
@@ -93,7 +94,7 @@ impl Shop {
         let report = self.settled().await;
         assert!(report.is_clean(), "{report}");
         let tap = self.stack.tap(wire);
-        tap.reset(Some(number));
+        tap.reset(Some(Trap::Number(number)));
         let (client, key) = (self.client.clone(), format!("{member:?}-{number}"));
         let refunded = self.refunded.clone();
         let payer = tokio::spawn(async move {
@@ -319,12 +320,7 @@ async fn an_idempotency_row_outside_the_transaction_is_found() {
     let wire = Wire::ControllerToPostgres;
     shop.client.pay("first", &order(), 10).await.unwrap();
     let tap = shop.stack.tap(wire);
-    let number = {
-        let steps = shop.steps(wire, "counted").await;
-        let is_key = |step: &String| step.starts_with("insert into idempotency");
-        steps.iter().position(is_key).unwrap()
-    };
-    tap.reset(Some(number));
+    tap.reset(Some(Trap::Name("insert into idempotency")));
     let client = shop.client.clone();
     let payer = tokio::spawn(async move { client.create("torn", &order(), 5).await });
     tap.wait_until_sprung(SETTLED).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use paymesh_beds::Trap;
 use paymesh_payments::{Client, Member, Receiver, Report, Stack, Wire, Wires, Wishes, check};
 use serde_json::{Value, json};
 
@@ -316,7 +317,7 @@ async fn a_kill_at_any_write_of_a_dispute_loses_and_doubles_nothing() {
         };
         let next = (number..known.len()).find(|at| is_write(&known[*at]));
         let Some(at) = next else { break };
-        shop.stack.tap(wire).reset(Some(at));
+        shop.stack.tap(wire).reset(Some(Trap::Number(at)));
         shop.by_hand(&raise).await;
         let step = shop.stack.tap(wire).wait_until_sprung(SETTLED).unwrap();
         assert_eq!(step, known[at]);
