@@ -81,7 +81,7 @@ async fn look(kafka: Kafka, mut client: Client, tell: watch::Sender<Option<Insta
                     before.admin.close_with_timeout(Duration::ZERO).await;
                 }
                 Err(reason) => {
-                    tracing::error!(%reason, "Kafka is asked by the certificates before")
+                    tracing::error!(%reason, "Kafka is asked by the certificates before");
                 }
             }
         }

@@ -95,11 +95,9 @@ impl Link {
                     open.retain(|end| end.strong_count() > 0);
                     open.extend(ends.iter().map(Arc::downgrade));
                 }
-                let [caller, called] = ends.clone();
-                let (there, back) = (there.clone(), back.clone());
-                std::thread::spawn(move || carry(&caller, &called, &there));
-                let [caller, called] = ends;
-                std::thread::spawn(move || carry(&called, &caller, &back));
+                let (ends_too, there, back) = (ends.clone(), there.clone(), back.clone());
+                std::thread::spawn(move || carry(&ends[0], &ends[1], &there));
+                std::thread::spawn(move || carry(&ends_too[1], &ends_too[0], &back));
             }
         });
         Ok(link)

@@ -252,7 +252,7 @@ async fn a_head_that_was_kept_is_read_from_a_log_and_none_may_be_missing() {
             .text
             .lines()
             .filter(|line| choose(line))
-            .map(|line| format!("2026-11-22T11:00:00.1Z stderr F {line}\n"))
+            .flat_map(|line| ["2026-11-22T11:00:00.1Z stderr F ", line, "\n"])
             .collect(),
     };
     let audit = shop.stack.verify_audit(Some(&of(|_| true))).unwrap();

@@ -225,12 +225,11 @@ impl Chain {
             let mut all = writing.iter();
             all.any(|(written, by)| written == table && by == writer)
         };
-        match &mut open.writers {
-            Some(writers) => writers.retain(still),
-            None => {
-                let ours = writing.iter().filter(|(written, _)| written == table);
-                open.writers = Some(ours.map(|(_, writer)| writer.clone()).collect());
-            }
+        if let Some(writers) = &mut open.writers {
+            writers.retain(still);
+        } else {
+            let ours = writing.iter().filter(|(written, _)| written == table);
+            open.writers = Some(ours.map(|(_, writer)| writer.clone()).collect());
         }
     }
 
