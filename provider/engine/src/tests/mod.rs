@@ -6,6 +6,7 @@ mod guards;
 mod imports;
 mod kept;
 mod object;
+mod order;
 mod patience;
 mod plans;
 mod properties;

@@ -87,6 +87,8 @@ fn a_neighbour_that_is_busy_is_waited_for_and_no_longer_than_the_limit_says() {
             message.ends_with("It was still so after 60 minutes."),
             "{message}"
         );
+        let next = fared.faults[0].next.as_deref();
+        assert_eq!(next, Some("Wait until it has ended, then apply again."));
         assert!(fared.took > limits.busy && fared.took < limits.busy + A_TRY);
     });
 }
@@ -113,5 +115,50 @@ fn a_refusal_is_not_asked_again() {
         let fared = refused(FaultKind::Refused, EVER).await;
         assert_eq!(fared.faults.len(), 1);
         assert_eq!((fared.faults[0].kind, fared.asked), (FaultKind::Refused, 1));
+    });
+}
+
+#[test]
+fn what_the_cloud_confirms_and_does_not_show_is_looked_for_as_long_as_it_settles() {
+    paused(async {
+        let settle = Limits::default().settle;
+        // The operation itself takes up to five and a half minutes.
+        let most = settle + Duration::from_secs(330) + A_TRY;
+        for changes in [true, false] {
+            let world = World::new(1);
+            plant(
+                &world,
+                "cluster",
+                &our_tags("mine"),
+                &[("size", 1), ("zone", 1)],
+            );
+            world.books().stubborn = vec!["size"];
+            world.books().undying = true;
+            let job = Job {
+                memory: Some(remembered("mine")),
+                ..single(&world)
+            };
+            let began = world.clock.now();
+            let engine = engine(&world, CALM);
+            let outcome = if changes {
+                engine.converge(&job).await
+            } else {
+                engine.destroy(&job).await
+            };
+            let End::Failed(faults) = outcome.end else {
+                panic!("it shows nothing, and it ended well");
+            };
+            let kind = if changes {
+                FaultKind::NotShrinking
+            } else {
+                FaultKind::TimedOut
+            };
+            assert_eq!(faults[0].kind, kind);
+            let took = world.clock.now().since(began);
+            assert!(
+                took > settle + Duration::from_secs(30) && took < most,
+                "{took:?}"
+            );
+        }
     });
 }
