@@ -43,7 +43,7 @@ impl Head {
     }
 }
 
-/// A stream to a server that has to ask for SCRAM.
+/// A stream to a server that has to ask for SCRAM; with TLS, what is inside of that.
 pub(crate) struct Guarded<S> {
     stream: S,
     head: Head,
@@ -53,6 +53,10 @@ impl<S> Guarded<S> {
     pub(crate) fn new(stream: S) -> Self {
         let head = Head::default();
         Self { stream, head }
+    }
+
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
     }
 }
 

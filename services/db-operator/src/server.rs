@@ -12,7 +12,9 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tokio_postgres::{Client, Config, NoTls, Row, error::SqlState, types::ToSql};
+use tokio_postgres::{
+    Client, Config, Connection, NoTls, Row, config::SslMode, error::SqlState, types::ToSql,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{failure::Failure, guard::Guarded, tls::Tls, writes};
@@ -26,11 +28,6 @@ const LOCK_MAX: Duration = Duration::from_secs(5);
 /// How often a session says that its operator is there, and how long the server waits for that.
 const BEAT: Duration = Duration::from_secs(4);
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-
-/// A stream of bytes, encrypted or not.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A server, and who its administrator is.
 pub(crate) struct Server {
@@ -95,26 +92,17 @@ impl Server {
             let to = (self.host.as_str(), self.port);
             let socket = TcpStream::connect(to).await.map_err(network)?;
             socket.set_nodelay(true).map_err(network)?;
-            let stream: Box<dyn Stream> = match &self.tls {
-                Some(tls) => Box::new(tls.encrypt(&self.host, socket).await.map_err(network)?),
-                None => Box::new(socket),
+            let limit = self.statement_max + STATEMENT_SLACK;
+            let linked = if let Some(tls) = &self.tls {
+                let config = config.ssl_mode(SslMode::Require);
+                let connected = config.connect_raw(socket, tls.to(&self.host)).await;
+                connected.map(|connected| Link::new(connected, limit))
+            } else {
+                let config = config.ssl_mode(SslMode::Disable);
+                let connected = config.connect_raw(Guarded::new(socket), NoTls).await;
+                connected.map(|connected| Link::new(connected, limit))
             };
-            // TLS is beneath, where there is any.
-            let connected = config.connect_raw(Guarded::new(stream), NoTls).await;
-            let (client, connection) = connected.map_err(Failure::postgres(what.clone()))?;
-            let client = Arc::new(client);
-            let beating = client.clone();
-            let task = tokio::spawn(async move {
-                tokio::select! {
-                    _ = connection => {}
-                    () = beat(&beating) => {}
-                }
-            });
-            Ok::<_, Failure>(Link {
-                client,
-                task: AbortOnDropHandle::new(task),
-                limit: self.statement_max + STATEMENT_SLACK,
-            })
+            linked.map_err(Failure::postgres(what.clone()))
         };
         let linked = timeout(CONNECT_MAX, link).await;
         linked.unwrap_or_else(|_| Err(Failure::silent(what, CONNECT_MAX)))
@@ -185,6 +173,27 @@ struct Link {
 }
 
 impl Link {
+    fn new<S, T>((client, connection): (Client, Connection<S, T>), limit: Duration) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let client = Arc::new(client);
+        let beating = client.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                _ = connection => {}
+                () = beat(&beating) => {}
+            }
+        });
+        let task = AbortOnDropHandle::new(task);
+        Self {
+            client,
+            task,
+            limit,
+        }
+    }
+
     async fn in_time<T>(
         &self,
         what: String,

@@ -1,22 +1,21 @@
 //! TLS to PostgreSQL: the server is known by its certificate, by an authority that the
-//! administrator's Secret names.
+//! administrator's Secret names, and the proof of a password is bound to that certificate, if the
+//! server offers it.
 
-use std::{io, sync::Arc};
-
+use futures::{TryFutureExt as _, future::MapOk};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::net::TcpStream;
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// `SSLRequest`: its length, and the number that stands for it.
-const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+use crate::guard::Guarded;
+
+type Connect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
 
 /// How servers are known.
 #[derive(Clone)]
-pub(crate) struct Tls(Arc<ClientConfig>);
+pub(crate) struct Tls(MakeRustlsConnect);
 
 impl Tls {
     /// Trusts the authorities of a PEM text, and no others; `None` if none is in it.
@@ -25,26 +24,35 @@ impl Tls {
         for certificate in CertificateDer::pem_slice_iter(authorities) {
             roots.add(certificate.ok()?).ok()?;
         }
+        let is_empty = roots.is_empty();
         let config = ClientConfig::builder()
-            .with_root_certificates(roots.clone())
+            .with_root_certificates(roots)
             .with_no_client_auth();
-        (!roots.is_empty()).then(|| Self(Arc::new(config)))
+        (!is_empty).then(|| Self(MakeRustlsConnect::new(config)))
     }
 
-    /// Encrypts a connection to a host. SCRAM goes without channel binding then: the certificate is
-    /// checked by name and authority.
-    pub(crate) async fn encrypt(
-        &self,
-        host: &str,
-        mut socket: TcpStream,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        socket.write_all(&REQUEST).await?;
-        // No more than this byte is read in clear.
-        if socket.read_u8().await? != b'S' {
-            return Err(io::Error::other("the server does not encrypt"));
-        }
-        let connector = TlsConnector::from(self.0.clone());
-        connector.connect(host, socket).await
+    /// A handshake with a host.
+    pub(crate) fn to(&self, host: &str) -> Handshake<Connect> {
+        let Ok(connect) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut self.0.clone(), host);
+        Handshake(connect)
+    }
+}
+
+/// A handshake after which what the server says is guarded.
+pub(crate) struct Handshake<T>(T);
+
+impl<S, T: TlsConnect<S>> TlsConnect<S> for Handshake<T> {
+    type Stream = Guarded<T::Stream>;
+    type Error = T::Error;
+    type Future = MapOk<T::Future, fn(T::Stream) -> Guarded<T::Stream>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        self.0.connect(stream).map_ok(Guarded::new)
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Guarded<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.get_ref().channel_binding()
     }
 }

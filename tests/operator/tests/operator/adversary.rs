@@ -1,7 +1,8 @@
 //! Who writes `Database` objects, or logs in by their Secrets, gets no more than they give.
 
+use paymesh_beds::{Authority, Issued, Subject};
 use paymesh_operator_tests::{Fake, Place, World, until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// The administrator's password, and the beginning of what is sent in its place if MD5 is asked for.
@@ -45,6 +46,7 @@ async fn a_server_that_asks_for_the_password_in_clear_or_as_md5_gets_neither() {
     let world = World::shared().await;
     let place = world.place("asking").await;
     let _operator = world.operator(&place, "one", &[]);
+    let (authority, issued) = certified();
     for (name, answer, words) in [
         (
             "clear",
@@ -58,20 +60,61 @@ async fn a_server_that_asks_for_the_password_in_clear_or_as_md5_gets_neither() {
         ),
         ("trust", &b"R\0\0\0\x08\0\0\0\0"[..], "no password"),
     ] {
-        let fake = Fake::start(answer).await;
-        place.make_server(name, fake.port, &json!({})).await;
-        let mut database = place.database(name);
-        database["spec"]["connection"]["secretName"] = json!(name);
-        place.make(&database).await;
-        place.wait_for_condition(name, "Connected", "False").await;
-        let said = place.conditions(name).await;
-        assert!(said.contains(words), "{said}");
-        let heard = fake.heard();
-        assert!(heard.iter().any(|it| holds(it, b"installer")), "{heard:?}");
-        for word in TELLS {
-            assert!(!heard.iter().any(|it| holds(it, word)), "{name}");
-        }
+        let plain = Fake::start(answer).await;
+        place.make_server(name, plain.port, &json!({})).await;
+        gets_no_password(&place, name, &plain, words).await;
+        let encrypted = Fake::start_encrypted(answer, &issued).await;
+        let name = format!("{name}tls");
+        place.make_server(&name, encrypted.port, &authority).await;
+        gets_no_password(&place, &name, &encrypted, words).await;
     }
+}
+
+/// An authority, as a server's Secret says it, and a certificate of it for this machine.
+fn certified() -> (Value, Issued) {
+    let authority = Authority::new("bed").unwrap();
+    let subject = Subject {
+        hosts: &["127.0.0.1"],
+        ..Subject::default()
+    };
+    let said = json!({ "sslmode": null, "ca.crt": authority.pem() });
+    (said, authority.issue(subject).unwrap())
+}
+
+/// That the server of a Secret gets to know who would log in, and no more.
+async fn gets_no_password(place: &Place, name: &str, fake: &Fake, words: &str) {
+    let mut database = place.database(name);
+    database["spec"]["connection"]["secretName"] = json!(name);
+    place.make(&database).await;
+    place.wait_for_condition(name, "Connected", "False").await;
+    let said = place.conditions(name).await;
+    assert!(said.contains(words), "{name}: {said}");
+    let heard = fake.heard();
+    assert!(heard.iter().any(|it| holds(it, b"installer")), "{heard:?}");
+    for word in TELLS {
+        assert!(!heard.iter().any(|it| holds(it, word)), "{name}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server"]
+async fn the_proof_of_the_password_is_bound_to_the_servers_certificate() {
+    let world = World::shared().await;
+    let place = world.place("bound").await;
+    let _operator = world.operator(&place, "one", &[]);
+    let (authority, issued) = certified();
+    let asks = b"R\0\0\0\x2a\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0";
+    let fake = Fake::start_encrypted(asks, &issued).await;
+    place.make_server("bound", fake.port, &authority).await;
+    let mut database = place.database("saddlery");
+    database["spec"]["connection"]["secretName"] = json!("bound");
+    place.make(&database).await;
+    until("the beginning of a proof", async || {
+        let heard = fake.heard();
+        let is_bound = heard.iter().any(|it| holds(it, b"SCRAM-SHA-256-PLUS\0"));
+        is_bound.then_some(()).ok_or(format!("{heard:?}"))
+    })
+    .await;
 }
 
 /// Holds the number that stands for an object in the lock, as anybody can read it.
