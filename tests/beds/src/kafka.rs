@@ -229,6 +229,11 @@ group.consumer.heartbeat.interval.ms=500
         self.process.take().map(Process::leave)
     }
 
+    /// The process id of the broker, 0 while it is down.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().map_or(0, Process::id)
+    }
+
     /// Where its tools begin, and clients that show no certificate.
     pub fn servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports.plain)

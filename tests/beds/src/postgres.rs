@@ -147,6 +147,11 @@ impl Postgres {
         self.process.take().map_or(0, Process::leave)
     }
 
+    /// The process id of the server, 0 while it is down; its backends are its children.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().map_or(0, Process::id)
+    }
+
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
@@ -196,6 +201,24 @@ impl Postgres {
             (now != before).then_some(()).ok_or(now)
         })?;
         Ok(())
+    }
+
+    /// A program of PostgreSQL in the server's folder, which connects as the administrator.
+    pub fn client(&self, name: &str, database: &str) -> Command {
+        let mut command = self.program(name);
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", ADMINISTRATOR)
+            .env("PGPASSWORD", &self.password)
+            .env("PGDATABASE", database);
+        command
+    }
+
+    /// Runs a program to its end; gives what it printed.
+    pub fn printed(&self, command: &mut Command) -> Result<String, PostgresError> {
+        let output = self.output(command)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The server's log.
@@ -285,7 +308,8 @@ log_line_prefix = '%m [%p] %q%u '
         fs::read_to_string(self.folder.join(name)).map_err(|reason| self.failed(name, reason))
     }
 
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), PostgresError> {
+    /// Writes a file into the server's folder, where its programs can read it.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), PostgresError> {
         let path = self.folder.join(name);
         fs::write(&path, text).map_err(|reason| self.failed(name, reason))?;
         if let Some((user, group)) = self.runs_as {

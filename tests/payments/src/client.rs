@@ -98,12 +98,22 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     api_key: String,
-    history: Mutex<File>,
+    /// Where it writes down what it asked and heard, if anywhere.
+    history: Option<Mutex<File>>,
 }
 
 impl Client {
     /// A client of an API, with its history in a file.
     pub fn new(base: &str, api_key: &str, history: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(history)?;
+        Ok(Self {
+            history: Some(Mutex::new(file)),
+            ..Self::without_history(base, api_key)?
+        })
+    }
+
+    /// A client that writes nothing down.
+    pub fn without_history(base: &str, api_key: &str) -> io::Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(40))
             .no_proxy()
@@ -113,11 +123,25 @@ impl Client {
             http,
             base: base.to_owned(),
             api_key: api_key.to_owned(),
-            history: Mutex::new(OpenOptions::new().create(true).append(true).open(history)?),
+            history: None,
         })
     }
 
+    /// Another merchant over the same connections, without a history.
+    #[must_use]
+    pub fn of_merchant(&self, api_key: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            api_key: api_key.to_owned(),
+            history: None,
+        }
+    }
+
     fn record(&self, what: What, key: &str, status: Option<u16>, body: &str) -> io::Result<()> {
+        let Some(history) = &self.history else {
+            return Ok(());
+        };
         let line = Line {
             what,
             key: key.to_owned(),
@@ -126,7 +150,7 @@ impl Client {
         };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
-        let mut file = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = history.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&text)?;
         file.sync_data()
     }
@@ -145,29 +169,7 @@ impl Client {
     pub async fn ask(&self, ask: Ask<'_>) -> io::Result<Option<Answer>> {
         let key = ask.key;
         self.record(What::Invoke, key, None, ask.body)?;
-        let sent = self
-            .http
-            .post(format!("{}{}", self.base, ask.address))
-            .bearer_auth(&self.api_key)
-            .header("idempotency-key", key)
-            .header("prefer", format!("wait={}", ask.wait_seconds))
-            .header("content-type", "application/json")
-            .body(ask.body.to_owned())
-            .send()
-            .await;
-        let heard = match sent {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let is_replay = answer.headers().contains_key("idempotency-replayed");
-                answer.text().await.ok().map(|body| Answer {
-                    status,
-                    body,
-                    is_replay,
-                })
-            }
-            Err(_) => None,
-        };
-        let Some(answer) = heard else {
+        let Ok(answer) = self.send(ask).await else {
             self.record(What::Unknown, key, None, "")?;
             return Ok(None);
         };
@@ -182,6 +184,29 @@ impl Client {
         };
         self.record(what, key, Some(answer.status), &answer.body)?;
         Ok(Some(answer))
+    }
+
+    /// Sends a request once; neither writes it down nor looks whether its answer is documented.
+    pub async fn send(&self, ask: Ask<'_>) -> io::Result<Answer> {
+        let sent = self
+            .http
+            .post(format!("{}{}", self.base, ask.address))
+            .bearer_auth(&self.api_key)
+            .header("idempotency-key", ask.key)
+            .header("prefer", format!("wait={}", ask.wait_seconds))
+            .header("content-type", "application/json")
+            .body(ask.body.to_owned())
+            .send()
+            .await;
+        let answer = sent.map_err(io::Error::other)?;
+        let status = answer.status().as_u16();
+        let is_replay = answer.headers().contains_key("idempotency-replayed");
+        let body = answer.text().await.map_err(io::Error::other)?;
+        Ok(Answer {
+            status,
+            body,
+            is_replay,
+        })
     }
 
     /// Sends a payment until it is answered for good, always with the same key.

@@ -19,4 +19,4 @@ pub use caller::{Called, Caller};
 pub use checker::{Report, check};
 pub use client::Client;
 pub use receiver::Receiver;
-pub use stack::{Audit, Bus, Member, Stack, Wire, Wires, Wishes};
+pub use stack::{Audit, Bus, Member, Pauses, Stack, Wire, Wires, Wishes};

@@ -7,7 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use expect_test::{Expect, expect};
 use paymesh_beds::Trap;
-use paymesh_payments::{Client, Member, Receiver, Report, Stack, Wire, Wires, Wishes, check};
+use paymesh_payments::{
+    Client, Member, Pauses, Receiver, Report, Stack, Wire, Wires, Wishes, check,
+};
 use serde_json::json;
 
 /// How long a payment may take to get to a step, and to its end after a kill.
@@ -30,7 +32,7 @@ async fn open_shop(defect: Option<&'static str>) -> Shop {
         .unwrap();
     let wishes = Wishes {
         wires: Wires::Counted,
-        quiet: true,
+        pauses: Pauses::Endless,
         defect,
         ..Wishes::default()
     };

@@ -24,7 +24,7 @@ use rustix::process::Signal;
 pub use audit::Audit;
 pub use card::Card;
 pub use certificates::identity;
-pub use parts::{Bus, Member, Wire, Wires, Wishes};
+pub use parts::{Bus, Member, Pauses, Wire, Wires, Wishes};
 use servers::{Lost, on_servers};
 
 /// How long everything may take to get ready.
@@ -297,10 +297,7 @@ impl Stack {
                 .env("PAYMESH_DATABASE_URL", self.controller_servers())
                 .env("PAYMESH_KEY_PEPPER", &secrets.pepper)
                 .env("PAYMESH_LISTEN", at(ports.controller))
-                .env(
-                    "PAYMESH_BACKLOG_MS",
-                    if self.wishes.quiet { "3600000" } else { "200" },
-                )
+                .envs(self.pause_ms().map(|pause| ("PAYMESH_BACKLOG_MS", pause)))
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.controller_health)),
             Member::Processor => command
                 .env(
@@ -313,9 +310,9 @@ impl Stack {
                 )
                 .env("PAYMESH_ACQUIRER_TOKEN", &secrets.acquirer_token)
                 .env("PAYMESH_ACQUIRER_ANSWER_MS_MAX", "3000")
-                .env(
-                    "PAYMESH_ACQUIRER_NOTICE_MS",
-                    if self.wishes.quiet { "3600000" } else { "200" },
+                .envs(
+                    self.pause_ms()
+                        .map(|pause| ("PAYMESH_ACQUIRER_NOTICE_MS", pause)),
                 )
                 .env("PAYMESH_PRIVATE_WEBHOOKS", "true")
                 .env("PAYMESH_HEALTH_LISTEN", at(ports.processor_health)),
@@ -336,6 +333,30 @@ impl Stack {
             Member::Postgres => unreachable!("the bed starts it"),
         };
         command
+    }
+
+    /// How often what is done by the clock is done; `None` is the services' own choice.
+    fn pause_ms(&self) -> Option<&'static str> {
+        match self.wishes.pauses {
+            Pauses::Short => Some("200"),
+            Pauses::Usual => None,
+            Pauses::Endless => Some("3600000"),
+        }
+    }
+
+    /// The processes that run, with their ids; PostgreSQL's have children of their own.
+    pub fn ids(&self) -> Vec<(String, u32)> {
+        let services = Member::ALL
+            .into_iter()
+            .filter_map(|member| Some((member.program().to_owned(), self.processes.get(&member)?)))
+            .map(|(name, process)| (name, process.id()));
+        let servers = std::iter::once(&self.postgres).chain(&self.standbys);
+        let servers = servers.map(|server| (format!("postgres {}", server.name), server.id()));
+        let brokers = self
+            .kafka
+            .as_ref()
+            .map(|kafka| ("kafka".to_owned(), kafka.id()));
+        services.chain(servers).chain(brokers).collect()
     }
 
     /// What a service has written.

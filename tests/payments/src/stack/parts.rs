@@ -48,15 +48,26 @@ pub struct Wishes {
     pub wires: Wires,
     /// What carries messages.
     pub bus: Bus,
-    /// Nobody asks for news of disputes and nobody counts the queue, so that all they say can be
-    /// counted.
-    pub quiet: bool,
+    /// How often what is done by the clock is done.
+    pub pauses: Pauses,
     /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
     pub requests_per_second: Option<u32>,
     /// After how long db-controller ends a connection; its default, if nothing is wished.
     pub connection_ms_max: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
+}
+
+/// How often the acquirer is asked for news of disputes, and the queue counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pauses {
+    /// As often as a test can wait for.
+    #[default]
+    Short,
+    /// As often as the services do it by themselves.
+    Usual,
+    /// Never, so that all they say can be counted.
+    Endless,
 }
 
 /// What carries messages from db-controller to payment-processor.
