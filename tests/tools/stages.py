@@ -52,8 +52,9 @@ def tools() -> str:
 
 
 def scripts() -> str:
-    """What these scripts promise: which tools they take, when a whole run is a failure."""
-    return run(sys.executable, "-B", "-m", "unittest", "discover", "-s", "tests/tools")
+    """What these scripts promise: which tools they take, when a whole run is a failure, what a figure is."""
+    results = [run(sys.executable, "-B", "-m", "unittest", "discover", "-s", folder) for folder in ("tests/tools", "tests/bench")]
+    return FAILED if FAILED in results else PASSED
 
 
 def deny() -> str:

@@ -6,6 +6,7 @@
 //! services and the sandbox acquirer; [`Client`] drives the API and writes down, on disk, what it
 //! asked and heard; [`check`] joins that with the acquirer's books and the database.
 
+pub mod bench;
 pub mod books;
 pub mod caller;
 pub mod checker;

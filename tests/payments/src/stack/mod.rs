@@ -25,6 +25,7 @@ pub use audit::Audit;
 pub use card::Card;
 pub use certificates::identity;
 pub use parts::{Bus, Member, Pauses, Wire, Wires, Wishes};
+pub(crate) use servers::SERVERS;
 use servers::{Lost, on_servers};
 
 /// How long everything may take to get ready.

@@ -7,7 +7,7 @@ use paymesh_beds::{Link, PostgresError, Process, Tap, reserve_port};
 use super::{Stack, Wire};
 
 /// The names of the database servers.
-const SERVERS: [&str; 3] = ["one", "two", "three"];
+pub(crate) const SERVERS: [&str; 3] = ["one", "two", "three"];
 
 /// A database server whose host was lost.
 pub(super) struct Lost {

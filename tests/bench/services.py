@@ -1,0 +1,342 @@
+"""Benchmarks of the payment services: `make bench-payments`, or `python3 tests/bench/services.py [ROW]...`.
+
+Without a row the headline rows run, in under 75 minutes; `kafka` runs by name. What a row found is
+kept in `target/bench/payments`, and a row that was not void is not measured again for the same
+commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS a number; shorter ones make
+a short try, which says so.
+
+Prints a table, what stands beside what, and what each payment cost; writes all of it to
+`target/bench/payments.json`. Builds for release, unless PAYMESH_BIN_DIR names what is built already.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "tools"))
+
+import payments as demo  # noqa: E402
+from catalogue import CATALOGUE, Missing, get  # noqa: E402
+
+HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
+BY_NAME = ("kafka",)
+LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
+KEPT = TOP / "target" / "bench" / "payments"
+# What the services do not have cannot be switched off; figures change when it comes.
+LACKS = "no audit log and no tracing exist yet; metrics, logs and webhooks are on"
+
+
+class NotRun(Exception):
+    """A row cannot be measured; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A median, with the least and the most."""
+
+    middle: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values):
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self):
+        return f"{number(self.middle)} ({number(self.least)}..{number(self.most)})"
+
+
+class Row:
+    """What came of a row."""
+
+    def __init__(self, name, kept):
+        self.name, self.at, self.run = name, kept["at"], kept["run"]
+        self.outcome = kept["outcome"]
+        self.windows = self.outcome["windows"]
+        self.void = self.outcome["void"]
+
+    def rate(self) -> Span:
+        """Payments, or their postings, a second."""
+        return Span.of([window["seen"]["ended"] * 1000 / window["seen"]["milliseconds"] for window in self.windows])
+
+    def latency(self, quantile) -> Span:
+        """In milliseconds."""
+        return Span.of([window["seen"]["latency"][f"{quantile}_us"] / 1000 for window in self.windows])
+
+    def has_latency(self) -> bool:
+        return bool(self.windows) and all(window["seen"]["latency"] for window in self.windows)
+
+    def each(self, cost) -> Span:
+        """What one payment cost; `cost` reads it of a window."""
+        return Span.of([cost(window["cost"]) / max(window["seen"]["ended"], 1) for window in self.windows])
+
+    def commits_per_second(self) -> int:
+        rates = [window["cost"]["commits"] * 1000 / window["seen"]["milliseconds"] for window in self.windows]
+        return round(statistics.median(rates))
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A measure of ours beside a peer or an aim."""
+
+    what: str
+    ours: float
+    beside: str
+    theirs: float
+    least: "float | None" = None  # the smallest ratio that is wanted
+    most: "float | None" = None  # the greatest
+    is_one_run: bool = True
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.theirs
+
+    @property
+    def verdict(self) -> str:
+        if self.least is None and self.most is None:
+            return ""
+        if self.least is not None:
+            return f"{'met' if self.ratio >= self.least else 'missed'} (at least {self.least:g})"
+        return f"{'met' if self.ratio <= self.most else 'missed'} (at most {self.most:g})"
+
+    def cells(self) -> tuple:
+        ratio = f"{self.ratio:.2f}" + ("" if self.is_one_run else " of two runs")
+        return (self.what, number(self.ours), self.beside, number(self.theirs), ratio, self.verdict)
+
+
+def number(value) -> str:
+    """Three digits are enough."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def figures(rows) -> list:
+    """Everything that both sides are there for and that is not void."""
+    found = []
+
+    def beside(what, row, ours, words, theirs, peer=None, **wanted):
+        needed = [rows.get(name) for name in (row, peer) if name]
+        if all(one is not None and not one.void for one in needed):
+            is_one_run = len({one.run for one in needed}) == 1
+            found.append(Figure(what, ours(rows[row]), words, theirs(rows.get(peer)), is_one_run=is_one_run, **wanted))
+
+    def rate(row):
+        return row.rate().middle
+
+    def p99(row):
+        return row.latency("p99").middle
+
+    full, hot, half = "full payments a second", "payments a second of one merchant", "at half the knee, ms:"
+    beside(full, "full", rate, "aim with a standby, 0.6 x 1,000", lambda _: 600, least=1)
+    beside(full, "full", rate, "pgbench, one statement each", rate, peer="pgbench-one")
+    beside(full, "full", rate, "pgbench, sets of fifty", rate, peer="pgbench-fifty")
+    beside(hot, "hot", rate, "pgbench, one statement each", rate, peer="pgbench-hot", least=5)
+    beside(f"{half} p50", "half", lambda row: row.latency("p50").middle, "aim", lambda _: 8, most=1)
+    beside(f"{half} p99", "half", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
+           peer="pgbench-rate", most=1)
+    beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
+    return found
+
+
+def table(headings, rows) -> str:
+    """Columns as wide as they have to be."""
+    rows = [headings, *rows]
+    wide = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, wide)).rstrip() for row in rows)
+
+
+def measured(rows) -> str:
+    """Each row with its median, least and most, or why it is void."""
+    lines = []
+    for row in rows.values():
+        if not row.windows and not row.void:
+            continue
+        cells = [row.name, "-", "-", "-", "-", "-", "-"]
+        if row.windows:
+            knee, clients = row.outcome["knee_per_second"], row.outcome["clients"]
+            cells[1] = f"{knee}" if knee else f"{clients} clients" if clients else "-"
+            cells[2] = str(row.rate())
+            cells[5] = str(row.each(lambda cost: cost["commits"]))
+            cells[6] = str(row.each(lambda cost: cost["wal_bytes"]))
+        if row.has_latency():
+            cells[3:5] = str(row.latency("p50")), str(row.latency("p99"))
+        lines.append(tuple(cells))
+        lines += [(f"  VOID: {reason}",) + ("",) * 6 for reason in row.void]
+    # A reason is as long as it is and makes no column wider.
+    wide = table(("row", "knee", "a second", "p50 ms", "p99 ms", "commits each", "WAL bytes each"),
+                 [line for line in lines if line[1]]).splitlines()
+    shown = [wide[0]]
+    rest = iter(wide[1:])
+    for line in lines:
+        shown.append(next(rest) if line[1] else line[0])
+    return "\n".join(shown)
+
+
+def costs(rows) -> str:
+    """Processor time of each process for one payment."""
+    busy = [row for row in rows.values() if row.windows]
+    names = sorted({name for row in busy for window in row.windows for name in window["cost"]["cpu_ms"]})
+    lines = []
+    for name in names:
+        shown = [
+            f"{row.each(lambda cost: cost['cpu_ms'][name]).middle:.3f}" if name in row.windows[0]["cost"]["cpu_ms"] else "-"
+            for row in busy
+        ]
+        lines.append((name, *shown))
+    return table(("CPU ms each", *(row.name for row in busy)), lines)
+
+
+def lengths() -> dict:
+    """The lengths of steps and windows."""
+    try:
+        chosen = {name: int(os.environ.get(name) or usual) for name, usual in LENGTHS.items()}
+    except ValueError as reason:
+        raise NotRun(f"{', '.join(LENGTHS)} are whole numbers: {reason}") from None
+    if any(value < 1 for value in chosen.values()):
+        raise NotRun(f"{', '.join(LENGTHS)} are at least 1")
+    return chosen
+
+
+def build() -> Path:
+    """The programs, for release."""
+    if built := os.environ.get("PAYMESH_BIN_DIR"):
+        return Path(built)
+    for name in ("cargo", "cc"):
+        get(CATALOGUE[name])
+    chosen = [word for package in demo.PACKAGES for word in ("-p", f"paymesh-{package}")]
+    if subprocess.run(["cargo", "build", "--release", "--locked", "--bins", *chosen], cwd=TOP).returncode:
+        raise Missing("the services could not be built, see above")
+    answer = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1", "--offline"],
+                            cwd=TOP, check=True, capture_output=True, text=True).stdout
+    return Path(json.loads(answer)["target_directory"]) / "release"
+
+
+class Bench:
+    """Rows of one commit, build and choice of lengths."""
+
+    def __init__(self, programs, commit, chosen):
+        self.programs, self.chosen = programs, chosen
+        self.key = {"commit": commit, "build": programs.name, **chosen}
+        self.run = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    def kept(self, name) -> "Row | None":
+        """What an earlier run of the same found, or this one; of changed files only this one."""
+        try:
+            kept = json.loads((KEPT / f"{name}.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        is_same = kept["key"] == self.key and (kept["run"] == self.run or not self.key["commit"].endswith("-dirty"))
+        return Row(name, kept) if is_same else None
+
+    def row(self, name) -> Row:
+        """A row, measured unless it is kept."""
+        found = self.kept(name)
+        if found and not found.void:
+            print(f"==> {name}: kept from {found.at}", file=sys.stderr, flush=True)
+            return found
+        print(f"==> {name}", file=sys.stderr, flush=True)
+        place = demo.folder().with_name(f"{demo.folder().name}-bench")
+        # What a row that failed left; a row is begun anew.
+        shutil.rmtree(place, ignore_errors=True)
+        KEPT.mkdir(parents=True, exist_ok=True)
+        out = KEPT / f"{name}.new"
+        command = [self.programs / "paymesh-payments-bench", name, place, "--out", out, *self.words(name)]
+        if subprocess.run([str(word) for word in command], env=self.environment(name)).returncode:
+            raise NotRun(f"{name}: see above; everything is kept in {place}")
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        kept = {"key": self.key, "run": self.run, "at": at, "outcome": json.loads(out.read_text("utf-8"))}
+        (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=2), "utf-8")
+        out.unlink()
+        return Row(name, kept)
+
+    def environment(self, name) -> dict:
+        more = {"PAYMESH_BIN_DIR": str(self.programs)}
+        if name == "kafka":
+            get(CATALOGUE["java"])
+            more["PAYMESH_KAFKA"] = get(CATALOGUE["kafka"]).path
+        return os.environ | more
+
+    def words(self, name) -> list:
+        """How long everything takes, and what other rows found."""
+        # Latencies of a peer at a rate that it is far from filling: once is enough.
+        windows = 1 if name == "pgbench-rate" else self.chosen["WINDOWS"]
+        words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
+                 "--window", self.chosen["WINDOW"], "--windows", windows]
+        if name == "half" and (full := self.kept("full")) and full.outcome["knee_per_second"]:
+            words += ["--knee", full.outcome["knee_per_second"]]
+        if name == "pgbench-rate":
+            half = self.kept("half")
+            if half is None or not half.windows:
+                raise NotRun("pgbench-rate: it takes the commits a second of the row half, which is not there")
+            words += ["--rate", max(half.commits_per_second(), 1)]
+        return words
+
+
+def commit() -> str:
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(words, cwd=TOP, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def report(about, rows, missing):
+    """Prints everything and writes it down."""
+    print(f"\n{', '.join(f'{key} {value}' for key, value in about.items())}")
+    for row in rows.values():
+        if row.name == "fsync":
+            said = [note for note in row.outcome["notes"] if note.startswith("fdatasync")]
+            print(f"pg_test_fsync, 8 kB: {' '.join(said[0].split()) if said else 'no fdatasync here'}")
+    durability = sorted({row.outcome["durability"] for row in rows.values() if row.outcome["durability"]})
+    print("\n".join(f"PostgreSQL: {settings}" for settings in durability))
+    print(f"{LACKS}\n")
+    print(measured(rows))
+    print(f"\n{costs(rows)}")
+    found = figures(rows)
+    if found:
+        print("\n" + table(("what", "ours", "beside", "theirs", "ratio", "aim"), [figure.cells() for figure in found]))
+    for reason in missing:
+        print(f"NOT RUN {reason}")
+    place = KEPT.with_suffix(".json")
+    shown = [dataclasses.asdict(figure) | {"ratio": figure.ratio, "verdict": figure.verdict} for figure in found]
+    outcomes = {name: row.outcome | {"at": row.at} for name, row in rows.items()}
+    place.write_text(json.dumps({"about": about, "figures": shown, "rows": outcomes, "not_run": missing}, indent=2), "utf-8")
+    print(f"\nas JSON: {place}")
+
+
+def main(names) -> int:
+    """The command; 1 if a row is void or was not run."""
+    if unknown := [name for name in names if name not in HEADLINE + BY_NAME]:
+        there = ", ".join(HEADLINE + BY_NAME)
+        print(f"bench-payments: no such row: {', '.join(unknown)}; there are {there}", file=sys.stderr)
+        return 2
+    rows, missing = {}, []
+    try:
+        chosen = lengths()
+        bench = Bench(build(), commit(), chosen)
+    except (Missing, NotRun) as reason:
+        print(f"\nbench-payments: {reason}", file=sys.stderr)
+        return 1
+    for name in names or HEADLINE:
+        try:
+            rows[name] = bench.row(name)
+        except (Missing, NotRun) as reason:
+            missing.append(f"{reason}")
+    is_short = any(chosen[name] < usual for name, usual in LENGTHS.items())
+    about = {
+        "date": bench.run,
+        **bench.key,
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "kind": "A SHORT TRY: proves nothing" if is_short else "full length",
+    }
+    report(about, rows, missing)
+    return 1 if missing or any(row.void for row in rows.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

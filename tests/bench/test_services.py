@@ -1,0 +1,107 @@
+"""What the benchmark of the payment services promises: `python3 -m unittest discover -s tests/bench`."""
+
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.dont_write_bytecode = True
+
+import services  # noqa: E402
+
+CHOSEN = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
+
+
+def window(ended, p99_us=10_000, commits=100):
+    latency = {"p50_us": 5_000, "p99_us": p99_us, "p999_us": p99_us, "max_us": p99_us}
+    return {
+        "seen": {"ended": ended, "milliseconds": 10_000, "latency": latency},
+        "cost": {"commits": commits, "wal_bytes": 1_000 * ended, "cpu_ms": {"paymesh-payment-api": 2 * ended}},
+    }
+
+
+def kept(*windows, run="one", void=()):
+    """What a row found, as it is written down."""
+    outcome = {"windows": list(windows), "void": list(void), "knee_per_second": 100, "clients": None,
+               "notes": [], "durability": "fsync=on"}
+    return {"run": run, "at": "then", "outcome": outcome}
+
+
+def row(name, *windows, **options):
+    return services.Row(name, kept(*windows, **options))
+
+
+class Figures(unittest.TestCase):
+    def cells(self, *rows):
+        return [figure.cells() for figure in services.figures({row.name: row for row in rows})]
+
+    def test_a_rate_is_the_median_of_windows_with_least_and_most(self):
+        self.assertEqual(str(row("full", window(9_000), window(7_000), window(8_000)).rate()), "800 (700..900)")
+
+    def test_a_row_stands_beside_its_peer_and_its_aim(self):
+        hot, peer = row("hot", window(60_000)), row("pgbench-hot", window(10_000))
+        self.assertEqual(self.cells(hot, peer), [
+            ("payments a second of one merchant", "6,000", "pgbench, one statement each", "1,000", "6.00", "met (at least 5)")])
+
+    def test_the_slow_ones_may_be_three_times_as_slow_and_five_milliseconds(self):
+        half, peer = row("half", window(100, p99_us=36_000)), row("pgbench-rate", window(100, p99_us=10_000))
+        self.assertEqual(self.cells(half, peer)[1][1:], (
+            "36", "3 x pgbench at as many commits, + 5", "35", "1.03", "missed (at most 1)"))
+
+    def test_rows_of_two_runs_say_so(self):
+        hot, peer = row("hot", window(60_000)), row("pgbench-hot", window(10_000), run="two")
+        self.assertEqual(self.cells(hot, peer)[0][4], "6.00 of two runs")
+
+    def test_what_is_void_has_no_figure_and_says_why(self):
+        void = row("full", window(10_000), void=["the backlog grew from 1 to 900"])
+        self.assertEqual(self.cells(void, row("pgbench-one", window(10_000))), [])
+        self.assertIn("  VOID: the backlog grew from 1 to 900", services.measured({"full": void}).splitlines())
+
+
+class Kept(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        swap = mock.patch.object(services, "KEPT", Path(folder.name))
+        swap.start()
+        self.addCleanup(swap.stop)
+
+    def bench(self, commit="abc", **chosen):
+        return services.Bench(Path("/built/release"), commit, CHOSEN | chosen)
+
+    def keep(self, bench, name, *windows, run="one"):
+        found = kept(*windows, run=run) | {"key": bench.key}
+        (services.KEPT / f"{name}.json").write_text(json.dumps(found), "utf-8")
+
+    def test_a_row_is_kept_for_its_commit_and_lengths_alone(self):
+        self.keep(self.bench(), "full", window(1_000))
+        self.assertIsNotNone(self.bench().kept("full"))
+        self.assertIsNone(self.bench(commit="def").kept("full"))
+        self.assertIsNone(self.bench(WINDOW=5).kept("full"))
+        self.assertIsNone(self.bench().kept("hot"))
+
+    def test_changed_files_are_measured_again_in_another_run(self):
+        bench = self.bench(commit="abc-dirty")
+        self.keep(bench, "full", window(1_000))
+        self.assertIsNone(bench.kept("full"))
+        bench.run = "one"
+        self.assertIsNotNone(bench.kept("full"))
+
+    def test_half_the_knee_is_half_of_the_knee_that_was_found(self):
+        bench = self.bench()
+        self.assertNotIn("--knee", bench.words("half"))
+        self.keep(bench, "full", window(1_000))
+        self.assertEqual(bench.words("half")[-2:], ["--knee", 100])
+
+    def test_the_peer_of_the_latency_commits_as_often(self):
+        bench = self.bench()
+        with self.assertRaises(services.NotRun):
+            bench.words("pgbench-rate")
+        self.keep(bench, "half", window(1_000, commits=4_000))
+        self.assertEqual(bench.words("pgbench-rate")[-2:], ["--rate", 400])
+
+
+if __name__ == "__main__":
+    unittest.main()

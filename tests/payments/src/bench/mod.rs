@@ -1,0 +1,154 @@
+//! What the payment services do in a second and what that costs, beside PostgreSQL alone.
+//!
+//! A payment counts once, when its client has read that it succeeded. It is sent at its intended
+//! time, whatever happens to those before it, and what it took is counted from that time. What a
+//! row measured is void, with the reason, if it proves nothing: see [`Seen::faults`], and the
+//! comparison of what clients counted with ledger, webhooks and settings after the load.
+
+mod knee;
+mod load;
+mod meter;
+mod payments;
+mod pgbench;
+mod seen;
+mod shops;
+
+use std::{io, num::NonZeroU32, path::Path, time::Duration};
+
+use serde::Serialize;
+
+pub use knee::Step;
+pub use meter::Cost;
+pub use seen::{Latency, Seen};
+
+use crate::stack::Bus;
+use payments::Wanted;
+
+/// How many merchants share a load that has no hot account.
+const SHOPS: usize = 64;
+/// The part of the knee that a reported load sends, in hundredths: a step is shorter than a window
+/// and has no checkpoint in it.
+const REPORTED_PERCENT: u32 = 90;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Row {
+    /// How fast the disk confirms writes.
+    Fsync,
+    /// pgbench: one statement for the postings of one payment.
+    PgbenchOne,
+    /// pgbench: one statement for the postings of fifty payments.
+    PgbenchFifty,
+    /// pgbench: one statement for one payment, always the same accounts.
+    PgbenchHot,
+    /// Full payments on the embedded queue.
+    Full,
+    /// Full payments of one merchant: every one is booked on the same accounts.
+    Hot,
+    /// Full payments at half the knee.
+    Half,
+    /// pgbench: one statement for one payment, at a rate of commits.
+    PgbenchRate,
+    /// Full payments over Apache Kafka.
+    Kafka,
+}
+
+/// How long things take, in seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Length {
+    /// A step on the way to the knee.
+    pub step: u64,
+    /// Before what is reported.
+    pub warm_up: u64,
+    /// What is reported.
+    pub window: u64,
+    /// How many windows follow each other.
+    pub windows: usize,
+}
+
+impl Length {
+    fn step(self) -> Duration {
+        Duration::from_secs(self.step)
+    }
+
+    /// The warm-up and every window.
+    fn spans(self) -> Vec<Duration> {
+        let mut spans = vec![Duration::from_secs(self.warm_up)];
+        spans.resize(self.windows + 1, Duration::from_secs(self.window));
+        spans
+    }
+}
+
+/// A window of a reported load.
+#[derive(Clone, Debug, Serialize)]
+pub struct Window {
+    /// What was seen.
+    pub seen: Seen,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Why it proves nothing; empty when it does.
+    pub void: Vec<String>,
+    /// The most that held.
+    pub knee_per_second: Option<u32>,
+    /// What was intended in the windows.
+    pub per_second: Option<u32>,
+    /// How many connections pgbench had.
+    pub clients: Option<u32>,
+    /// The windows, without the warm-up.
+    pub windows: Vec<Window>,
+    /// The steps to the knee.
+    pub steps: Vec<Step>,
+    /// What else was seen.
+    pub notes: Vec<String>,
+    /// The settings that decide whether a commit survives.
+    pub durability: String,
+}
+
+/// Measures a row in a folder of its own. `knee` is known from another row, or is found; `rate` is
+/// what `pgbench-rate` commits a second.
+pub async fn measure(
+    row: Row,
+    folder: &Path,
+    length: Length,
+    knee: Option<u32>,
+    rate: Option<NonZeroU32>,
+) -> io::Result<Outcome> {
+    let wanted = Wanted {
+        shops: SHOPS,
+        bus: Bus::Embedded,
+        percent: REPORTED_PERCENT,
+        knee,
+    };
+    match row {
+        Row::Fsync => tokio::task::block_in_place(|| pgbench::fsync(folder)),
+        Row::PgbenchOne => pgbench::measure(folder, pgbench::ONE, None, length).await,
+        Row::PgbenchFifty => pgbench::measure(folder, pgbench::FIFTY, None, length).await,
+        Row::PgbenchHot => pgbench::measure(folder, pgbench::HOT, None, length).await,
+        Row::PgbenchRate if rate.is_none() => Err(io::Error::other("at which rate?")),
+        Row::PgbenchRate => pgbench::measure(folder, pgbench::ONE, rate, length).await,
+        Row::Full => payments::measure(folder, wanted, length).await,
+        Row::Hot => {
+            let hot = Wanted { shops: 1, ..wanted };
+            payments::measure(folder, hot, length).await
+        }
+        Row::Half => {
+            let half = Wanted {
+                percent: 50,
+                ..wanted
+            };
+            payments::measure(folder, half, length).await
+        }
+        Row::Kafka => {
+            let over_kafka = Wanted {
+                bus: Bus::Kafka,
+                ..wanted
+            };
+            payments::measure(folder, over_kafka, length).await
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `paymesh-payments-bench ROW FOLDER --out FILE`: measures one row and writes what came of it.
+
+use std::{error::Error, fs, num::NonZeroU32, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use paymesh_payments::bench::{Length, Row, measure};
+
+/// Measures the payment services, or PostgreSQL alone.
+#[derive(Parser)]
+#[command(version)]
+struct Words {
+    /// What is measured.
+    #[arg(value_enum)]
+    row: Row,
+    /// Where everything is kept meanwhile. It must not exist yet, and stays when the row fails.
+    folder: PathBuf,
+    /// Where the outcome is written, as JSON.
+    #[arg(long)]
+    out: PathBuf,
+    /// Seconds of a step to the knee.
+    #[arg(long)]
+    step: u64,
+    /// Seconds before the windows.
+    #[arg(long)]
+    warm_up: u64,
+    /// Seconds of a window.
+    #[arg(long)]
+    window: u64,
+    /// How many windows.
+    #[arg(long)]
+    windows: usize,
+    /// The knee, if it is known.
+    #[arg(long)]
+    knee: Option<u32>,
+    /// Commits a second of `pgbench-rate`.
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Words::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("bench: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(words: Words) -> Result<(), Box<dyn Error>> {
+    let folder = &words.folder;
+    if folder.exists() {
+        return Err(format!("{} is left from an earlier run", folder.display()).into());
+    }
+    let length = Length {
+        step: words.step,
+        warm_up: words.warm_up,
+        window: words.window,
+        windows: words.windows,
+    };
+    let outcome = measure(words.row, folder, length, words.knee, words.rate).await?;
+    fs::write(&words.out, serde_json::to_vec_pretty(&outcome)?)?;
+    fs::remove_dir_all(folder)?;
+    Ok(())
+}
