@@ -1,6 +1,6 @@
 """Benchmarks of the payment services: `make bench-payments`, or `python3 tests/bench/services.py [ROW]...`.
 
-Without a row the headline rows run, in under 75 minutes; `kafka` runs by name. What a row found is
+Without a row the headline rows run, whose steps and windows add up to some 70 minutes; `kafka` runs by name. What a row found is
 kept in `target/bench/payments`, and a row that was not void is not measured again for the same
 commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS a number; shorter ones make
 a short try, which says so.
