@@ -32,7 +32,7 @@ BY_NAME = ("kafka",)
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
 KEPT = TOP / "target" / "bench" / "payments"
 # What the services do not have cannot be switched off; figures change when it comes.
-LACKS = "no audit log and no tracing exist yet; metrics, logs and webhooks are on"
+LACKS = "no tracing exists yet; the audit chain, mutual TLS, metrics, logs and webhooks are on"
 
 
 class NotRun(Exception):
