@@ -338,8 +338,11 @@ async fn make_index(client: &Client, name: &str, text: &str) -> Result<(), Error
 /// A statement of its own: what is made concurrently must be in no transaction.
 async fn without_limit(client: &Client, text: &str) -> Result<(), Error> {
     client.batch_execute("set lock_timeout = 0").await?;
+    tracing::info!(
+        statement = text,
+        "waits for every transaction that is older; pg_stat_activity tells which"
+    );
     let done = client.batch_execute(text).await;
     let limit = format!("set lock_timeout = {}", LOCK_MAX.as_millis());
-    client.batch_execute(&limit).await?;
-    done
+    done.and(client.batch_execute(&limit).await)
 }

@@ -4,6 +4,7 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
+use x509_parser::{certificate::Validity, time::ASN1Time};
 
 /// A certificate with those that lead to its authority.
 pub(crate) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -14,15 +15,27 @@ pub(crate) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String>
     }
 }
 
-/// When the first of these is over, in seconds since 1970.
+/// When the first of these is over, in seconds since 1970. All of them are valid now. What is wrong is
+/// said in the same words as long as it is wrong, unlike rustls, which counts the seconds.
 pub(crate) fn expires(chain: &[CertificateDer<'_>]) -> Result<i64, String> {
-    let end = |one: &CertificateDer<'_>| {
-        let (_, one) = x509_parser::parse_x509_certificate(one).ok()?;
-        Some(one.validity().not_after.timestamp())
-    };
-    let ends: Option<Vec<i64>> = chain.iter().map(end).collect();
-    let first = ends.and_then(|ends| ends.into_iter().min());
-    first.ok_or_else(|| "the file of the certificate does not say when it is over".to_owned())
+    let now = ASN1Time::now();
+    let mut first = None;
+    for one in chain {
+        let (_, one) = x509_parser::parse_x509_certificate(one)
+            .map_err(|_| "the file of the certificate does not say when it is over".to_owned())?;
+        let Validity {
+            not_before,
+            not_after,
+        } = one.validity();
+        if now < *not_before {
+            return Err(format!("the certificate is not valid before {not_before}"));
+        }
+        if now > *not_after {
+            return Err(format!("the certificate is over since {not_after}"));
+        }
+        first = first.into_iter().chain([not_after.timestamp()]).min();
+    }
+    first.ok_or_else(|| "there is no certificate".to_owned())
 }
 
 /// A private key.

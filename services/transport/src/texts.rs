@@ -85,5 +85,8 @@ mod tests {
         let [_, other, _] = read(authority.files("spiffe://pay.example/payment-api"));
         let text = "the certificate: keys may not be consistent: KeyMismatch";
         check([&certificate, &other, &ca], &[text]);
+        let [expired, key, ca] = read(authority.expired_files("spiffe://pay.example/payment-api"));
+        let text = "the certificate is over since Feb  1 00:00:00 2001 +00:00";
+        check([&expired, &key, &ca], &[text]);
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use paymesh_beds::{Trap, wait_for};
 use paymesh_payments::{Audit, Client, Member, Stack, Wire, Wires, Wishes};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio_postgres::NoTls;
 
@@ -182,6 +182,42 @@ async fn a_chain_that_fails_stops_no_other_and_its_age_grows() {
     );
     shop.sql("grant select on sequence posting_seq_seq to paymesh_controller");
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.age_comes_to("posting", |age| age < 1.0).await;
+}
+
+/// Server processes that stand still, until this is dropped.
+struct Stopped(Vec<Pid>);
+
+impl Stopped {
+    fn all(pids: &str) -> Self {
+        let pid = |line: &str| Pid::from_raw(line.parse().unwrap()).unwrap();
+        let pids: Vec<Pid> = pids.lines().map(pid).collect();
+        assert!(!pids.is_empty());
+        for pid in &pids {
+            kill_process(*pid, Signal::STOP).unwrap();
+        }
+        Self(pids)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _ = kill_process(*pid, Signal::CONT);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_age_that_the_database_does_not_say_grows() {
+    let shop = open_shop(Wishes::default());
+    shop.pay("first").await;
+    shop.stack.sealed_well(SEALED_MAX).await.unwrap();
+    shop.age_comes_to("posting", |age| age < 1.0).await;
+    let sessions = "select pid from pg_stat_activity where usename = 'paymesh_controller'";
+    let stopped = Stopped::all(&shop.sql(sessions));
+    shop.age_comes_to("posting", |age| age > 3.0).await;
+    drop(stopped);
     shop.age_comes_to("posting", |age| age < 1.0).await;
 }
 

@@ -15,6 +15,7 @@ mod verify;
 
 use paymesh_contracts::{EventId, PostingId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 pub use judge::{Finding, What};
@@ -76,15 +77,21 @@ impl Head {
     /// Every head in what an earlier run of the verifier printed, or in the log of db-controller,
     /// whatever a collector of logs wrote before and behind; other lines are passed over.
     pub fn read(text: &str) -> Vec<Self> {
-        let head = |text: &str| {
-            let mut values = serde_json::Deserializer::from_str(text).into_iter::<Self>();
-            values.next()?.ok()
-        };
-        let heads = |line: &str| {
-            let mut starts = line.match_indices('{');
-            starts.find_map(|(at, _)| head(&line[at..]))
-        };
-        text.lines().filter_map(heads).collect()
+        text.lines().filter_map(Self::of_line).collect()
+    }
+
+    fn of_line(line: &str) -> Option<Self> {
+        let mut starts = line.match_indices('{');
+        starts.find_map(|(at, _)| {
+            let mut values = serde_json::Deserializer::from_str(&line[at..]).into_iter::<Value>();
+            let value = values.next()?.ok()?;
+            if let Ok(head) = Self::deserialize(&value) {
+                return Some(head);
+            }
+            // A collector may keep the line as a text in an object of its own.
+            let mut texts = value.as_object()?.values().filter_map(Value::as_str);
+            texts.find_map(Self::of_line)
+        })
     }
 }
 
@@ -98,10 +105,13 @@ mod tests {
         let logged = r#"{"timestamp":"2026-11-22T11:00:00Z","level":"INFO","message":"sealed","shard":"posting","seal":4,"epoch":1,"last_seq":9,"rows":7,"hash":"cd","target":"x"}"#;
         let text = format!(
             "nonsense\n{printed}\n{{\"shard\":\"event\"}}\n\
-             2026-11-22T11:00:00.1Z stderr F {{x}} {logged} (cut)\n"
+             2026-11-22T11:00:00.1Z stderr F {{x}} {logged} (cut)\n\
+             {}\n",
+            serde_json::json!({ "log": format!("{logged}\n"), "stream": "stderr" })
         );
         let heads = Head::read(&text);
         let short: Vec<_> = heads.iter().map(|head| (head.shard, head.seal)).collect();
-        assert_eq!(short, [(Shard::Event, 3), (Shard::Posting, 4)]);
+        let expected = [(Shard::Event, 3), (Shard::Posting, 4), (Shard::Posting, 4)];
+        assert_eq!(short, expected);
     }
 }

@@ -118,8 +118,8 @@ struct Chain {
     /// Of its lease, while that is ours.
     epoch: Option<i64>,
     open: Option<Open>,
-    /// Whether the last try went well.
-    is_well: bool,
+    /// What was told of it last.
+    told_state: State,
     /// When its head was told last.
     told: Option<Instant>,
 }
@@ -140,6 +140,15 @@ enum Added {
     Seal,
     /// A seal of as many rows as one may have: more may wait.
     Full,
+}
+
+/// How it is with a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Well,
+    /// The database does not do it.
+    Waits,
+    Broken,
 }
 
 /// Why nothing is added to a chain.
@@ -170,7 +179,7 @@ impl Chain {
             shard,
             epoch: None,
             open: None,
-            is_well: true,
+            told_state: State::Well,
             told: None,
         }
     }
@@ -183,9 +192,18 @@ impl Chain {
         }
     }
 
+    /// Whether it was otherwise before.
+    fn is_news(&mut self, state: State) -> bool {
+        std::mem::replace(&mut self.told_state, state) != state
+    }
+
     fn failed(&mut self, trouble: &Trouble) {
         self.open = None;
-        if !std::mem::take(&mut self.is_well) {
+        let state = match trouble {
+            Trouble::Database(_) => State::Waits,
+            Trouble::Broken(_) => State::Broken,
+        };
+        if !self.is_news(state) {
             return;
         }
         let shard = self.shard.word();
@@ -209,7 +227,7 @@ impl Chain {
             return;
         }
         match next(reader, self.shard).await {
-            Ok(None) => self.is_well = true,
+            Ok(None) => self.told_state = State::Well,
             Ok(open) => self.open = open,
             Err(trouble) => self.failed(&trouble),
         }
@@ -239,19 +257,25 @@ impl Chain {
         let (Some(open), Some(epoch)) = (self.open.take_if(is_complete), self.epoch) else {
             return Added::Nothing;
         };
+        let until_seq = open.until_seq;
         match add(reader, self.shard, (holder, epoch), open).await {
             Ok(None) => {
-                self.is_well = true;
+                self.told_state = State::Well;
                 Added::Nothing
             }
             Ok(Some((seal, count))) => {
-                self.is_well = true;
+                self.told_state = State::Well;
                 self.tell(&seal);
-                if count == ROWS_MAX {
-                    Added::Full
-                } else {
-                    Added::Seal
+                if count < ROWS_MAX {
+                    return Added::Seal;
                 }
+                // All up to that number can be seen, so nobody is waited for once more.
+                self.open = Some(Open {
+                    before: Some(seal),
+                    until_seq,
+                    writers: Some(Vec::new()),
+                });
+                Added::Full
             }
             Err(trouble) => {
                 self.failed(&trouble);
@@ -421,6 +445,22 @@ mod tests {
             });
             chain.hold(epoch);
             assert_eq!(chain.open.is_some(), is_kept, "{epoch:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_told_once_also_after_an_outage() {
+        let mut chain = Chain::new(Shard::Event);
+        let states = [
+            (State::Waits, true),
+            (State::Waits, false),
+            (State::Broken, true),
+            (State::Broken, false),
+            (State::Well, true),
+            (State::Broken, true),
+        ];
+        for (state, is_news) in states {
+            assert_eq!(chain.is_news(state), is_news);
         }
     }
 

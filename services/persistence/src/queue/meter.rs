@@ -13,7 +13,7 @@ use crate::{
 };
 
 const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
-/// How long the database may take to say what is not sealed.
+/// How long the database may take to say a number.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Counts until `stop` is cancelled.
@@ -32,11 +32,12 @@ async fn count(reader: Reader, pause: Duration) {
     loop {
         tick.tick().await;
         for consumer in [Consumer::Attempts, Consumer::Webhooks] {
-            match reader.backlog(consumer).await {
-                Ok(backlog) => show(consumer, backlog),
-                Err(failure) => {
+            match timeout(ANSWER_MAX, reader.backlog(consumer)).await {
+                Ok(Ok(backlog)) => show(consumer, backlog),
+                Ok(Err(failure)) => {
                     tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
                 }
+                Err(late) => tracing::debug!(reason = %late, "the queue cannot be counted"),
             }
         }
         for age in &mut ages {
