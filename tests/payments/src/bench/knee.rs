@@ -109,7 +109,14 @@ mod tests {
             1_000,
         );
         check(60, &[50, 100, 75, 62, 56], 56);
-        check(10, &[50], 0);
+    }
+
+    #[test]
+    fn when_the_first_step_breaks_there_is_no_knee() {
+        let mut first = Step::judge(50, seen(20_000), &[]);
+        first.broke = Some("the backlog grew".to_owned());
+        let steps = [first];
+        assert_eq!((next(&steps, 50), knee(&steps)), (None, 0));
     }
 
     #[test]
