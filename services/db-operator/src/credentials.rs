@@ -19,6 +19,7 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
 };
 use paymesh_operations::Secret;
+use tokio_postgres::error::SqlState;
 
 use crate::{
     crd::{DatabaseSpec, GROUP, RoleSpec, RoleStatus},
@@ -26,7 +27,7 @@ use crate::{
     mark::{Mark, Whose},
     password::{new_password, verifier},
     problem::{Kind, Problem},
-    roles::{acts_as, logins},
+    roles::{acts_as, end_connections, logins},
     server::{Server, Session, name, text},
 };
 
@@ -34,6 +35,14 @@ use crate::{
 const OWNED_BY: &str = "paymesh.dev/database";
 const ROTATED_AT: &str = "paymesh.dev/rotated-at";
 const REVISION: &str = "paymesh.dev/rotation-revision";
+
+/// What is said if somebody else changes the row of a login: they have it, each waits for the other,
+/// or they were faster.
+const ROW_IS_HELD: [SqlState; 3] = [
+    SqlState::LOCK_NOT_AVAILABLE,
+    SqlState::T_R_DEADLOCK_DETECTED,
+    SqlState::INTERNAL_ERROR,
+];
 
 /// What is at hand to keep credentials.
 pub(crate) struct Keeper<'a> {
@@ -131,7 +140,9 @@ impl Keeper<'_> {
             rotated_at: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
             revision: self.spec.rotation.revision.to_string(),
         };
-        self.set_password(role, &held).await?;
+        // A login may change its own password, and keep its row locked while it does.
+        let first = end_connections(&held.login);
+        self.set_password(role, &held, &first).await?;
         self.end_connections(&held.login).await?;
         // What does not work is not published.
         self.prove(&held).await?;
@@ -156,7 +167,14 @@ impl Keeper<'_> {
             done = Done::Mended;
         }
         if !self.accepts(held).await? {
-            self.set_password(role, held).await?;
+            match self.set_password(role, held, "").await {
+                // Programs use this login, and lose their connections for that only.
+                Err(failure) if failure.has_code(&ROW_IS_HELD) => {
+                    let first = end_connections(&held.login);
+                    self.set_password(role, held, &first).await?;
+                }
+                written => written?,
+            }
             self.prove(held).await?;
             done = Done::Mended;
         }
@@ -180,11 +198,13 @@ impl Keeper<'_> {
         )))
     }
 
-    /// Gives a login a password, and takes back the settings that who logged in by it may have left.
-    async fn set_password(&self, role: &RoleSpec, held: &Held) -> Result<(), Failure> {
+    /// Gives a login a password, after what is done `first`, and takes back the settings that who
+    /// logged in by it may have left.
+    async fn set_password(&self, role: &RoleSpec, held: &Held, first: &str) -> Result<(), Failure> {
         let (login, of) = (name(&held.login), name(&self.spec.name));
         let statements = format!(
-            "alter role {login} reset all;
+            "{first}
+            alter role {login} reset all;
             alter role {login} in database {of} reset all;
             alter role {login} in database {of} set role to {};
             alter role {login} password {};",
@@ -203,11 +223,7 @@ impl Keeper<'_> {
             return Ok(());
         }
         let what = format!("connections of {login} end");
-        let statement = format!(
-            "select pg_terminate_backend(pid) from pg_stat_activity where usename = {}",
-            text(login)
-        );
-        self.session.write(&what, &statement).await
+        self.session.write(&what, &end_connections(login)).await
     }
 
     async fn read(&self, secret: &str) -> Result<Option<KubeSecret>, Failure> {

@@ -178,6 +178,14 @@ pub(crate) async fn marked(session: &Session, mark: &str) -> Result<Vec<String>,
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// What ends the connections of a login. What they hold is free for the statements after it.
+pub(crate) fn end_connections(login: &str) -> String {
+    format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = {};",
+        text(login)
+    )
+}
+
 /// Drops a role. What it owns in the session's database, if that is the database, is the owner's
 /// from then on; its connections end.
 pub(crate) async fn remove(
@@ -193,10 +201,6 @@ pub(crate) async fn remove(
         )
     });
     let what = format!("role {role} goes");
-    let statements = format!(
-        "select pg_terminate_backend(pid) from pg_stat_activity where usename = {};
-        {inherit} drop role {of};",
-        text(role)
-    );
+    let statements = format!("{} {inherit} drop role {of};", end_connections(role));
     session.write(&what, &statements).await
 }

@@ -206,6 +206,48 @@ async fn what_an_owner_does_to_its_database_keeps_no_password_from_being_changed
 
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server"]
+async fn a_login_that_keeps_its_own_row_locked_gets_its_new_password_all_the_same() {
+    let world = World::shared().await;
+    let place = world.place("row").await;
+    let _operator = world.operator(&place, "one", &[]);
+    place.make(&place.database("glover")).await;
+    place.wait_until_ready("glover").await;
+    let secret = async || place.secret("glover-ledger").await.unwrap();
+    let first = secret().await;
+    let tenant = first.connect().await.unwrap();
+    let hold = "set role none; begin; alter role glover_ledger_a password 'kept'";
+    tenant.batch_execute(hold).await.unwrap();
+    for (revision, login) in [(1, "glover_ledger_b"), (2, "glover_ledger_a")] {
+        let change = json!({ "rotation": { "revision": revision } });
+        place.change("glover", &change).await;
+        place.wait_until_ready("glover").await;
+        assert_eq!(secret().await.get("username"), login);
+    }
+    let refused = code(first.get("uri")).await;
+    assert_eq!(refused, Some(SqlState::INVALID_PASSWORD));
+
+    // The one in use, too: changed, and locked again.
+    let third = secret().await;
+    let tenant = third.connect().await.unwrap();
+    let change_and_hold = "set role none;
+        begin; alter role glover_ledger_a password 'other'; commit;
+        begin; alter role glover_ledger_a password 'kept'";
+    tenant.batch_execute(change_and_hold).await.unwrap();
+    until("the password of the Secret", async || {
+        let tried = third.connect().await.map(drop);
+        tried.map_err(|reason| format!("{reason:?}"))
+    })
+    .await;
+    until("the end of the connection", async || {
+        let is_closed = tenant.is_closed();
+        is_closed.then_some(()).ok_or("it is open".to_owned())
+    })
+    .await;
+    assert_eq!(secret().await, third);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server"]
 async fn an_object_cannot_have_the_administrators_own_databases() {
     let world = World::shared().await;
     let place = world.place("own").await;
