@@ -1,5 +1,6 @@
 //! Who writes `Database` objects, or logs in by their Secrets, gets no more than they give.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use paymesh_beds::{Authority, Issued, Subject};
 use paymesh_operator_tests::{Fake, Place, World, until};
 use serde_json::{Value, json};
@@ -244,6 +245,34 @@ async fn a_login_that_keeps_its_own_row_locked_gets_its_new_password_all_the_sam
     })
     .await;
     assert_eq!(secret().await, third);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server"]
+async fn a_password_that_was_changed_to_what_cannot_be_tried_is_put_back() {
+    let world = World::shared().await;
+    let place = world.place("rounds").await;
+    let _operator = world.operator(&place, "one", &[]);
+    place.make(&place.database("farrier")).await;
+    place.wait_until_ready("farrier").await;
+    let secret = place.secret("farrier-ledger").await.unwrap();
+    let tenant = secret.connect().await.unwrap();
+    // A client that counts as many rounds as a server says would count for ever.
+    let zeros = |count: usize| STANDARD.encode(vec![0; count]);
+    let change = format!(
+        "set role none; alter role farrier_ledger_a password 'SCRAM-SHA-256$200000:{}${}:{}'",
+        zeros(16),
+        zeros(32),
+        zeros(32)
+    );
+    tenant.batch_execute(&change).await.unwrap();
+    until("the password of the Secret", async || {
+        let tried = secret.connect().await.map(drop);
+        tried.map_err(|reason| format!("{reason:?}"))
+    })
+    .await;
+    place.wait_until_ready("farrier").await;
+    assert_eq!(place.secret("farrier-ledger").await.unwrap(), secret);
 }
 
 #[tokio::test]
