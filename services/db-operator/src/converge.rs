@@ -73,6 +73,8 @@ async fn converge_reached(
     let Some(ours) = problems.take(Kind::Roles, made)? else {
         return Ok(Some(Kind::Database));
     };
+    let gone = shut_out_surplus(spec, &mark, session).await;
+    problems.take(Kind::Roles, gone)?;
     let made = database::ensure(session, spec, &ours, is_missing, problems).await;
     if problems.take(Kind::Database, made)? != Some(true) {
         return Ok(Some(Kind::Database));
@@ -81,6 +83,11 @@ async fn converge_reached(
     if is_missing || may_be_made_anew || report.database_since.is_none() {
         report.database_since = Some(now());
     }
+    // Its owner can keep these from being done; passwords do not wait for them.
+    let made = database::ensure_open(session, spec).await;
+    problems.take(Kind::Database, made)?;
+    let made = database::ensure_who_connects(session, spec, &ours).await;
+    problems.take(Kind::Database, made)?;
     let made = database::ensure_logins_act_as_roles(session, spec, &ours).await;
     problems.take(Kind::Roles, made)?;
     ensure_credentials(context, database, reached, &ours, problems, report).await?;
@@ -198,18 +205,36 @@ fn told(role: &RoleStatus, done: Done) -> Option<(&'static str, String)> {
     }
 }
 
-/// Takes away roles that the object has no more.
+/// Roles that the object has no more.
+async fn surplus(
+    spec: &DatabaseSpec,
+    mark: &Mark,
+    session: &Session,
+) -> Result<Vec<String>, Failure> {
+    let wanted = roles::names(spec);
+    let mut marked = roles::marked(session, &mark.to_string()).await?;
+    marked.retain(|role| !wanted.contains(role));
+    Ok(marked)
+}
+
+/// Ends the access of roles that the object has no more.
+async fn shut_out_surplus(
+    spec: &DatabaseSpec,
+    mark: &Mark,
+    session: &Session,
+) -> Result<(), Failure> {
+    roles::shut_out(session, &surplus(spec, mark, session).await?).await
+}
+
+/// Takes away roles that the object has no more; what they own is in the database.
 async fn remove_surplus(
     spec: &DatabaseSpec,
     mark: &Mark,
     session: &Session,
     inside: &Session,
 ) -> Result<(), Failure> {
-    let wanted = roles::names(spec);
-    for role in roles::marked(session, &mark.to_string()).await? {
-        if !wanted.contains(&role) {
-            roles::remove(inside, &role, Some(&spec.owner)).await?;
-        }
+    for role in surplus(spec, mark, session).await? {
+        roles::remove(inside, &role, Some(&spec.owner)).await?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio_postgres::Row;
+
 use crate::{
     crd::{DatabaseSpec, RoleSpec},
     failure::Failure,
@@ -15,8 +17,15 @@ const LOOK: &str = "select pg_get_userbyid(datdba)::text as owner,
             from aclexplode(coalesce(datacl, acldefault('d', datdba)))
             left join pg_roles on pg_roles.oid = grantee where grantee <> datdba) as guests,
         array(select rolname::text from aclexplode(datacl)
-            join pg_roles on pg_roles.oid = grantee where privilege_type = 'CONNECT') as callers
+            join pg_roles on pg_roles.oid = grantee where privilege_type = 'CONNECT') as callers,
+        not datallowconn as is_shut, datconnlimit <> -1 as is_limited
     from pg_database where datname = $1";
+
+/// How its owner can shut a database, as [`LOOK`] has it, and what opens it.
+const SHUT: [(&str, &str); 2] = [
+    ("is_shut", "allow_connections true"),
+    ("is_limited", "connection limit -1"),
+];
 
 /// Who owns the database; `None` if there is none.
 pub(crate) async fn owner(
@@ -55,10 +64,39 @@ pub(crate) async fn ensure(
             return Ok(false);
         }
     }
+    Ok(true)
+}
+
+async fn look(session: &Session, spec: &DatabaseSpec) -> Result<Row, Failure> {
     let rows = session.read("the database", LOOK, &[&spec.name]).await?;
-    let Some(row) = rows.first() else {
-        return Err(Failure::Changed);
-    };
+    rows.into_iter().next().ok_or(Failure::Changed)
+}
+
+/// Opens the database, if its owner shut it.
+pub(crate) async fn ensure_open(session: &Session, spec: &DatabaseSpec) -> Result<(), Failure> {
+    let row = look(session, spec).await?;
+    let mut statements = Vec::new();
+    for (is_so, open) in SHUT {
+        if row.get(is_so) {
+            statements.push(format!("alter database {} {open};", name(&spec.name)));
+        }
+    }
+    if statements.is_empty() {
+        return Ok(());
+    }
+    session
+        .write("the database is open", &statements.join("\n"))
+        .await
+}
+
+/// Lets the roles connect to the database, and nobody else.
+pub(crate) async fn ensure_who_connects(
+    session: &Session,
+    spec: &DatabaseSpec,
+    roles: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let of = name(&spec.name);
+    let row = look(session, spec).await?;
     let mut statements = Vec::new();
     let guests: BTreeSet<String> = row.get::<_, Vec<String>>("guests").into_iter().collect();
     let wanted: BTreeSet<String> = spec.roles.iter().map(|role| role.name.clone()).collect();
@@ -77,12 +115,10 @@ pub(crate) async fn ensure(
             "grant connect, temporary on database {of} to {guest};"
         ));
     }
-    if !statements.is_empty() {
-        session
-            .write("who connects", &statements.join("\n"))
-            .await?;
+    if statements.is_empty() {
+        return Ok(());
     }
-    Ok(true)
+    session.write("who connects", &statements.join("\n")).await
 }
 
 /// Makes each login act as its role in the database.

@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     crd::{Database, DatabaseSpec, DeletionPolicy},
     credentials,
-    database::owner,
+    database::{ensure_open, owner},
     failure::Failure,
     mark::Mark,
     reach::Reached,
@@ -37,8 +37,10 @@ pub(crate) async fn remove(
             release(session, &mark, &marked).await
         }
         DeletionPolicy::Retain => {
+            roles::shut_out(session, &marked).await?;
             // What a login made is in the database, and has to be given away there.
             let inside = if is_ours {
+                ensure_open(session, spec).await?;
                 Some(reached.server.beside(session, &spec.name).await?)
             } else {
                 None
@@ -54,6 +56,7 @@ pub(crate) async fn remove(
             release(session, &mark, &groups).await
         }
         DeletionPolicy::Delete => {
+            roles::shut_out(session, &marked).await?;
             if is_ours {
                 let drop = format!("drop database {} with (force)", name(&spec.name));
                 session.write("the database goes", &drop).await?;

@@ -186,6 +186,24 @@ pub(crate) fn end_connections(login: &str) -> String {
     )
 }
 
+/// Shuts roles out: none of them can log in any more, and their connections end. Nothing of that
+/// needs a database that somebody owns.
+pub(crate) async fn shut_out(session: &Session, roles: &[String]) -> Result<(), Failure> {
+    let query = "select rolname::text from pg_roles where rolname = any($1) and (rolcanlogin
+            or exists(select from pg_stat_activity where usename = rolname)) order by rolname";
+    let rows = session.read("who can log in", query, &[&roles]).await?;
+    let open: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let end = open.iter().map(|role| end_connections(role));
+    let shut = |role: &&str| format!("alter role {} nologin password null;", name(role));
+    let statements: Vec<String> = end.chain(open.iter().map(shut)).collect();
+    session
+        .write("logins are shut out", &statements.join("\n"))
+        .await
+}
+
 /// Drops a role. What it owns in the session's database, if that is the database, is the owner's
 /// from then on; its connections end.
 pub(crate) async fn remove(

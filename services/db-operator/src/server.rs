@@ -17,7 +17,7 @@ use tokio_postgres::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{failure::Failure, guard::Guarded, tls::Tls, writes};
+use crate::{failure::Failure, guard::Guarded, home::HOME, tls::Tls, writes};
 
 /// To connect, to encrypt and to log in.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -63,6 +63,7 @@ impl Server {
             "tcp_keepalives_count=3".to_owned(),
             "search_path=pg_catalog".to_owned(),
             "role=none".to_owned(),
+            "local_preload_libraries=".to_owned(),
             "default_transaction_read_only=off".to_owned(),
             "standard_conforming_strings=on".to_owned(),
         ]
@@ -134,18 +135,25 @@ impl Server {
         })
     }
 
-    /// Whether a login with this password is let in.
+    /// Whether a login with this password is let in, or would be, had not the owner of the database
+    /// shut it. PostgreSQL asks for the password before it looks at the database, so it is asked for
+    /// in the operator's own then, which no login may enter.
     pub(crate) async fn accepts(
         &self,
         database: &str,
         login: &str,
         password: &Secret,
     ) -> Result<bool, Failure> {
-        let what = format!("{login} cannot log in");
-        match self.connect(database, login, password, what).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.has_code(&REFUSALS) => Ok(false),
-            Err(failure) => Err(failure),
+        let what = || format!("{login} cannot log in");
+        let failure = match self.connect(database, login, password, what()).await {
+            Ok(_) => return Ok(true),
+            Err(failure) if failure.has_code(&REFUSALS) => return Ok(false),
+            Err(failure @ Failure::Postgres { .. }) => failure,
+            Err(failure) => return Err(failure),
+        };
+        match self.connect(HOME, login, password, what()).await {
+            Err(home) if home.has_code(&[SqlState::INSUFFICIENT_PRIVILEGE]) => Ok(true),
+            _ => Err(failure),
         }
     }
 }

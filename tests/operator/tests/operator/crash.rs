@@ -212,6 +212,7 @@ async fn a_deletion_with_everything_that_is_cut_anywhere_is_finished() {
     cut_everywhere(
         Act::Delete("Delete"),
         expect![[r#"
+            logins are shut out
             the database goes
             role NAME_ledger_a goes
             role NAME_ledger_b goes
@@ -234,6 +235,7 @@ async fn a_deletion_that_keeps_the_data_and_is_cut_anywhere_is_finished() {
     cut_everywhere(
         Act::Delete("Retain"),
         expect![[r#"
+            logins are shut out
             role NAME_ledger_a goes
             role NAME_ledger_b goes
             role NAME_migrate_a goes

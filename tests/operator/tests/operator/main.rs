@@ -12,5 +12,6 @@ mod leaders;
 mod life;
 mod lost;
 mod outage;
+mod owner;
 mod rotation;
 mod silence;
