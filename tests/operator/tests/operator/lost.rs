@@ -33,28 +33,24 @@ async fn a_database_that_is_lost_is_not_made_anew_before_a_person_says_so() {
     })
     .await;
     let looks = || operator.process.log().matches("looked at").count();
-    let before = looks();
-    until("two more looks", async || {
-        let count = looks();
-        (count >= before + 2)
-            .then_some(())
-            .ok_or(format!("{count} after {before}"))
-    })
-    .await;
+    let two_more_looks = async || {
+        let before = looks();
+        until("two more looks", async || {
+            let count = looks();
+            (count >= before + 2)
+                .then_some(())
+                .ok_or(format!("{count} after {before}"))
+        })
+        .await;
+    };
+    two_more_looks().await;
     let there = "select count(*) from pg_database where datname = 'cooper'";
     assert_eq!(world.postgres.sql("postgres", there).unwrap(), "0");
     // A word about another loss is none about this one.
     place
         .annotate("cooper", "paymesh.dev/make-anew", "2020-01-01T00:00:00Z")
         .await;
-    let before = looks();
-    until("two more looks", async || {
-        let count = looks();
-        (count >= before + 2)
-            .then_some(())
-            .ok_or(format!("{count} after {before}"))
-    })
-    .await;
+    two_more_looks().await;
     assert_eq!(world.postgres.sql("postgres", there).unwrap(), "0");
     place
         .annotate("cooper", "paymesh.dev/make-anew", &since)
