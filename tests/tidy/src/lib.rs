@@ -3,6 +3,7 @@
 //! This library only reads the tree; it depends on no room of the project.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,6 +15,24 @@ pub fn top() -> PathBuf {
         .nth(2)
         .expect("this crate is two folders below the top")
         .to_owned()
+}
+
+/// What follows `mark` in a text, up to the end of a name, each once.
+pub fn names_after(text: &str, mark: &str) -> BTreeSet<String> {
+    let name = |rest: &str| {
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let end = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
+        rest[..end].to_owned()
+    };
+    text.split(mark).skip(1).map(name).collect()
+}
+
+/// The metric of the payment services that a series belongs to, both without `paymesh_`: a histogram
+/// has several series.
+pub fn metric_of(series: &str) -> &str {
+    let parts = ["_bucket", "_sum", "_count"];
+    let metric = parts.iter().find_map(|part| series.strip_suffix(part));
+    metric.unwrap_or(series)
 }
 
 /// Every file below `folder` (relative to the top) whose name ends in `ending`, sorted, as paths

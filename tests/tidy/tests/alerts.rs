@@ -3,27 +3,17 @@
 
 use std::{collections::BTreeSet, fs};
 
-use paymesh_tidy::top;
+use paymesh_tidy::{metric_of, names_after, top};
 
 fn read(name: &str) -> String {
     fs::read_to_string(top().join("services").join(name)).unwrap()
 }
 
-/// What follows `mark` in a text, up to the end of a name, each once.
-fn names(text: &str, mark: &str) -> BTreeSet<String> {
-    let name = |rest: &str| {
-        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        let end = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
-        rest[..end].to_owned()
-    };
-    text.split(mark).skip(1).map(name).collect()
-}
-
 #[test]
 fn every_alert_has_a_runbook_and_was_seen_firing_and_silent() {
-    let alerts = names(&read("alerts/rules.yml"), "- alert: ");
+    let alerts = names_after(&read("alerts/rules.yml"), "- alert: ");
     assert!(!alerts.is_empty());
-    assert_eq!(names(&read("alerts/RUNBOOK.md"), "\n## Paymesh"), {
+    assert_eq!(names_after(&read("alerts/RUNBOOK.md"), "\n## Paymesh"), {
         let short = |alert: &String| alert.trim_start_matches("Paymesh").to_owned();
         alerts.iter().map(short).collect()
     });
@@ -36,7 +26,7 @@ fn every_alert_has_a_runbook_and_was_seen_firing_and_silent() {
     for tests in [silent, firing] {
         let tested: BTreeSet<String> = tests
             .iter()
-            .flat_map(|test| names(test, "alertname: "))
+            .flat_map(|test| names_after(test, "alertname: "))
             .collect();
         assert_eq!(tested, alerts);
     }
@@ -44,16 +34,14 @@ fn every_alert_has_a_runbook_and_was_seen_firing_and_silent() {
 
 #[test]
 fn alerts_look_at_metrics_that_exist() {
-    let listed = names(&read("metrics.md"), "`paymesh_");
+    let listed = names_after(&read("metrics.md"), "`paymesh_");
     for text in [
         "alerts/rules.yml",
         "alerts/rules.test.yml",
         "alerts/RUNBOOK.md",
     ] {
-        for used in names(&read(text), "paymesh_") {
-            let parts = ["_bucket", "_sum", "_count"];
-            let metric = parts.iter().find_map(|part| used.strip_suffix(part));
-            let metric = metric.unwrap_or(&used);
+        for used in names_after(&read(text), "paymesh_") {
+            let metric = metric_of(&used);
             assert!(listed.contains(metric), "{text}: paymesh_{metric}");
         }
     }
