@@ -6,9 +6,17 @@ use std::{
 };
 
 use confluent_kafka::{
-    common::{Error, TopicPartition, serialization::ByteArrayDeserializer},
-    consumer::{CloseOptions, Consumer as _, ConsumerConfig, KafkaConsumer, OffsetAndMetadata},
+    common::{
+        Error, TopicPartition,
+        header::{Header as _, Headers as _},
+        serialization::ByteArrayDeserializer,
+    },
+    consumer::{
+        CloseOptions, Consumer as _, ConsumerConfig, ConsumerRecord, KafkaConsumer,
+        OffsetAndMetadata,
+    },
 };
+use paymesh_operations::TRACEPARENT;
 
 use crate::{
     places::{Place, Places},
@@ -42,6 +50,8 @@ pub struct Record {
     pub place: Place,
     /// What it says.
     pub value: Vec<u8>,
+    /// Its place in a trace, as whoever put it says; empty if that is nothing.
+    pub trace: String,
 }
 
 impl Consumer {
@@ -76,7 +86,7 @@ impl Consumer {
         let records = self.kafka.poll(POLL).await?;
         let ours: HashSet<i32> = self.assignment();
         self.places.keep(|partition| ours.contains(&partition));
-        let take = |record: confluent_kafka::consumer::ConsumerRecord<Vec<u8>, Vec<u8>>| {
+        let take = |record: ConsumerRecord<Vec<u8>, Vec<u8>>| {
             let place = Place {
                 partition: record.partition(),
                 offset: record.offset(),
@@ -85,6 +95,7 @@ impl Consumer {
             Record {
                 place,
                 value: record.value().cloned().unwrap_or_default(),
+                trace: trace(&record).unwrap_or_default(),
             }
         };
         Ok(records.into_iter().map(take).collect())
@@ -143,4 +154,9 @@ impl Consumer {
         self.kafka.close_with_options(leaves).await?;
         committed
     }
+}
+
+fn trace(record: &ConsumerRecord<Vec<u8>, Vec<u8>>) -> Option<String> {
+    let header = record.headers().last_header(TRACEPARENT)?;
+    String::from_utf8(header.value()?.to_vec()).ok()
 }

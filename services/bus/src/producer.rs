@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use confluent_kafka::{
-    common::{Error, serialization::ByteArraySerializer},
+    common::{
+        Error,
+        header::{RecordHeader, RecordHeaders},
+        serialization::ByteArraySerializer,
+    },
     producer::{KafkaProducer, Producer as _, ProducerConfig, ProducerRecord, callback},
 };
+use paymesh_operations::TRACEPARENT;
 use tokio::sync::watch;
 
 use crate::settings::{Current, Kafka};
@@ -52,11 +57,22 @@ impl Producer {
         })
     }
 
-    /// Puts a record behind those that were put before. It is on its way then. After an error no
-    /// more may be put: this one is not, or one before it was refused.
-    pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), Refused> {
-        let record =
-            ProducerRecord::with_key(self.topic.clone(), Some(key.as_bytes()), Some(value));
+    /// Puts a record behind those that were put before, with its place in a trace as a header unless
+    /// that is empty. It is on its way then. After an error no more may be put: this one is not, or one
+    /// before it was refused.
+    pub async fn put(&self, key: &str, value: &[u8], trace: &str) -> Result<(), Refused> {
+        let header = (!trace.is_empty()).then(|| {
+            let value = Some(trace.as_bytes().to_vec());
+            RecordHeader::new(TRACEPARENT.to_owned(), value)
+        });
+        let record = ProducerRecord::with_partition_key_headers(
+            self.topic.clone(),
+            None,
+            Some(key.as_bytes()),
+            Some(value),
+            RecordHeaders::with_header_iter(header),
+        );
+        let record = record.map_err(|error| Refused(error.to_string()))?;
         let refused = self.refused.clone();
         let note = callback::new(move |_, error| {
             if let Some(error) = error {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, response::IntoResponse};
 use paymesh_contracts::{Code, persistence::payments_client::PaymentsClient};
+use paymesh_transport::{Carry, Traced};
 use tonic::transport::Channel;
 use utoipa::{
     Modify, OpenApi,
@@ -13,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Waiting, acts, auth::Keys, confirm, create, disputes, error::Problem, events, ledger,
-    limits::Limits, meter, payments, webhooks,
+    limits::Limits, meter, payments, traces, webhooks,
 };
 
 /// What every request needs.
@@ -36,8 +37,8 @@ impl App {
     }
 
     /// db-controller.
-    pub(crate) fn payments(&self) -> PaymentsClient<Channel> {
-        PaymentsClient::new(self.channel.clone())
+    pub(crate) fn payments(&self) -> PaymentsClient<Traced> {
+        PaymentsClient::with_interceptor(self.channel.clone(), Carry)
     }
 }
 
@@ -124,6 +125,7 @@ pub fn router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn(meter::count))
+        .layer(axum::middleware::from_fn(traces::follow))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, str::FromStr};
 
 use paymesh_contracts::callers::Service;
-use paymesh_operations::{Settings, SettingsError};
+use paymesh_operations::{Collector, Settings, SettingsError};
 use paymesh_transport::{Controller, Https};
 
 /// What payment-api needs to run.
@@ -14,6 +14,8 @@ pub struct Api {
     pub https: Https,
     /// Where health and metrics are served.
     pub health: SocketAddr,
+    /// Where spans go, if anywhere.
+    pub collector: Option<Collector>,
     /// How many requests a second this replica takes of one merchant.
     pub requests_per_second: NonZeroU32,
 }
@@ -53,11 +55,13 @@ impl Api {
             "PAYMESH_HEALTH_LISTEN",
             "where health and metrics are served, as IP:PORT",
         );
+        let collector = Collector::read(&mut settings);
         let api = (|| {
             Some(Self {
                 controller: controller?,
                 https: https?,
                 health: health?,
+                collector,
                 requests_per_second,
             })
         })();

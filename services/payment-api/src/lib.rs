@@ -23,6 +23,7 @@ mod limits;
 mod meter;
 mod paging;
 mod payments;
+mod traces;
 mod waiting;
 mod webhooks;
 

@@ -2,7 +2,9 @@
 
 use std::{error::Error, time::Duration};
 
-use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
+use paymesh_operations::{
+    Health, Settings, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+};
 use paymesh_payment_api::{
     Limits, Waiting,
     app::{App, router},
@@ -18,6 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     start_logs();
     let metrics = start_metrics()?;
     let settings = Api::read(Settings::from_environment())?;
+    let traces = start_traces(settings.collector, "payment-api")?;
     let stop = stop_signal()?;
     // The stream of changes has no end; everything else has a limit.
     let [stream, requests] = settings.controller.channels([None, Some(REQUEST_MAX)]);
@@ -28,5 +31,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(waiting.clone().listen(stream, health, stop.clone()));
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
     settings.https.serve(listener, router(app), stop).await?;
+    traces.end().await;
     Ok(())
 }

@@ -12,6 +12,7 @@ use paymesh_contracts::{
         Expire, Expired, Operate, SendAttempt, complete_request::Effect, message::Work,
     },
 };
+use paymesh_operations::{Place, Span, SpanKind};
 
 use crate::{
     acquirer::{Acquirer, Answered, NoWord, Order, Task, Verdict},
@@ -131,6 +132,7 @@ impl Consumer for Attempts {
             Work::DeliverWebhook(_) => return Err(Unreadable),
         };
         let began = Instant::now();
+        let span = Span::of(&Place::current(), SpanKind::Client, "acquirer");
         let verdict = if is_check {
             self.check(&order).await
         } else {
@@ -138,6 +140,11 @@ impl Consumer for Attempts {
         };
         histogram!("paymesh_attempt_duration_seconds", "outcome" => word(&verdict))
             .record(began.elapsed());
+        span.word("outcome", word(&verdict));
+        if verdict.is_err() {
+            span.failed();
+        }
+        drop(span);
         let attempt_id = order.attempt_id.bytes();
         Ok(match verdict {
             Ok(Verdict::Approved { reference }) => Effect::Approved(AttemptApproved {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
 use paymesh_contracts::callers::Service;
-use paymesh_operations::{Secret, Settings, SettingsError};
+use paymesh_operations::{Collector, Secret, Settings, SettingsError};
 use paymesh_transport::Controller;
 use url::Url;
 
@@ -26,6 +26,8 @@ pub struct Processor {
     pub private_webhooks: bool,
     /// Where health and metrics are served.
     pub health: SocketAddr,
+    /// Where spans go, if anywhere.
+    pub collector: Option<Collector>,
 }
 
 impl Processor {
@@ -58,6 +60,7 @@ impl Processor {
             "PAYMESH_HEALTH_LISTEN",
             "where health and metrics are served, as IP:PORT",
         );
+        let collector = Collector::read(&mut settings);
         let processor = (|| {
             Some(Self {
                 controller: controller?,
@@ -68,6 +71,7 @@ impl Processor {
                 notice_pause,
                 private_webhooks,
                 health: health?,
+                collector,
             })
         })();
         settings.done(processor)

@@ -7,11 +7,15 @@ use paymesh_contracts::persistence::{
     CannotHandle, CompleteRequest, complete_reply::Outcome, complete_request::Effect,
     message::Work, queue_client::QueueClient,
 };
-use paymesh_operations::Health;
+use paymesh_operations::{Health, Place, Span, SpanKind};
+use paymesh_transport::Carry;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::bus::{Bus, Inlet, Taken};
+use crate::{
+    bus::{Bus, Inlet, Taken},
+    traces,
+};
 
 /// A message that this version does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +107,15 @@ async fn read(
 
 /// Works on one message and sees its completion through.
 async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
+    let handed_out = Place::read(&taken.message.trace);
+    let name = traces::word(taken.message.work.as_ref());
+    let span = Span::of(&handed_out, SpanKind::Consumer, name);
+    traces::note(&span, &taken.message);
+    let work = span.place().within(see_through(consumer, channel, taken));
+    work.await;
+}
+
+async fn see_through(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
     let Taken { message, receipt } = taken;
     let Some(work) = message.work else {
         tracing::error!("a message asks for something this version does not know");
@@ -120,7 +133,7 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
         effect: Some(effect),
     };
     for _ in 0..COMPLETE_TRIES_MAX {
-        match QueueClient::new(channel.clone())
+        match QueueClient::with_interceptor(channel.clone(), Carry)
             .complete(request.clone())
             .await
         {

@@ -18,3 +18,4 @@ pub mod recovery;
 pub mod webhooks;
 
 mod public;
+mod traces;

@@ -2,7 +2,9 @@
 
 use std::{error::Error, sync::Arc};
 
-use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
+use paymesh_operations::{
+    Health, Settings, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+};
 use paymesh_payment_processor::{
     acquirer::HttpAcquirer,
     attempts::Attempts,
@@ -21,6 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .install_default()
         .map_err(|_| "a crypto provider is installed already")?;
     let settings = Processor::read(Settings::from_environment())?;
+    let traces = start_traces(settings.collector, "payment-processor")?;
     let stop = stop_signal()?;
     let health = Health::default();
     serve_health(&health, metrics, settings.health).await?;
@@ -53,5 +56,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ),
         recovery::run(acquirer, channel, stop),
     );
+    traces.end().await;
     Ok(())
 }

@@ -11,6 +11,7 @@ use paymesh_contracts::{
     persistence::{DeliverWebhook, WebhookTried, complete_request::Effect, message::Work},
     signature,
 };
+use paymesh_operations::{Place, Span, SpanKind};
 use reqwest::Client;
 use url::{Host, Url};
 
@@ -133,7 +134,12 @@ impl Consumer for Webhooks {
     async fn work(&self, work: Work) -> Result<Effect, Unreadable> {
         match work {
             Work::DeliverWebhook(delivery) => {
+                let span = Span::of(&Place::current(), SpanKind::Client, "merchant");
                 let tried = self.deliver(delivery).await?;
+                span.word("outcome", word(&tried));
+                if !tried.delivered {
+                    span.failed();
+                }
                 counter!("paymesh_webhook_tries_total", "outcome" => word(&tried)).increment(1);
                 Ok(Effect::Webhook(tried))
             }

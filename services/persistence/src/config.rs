@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
 use paymesh_contracts::callers::Service;
-use paymesh_operations::{Secret, Settings, SettingsError};
+use paymesh_operations::{Collector, Secret, Settings, SettingsError};
 use paymesh_transport::Grpc;
 
 use crate::store::Database;
@@ -25,6 +25,8 @@ pub struct Controller {
     pub connection_max: Duration,
     /// Where health and metrics are served.
     pub health: SocketAddr,
+    /// Where spans go, if anywhere.
+    pub collector: Option<Collector>,
     /// How long after the queue was counted for the metrics it is counted again.
     pub backlog_pause: Duration,
 }
@@ -77,6 +79,7 @@ impl Controller {
             "how long until the queue is counted again, in milliseconds",
             5_000,
         );
+        let collector = Collector::read(&mut settings);
         let controller = (|| {
             Some(Self {
                 database: database?,
@@ -86,6 +89,7 @@ impl Controller {
                 listen: listen?,
                 connection_max,
                 health: health?,
+                collector,
                 backlog_pause,
             })
         })();

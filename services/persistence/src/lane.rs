@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use paymesh_operations::Health;
+use paymesh_operations::{Health, Span, SpanKind};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -21,7 +21,8 @@ use crate::{
     command::{Command, Outcome},
     defect::Defects,
     queue::Hub,
-    store::{Database, Done, Failure, Session},
+    store::{Database, Done, Failure, Placed, Session},
+    traces,
 };
 
 /// How many commands one transaction takes at most.
@@ -55,6 +56,7 @@ pub enum LaneError {
 struct Job {
     command: Command,
     since: Instant,
+    span: Span,
     answer: oneshot::Sender<Result<Outcome, LaneError>>,
     _counted: Counted,
 }
@@ -107,6 +109,7 @@ impl Lane {
     pub async fn run(&self, command: Command) -> Result<Outcome, LaneError> {
         let (answer, answered) = oneshot::channel();
         let job = Job {
+            span: traces::begin(&command),
             command,
             since: Instant::now(),
             answer,
@@ -158,7 +161,12 @@ impl Worker {
     }
 
     async fn group(&mut self, mut jobs: Vec<Job>) {
-        match self.commit(&mut jobs).await {
+        let transactions: Vec<Span> = jobs.iter().map(transaction).collect();
+        let committed = self.commit(&mut jobs).await;
+        for span in transactions {
+            span.word("outcome", word(&committed));
+        }
+        match committed {
             Ok(done) => self.answer(jobs, done),
             Err(Failure::Refused(reason)) if jobs.len() == 1 => {
                 tracing::error!(reason = %crate::store::chain(&reason), "the database refuses a command");
@@ -179,7 +187,10 @@ impl Worker {
     async fn commit(&mut self, jobs: &mut Vec<Job>) -> Result<Done, Failure> {
         let (mut conflicts, mut pause) = (0, Duration::from_millis(20));
         loop {
-            let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
+            let commands: Vec<Placed<'_>> = jobs
+                .iter()
+                .map(|job| (&job.command, job.span.place().text()))
+                .collect();
             let began = Instant::now();
             let result = match self.connect().await {
                 Ok(session) => session.run(&commands).await,
@@ -214,6 +225,7 @@ impl Worker {
 
     fn fail(jobs: Vec<Job>, error: LaneError) {
         for job in jobs {
+            job.span.failed();
             let _ = job.answer.send(Err(error));
         }
     }
@@ -227,6 +239,11 @@ fn describe() {
     counter!(REFUSED).absolute(0);
     describe_histogram!(GROUP, "Commands of one commit");
     describe_histogram!(COMMIT, Unit::Seconds, "One try to commit a group");
+}
+
+/// A command's part in the transaction that it shares with others.
+fn transaction(job: &Job) -> Span {
+    Span::of(&job.span.place(), SpanKind::Client, "transaction")
 }
 
 /// The outcome of a try to commit, as a label.

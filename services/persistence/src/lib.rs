@@ -26,4 +26,5 @@ pub mod serve;
 pub mod settlement;
 pub mod state;
 pub mod store;
+mod traces;
 pub mod world;

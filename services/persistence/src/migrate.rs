@@ -128,6 +128,11 @@ const STEPS: &[Step] = &[
             )),
         ]),
     },
+    Step {
+        number: 11,
+        name: "traces",
+        work: Work::Whole(include_str!("../migrations/0011-traces.sql")),
+    },
 ];
 
 /// No other db-migrate works while this advisory lock is held.

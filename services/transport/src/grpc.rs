@@ -32,6 +32,7 @@ use crate::{
     guard::Guards,
     mutual::Mutual,
     reason::reason,
+    traces::Continue,
 };
 
 /// How long a connection may take to be opened, its handshake included.
@@ -137,7 +138,7 @@ impl Grpc {
         let stopped = stop.cancelled_owned();
         let server = Server::builder().max_connection_age(connection_max);
         let lives_for = connection_max.saturating_add(CONNECTION_GRACE);
-        let serve = |guards| server.layer(guards).add_routes(routes);
+        let serve = |guards| server.layer(guards).layer(Continue).add_routes(routes);
         match self {
             Self::Plaintext => {
                 tracing::warn!(%address, "serves gRPC without TLS, to whoever is on this machine");

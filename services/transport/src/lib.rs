@@ -7,6 +7,7 @@
 //! - certificates are files that are read again when they change, and what cannot be used is not
 //!   taken in place of what can;
 //! - without TLS there is loopback only, and only when that was asked for;
+//! - a trace that is seen goes on behind a call, and what is said of one lets nobody do anything;
 //! - why a connection or a call was refused is logged here, and no key or certificate ever is.
 
 mod accept;
@@ -22,6 +23,7 @@ mod mutual;
 mod pem;
 mod reason;
 mod texts;
+mod traces;
 mod trust;
 mod verify;
 
@@ -32,4 +34,5 @@ pub use https::Https;
 pub use identity::Identity;
 pub use mutual::Mutual;
 pub use texts::Texts;
+pub use traces::{Carry, Traced};
 pub use trust::{Roots, Trust};

@@ -184,10 +184,12 @@ impl Pump {
     async fn hand_out(&mut self, records: Vec<Record>, out: &Out) -> Result<(), Status> {
         let mut asked = Vec::new();
         let mut places = Vec::new();
+        let mut traces = Vec::new();
         for record in records {
             if let Some(reference) = MessageReference::from_record(&record.value) {
                 asked.push(reference);
                 places.push(record.place);
+                traces.push(record.trace);
             } else {
                 self.pass_over(record.place, "it is no reference to a message");
             }
@@ -198,10 +200,14 @@ impl Pump {
         let Some(mut claimed) = self.claim(&asked, out).await? else {
             return Ok(());
         };
-        for (place, reference) in places.into_iter().zip(asked) {
+        for ((place, reference), trace) in places.into_iter().zip(asked).zip(traces) {
             if let Some(reason) = claimed.refused.get(&reference.message_id) {
                 self.pass_over(place, reason);
-            } else if let Some(message) = claimed.messages.remove(&reference.message_id) {
+            } else if let Some(mut message) = claimed.messages.remove(&reference.message_id) {
+                // Where it was put, behind where it was left.
+                if !trace.is_empty() {
+                    message.trace = trace;
+                }
                 let receipt = self.receipts.give(place);
                 // If nobody takes it, it comes again.
                 let _ = out.send(Ok(Taken { message, receipt })).await;

@@ -12,7 +12,9 @@ use paymesh_contracts::{
     http::time_text,
     persistence::{payments_server::PaymentsServer, queue_server::QueueServer},
 };
-use paymesh_operations::{Health, Settings, serve_health, start_logs, start_metrics, stop_signal};
+use paymesh_operations::{
+    Health, Settings, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+};
 use paymesh_persistence::{
     audit::{self, Head, Shard},
     config::{self, Controller},
@@ -253,6 +255,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     start_logs();
     let metrics = start_metrics()?;
     let settings = Controller::read(Settings::from_environment())?;
+    let traces = start_traces(settings.collector, "db-controller")?;
     let stop = stop_signal()?;
     let (health, hub) = (Health::default(), Hub::default());
     // Before anybody is told that this service is ready.
@@ -313,5 +316,6 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     sealer.await?;
     lane_stop.cancel();
     worker.await?;
+    traces.end().await;
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use paymesh_contracts::MessageId;
+use paymesh_operations::{Place, Span, SpanKind};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use uuid::Uuid;
 
@@ -93,8 +94,13 @@ impl Relay {
                     .reader
                     .waiting(self.consumer, &leases, &busy, limit)
                     .await?;
-                for due in messages {
+                for mut due in messages {
                     in_flight.insert(due.id, Instant::now());
+                    let left = Place::read(&due.message.trace);
+                    let span = Span::of(&left, SpanKind::Producer, "hand out");
+                    span.word("paymesh.consumer", self.consumer.word());
+                    span.id("paymesh.message", &due.id);
+                    due.message.trace = span.place().text().unwrap_or_default();
                     if outlet.put(due).await.is_err() {
                         return Ok(());
                     }

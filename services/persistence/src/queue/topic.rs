@@ -47,8 +47,12 @@ impl Outlet for Topic {
             message_id: due.message.message_id,
             lease: due.message.lease,
         };
+        let trace = due.message.trace;
         let key = due.payment_id.to_string();
-        let put = self.producer.put(&key, &reference.to_record()).await;
+        let put = self
+            .producer
+            .put(&key, &reference.to_record(), &trace)
+            .await;
         put.map_err(|reason| {
             tracing::warn!(%reason, "Kafka takes no messages now; they are safe in the outbox");
             Closed

@@ -19,7 +19,7 @@ macro_rules! messages {
                 o.endpoint_id, e.body, w.url, w.secret,
                 p.tenant_id, k.key, k.fingerprint, p.reference,
                 case when w.previous_until > clock_timestamp() then w.previous_secret end,
-                w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation, ",
+                w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation, o.trace, ",
             $epoch,
             " from outbox o join payment p on p.id = o.payment_id
                 left join attempt a on a.id = o.attempt_id
@@ -181,12 +181,13 @@ fn message(row: &Row, consumer: Consumer) -> Option<Due> {
     let lease = wire::Lease {
         consumer: consumer.word().to_owned(),
         partition: u32::try_from(partition).ok()?,
-        epoch: row.get::<_, Option<i64>>(24)?,
+        epoch: row.get::<_, Option<i64>>(25)?,
     };
     let message = wire::Message {
         message_id: id.bytes(),
         lease: Some(lease),
         work: Some(work),
+        trace: row.get::<_, Option<String>>(24).unwrap_or_default(),
     };
     Some(Due {
         id,

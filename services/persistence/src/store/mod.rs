@@ -31,6 +31,7 @@ pub use parked::Parked;
 pub use read::Reader;
 pub(crate) use read::random_hex;
 pub use recovery::OpenRecovery;
+pub(crate) use session::Placed;
 pub use session::{Done, Session};
 pub use settlement::{ReconcileError, SettlementBreak, reconcile};
 

@@ -16,6 +16,9 @@ use crate::{
     world::{Changes, Settled},
 };
 
+/// A command, and where it is in a trace.
+pub(crate) type Placed<'a> = (&'a Command, Option<String>);
+
 /// A connection with every statement of a group prepared.
 pub struct Session {
     connection: Connection,
@@ -54,9 +57,9 @@ impl Session {
         self.connection.client.is_closed()
     }
 
-    /// Does a group. An error means that nothing of it was done, except after
-    /// [`Failure::Disconnected`], when it may have been done.
-    pub async fn run(&self, commands: &[&Command]) -> Result<Done, Failure> {
+    /// Does a group of commands, each with its place in a trace if it has one. An error means that
+    /// nothing of it was done, except after [`Failure::Disconnected`], when it may have been done.
+    pub async fn run(&self, commands: &[Placed<'_>]) -> Result<Done, Failure> {
         let client = &self.connection.client;
         let result = Box::pin(self.attempt(commands)).await;
         if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
@@ -65,10 +68,13 @@ impl Session {
         result
     }
 
-    async fn attempt(&self, commands: &[&Command]) -> Result<Done, Failure> {
+    async fn attempt(&self, placed: &[Placed<'_>]) -> Result<Done, Failure> {
         let client = &self.connection.client;
-        let mut world = load::world(client, &self.loads, commands).await?;
+        let commands: Vec<&Command> = placed.iter().map(|(command, _)| *command).collect();
+        let mut world = load::world(client, &self.loads, &commands).await?;
         let mut changes = Changes::default();
+        // What is decided knows nothing of traces: a message belongs to the command that left it.
+        let mut traces: Vec<Option<&str>> = Vec::new();
         let outcomes = {
             let mut decider = Decider {
                 world: &mut world,
@@ -76,14 +82,19 @@ impl Session {
                 ids: &mut TimeOrderedIds,
                 defects: self.defects,
             };
-            let each = commands.iter().map(|command| decider.decide(command));
-            each.collect()
+            let mut outcomes = Vec::with_capacity(placed.len());
+            for (command, trace) in placed {
+                outcomes.push(decider.decide(command));
+                traces.resize(decider.changes.messages.len(), trace.as_deref());
+            }
+            outcomes
         };
         Box::pin(write::commit(
             client,
             &self.writes,
             &world,
             &changes,
+            &traces,
             self.defects,
         ))
         .await?;

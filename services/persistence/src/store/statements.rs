@@ -90,13 +90,13 @@ const INSERT_EVENTS: &str = "insert into event (id, tenant_id, payment_id, kind,
         as e (id, tenant_id, payment_id, kind, body)";
 
 const INSERT_MESSAGES: &str = "insert into outbox (id, consumer, partition, kind, payment_id,
-        attempt_id, event_id, endpoint_id, try, available_at)
+        attempt_id, event_id, endpoint_id, try, available_at, trace)
     select id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
-        to_timestamp(available_at / 1000.0)
+        to_timestamp(available_at / 1000.0), trace
     from unnest($1::uuid[], $2::text[], $3::int2[], $4::text[], $5::uuid[], $6::uuid[],
-        $7::uuid[], $8::uuid[], $9::int4[], $10::int8[])
+        $7::uuid[], $8::uuid[], $9::int4[], $10::int8[], $11::text[])
         as m (id, consumer, partition, kind, payment_id, attempt_id, event_id, endpoint_id, try,
-              available_at)";
+              available_at, trace)";
 
 const INSERT_INBOX: &str = "insert into inbox (consumer, message_id, partition, epoch,
         completed_at)

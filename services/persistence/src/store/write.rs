@@ -26,12 +26,13 @@ where
     Box::new(rows.iter().map(cell).collect::<Vec<T>>())
 }
 
-/// Writes the changes and commits.
+/// Writes the changes and commits; `traces` says of each message where in a trace it was left.
 pub(super) async fn commit(
     client: &Client,
     writes: &Writes,
     world: &World,
     changes: &Changes,
+    traces: &[Option<&str>],
     defects: Defects,
 ) -> Result<(), Error> {
     let now = &world.now_ms;
@@ -290,6 +291,7 @@ pub(super) async fn commit(
                 column(messages, |row| webhook_of(row.1.work).1),
                 column(messages, |row| row.1.try_number),
                 column(messages, |row| row.1.available_at_ms),
+                Box::new(traces),
             ]
         ),
         execute(
