@@ -57,6 +57,8 @@ pub struct Stack {
     /// The files of the certificate and key of the API, from its next start on; without them it
     /// serves HTTP.
     pub api_certificate: Option<(String, String)>,
+    /// Where the services send spans, from their next start on, if anywhere.
+    pub collector_url: Option<String>,
 }
 
 impl Stack {
@@ -94,6 +96,7 @@ impl Stack {
             authority,
             database_options: String::new(),
             api_certificate: None,
+            collector_url: None,
         };
         stack.certify(&[&stack.authority])?;
         stack.prepare()?;
@@ -283,6 +286,9 @@ impl Stack {
         command.envs(self.certificates(member));
         if let (Member::Controller, Some(limit)) = (member, self.wishes.connection_ms_max) {
             command.env("PAYMESH_GRPC_CONNECTION_MS_MAX", limit.to_string());
+        }
+        if let (Some(url), true) = (&self.collector_url, member != Member::Acquirer) {
+            command.env("PAYMESH_TRACES_URL", url);
         }
         if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
             command.env("PAYMESH_HTTP_CERTIFICATE", certificate);
