@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Collector;
 
-/// How many spans wait at most; about a second of the load that one machine was seen to carry.
+/// How many spans wait at most: some megabytes.
 const QUEUE_MAX: usize = 8_192;
 /// How many are sent at once.
 const BATCH_MAX: usize = 512;
@@ -117,8 +117,7 @@ pub(super) async fn send(
         while !ended.is_empty() {
             let mut batch = Vec::with_capacity(BATCH_MAX);
             ended.recv_many(&mut batch, BATCH_MAX).await;
-            let is_taken = deliver(&exporter, batch, was_taken).await;
-            was_taken = is_taken;
+            was_taken = deliver(&exporter, batch, was_taken).await;
         }
         if is_last {
             return;
