@@ -95,7 +95,8 @@ def acceptance(client):
 def kafka() -> str:
     """The payment services with a real Apache Kafka between them."""
     get(CATALOGUE["java"])
-    return run("cargo", "test", "--workspace", "--locked", "--test", "kafka", "--", "--ignored",
+    return run("cargo", "test", "--workspace", "--locked", "--test", "kafka", "--test", "traces",
+               "--", "--ignored",
                PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())
 
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use paymesh_beds::reserve_port;
-use paymesh_payments::{Client, Collector, Member, Receiver, Stack, Wishes};
+use paymesh_payments::{Bus, Client, Collector, Member, Receiver, Stack, Wishes};
 use serde_json::{Value, json};
 
 const SERVICES: [Member; 3] = [Member::Processor, Member::Controller, Member::Api];
@@ -144,8 +144,12 @@ fn order() -> String {
     .to_string()
 }
 
-async fn start(folder: &tempfile::TempDir) -> (Shop, String) {
-    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
+async fn start(folder: &tempfile::TempDir, bus: Bus) -> (Shop, String) {
+    let wishes = Wishes {
+        bus,
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder.path(), wishes).unwrap();
     let card = &stack.card;
     let client = Client::without_history(&card.api_url, &card.api_key).unwrap();
     let merchant = Receiver::start().await.unwrap();
@@ -170,8 +174,18 @@ fn folder() -> tempfile::TempDir {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_payment_is_one_trace_without_a_secret() {
+    check_traces(Bus::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
+async fn over_kafka_it_is_the_same_trace() {
+    check_traces(Bus::Kafka).await;
+}
+
+async fn check_traces(bus: Bus) {
     let folder = folder();
-    let (mut shop, secret) = start(&folder).await;
+    let (mut shop, secret) = start(&folder, bus).await;
     let collector = Collector::start().await.unwrap();
     shop.end();
     shop.begin(Some(collector.url.clone())).unwrap();
@@ -234,7 +248,7 @@ async fn one_payment_is_one_trace_without_a_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_go_on_while_the_collector_hangs_and_while_it_is_away() {
     let folder = folder();
-    let (mut shop, _) = start(&folder).await;
+    let (mut shop, _) = start(&folder, Bus::Embedded).await;
     let collector = Collector::start().await.unwrap();
     collector.hang();
     shop.end();
@@ -250,7 +264,7 @@ async fn payments_go_on_while_the_collector_hangs_and_while_it_is_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_nothing_is_kept_of_a_trace() {
     let folder = folder();
-    let (shop, _) = start(&folder).await;
+    let (shop, _) = start(&folder, Bus::Embedded).await;
     let seen = Some((TRACE, "01"));
     let paid = shop.ask("/v1/payments", "untraced", seen, &order()).await;
     assert_eq!(paid["status"], "succeeded", "{paid}");
