@@ -211,7 +211,7 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
         Bus::Embedded => ("PostgreSQL", format!("{shown}/postgres/log")),
         Bus::Kafka => (
             "PostgreSQL, Apache Kafka",
-            format!("{shown}/postgres/log, {shown}/kafka/log"),
+            format!("{shown}/postgres/log, {shown}/kafka/broker-1/log"),
         ),
     };
     fs::write(

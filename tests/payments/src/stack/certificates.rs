@@ -75,7 +75,7 @@ impl Stack {
                 ("PAYMESH_KAFKA_KEY", self.file(member, "key")),
                 ("PAYMESH_KAFKA_CA", self.tls().join("ca.pem")),
             ]),
-            Some(kafka) => settings.push(("PAYMESH_KAFKA_SERVERS", kafka.servers().into())),
+            Some(kafka) => settings.push(("PAYMESH_KAFKA_SERVERS", kafka.plain_servers().into())),
             None => {}
         }
         settings

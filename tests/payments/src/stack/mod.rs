@@ -17,7 +17,7 @@ use std::{
 };
 
 use paymesh_beds::{
-    Authority, Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for,
+    Authority, Front, Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for,
 };
 use rustix::process::Signal;
 
@@ -41,7 +41,7 @@ pub struct Stack {
     pub postgres: Postgres,
     /// Its standbys.
     pub standbys: Vec<Postgres>,
-    /// The broker, if messages go over Kafka.
+    /// The brokers, if messages go over Kafka.
     pub kafka: Option<Kafka>,
     processes: HashMap<Member, Process>,
     links: HashMap<Wire, Link>,
@@ -68,7 +68,7 @@ impl Stack {
         let authority = Authority::new("The services of one stack")?;
         let kafka = match wishes.bus {
             Bus::Embedded => None,
-            Bus::Kafka => Some(start_kafka(folder, &authority)?),
+            Bus::Kafka => Some(start_kafka(folder, &authority, wishes)?),
         };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs()?;
@@ -214,7 +214,7 @@ impl Stack {
             .filter_map(|member| self.processes.remove(member))
             .map(Process::leave)
             .collect();
-        ids.extend(self.kafka.take().and_then(Kafka::leave));
+        ids.extend(self.kafka.take().into_iter().flat_map(Kafka::leave));
         ids.push(self.postgres.leave());
         ids
     }
@@ -359,10 +359,10 @@ impl Stack {
             .map(|(name, process)| (name, process.id()));
         let servers = std::iter::once(&self.postgres).chain(&self.standbys);
         let servers = servers.map(|server| (format!("postgres {}", server.name), server.id()));
-        let brokers = self
-            .kafka
-            .as_ref()
-            .map(|kafka| ("kafka".to_owned(), kafka.id()));
+        let brokers = self.kafka.iter().flat_map(Kafka::ids);
+        let brokers = (1..)
+            .zip(brokers)
+            .map(|(number, id)| (format!("kafka {number}"), id));
         services.chain(servers).chain(brokers).collect()
     }
 
@@ -428,7 +428,7 @@ fn until_ready(name: &str, port: u16, process: &mut Process) -> io::Result<()> {
     .map_err(|late| io::Error::other(format!("{late}\n{}", process.log_end())))
 }
 
-fn start_kafka(folder: &Path, authority: &Authority) -> io::Result<Kafka> {
+fn start_kafka(folder: &Path, authority: &Authority, wishes: Wishes) -> io::Result<Kafka> {
     let launcher = std::env::var_os("PAYMESH_KAFKA").ok_or_else(|| {
         io::Error::other(
             "PAYMESH_KAFKA is not set; `python3 tests/tools path kafka` prints what to set it to",
@@ -436,7 +436,13 @@ fn start_kafka(folder: &Path, authority: &Authority) -> io::Result<Kafka> {
     })?;
     let folder = folder.join("kafka");
     fs::create_dir_all(&folder)?;
-    Kafka::start(&folder, Path::new(&launcher), authority).map_err(io::Error::other)
+    let brokers = if wishes.three_brokers { 3 } else { 1 };
+    let front = match wishes.wires {
+        Wires::Cuttable => Front::Links,
+        Wires::Counted => Front::Taps,
+        Wires::None | Wires::Plain | Wires::Sealing => Front::Nothing,
+    };
+    Kafka::start(&folder, Path::new(&launcher), authority, brokers, front).map_err(io::Error::other)
 }
 
 /// The folder of the built programs.

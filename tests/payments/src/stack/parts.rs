@@ -48,6 +48,8 @@ pub struct Wishes {
     pub wires: Wires,
     /// What carries messages.
     pub bus: Bus,
+    /// Three brokers of Kafka instead of one, two of which have to have a record.
+    pub three_brokers: bool,
     /// How often what is done by the clock is done.
     pub pauses: Pauses,
     /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
@@ -88,9 +90,10 @@ pub enum Wires {
     None,
     /// Nothing, and nothing of it is under TLS.
     Plain,
-    /// Wires that can be cut and slowed.
+    /// Wires that can be cut and slowed, also before each broker of Kafka.
     Cuttable,
-    /// To the database and between processor and db-controller: wires whose steps are counted.
+    /// To the database, between processor and db-controller, and before the broker of Kafka if there
+    /// is one: wires whose steps are counted.
     Counted,
     /// To the database: a wire on which the steps of sealing are counted.
     Sealing,

@@ -1,6 +1,8 @@
 //! A wire that understands what it carries: it counts the steps of a conversation, and can hold
 //! one of them back for ever, so that a program can be killed exactly there.
 
+mod kafka;
+
 use std::{
     collections::HashMap,
     io::{self, Read as _, Write as _},
@@ -22,6 +24,8 @@ pub enum Protocol {
     Postgres(&'static str),
     /// Frames of HTTP/2 that carry headers or data, both ways.
     Http2,
+    /// Kafka's: records that are put, records that are fetched, offsets that are committed.
+    Kafka,
 }
 
 /// The step that is held back.
@@ -31,13 +35,19 @@ pub enum Trap {
     Number(usize),
     /// The first whose name starts so.
     Name(&'static str),
+    /// Of those with this name the one behind so many others.
+    Behind(&'static str, usize),
 }
 
 impl Trap {
-    fn holds(self, number: usize, name: &str) -> bool {
+    /// Whether it holds back a step that comes behind these.
+    fn holds(self, steps: &[String], name: &str) -> bool {
         match self {
-            Self::Number(wanted) => number == wanted,
+            Self::Number(wanted) => steps.len() == wanted,
             Self::Name(start) => name.starts_with(start),
+            Self::Behind(wanted, others) => {
+                name == wanted && steps.iter().filter(|step| *step == name).count() == others
+            }
         }
     }
 }
@@ -66,9 +76,8 @@ impl State {
     /// Counts a step; false, much later, if it must not go on.
     fn step(&self, name: String) -> bool {
         let mut counted = self.lock();
-        let number = counted.steps.len();
         let trap = counted.trap.filter(|_| counted.sprung.is_none());
-        let is_trapped = trap.is_some_and(|trap| trap.holds(number, &name));
+        let is_trapped = trap.is_some_and(|trap| trap.holds(&counted.steps, &name));
         counted.steps.push(name.clone());
         if !is_trapped {
             return true;
@@ -109,11 +118,8 @@ impl Tap {
                 };
                 let _ = (caller.set_nodelay(true), called.set_nodelay(true));
                 if let (Ok(caller_too), Ok(called_too)) = (caller.try_clone(), called.try_clone()) {
-                    let is_counted = Arc::<AtomicBool>::default();
-                    let (there, back) = (
-                        Ear::new(&protocol, true, &is_counted),
-                        Ear::new(&protocol, false, &is_counted),
-                    );
+                    let there = Ear::new(&protocol);
+                    let back = there.other();
                     let (state, state_too) = (state.clone(), state.clone());
                     std::thread::spawn(move || carry(caller, called, there, &state));
                     std::thread::spawn(move || carry(called_too, caller_too, back, &state_too));
@@ -188,20 +194,35 @@ struct Ear {
     /// PostgreSQL: texts by the name they were prepared under, and the one bound last.
     statements: HashMap<Vec<u8>, String>,
     bound: String,
+    /// Kafka: what was asked for.
+    asked: kafka::Open,
 }
 
 /// What a client of HTTP/2 says first.
 const PREFACE_BYTES: usize = 24;
 
 impl Ear {
-    fn new(protocol: &Protocol, is_caller: bool, is_counted: &Arc<AtomicBool>) -> Self {
+    /// For what the caller of a connection sends.
+    fn new(protocol: &Protocol) -> Self {
         Self {
             protocol: protocol.clone(),
-            is_caller,
-            has_greeted: !is_caller,
-            is_counted: is_counted.clone(),
+            is_caller: true,
+            has_greeted: matches!(protocol, Protocol::Kafka),
+            is_counted: Arc::default(),
             statements: HashMap::new(),
             bound: String::new(),
+            asked: kafka::Open::default(),
+        }
+    }
+
+    /// For what is sent back.
+    fn other(&self) -> Self {
+        Self {
+            is_caller: false,
+            has_greeted: true,
+            is_counted: self.is_counted.clone(),
+            asked: self.asked.clone(),
+            ..Self::new(&self.protocol)
         }
     }
 
@@ -220,6 +241,7 @@ impl Ear {
             (Protocol::Postgres(_), true) => 1 + number(1, 4)?,
             (Protocol::Http2, false) => PREFACE_BYTES,
             (Protocol::Http2, true) => 9 + number(0, 3)?,
+            (Protocol::Kafka, _) => 4 + number(0, 4)?,
         };
         (bytes.len() >= length).then_some(length)
     }
@@ -239,6 +261,14 @@ impl Ear {
                     (1, _) => Some(format!("{arrow} headers")),
                     _ => None,
                 }
+            }
+            Protocol::Kafka => {
+                let step = if self.is_caller {
+                    self.asked.request(message)
+                } else {
+                    self.asked.answer(message)
+                };
+                step.map(str::to_owned)
             }
         }
     }
