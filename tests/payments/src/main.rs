@@ -55,6 +55,9 @@ enum Act {
         /// Where chance begins; the same seed is the same order of faults and payments.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// What carries messages; Kafka has three brokers here, which fail too.
+        #[arg(long, value_enum, default_value_t = Bus::Embedded)]
+        bus: Bus,
     },
     /// Compares books, ledger and what the demo asked for.
     Check {
@@ -75,12 +78,14 @@ async fn main() -> ExitCode {
             faults,
             rate,
             seed,
+            bus,
         } => {
             let plan = Plan {
                 payments,
                 faults,
                 rate,
                 seed,
+                bus,
                 defect: None,
             };
             torture(&folder, plan).await

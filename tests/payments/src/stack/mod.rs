@@ -1,6 +1,7 @@
 //! PostgreSQL, the services and the sandbox acquirer, as processes on loopback.
 
 mod audit;
+mod brokers;
 mod card;
 mod certificates;
 mod hand;

@@ -1,9 +1,11 @@
 //! The bank test: payments at a steady rate while everything they need is killed, stopped, cut
-//! off, slowed and lost; at the end every book must tell one story.
+//! off, slowed and lost; at the end every book must tell one story. Over Kafka there are three
+//! brokers, which are killed, stopped and cut off too.
 //!
 //! A fault counts only if payments were under way when it began and a client felt it. The run is
-//! void if commits are not durable, or if little was paid between the faults.
+//! void if commits or records are not durable, or if little was paid between the faults.
 
+mod durability;
 mod load;
 mod nemesis;
 
@@ -18,12 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use durability::{not_durable, records_not_durable};
 pub use nemesis::Kind;
 
 use crate::{
     checker::{Report, check},
     client::Client,
-    stack::{Stack, Wires, Wishes},
+    stack::{Bus, Stack, Wires, Wishes},
 };
 use load::Sights;
 
@@ -39,6 +42,9 @@ const FELT_MAX: Duration = Duration::from_secs(20);
 const TRIES_MAX: usize = 3;
 /// How long after the last fault everything must have come to its end.
 const SETTLED: Duration = Duration::from_mins(1);
+/// The same over Kafka: half a minute after it answers again a message has half a minute until it is
+/// put once more.
+const SETTLED_OVER_KAFKA: Duration = Duration::from_mins(2);
 /// How long a row may wait for its seal while nothing fails.
 const SEALED_MAX: Duration = Duration::from_secs(5);
 /// The least part of the fault-free rate that must be paid between faults.
@@ -55,6 +61,8 @@ pub struct Plan {
     pub rate: f64,
     /// Where chance begins.
     pub seed: u64,
+    /// What carries messages.
+    pub bus: Bus,
     /// A defect to put in.
     pub defect: Option<&'static str>,
 }
@@ -70,38 +78,13 @@ pub struct Verdict {
     pub failures: Vec<String>,
 }
 
-/// Why commits would not survive the loss of a host, if they would not.
-pub fn not_durable(settings: &str) -> Option<String> {
-    let value = |name: &str| {
-        let start = settings.find(&format!("{name}="))? + name.len() + 1;
-        // The list of standbys has spaces in it, and is the last.
-        let end = if name == "synchronous_standby_names" {
-            None
-        } else {
-            settings[start..].find(' ')
-        };
-        Some(&settings[start..end.map_or(settings.len(), |end| start + end)])
-    };
-    for (name, allowed) in [
-        ("fsync", &["on"][..]),
-        ("full_page_writes", &["on"]),
-        ("synchronous_commit", &["on", "remote_apply"]),
-    ] {
-        let found = value(name).unwrap_or("unknown");
-        if !allowed.contains(&found) {
-            return Some(format!("{name} is {found}"));
-        }
-    }
-    let standbys = value("synchronous_standby_names").unwrap_or_default();
-    (!standbys.starts_with("ANY 1 ("))
-        .then(|| format!("no standby has to have a commit ({standbys})"))
-}
-
 /// Does it, in a folder of its own, and says how it goes on standard output.
 pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
     let wishes = Wishes {
         standbys: true,
         wires: Wires::Cuttable,
+        bus: plan.bus,
+        three_brokers: true,
         defect: plan.defect,
         ..Wishes::default()
     };
@@ -110,6 +93,13 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
     println!("PostgreSQL: {settings}");
     if let Some(reason) = not_durable(&settings) {
         return Err(io::Error::other(format!("refused to start: {reason}")));
+    }
+    for (topic, settings) in tokio::task::block_in_place(|| stack.record_durability())? {
+        println!("Kafka, {topic}: {settings}");
+        if let Some(reason) = records_not_durable(&settings) {
+            let refused = format!("refused to start: {reason} of {topic}");
+            return Err(io::Error::other(refused));
+        }
     }
     let mut clients = Vec::with_capacity(MERCHANTS);
     for number in 0..MERCHANTS {
@@ -137,7 +127,7 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
             "{between:.1} payments/s between faults, {usual:.1}/s without"
         ));
     }
-    verdict.report = settled(&stack).await?;
+    verdict.report = settled(&stack, plan.bus).await?;
     let longest = stack.postgres.sql(
         "payments",
         "select coalesce(extract(epoch from max(updated_at - created_at)), 0)::int from payment",
@@ -193,7 +183,7 @@ async fn faults(
     verdict: &mut Verdict,
 ) -> io::Result<f64> {
     let (mut paid, mut quiet) = (0.0, Duration::ZERO);
-    for fault in nemesis::order(plan.faults, plan.seed) {
+    for fault in nemesis::order(plan.faults, plan.seed, plan.bus) {
         let mut felt = 0;
         for _ in 0..TRIES_MAX {
             let began = Instant::now();
@@ -225,33 +215,18 @@ async fn faults(
 }
 
 /// Checks until nothing is on its way any more, or the time is over.
-async fn settled(stack: &Stack) -> io::Result<Report> {
+async fn settled(stack: &Stack, bus: Bus) -> io::Result<Report> {
     let start = Instant::now();
+    let limit = match bus {
+        Bus::Embedded => SETTLED,
+        Bus::Kafka => SETTLED_OVER_KAFKA,
+    };
     loop {
         let card = &stack.card;
         let report = check(&card.database_url, &stack.books(), &stack.history()).await?;
-        if report.open.is_empty() || start.elapsed() > SETTLED {
+        if report.open.is_empty() || start.elapsed() > limit {
             return Ok(report);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_on_settings_that_lose_commits_is_refused() {
-        let durable = "fsync=on full_page_writes=on synchronous_commit=on synchronous_standby_names=ANY 1 (one, two, three)";
-        assert_eq!(not_durable(durable), None);
-        for (from, to) in [
-            ("fsync=on", "fsync=off"),
-            ("full_page_writes=on", "full_page_writes=off"),
-            ("synchronous_commit=on", "synchronous_commit=local"),
-            ("ANY 1 (one, two, three)", ""),
-        ] {
-            assert!(not_durable(&durable.replace(from, to)).is_some(), "{to}");
-        }
     }
 }

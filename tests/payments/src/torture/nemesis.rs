@@ -6,12 +6,16 @@ use paymesh_beds::Flow;
 use rustix::process::Signal;
 
 use super::load::mixed;
-use crate::stack::{Member, Stack, Wire};
+use crate::stack::{Bus, Member, Stack, Wire};
 
 /// How long a process is away before it is started again.
 const AWAY: Duration = Duration::from_millis(500);
 /// How long everything else lasts: longer than the acquirer's time to answer.
 const LASTS: Duration = Duration::from_millis(3_500);
+/// How long a broker stands still: until the others have taken it for gone and lead in its place.
+const BROKER_LASTS: Duration = Duration::from_secs(8);
+/// How many brokers there are.
+const BROKERS: usize = 3;
 /// How much later each piece arrives on a slow wire.
 const LATER: Duration = Duration::from_millis(300);
 
@@ -30,18 +34,34 @@ pub enum Kind {
     Slow,
     /// The primary's host is lost with all it held.
     HostLoss,
+    /// A broker of Kafka is killed and started again.
+    BrokerKill,
+    /// A broker stands still.
+    BrokerStop,
+    /// No service reaches a broker, which the other brokers reach.
+    BrokerPartition,
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
+    /// All of them; the last three need Kafka.
+    const ALL: [Self; 9] = [
         Self::Kill,
         Self::Stop,
         Self::Partition,
         Self::OneWay,
         Self::Slow,
         Self::HostLoss,
+        Self::BrokerKill,
+        Self::BrokerStop,
+        Self::BrokerPartition,
     ];
+
+    /// Those that can happen where messages go over this bus.
+    pub fn of(bus: Bus) -> Vec<Self> {
+        let has_brokers = bus == Bus::Kafka;
+        let can_happen = |kind: &Self| has_brokers || *kind < Self::BrokerKill;
+        Self::ALL.into_iter().filter(can_happen).collect()
+    }
 }
 
 /// A fault with its target.
@@ -54,6 +74,9 @@ pub(super) enum Fault {
     CutBack(Wire),
     Slow(Wire),
     HostLoss,
+    KillBroker(usize),
+    StopBroker(usize),
+    CutBroker(usize),
 }
 
 impl fmt::Display for Fault {
@@ -66,6 +89,9 @@ impl fmt::Display for Fault {
             Self::CutBack(wire) => write!(out, "{wire:?} is cut back"),
             Self::Slow(wire) => write!(out, "{wire:?} is slow"),
             Self::HostLoss => write!(out, "loss of the primary's host"),
+            Self::KillBroker(number) => write!(out, "kill of broker {number}"),
+            Self::StopBroker(number) => write!(out, "broker {number} stands still"),
+            Self::CutBroker(number) => write!(out, "broker {number} is cut off"),
         }
     }
 }
@@ -79,6 +105,9 @@ impl Fault {
             Self::CutThere(_) | Self::CutBack(_) => Kind::OneWay,
             Self::Slow(_) => Kind::Slow,
             Self::HostLoss => Kind::HostLoss,
+            Self::KillBroker(_) => Kind::BrokerKill,
+            Self::StopBroker(_) => Kind::BrokerStop,
+            Self::CutBroker(_) => Kind::BrokerPartition,
         }
     }
 
@@ -97,20 +126,24 @@ impl Fault {
                 .collect(),
             Kind::Slow => wires.map(Self::Slow).collect(),
             Kind::HostLoss => vec![Self::HostLoss],
+            Kind::BrokerKill => (1..=BROKERS).map(Self::KillBroker).collect(),
+            Kind::BrokerStop => (1..=BROKERS).map(Self::StopBroker).collect(),
+            Kind::BrokerPartition => (1..=BROKERS).map(Self::CutBroker).collect(),
         }
     }
 }
 
 /// `count` faults: each kind in turn, each with its targets in turn, until every pair occurred;
 /// then kinds in turn again.
-pub(super) fn order(count: usize, seed: u64) -> Vec<Fault> {
+pub(super) fn order(count: usize, seed: u64, bus: Bus) -> Vec<Fault> {
+    let kinds = Kind::of(bus);
     let mut pairs: BTreeMap<Kind, Vec<Fault>> = BTreeMap::new();
-    for (number, kind) in Kind::ALL.into_iter().enumerate() {
-        let mut of_kind = Fault::pairs(kind);
+    for (number, kind) in kinds.iter().enumerate() {
+        let mut of_kind = Fault::pairs(*kind);
         let turn = mixed(seed, number as u64) % of_kind.len() as u64;
         let turn = usize::try_from(turn).unwrap_or_default();
         of_kind.rotate_left(turn);
-        pairs.insert(kind, of_kind);
+        pairs.insert(*kind, of_kind);
     }
     let rounds = pairs.values().map(Vec::len).max().unwrap_or_default();
     let mut faults: Vec<Fault> = (0..rounds)
@@ -123,7 +156,7 @@ pub(super) fn order(count: usize, seed: u64) -> Vec<Fault> {
         .collect();
     while faults.len() < count {
         let times = |kind| faults.iter().filter(|fault| fault.kind() == kind).count();
-        let rarest = Kind::ALL.into_iter().min_by_key(|kind| times(*kind));
+        let rarest = kinds.iter().copied().min_by_key(|kind| times(*kind));
         let of_kind = &pairs[&rarest.unwrap_or(Kind::Kill)];
         faults.push(of_kind[faults.len() % of_kind.len()]);
     }
@@ -134,7 +167,6 @@ pub(super) fn order(count: usize, seed: u64) -> Vec<Fault> {
 /// Lets a fault happen and heals it.
 pub(super) async fn happen(stack: &mut Stack, fault: Fault) -> io::Result<()> {
     let cut = |stack: &Stack, wire, there: bool, back: bool| {
-        let flow = |is_cut| if is_cut { Flow::Cut } else { Flow::Open };
         stack.set_wire(wire, flow(there), flow(back));
     };
     match fault {
@@ -149,6 +181,9 @@ pub(super) async fn happen(stack: &mut Stack, fault: Fault) -> io::Result<()> {
                 stack.replace_lost()
             });
         }
+        Fault::KillBroker(_) | Fault::StopBroker(_) | Fault::CutBroker(_) => {
+            return happen_to_broker(stack, fault).await;
+        }
         Fault::Stop(member) => stack.signal(member, Signal::STOP),
         Fault::Cut(wire) => cut(stack, wire, true, true),
         Fault::CutThere(wire) => cut(stack, wire, true, false),
@@ -161,34 +196,79 @@ pub(super) async fn happen(stack: &mut Stack, fault: Fault) -> io::Result<()> {
         Fault::Cut(wire) | Fault::CutThere(wire) | Fault::CutBack(wire) | Fault::Slow(wire) => {
             stack.set_wire(wire, Flow::Open, Flow::Open);
         }
-        Fault::Kill(_) | Fault::HostLoss => {}
+        _ => {}
     }
     Ok(())
+}
+
+async fn happen_to_broker(stack: &mut Stack, fault: Fault) -> io::Result<()> {
+    let Some(kafka) = &mut stack.kafka else {
+        return Err(io::Error::other(format!("{fault}: there is no Kafka")));
+    };
+    match fault {
+        Fault::KillBroker(number) => {
+            let broker = kafka.broker(number);
+            broker.kill();
+            tokio::time::sleep(AWAY).await;
+            broker.launch().map_err(io::Error::other)?;
+            return tokio::task::block_in_place(|| broker.wait()).map_err(io::Error::other);
+        }
+        Fault::StopBroker(number) => {
+            kafka.broker(number).signal(Signal::STOP);
+            tokio::time::sleep(BROKER_LASTS).await;
+            kafka.broker(number).signal(Signal::CONT);
+        }
+        Fault::CutBroker(number) => {
+            kafka.broker(number).set_wire(Flow::Cut, Flow::Cut);
+            tokio::time::sleep(LASTS).await;
+            kafka.broker(number).set_wire(Flow::Open, Flow::Open);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn flow(is_cut: bool) -> Flow {
+    if is_cut { Flow::Cut } else { Flow::Open }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn times(faults: &[Fault], kind: Kind) -> usize {
+        faults.iter().filter(|fault| fault.kind() == kind).count()
+    }
+
     #[test]
     fn six_faults_are_one_of_each_kind_and_forty_are_every_pair_and_each_kind_five_times() {
+        let kinds = Kind::of(Bus::Embedded);
         for seed in 0..20 {
-            let times =
-                |faults: &[Fault], kind| faults.iter().filter(|fault| fault.kind() == kind).count();
-            let few = order(6, seed);
-            assert!(
-                Kind::ALL.iter().all(|kind| times(&few, *kind) == 1),
-                "{few:?}"
-            );
-            let many = order(40, seed);
+            let few = order(6, seed, Bus::Embedded);
+            assert!(kinds.iter().all(|kind| times(&few, *kind) == 1), "{few:?}");
+            let many = order(40, seed, Bus::Embedded);
             assert_eq!(many.len(), 40);
             assert!(
-                Kind::ALL.iter().all(|kind| times(&many, *kind) >= 5),
+                kinds.iter().all(|kind| times(&many, *kind) >= 5),
                 "{many:?}"
             );
-            for pair in Kind::ALL.into_iter().flat_map(Fault::pairs) {
+            for pair in kinds.iter().flat_map(|kind| Fault::pairs(*kind)) {
                 assert!(many.contains(&pair), "{pair}");
             }
         }
+    }
+
+    #[test]
+    fn ten_faults_over_kafka_are_each_kind_and_those_of_brokers_among_them() {
+        for seed in 0..20 {
+            let few = order(10, seed, Bus::Kafka);
+            for kind in Kind::of(Bus::Kafka) {
+                assert!((1..=2).contains(&times(&few, kind)), "{few:?}");
+            }
+        }
+        assert_eq!(
+            Kind::of(Bus::Kafka).len(),
+            Kind::of(Bus::Embedded).len() + 3
+        );
     }
 }
