@@ -97,17 +97,7 @@ impl Shop {
 
     /// How many records the group has still to get through, as Kafka's own tool says.
     fn lag(&self) -> i64 {
-        let kafka = self.stack.kafka.as_ref().unwrap();
-        let shown = kafka.ask(DESCRIBE, &["--describe", "--group", ATTEMPTS]);
-        let shown = shown.unwrap();
-        let lines = shown.lines().filter(|line| line.starts_with(ATTEMPTS));
-        let lags = lines.map(|line| {
-            let mut numbers = line.split_whitespace().skip(3).map(str::parse::<i64>);
-            // Nothing was committed of a partition whose records were not begun.
-            let committed = numbers.next().and_then(Result::ok).unwrap_or(0);
-            numbers.next().unwrap().unwrap() - committed
-        });
-        lags.sum()
+        self.stack.kafka.as_ref().unwrap().lag(ATTEMPTS).unwrap()
     }
 
     /// Waits until so many members share the partitions of the group; without any they are nobody's.

@@ -68,23 +68,19 @@ impl Kafka {
         self.ask("org.apache.kafka.tools.TopicCommand", &words)
     }
 
-    /// How many records the group that is called as its topic has still to get through; none while
-    /// a partition is nobody's.
-    pub fn lag(&self, topic: &str) -> Result<Option<i64>, KafkaError> {
+    /// How many records the group that is called as its topic has still to get through.
+    pub fn lag(&self, topic: &str) -> Result<i64, KafkaError> {
         let main = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
         let shown = self.ask(main, &["--describe", "--group", topic])?;
-        let mut lag = None;
-        for line in shown.lines().filter(|line| line.starts_with(topic)) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let number = |at: usize| words.get(at)?.parse::<i64>().ok();
-            let (Some(end), Some(true)) = (number(4), words.get(6).map(|member| *member != "-"))
-            else {
-                return Ok(None);
-            };
+        let lines = shown.lines().filter(|line| line.starts_with(topic));
+        let lags = lines.map(|line| {
+            let mut numbers = line.split_whitespace().skip(3).map(str::parse::<i64>);
             // Nothing was committed of a partition whose records were not begun.
-            lag = Some(lag.unwrap_or(0) + end - number(3).unwrap_or(0));
-        }
-        Ok(lag)
+            let committed = numbers.next().and_then(Result::ok).unwrap_or(0);
+            let end = numbers.next().and_then(Result::ok).unwrap_or(committed);
+            end - committed
+        });
+        Ok(lags.sum())
     }
 
     /// The keys of a topic's records, in the order in which each partition has them, as Kafka's own
