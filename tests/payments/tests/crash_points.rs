@@ -1,14 +1,14 @@
 //! Every statement and every message of one payment and the webhook about it, and a kill at each.
 //!
-//! What one payment says to the database and on the bus is a golden: a new step shows in review,
-//! and is a new place to be killed at.
+//! What one payment says to the database and on the bus, the embedded one and Kafka, is a golden: a
+//! new step shows in review, and is a new place to be killed at.
 
 use std::{sync::Arc, time::Duration};
 
 use expect_test::{Expect, expect};
-use paymesh_beds::Trap;
+use paymesh_beds::{Tap, Trap, wait_for};
 use paymesh_payments::{
-    Client, Member, Pauses, Receiver, Report, Stack, Wire, Wires, Wishes, check,
+    Bus, Client, Member, Pauses, Receiver, Report, Stack, Wire, Wires, Wishes, check,
 };
 use serde_json::json;
 
@@ -22,9 +22,15 @@ struct Shop {
     merchant: Receiver,
     /// Give this payment back, little by little, instead of making new ones.
     refunded: Option<String>,
+    /// How often somebody was killed on the bus.
+    kills: usize,
 }
 
 async fn open_shop(defect: Option<&'static str>) -> Shop {
+    open_shop_over(Bus::Embedded, defect).await
+}
+
+async fn open_shop_over(bus: Bus, defect: Option<&'static str>) -> Shop {
     let folder = tempfile::Builder::new()
         .prefix("paymesh")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -33,6 +39,7 @@ async fn open_shop(defect: Option<&'static str>) -> Shop {
     let wishes = Wishes {
         wires: Wires::Counted,
         pauses: Pauses::Endless,
+        bus,
         defect,
         ..Wishes::default()
     };
@@ -46,6 +53,7 @@ async fn open_shop(defect: Option<&'static str>) -> Shop {
         client: Arc::new(client),
         merchant,
         refunded: None,
+        kills: 0,
     }
 }
 
@@ -113,6 +121,58 @@ impl Shop {
         self.stack.restart(member).unwrap();
         payer.await.unwrap();
         step
+    }
+
+    /// The wire to the broker.
+    fn bus(&self) -> &Tap {
+        self.stack.kafka.as_ref().unwrap().tap()
+    }
+
+    /// Waits until everything is done, and the groups have told how far they have come: who was
+    /// killed before that takes the same records again, and tells then.
+    async fn wait_until_bus_is_quiet(&self) {
+        let report = self.settled().await;
+        assert!(report.is_clean(), "{report}");
+        let kafka = self.stack.kafka.as_ref().unwrap();
+        for topic in ["paymesh.attempts", "paymesh.webhooks"] {
+            wait_for("the group's last commit", SETTLED, || {
+                match kafka.lag(topic) {
+                    Ok(0) => Ok(()),
+                    Ok(lag) => Err(format!("{topic}: {lag} records")),
+                    Err(reason) => Err(reason.to_string()),
+                }
+            })
+            .unwrap();
+        }
+    }
+
+    /// Kills a service, or else the broker, when this step of a new payment is on the bus behind so
+    /// many others of its name.
+    async fn kill_on_bus(&mut self, step: &'static str, others: usize, member: Option<Member>) {
+        self.wait_until_bus_is_quiet().await;
+        self.bus().reset(Some(Trap::Behind(step, others)));
+        let (client, key) = (self.client.clone(), format!("order-{}", self.kills));
+        self.kills += 1;
+        let payer = tokio::spawn(async move {
+            client.pay(&key, &order(), 5).await.unwrap();
+        });
+        let sprung = self.bus().wait_until_sprung(SETTLED);
+        let found = sprung.unwrap_or_else(|late| {
+            panic!("{late}: {:#?}\n{}", self.bus().steps(), self.stack.logs())
+        });
+        assert_eq!(found, step);
+        if let Some(member) = member {
+            self.stack.kill(member);
+            self.bus().reset(None);
+            self.stack.restart(member).unwrap();
+        } else {
+            self.stack.kafka.as_mut().unwrap().kill();
+            self.bus().reset(None);
+            let kafka = self.stack.kafka.as_mut().unwrap();
+            kafka.launch().unwrap();
+            kafka.wait().unwrap();
+        }
+        payer.await.unwrap();
     }
 
     async fn check_all(&self, payments: usize) {
@@ -314,6 +374,52 @@ async fn a_kill_at_any_message_of_a_payment_loses_and_doubles_nothing() {
         shop.kill_at(wire, number, Member::Processor).await;
     }
     shop.check_all(2 + steps.len()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
+async fn a_kill_at_any_step_of_a_payment_over_kafka_loses_and_doubles_nothing() {
+    let mut shop = open_shop_over(Bus::Kafka, None).await;
+    shop.client.pay("first", &order(), 20).await.unwrap();
+    shop.wait_until_bus_is_quiet().await;
+    shop.bus().reset(None);
+    shop.client.pay("counted", &order(), 20).await.unwrap();
+    shop.wait_until_bus_is_quiet().await;
+    let mut steps = shop.bus().steps();
+    // The payment and its webhook; a record may come to who reads before who put it has an answer.
+    steps.sort_unstable();
+    check_steps(
+        &steps,
+        &expect![[r#"
+        < fetch
+        < fetch
+        < offset commit
+        < offset commit
+        < produce
+        < produce
+        > offset commit
+        > offset commit
+        > produce
+        > produce
+    "#]],
+    );
+    let (controller, processor) = (Some(Member::Controller), Some(Member::Processor));
+    for (step, killed) in [
+        // The broker too: whether it has a record is what an answer tells.
+        ("> produce", &[controller, None][..]),
+        ("< produce", &[controller, None]),
+        ("< fetch", &[processor]),
+        ("> offset commit", &[processor]),
+        ("< offset commit", &[processor]),
+    ] {
+        let times = steps.iter().filter(|one| *one == step).count();
+        for others in 0..times {
+            for member in killed {
+                shop.kill_on_bus(step, others, *member).await;
+            }
+        }
+    }
+    shop.check_all(2 + shop.kills).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
