@@ -6,7 +6,9 @@ use std::{
 };
 
 use paymesh_beds::{Kafka, wait_for};
-use paymesh_payments::{Bus, Client, Receiver, Report, Stack, Wishes, check};
+use paymesh_payments::{
+    Bus, Client, Receiver, Report, Stack, Wishes, check, torture::records_not_durable,
+};
 use rustix::process::Signal;
 
 /// How long a message over Kafka sleeps at most whose record was lost.
@@ -163,6 +165,11 @@ async fn lose_a_leader(defect: Option<&'static str>) -> Loss {
     });
     let body = r#"{"amount":{"amount":700,"currency":"EUR"},"payment_method":"tok_approve"}"#;
     assert_eq!(shop.client.pay("one", body, 20).await.unwrap().status, 201);
+    for (topic, settings) in shop.stack.record_durability().unwrap() {
+        let refused = records_not_durable(&settings);
+        let expected = defect.map(|_| "acks is 1".to_owned());
+        assert_eq!(refused, expected, "{topic}");
+    }
     let kafka = shop.stack.kafka.as_mut().unwrap();
     let before = on_broker(kafka, 1);
     // Nobody can be told to be out of sync: two of the three who decide that stand still. What they

@@ -171,7 +171,6 @@ controlled.shutdown.enable=false
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 leader.imbalance.check.interval.seconds=5
-leader.imbalance.per.broker.percentage=0
 # The partitions of a member that was killed go to another soon.
 group.consumer.min.session.timeout.ms=3000
 group.consumer.session.timeout.ms=3000

@@ -1,0 +1,148 @@
+//! Three brokers of Kafka, any one of which is killed, stands still or is cut off from the services:
+//! what is taken in meanwhile is booked once.
+
+use std::time::{Duration, Instant};
+
+use paymesh_beds::{Flow, Kafka, Partition, wait_for};
+use paymesh_payments::{Bus, Client, Stack, Wires, Wishes, check, torture::records_not_durable};
+use rustix::process::Signal;
+
+/// How long after a fault everything must have come to its end: brokers have to answer for as long
+/// as a message sleeps whose record was lost.
+const SETTLED: Duration = Duration::from_mins(2);
+/// How long a wire is cut: longer than a payment takes, and less than a request to a broker may.
+const CUT: Duration = Duration::from_secs(4);
+/// How many payments are taken in during each fault.
+const PAYMENTS: usize = 12;
+const BROKERS: usize = 3;
+const ATTEMPTS: &str = "paymesh.attempts";
+
+struct Shop {
+    _folder: tempfile::TempDir,
+    stack: Stack,
+    client: Client,
+    payments: usize,
+}
+
+fn open_shop() -> Shop {
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let wishes = Wishes {
+        bus: Bus::Kafka,
+        three_brokers: true,
+        wires: Wires::Cuttable,
+        ..Wishes::default()
+    };
+    let stack = Stack::start(folder.path(), wishes).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    Shop {
+        _folder: folder,
+        stack,
+        client,
+        payments: 0,
+    }
+}
+
+impl Shop {
+    fn kafka(&mut self) -> &mut Kafka {
+        self.stack.kafka.as_mut().unwrap()
+    }
+
+    async fn take_in(&mut self) {
+        let body = r#"{"amount":{"amount":700,"currency":"EUR"},"payment_method":"tok_approve"}"#;
+        for _ in 0..PAYMENTS {
+            let key = format!("order-{}", self.payments);
+            let answer = self.client.pay(&key, body, 0).await.unwrap();
+            assert_eq!(answer.status, 202, "{key}");
+            self.payments += 1;
+        }
+    }
+
+    /// Everything comes to its end, and every book tells of all payments.
+    async fn check_settles(&self) {
+        let start = Instant::now();
+        let card = &self.stack.card;
+        let report = loop {
+            let (books, history) = (self.stack.books(), self.stack.history());
+            let report = check(&card.database_url, &books, &history).await.unwrap();
+            if report.open.is_empty() || start.elapsed() > SETTLED {
+                break report;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        };
+        assert!(report.is_clean(), "{report}\n{}", self.stack.logs());
+        assert_eq!(report.payments, self.payments);
+    }
+
+    /// Waits until this is true of every partition.
+    fn wait_until(&mut self, what: &str, is_so: impl Fn(&Partition) -> bool) {
+        let kafka = self.kafka();
+        let look = || {
+            let partitions = kafka.partitions(ATTEMPTS);
+            let partitions = partitions.map_err(|reason| reason.to_string())?;
+            let is_all = !partitions.is_empty() && partitions.iter().all(&is_so);
+            is_all.then_some(()).ok_or(format!("{partitions:?}"))
+        };
+        wait_for(what, SETTLED, look).unwrap();
+    }
+
+    fn wait_until_others_lead(&mut self, number: usize) {
+        self.wait_until("other leaders", |partition| {
+            partition.leader.is_some_and(|leader| leader != number)
+        });
+    }
+
+    /// Waits until it has everything, and leads its part again.
+    fn wait_until_back(&mut self, number: usize) {
+        self.wait_until("three in sync", |partition| {
+            partition.in_sync.len() == BROKERS
+        });
+        let kafka = self.kafka();
+        wait_for("a partition of its own", SETTLED, || {
+            let partitions = kafka.partitions(ATTEMPTS);
+            let partitions = partitions.map_err(|reason| reason.to_string())?;
+            let mut leaders = partitions.iter().map(|partition| partition.leader);
+            let leads = leaders.any(|leader| leader == Some(number));
+            leads.then_some(()).ok_or(format!("{partitions:?}"))
+        })
+        .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
+async fn whichever_broker_fails_every_payment_is_made_once() {
+    let mut shop = open_shop();
+    for (topic, settings) in shop.stack.record_durability().unwrap() {
+        assert_eq!(records_not_durable(&settings), None, "{topic}");
+    }
+    shop.take_in().await;
+    shop.check_settles().await;
+    for number in 1..=BROKERS {
+        // It is away until everything is done without it.
+        shop.kafka().broker(number).kill();
+        shop.take_in().await;
+        shop.wait_until_others_lead(number);
+        shop.check_settles().await;
+        let broker = shop.kafka().broker(number);
+        broker.launch().unwrap();
+        broker.wait().unwrap();
+        shop.wait_until_back(number);
+
+        shop.kafka().broker(number).signal(Signal::STOP);
+        shop.take_in().await;
+        shop.wait_until_others_lead(number);
+        shop.kafka().broker(number).signal(Signal::CONT);
+        shop.check_settles().await;
+        shop.wait_until_back(number);
+
+        shop.kafka().broker(number).set_wire(Flow::Cut, Flow::Cut);
+        shop.take_in().await;
+        tokio::time::sleep(CUT).await;
+        shop.kafka().broker(number).set_wire(Flow::Open, Flow::Open);
+        shop.check_settles().await;
+    }
+}
