@@ -1,5 +1,6 @@
 //! Apache Kafka on loopback: one node, or three that keep each record three times and acknowledge
-//! it once two of them have it. Every node is broker and controller. Its own tools reach it plainly,
+//! it once two of them have it. Every node is broker and controller: a controller of its own would be
+//! one more JVM, and one that no test kills. Its own tools reach it plainly,
 //! services at addresses of their own: plainly too, or where each shows a certificate.
 //!
 //! It is started by a launcher (`tests/tools` makes one: `python3 tests/tools path kafka`) that runs
