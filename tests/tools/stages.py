@@ -52,8 +52,8 @@ def tools() -> str:
 
 
 def scripts() -> str:
-    """What these scripts promise: which tools they take, when a whole run is a failure, what a figure is."""
-    results = [run(sys.executable, "-B", "-m", "unittest", "discover", "-s", folder) for folder in ("tests/tools", "tests/bench")]
+    """What these scripts promise: which tools they take, when a whole run is a failure, what a figure is, what an image is."""
+    results = [run(sys.executable, "-B", "-m", "unittest", "discover", "-s", folder) for folder in ("tests/tools", "tests/bench", "tests/images")]
     return FAILED if FAILED in results else PASSED
 
 
@@ -107,6 +107,15 @@ def operator() -> str:
     return run("cargo", "test", "--workspace", "--locked", "--test", "operator", "--", "--ignored", RUST_TEST_THREADS="4",
                PAYMESH_ETCD=get(CATALOGUE["etcd"]).path, PAYMESH_KUBE_APISERVER=get(CATALOGUE["kube-apiserver"]).path,
                PAYMESH_BIN_DIR=binaries())
+
+
+def images() -> str:
+    """Each container image, really run: a charge on PostgreSQL, and a database that the operator makes."""
+    servers = {"PAYMESH_ETCD": get(CATALOGUE["etcd"]).path,
+               "PAYMESH_KUBE_APISERVER": get(CATALOGUE["kube-apiserver"]).path}
+    if run(sys.executable, "services/images") == FAILED:
+        return FAILED
+    return run(sys.executable, "tests/images", **servers, PAYMESH_BIN_DIR=binaries())
 
 
 def alerts() -> str:
@@ -243,7 +252,7 @@ STAGES = {
     "judges": judges,
     "crash": crash,
 }
-BY_HAND = {"console": console, "crash-matrix": crash_matrix, "mutants": mutants}
+BY_HAND = {"console": console, "crash-matrix": crash_matrix, "images": images, "mutants": mutants}
 
 
 def main(names) -> int:

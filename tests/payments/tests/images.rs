@@ -1,0 +1,97 @@
+//! The services as the container images of `make images`: a charge goes through them, and their
+//! processes may do nothing that an image does not need.
+//!
+//! Ignored unless asked for: `PAYMESH_BIN_DIR` has to name a folder whose programs run the images
+//! (`tests/images`, stage `images`).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use paymesh_payments::{Client, Member, Stack, Wishes, check};
+use serde_json::json;
+
+/// Those of which there is an image.
+const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
+/// The image's user.
+const USER: &str = "65532";
+
+/// What the kernel says of a process under a name.
+fn said<'a>(status: &'a str, name: &str) -> &'a str {
+    let mut lines = status.lines();
+    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    found.expect("the kernel says it").trim()
+}
+
+/// The process runs the program of its image, as the image's user, without a capability or a way to
+/// one, and everything that it sees can only be read.
+fn check_contained(name: &str, id: u32) {
+    let process = PathBuf::from(format!("/proc/{id}"));
+    let program = fs::read_link(process.join("exe")).unwrap();
+    assert_eq!(program, Path::new("/").join(name));
+    for map in ["uid_map", "gid_map"] {
+        let map = fs::read_to_string(process.join(map)).unwrap();
+        let words: Vec<&str> = map.split_whitespace().collect();
+        assert!(matches!(words[..], [USER, _, "1"]), "{name}: {map}");
+    }
+    let status = fs::read_to_string(process.join("status")).unwrap();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(said(&status, set), "0000000000000000", "{name}: {set}");
+    }
+    assert_eq!(said(&status, "NoNewPrivs"), "1", "{name}");
+    let mounts = fs::read_to_string(process.join("mountinfo")).unwrap();
+    let points: Vec<&str> = mounts
+        .lines()
+        .map(|mount| {
+            let words: Vec<&str> = mount.split(' ').collect();
+            assert!(words[5].split(',').any(|it| it == "ro"), "{name}: {mount}");
+            words[4]
+        })
+        .collect();
+    assert_eq!(points.iter().filter(|point| **point == "/").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the images"]
+async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() {
+    let programs = std::env::var_os("PAYMESH_BIN_DIR").expect("the folder of what runs images");
+    let folder = tempfile::Builder::new()
+        .prefix("paymesh")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    let order =
+        json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
+            .to_string();
+    let answer = client.pay("order", &order, 10).await.unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let report = check(&stack.card.database_url, &stack.books(), &stack.history())
+        .await
+        .unwrap();
+    assert_eq!(report.payments, 1, "{report}\n{}", stack.logs());
+
+    let ids = stack.ids();
+    for member in SERVICES {
+        let name = member.program();
+        let (_, id) = ids.iter().find(|(other, _)| other == name).unwrap();
+        check_contained(name, *id);
+    }
+
+    // A static program finds a host by its name too, with nothing of the C library in the image.
+    let url = stack.migrate_url().replace("127.0.0.1", "localhost") + "?sslmode=disable";
+    let output = Command::new(Path::new(&programs).join("paymesh-db-migrate"))
+        .env_clear()
+        .env("PAYMESH_DATABASE_URL", url)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+
+    for member in SERVICES {
+        assert!(stack.stop(member), "{}: {}", member.program(), stack.logs());
+    }
+}
