@@ -51,16 +51,16 @@ impl Kafka {
             topic,
         ];
         let settings = self.ask("kafka.admin.ConfigCommand", &words)?;
-        let mut found = format!("replicas={replicas}");
+        let mut found = vec![format!("replicas={replicas}")];
         for name in DURABILITY {
             let start = format!("{name}=");
             let mut words = settings.lines().filter_map(|line| {
                 let word = line.split_whitespace().next()?;
                 word.strip_prefix(start.as_str())
             });
-            found += &format!(" {name}={}", words.next().unwrap_or("unknown"));
+            found.push(format!("{name}={}", words.next().unwrap_or("unknown")));
         }
-        Ok(found)
+        Ok(found.join(" "))
     }
 
     fn describe(&self, topic: &str) -> Result<String, KafkaError> {
