@@ -118,6 +118,14 @@ pub fn read(path: &Path) -> io::Result<Books> {
     Ok(Books { charges, disputes })
 }
 
+/// An id as the API writes it: a prefix, and a letter from a to p for each half of a byte.
+pub fn id_of(uuid: Uuid, prefix: &str) -> String {
+    let bytes = uuid.into_bytes().into_iter();
+    let halves = bytes.flat_map(|byte| [byte >> 4, byte & 15]);
+    let letters: String = halves.map(|half| char::from(b'a' + half)).collect();
+    format!("{prefix}_{letters}")
+}
+
 /// The UUID that an id of the API means: a prefix and 32 letters from a to p.
 pub fn uuid_of(id: &str, prefix: &str) -> Option<Uuid> {
     let letters = id.strip_prefix(prefix)?.strip_prefix('_')?;

@@ -2,9 +2,9 @@
 //!
 //! Nothing here is shared with `services/`, except that the OpenAPI document, the gRPC protocol and
 //! the page of its callers are read: what both sides got wrong in the same way would otherwise look
-//! right. [`Stack`] starts PostgreSQL, the
-//! services and the sandbox acquirer; [`Client`] drives the API and writes down, on disk, what it
-//! asked and heard; [`check`] joins that with the acquirer's books and the database.
+//! right. [`Stack`] starts PostgreSQL, the services and the sandbox acquirer; [`Client`] drives the API
+//! and writes down, on disk, what it asked and heard; [`check`] joins that with the acquirer's books
+//! and the database. A [`Shop`] is all of that in a folder of its own, for one test.
 
 pub mod bench;
 pub mod books;
@@ -14,6 +14,7 @@ pub mod client;
 pub mod collector;
 pub mod document;
 pub mod receiver;
+pub mod shop;
 pub mod stack;
 pub mod torture;
 
@@ -22,4 +23,5 @@ pub use checker::{Report, check};
 pub use client::Client;
 pub use collector::Collector;
 pub use receiver::Receiver;
+pub use shop::{Shop, order};
 pub use stack::{Audit, Bus, Member, Pauses, Stack, Wire, Wires, Wishes};

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::hmac;
@@ -61,6 +62,29 @@ impl Receiver {
             .values()
             .find(|(event, _)| event["payment"]["id"] == payment);
         found.cloned()
+    }
+
+    /// The event about a payment, and how often it came, as soon as that is so many times; an error
+    /// after `limit`.
+    pub async fn wait_for_event(
+        &self,
+        payment: &str,
+        times: u32,
+        limit: Duration,
+    ) -> io::Result<(Value, u32)> {
+        let start = Instant::now();
+        loop {
+            let event = self.event_of(payment);
+            let came = event.as_ref().map_or(0, |(_, came)| *came);
+            if let Some(event) = event.filter(|_| came >= times) {
+                return Ok(event);
+            }
+            if start.elapsed() > limit {
+                let late = format!("an event of {payment} came {came} times in {limit:?}");
+                return Err(io::Error::other(late));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What was told of a payment, sorted.

@@ -2,68 +2,29 @@
 
 use std::time::Duration;
 
-use paymesh_payments::{Audit, Client, Member, Stack, Wishes};
-use serde_json::json;
+use paymesh_payments::{Audit, Member, Shop, Wishes, books::id_of};
+use uuid::Uuid;
 
 /// How long a row may wait for its seal while db-controller runs.
 const SEALED_MAX: Duration = Duration::from_secs(5);
 /// How long everything else may take.
 const SEEN_MAX: Duration = Duration::from_secs(30);
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
+/// The ids of a table's rows as people know them, in order.
+fn ids(shop: &Shop, table: &str, prefix: &str) -> Vec<String> {
+    let rows = shop.sql(&format!("select id from {table} order by seq"));
+    let id = |row: &str| id_of(Uuid::parse_str(row).unwrap(), prefix);
+    rows.lines().map(id).collect()
 }
 
-fn open_shop() -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
-    }
-}
-
-impl Shop {
-    async fn pay(&self, key: &str) {
-        let body = json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" });
-        let paid = self.client.pay(key, &body.to_string(), 10).await.unwrap();
-        assert!(matches!(paid.status, 201 | 202), "{paid:?}");
-    }
-
-    fn sql(&self, text: &str) -> String {
-        self.stack.postgres.sql("payments", text).unwrap()
-    }
-
-    /// The ids of a table's rows as people know them, in order.
-    fn ids(&self, table: &str, prefix: &str) -> Vec<String> {
-        let rows = self.sql(&format!(
-            "select replace(id::text, '-', '') from {table} order by seq"
-        ));
-        let letter = |digit: char| {
-            let value = u8::try_from(digit.to_digit(16).unwrap()).unwrap();
-            char::from(b'a' + value)
-        };
-        let ids = rows.lines().map(|id| id.chars().map(letter).collect());
-        ids.map(|id: String| format!("{prefix}_{id}")).collect()
-    }
-
-    /// Does something to the tables past every rule, looks what is found, and undoes it.
-    fn check_found(&self, done: &str, known: &Audit, expected: &[String]) {
-        self.sql(&format!("set session_replication_role = replica; {done}"));
-        let audit = self.stack.verify_audit(Some(known)).unwrap();
-        assert_eq!(of_chains(&audit), expected, "{done}\n{}", audit.text);
-        self.sql(RESTORE);
-        let audit = self.stack.verify_audit(Some(known)).unwrap();
-        assert_eq!(audit.short(), [""; 0], "after {done}");
-    }
+/// Does something to the tables past every rule, looks what is found, and undoes it.
+fn check_found(shop: &Shop, done: &str, known: &Audit, expected: &[String]) {
+    shop.sql(&format!("set session_replication_role = replica; {done}"));
+    let audit = shop.stack.verify_audit(Some(known)).unwrap();
+    assert_eq!(of_chains(&audit), expected, "{done}\n{}", audit.text);
+    shop.sql(RESTORE);
+    let audit = shop.stack.verify_audit(Some(known)).unwrap();
+    assert_eq!(audit.short(), [""; 0], "after {done}");
 }
 
 /// What is found in the chains; a posting that is changed also makes balances differ.
@@ -86,7 +47,7 @@ const RESTORE: &str = "set session_replication_role = replica;
 
 /// Six payments, each sealed by itself, with holes between their numbers; then nobody seals.
 async fn open_audited_shop() -> (Shop, Audit) {
-    let mut shop = open_shop();
+    let mut shop = Shop::open(Wishes::default()).await;
     for number in 0..6 {
         shop.pay(&format!("key-{number}")).await;
         shop.sql("select nextval('posting_seq_seq'), nextval('event_seq')");
@@ -101,7 +62,7 @@ async fn open_audited_shop() -> (Shop, Audit) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
     let (shop, known) = open_audited_shop().await;
-    let (postings, events) = (shop.ids("posting", "pst"), shop.ids("event", "evt"));
+    let (postings, events) = (ids(&shop, "posting", "pst"), ids(&shop, "event", "evt"));
     let count = postings.len();
     assert_eq!((count, events.len()), (12, 6));
     let nth = |table: &str, at: usize| {
@@ -120,12 +81,13 @@ async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
         (count - 1, "currency = 'USD'"),
     ] {
         let found = [format!("row_changed posting {}", postings[at])];
-        shop.check_found(&change("posting", at, to), &known, &found);
+        check_found(&shop, &change("posting", at, to), &known, &found);
     }
     let found = [format!("row_changed event {}", events[2])];
     let byte = "body = set_byte(body, 9, get_byte(body, 9) # 1)";
-    shop.check_found(&change("event", 2, byte), &known, &found);
-    shop.check_found(
+    check_found(&shop, &change("event", 2, byte), &known, &found);
+    check_found(
+        &shop,
         &change("event", 2, "kind = 'payment.failed'"),
         &known,
         &found,
@@ -134,7 +96,7 @@ async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
     for at in [0, 4, count - 1] {
         let done = format!("delete from posting where id = {}", nth("posting", at));
         let found = [format!("row_missing posting {}", postings[at])];
-        shop.check_found(&done, &known, &found);
+        check_found(&shop, &done, &known, &found);
     }
 
     // Into a hole between numbers, before all of them, and beyond those that were given out.
@@ -148,7 +110,7 @@ async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
                 currency, amount, created_at, dispute_id from posting order by seq limit 1"
         );
         let found = [format!("row_inserted posting {new}")];
-        shop.check_found(&done, &known, &found);
+        check_found(&shop, &done, &known, &found);
     }
 
     let done = format!(
@@ -158,7 +120,7 @@ async fn rows_that_a_superuser_changes_deletes_inserts_or_swaps_are_named() {
         other = nth("event", 4)
     );
     let found = [1, 4].map(|at| format!("row_changed event {}", events[at]));
-    shop.check_found(&done, &known, &found);
+    check_found(&shop, &done, &known, &found);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,13 +130,13 @@ async fn seals_that_are_changed_or_gone_and_ends_that_are_cut_are_named() {
         |to: &str| format!("update audit_seal set {to} where shard = 'posting' and number = 3");
     let third = ["seal_changed posting 3".to_owned()];
     let later = "sealed_at = sealed_at - interval '1 microsecond'";
-    shop.check_found(&change(later), &known, &third);
+    check_found(&shop, &change(later), &known, &third);
     let hash = "hash = set_byte(hash, 0, get_byte(hash, 0) # 1)";
     let next = [third[0].clone(), "seal_changed posting 4".to_owned()];
-    shop.check_found(&change(hash), &known, &next);
+    check_found(&shop, &change(hash), &known, &next);
     let done = "delete from audit_seal where shard = 'event' and number = 1";
     let found = ["seal_missing event 1".to_owned()];
-    shop.check_found(done, &known, &found);
+    check_found(&shop, done, &known, &found);
 
     // The end of a chain with all its rows: only who kept its head elsewhere knows.
     let last = "select max(number) from audit_seal where shard = 'posting'";
@@ -184,7 +146,7 @@ async fn seals_that_are_changed_or_gone_and_ends_that_are_cut_are_named() {
         delete from audit_seal where shard = 'posting'
             and number = (select max(number) from audit_seal where shard = 'posting')";
     let found = [format!("tail_lost posting {seals}")];
-    shop.check_found(cut, &known, &found);
+    check_found(&shop, cut, &known, &found);
 
     // The easiest way to make a whole chain anew: db-controller seals what it finds.
     shop.sql(

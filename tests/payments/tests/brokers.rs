@@ -1,10 +1,10 @@
 //! Three brokers of Kafka, any one of which is killed, stands still or is cut off from the services:
 //! what is taken in meanwhile is booked once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use paymesh_beds::{Flow, Kafka, Partition, wait_for};
-use paymesh_payments::{Bus, Client, Stack, Wires, Wishes, check, torture::records_not_durable};
+use paymesh_payments::{Bus, Shop, Wires, Wishes, order, torture::records_not_durable};
 use rustix::process::Signal;
 
 /// How long after a fault everything must have come to its end: brokers have to answer for as long
@@ -17,45 +17,35 @@ const PAYMENTS: usize = 12;
 const BROKERS: usize = 3;
 const ATTEMPTS: &str = "paymesh.attempts";
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
+/// A shop over three brokers, and how many payments it took in.
+struct ThreeBrokers {
+    inner: Shop,
     payments: usize,
 }
 
-fn open_shop() -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
+async fn open_shop() -> ThreeBrokers {
     let wishes = Wishes {
         bus: Bus::Kafka,
         three_brokers: true,
         wires: Wires::Cuttable,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
+    ThreeBrokers {
+        inner: Shop::open(wishes).await,
         payments: 0,
     }
 }
 
-impl Shop {
+impl ThreeBrokers {
     fn kafka(&mut self) -> &mut Kafka {
-        self.stack.kafka.as_mut().unwrap()
+        self.inner.stack.kafka.as_mut().unwrap()
     }
 
     async fn take_in(&mut self) {
-        let body = r#"{"amount":{"amount":700,"currency":"EUR"},"payment_method":"tok_approve"}"#;
+        let body = order(700, "tok_approve");
         for _ in 0..PAYMENTS {
             let key = format!("order-{}", self.payments);
-            let answer = self.client.pay(&key, body, 0).await.unwrap();
+            let answer = self.inner.client.pay(&key, &body, 0).await.unwrap();
             assert_eq!(answer.status, 202, "{key}");
             self.payments += 1;
         }
@@ -63,17 +53,7 @@ impl Shop {
 
     /// Everything comes to its end, and every book tells of all payments.
     async fn check_settles(&self) {
-        let start = Instant::now();
-        let card = &self.stack.card;
-        let report = loop {
-            let (books, history) = (self.stack.books(), self.stack.history());
-            let report = check(&card.database_url, &books, &history).await.unwrap();
-            if report.open.is_empty() || start.elapsed() > SETTLED {
-                break report;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        };
-        assert!(report.is_clean(), "{report}\n{}", self.stack.logs());
+        let report = self.inner.check_books(SETTLED).await;
         assert_eq!(report.payments, self.payments);
     }
 
@@ -115,8 +95,8 @@ impl Shop {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
 async fn whichever_broker_fails_every_payment_is_made_once() {
-    let mut shop = open_shop();
-    for (topic, settings) in shop.stack.record_durability().unwrap() {
+    let mut shop = open_shop().await;
+    for (topic, settings) in shop.inner.stack.record_durability().unwrap() {
         assert_eq!(records_not_durable(&settings), None, "{topic}");
     }
     shop.take_in().await;

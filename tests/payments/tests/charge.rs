@@ -2,92 +2,38 @@
 
 use std::time::Duration;
 
-use paymesh_payments::{Client, Receiver, Report, Stack, Wishes, check};
+use paymesh_payments::{Shop, Wishes, books, order};
 use serde_json::{Value, json};
 
 /// How long anything unknown may take to be settled.
 const SETTLED: Duration = Duration::from_secs(30);
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
+async fn check_pays(shop: &Shop, key: &str, token: &str, status: u16, state: &str) -> Value {
+    let answer = shop.client.pay(key, &order(1250, token), 2).await.unwrap();
+    assert_eq!(
+        (answer.status, answer.is_replay),
+        (status, false),
+        "{answer:?}"
+    );
+    let payment = answer.json();
+    assert_eq!(payment["status"], state, "{payment}");
+    payment
 }
 
-fn open_shop() -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
-    }
-}
-
-fn order(amount: i64, token: &str) -> String {
-    json!({ "amount": { "amount": amount, "currency": "EUR" }, "payment_method": token })
-        .to_string()
-}
-
-impl Shop {
-    async fn report(&self) -> Report {
-        let card = &self.stack.card;
-        check(
-            &card.database_url,
-            &self.stack.books(),
-            &self.stack.history(),
-        )
-        .await
-        .unwrap()
-    }
-
-    /// The report when nothing is on its way any more, a refused delivery included.
-    async fn settled(&self) -> Report {
-        let start = std::time::Instant::now();
-        loop {
-            let report = self.report().await;
-            if report.open.is_empty() || start.elapsed() > SETTLED {
-                return report;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn check_pays(&self, key: &str, token: &str, status: u16, state: &str) -> Value {
-        let answer = self.client.pay(key, &order(1250, token), 2).await.unwrap();
-        assert_eq!(
-            (answer.status, answer.is_replay),
-            (status, false),
-            "{answer:?}"
-        );
-        let payment = answer.json();
-        assert_eq!(payment["status"], state, "{payment}");
-        payment
-    }
-
-    async fn check_settles(&self, payment: &Value, state: &str) -> Value {
-        let id = payment["id"].as_str().unwrap();
-        let settled = self.client.end_of(id, SETTLED).await.unwrap();
-        assert_eq!(settled["status"], state, "{settled}");
-        settled
-    }
+async fn check_settles(shop: &Shop, payment: &Value, state: &str) -> Value {
+    let id = payment["id"].as_str().unwrap();
+    let settled = shop.client.end_of(id, SETTLED).await.unwrap();
+    assert_eq!(settled["status"], state, "{settled}");
+    settled
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
-    let shop = open_shop();
-    let merchant = Receiver::start().await.unwrap();
-    merchant.know_secret(&shop.client.add_webhook(&merchant.url).await.unwrap());
+    let shop = Shop::open(Wishes::default()).await;
+    shop.add_webhook().await;
 
     // A charge, its replay, and its key with another body.
-    let paid = shop
-        .check_pays("paid", "tok_approve", 201, "succeeded")
-        .await;
+    let paid = check_pays(&shop, "paid", "tok_approve", 201, "succeeded").await;
     let replay = shop
         .client
         .pay("paid", &order(1250, "tok_approve"), 2)
@@ -104,9 +50,7 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
     assert_eq!(changed.json()["error"]["code"], "idempotency_key_reused");
 
     // A decline is an answer like any other.
-    let declined = shop
-        .check_pays("declined", "tok_decline", 201, "failed")
-        .await;
+    let declined = check_pays(&shop, "declined", "tok_decline", 201, "failed").await;
     assert_eq!(declined["failure_code"], "insufficient_funds");
 
     // A slow acquirer: 202 after the wait, for ever; the payment goes on.
@@ -116,7 +60,7 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
         (slow.status, slow.json()["status"].as_str()),
         (202, Some("processing"))
     );
-    shop.check_settles(&slow.json(), "succeeded").await;
+    check_settles(&shop, &slow.json(), "succeeded").await;
     let replay = shop.client.pay("slow", &body, 0).await.unwrap();
     assert_eq!((replay.status, &replay.body), (202, &slow.body));
 
@@ -128,22 +72,21 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
     ] {
         let answer = shop.client.pay(key, &order(1250, token), 0).await.unwrap();
         assert_eq!(answer.status, 202, "{answer:?}");
-        let settled = shop.check_settles(&answer.json(), "succeeded").await;
+        let settled = check_settles(&shop, &answer.json(), "succeeded").await;
         assert_eq!(settled["attempts"].as_array().unwrap().len(), 1);
     }
 
     // The merchant is told, by a signed message, once for each event, also after refusing one.
-    merchant.refuse(1);
-    let told = shop
-        .check_pays("told", "tok_approve", 201, "succeeded")
-        .await;
+    shop.merchant.refuse(1);
+    let told = check_pays(&shop, "told", "tok_approve", 201, "succeeded").await;
     for payment in [&paid, &told] {
         let id = payment["id"].as_str().unwrap();
-        let event = wait_for_event(&merchant, id).await;
+        let event = shop.merchant.wait_for_event(id, 1, SETTLED).await;
+        let event = event.unwrap();
         assert_eq!(event.0["type"], "payment.succeeded");
         assert_eq!((&event.0["payment"], event.1), (payment, 1));
     }
-    assert_eq!(merchant.forged(), 0);
+    assert_eq!(shop.merchant.forged(), 0);
 
     let (_, ledger) = shop.client.get("/v1/ledger", "/v1/ledger").await.unwrap();
     let balances: Vec<(&str, i64)> = ledger["balances"]
@@ -164,9 +107,8 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
             ("merchant_payable", 7284)
         ]
     );
-    check_poison(&shop, &merchant, &told).await;
-    let report = shop.settled().await;
-    assert!(report.is_clean(), "{report}");
+    check_poison(&shop, &told).await;
+    shop.check_books(SETTLED).await;
 
     // All of it is sealed within seconds, and as it was.
     let sealed_max = Duration::from_secs(5);
@@ -177,15 +119,11 @@ async fn charges_end_as_the_acquirer_says_and_every_book_agrees() {
 
 /// A message that nobody can handle, at its last try: it goes aside with its reason, is found by
 /// the checker, and is handled once it is mended and given back.
-async fn check_poison(shop: &Shop, merchant: &Receiver, told: &Value) {
-    let sql = |text: &str| shop.stack.postgres.sql("payments", text).unwrap();
+async fn check_poison(shop: &Shop, told: &Value) {
     let id = told["id"].as_str().unwrap();
-    let before = merchant.event_of(id).unwrap().1;
-    let event = merchant.event_of(id).unwrap().0["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    sql(&format!(
+    let (event, before) = shop.merchant.event_of(id).unwrap();
+    let event = event["id"].as_str().unwrap();
+    shop.sql(&format!(
         "insert into outbox (id, consumer, partition, kind, payment_id, event_id, endpoint_id,
             available_at, failures)
          select gen_random_uuid(), 'attempts', partition, kind, payment_id, event_id, endpoint_id,
@@ -204,27 +142,18 @@ async fn check_poison(shop: &Shop, merchant: &Receiver, told: &Value) {
     }
     assert_eq!(parked["payment"], told["id"], "{parked}");
     assert_eq!(parked["reason"], "a message cannot be understood");
-    let report = shop.report().await;
+    let report = shop.stack.report().await.unwrap();
     assert!(report.broken[0].contains("is parked"), "{report}");
-    sql("update outbox set consumer = 'webhooks' where parked_at is not null");
+    shop.sql("update outbox set consumer = 'webhooks' where parked_at is not null");
     let message = parked["message"].as_str().unwrap();
     shop.stack.control(&["replay-parked", message]).unwrap();
-    wait_for_deliveries(merchant, told, before + 1).await;
-}
-
-async fn wait_for_event(merchant: &Receiver, payment: &str) -> (Value, u32) {
-    for _ in 0..300 {
-        if let Some(event) = merchant.event_of(payment) {
-            return event;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("no event about {payment} in 30 s");
+    let again = shop.merchant.wait_for_event(id, before + 1, SETTLED);
+    again.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_looks_like_a_card_number_is_refused_and_found_nowhere() {
-    let shop = open_shop();
+    let shop = Shop::open(Wishes::default()).await;
     let canary = "4242424242424242";
     let spelt = "4242 4242-4242 4242";
     for body in [
@@ -256,13 +185,7 @@ async fn what_looks_like_a_card_number_is_refused_and_found_nowhere() {
     let logs = shop.stack.logs();
     assert!(logs.contains("card_number_refused"));
     let dump = shop
-        .stack
-        .postgres
-        .sql(
-            "payments",
-            "select query_to_xml('select * from payment, idempotency, outbox', true, false, '')",
-        )
-        .unwrap();
+        .sql("select query_to_xml('select * from payment, idempotency, outbox', true, false, '')");
     for sink in [&logs, &dump] {
         assert!(!sink.contains(canary) && !sink.contains(spelt));
     }
@@ -270,9 +193,8 @@ async fn what_looks_like_a_card_number_is_refused_and_found_nowhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_program_is_refused_what_only_another_may_do() {
-    let shop = open_shop();
-    shop.check_pays("paid", "tok_approve", 201, "succeeded")
-        .await;
+    let shop = Shop::open(Wishes::default()).await;
+    check_pays(&shop, "paid", "tok_approve", 201, "succeeded").await;
     let refused = |url: String, text: &'static str| async move {
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
             .await
@@ -322,11 +244,10 @@ async fn each_program_is_refused_what_only_another_may_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acquirer_that_charged_something_else_under_our_id_is_not_believed() {
-    let shop = open_shop();
-    let tenant = shop.stack.postgres.sql("payments", "select id from tenant");
-    let tenant = uuid::Uuid::parse_str(&tenant.unwrap()).unwrap();
+    let shop = Shop::open(Wishes::default()).await;
+    let tenant = uuid::Uuid::parse_str(&shop.sql("select id from tenant")).unwrap();
     let name = [&1_u32.to_be_bytes()[..], b"clash"].concat();
-    let id = id_of(uuid::Uuid::new_v5(&tenant, &name));
+    let id = books::id_of(uuid::Uuid::new_v5(&tenant, &name), "att");
     let (acquirer, token) = shop.stack.acquirer();
     let answer = reqwest::Client::new()
         .put(format!("{acquirer}/v1/charges/{id}"))
@@ -339,44 +260,19 @@ async fn an_acquirer_that_charged_something_else_under_our_id_is_not_believed() 
     let body = order(1250, "tok_approve");
     let answer = shop.client.pay("clash", &body, 3).await.unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");
-    let sql = |text: &str| shop.stack.postgres.sql("payments", text).unwrap();
-    assert_eq!(sql("select status from attempt"), "unknown");
-    assert_eq!(sql("select count(*) from posting"), "0");
+    assert_eq!(shop.sql("select status from attempt"), "unknown");
+    assert_eq!(shop.sql("select count(*) from posting"), "0");
     // Asked twice by now; each claim waits for a person once.
     assert_eq!(
-        sql("select claimed from mismatch order by id"),
+        shop.sql("select claimed from mismatch order by id"),
         "id_used_for_another_charge\n1 EUR"
     );
 }
 
-/// An attempt's id as the API writes it.
-fn id_of(id: uuid::Uuid) -> String {
-    let letters = id.simple().to_string();
-    let letter =
-        |digit: char| char::from(b'a' + u8::try_from(digit.to_digit(16).unwrap()).unwrap());
-    format!("att_{}", letters.chars().map(letter).collect::<String>())
-}
-
-/// Waits until an event about a payment came so often.
-async fn wait_for_deliveries(merchant: &Receiver, payment: &Value, times: u32) -> Value {
-    let id = payment["id"].as_str().unwrap();
-    for _ in 0..300 {
-        if let Some((event, count)) = merchant.event_of(id)
-            && count >= times
-        {
-            return event;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("no {times} deliveries about {id} in 30 s");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
-    let shop = open_shop();
-    let merchant = Receiver::start().await.unwrap();
-    let first_secret = shop.client.add_webhook(&merchant.url).await.unwrap();
-    merchant.know_secret(&first_secret);
+    let shop = Shop::open(Wishes::default()).await;
+    let (first_secret, merchant) = (shop.add_webhook().await, &shop.merchant);
     let act = async |method: reqwest::Method, path: &str, id: &str, body: Option<Value>| {
         let address = path.replace("{id}", id);
         shop.client
@@ -398,10 +294,10 @@ async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
     let new_secret = rotated["secret"].as_str().unwrap().to_owned();
     assert_eq!(status, 200);
     assert_ne!(new_secret, first_secret);
-    let during = shop
-        .check_pays("during", "tok_approve", 201, "succeeded")
-        .await;
-    wait_for_deliveries(&merchant, &during, 1).await;
+    let during = check_pays(&shop, "during", "tok_approve", 201, "succeeded").await;
+    let told_of = during["id"].as_str().unwrap();
+    let first = merchant.wait_for_event(told_of, 1, SETTLED).await;
+    first.unwrap();
     assert_eq!(merchant.forged(), 0);
     // And so does the new one; told again, an event keeps its id.
     merchant.know_secret(&new_secret);
@@ -412,7 +308,8 @@ async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
     let event_id = event["id"].as_str().unwrap();
     let (_, told) = act(reqwest::Method::POST, replay, event_id, None).await;
     assert_eq!(told["endpoints"], 1);
-    assert_eq!(wait_for_deliveries(&merchant, &during, 2).await, *event);
+    let again = merchant.wait_for_event(told_of, 2, SETTLED).await;
+    assert_eq!(again.unwrap().0, *event);
     assert_eq!(merchant.forged(), 0);
     // Without an overlap the earlier secret ends at once.
     act(reqwest::Method::POST, rotate, &id, overlap(0)).await;
@@ -435,6 +332,5 @@ async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
     assert_eq!(too_long.0, 422);
     let gone = act(reqwest::Method::POST, rotate, &id, overlap(0)).await;
     assert_eq!(gone.0, 404);
-    let report = shop.settled().await;
-    assert!(report.is_clean(), "{report}");
+    shop.check_books(SETTLED).await;
 }

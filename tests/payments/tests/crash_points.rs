@@ -3,39 +3,20 @@
 //! What one payment says to the database and on the bus, the embedded one and Kafka, is a golden: a
 //! new step shows in review, and is a new place to be killed at.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use paymesh_beds::{Tap, Trap, wait_for};
-use paymesh_payments::{
-    Bus, Client, Member, Pauses, Receiver, Report, Stack, Wire, Wires, Wishes, check,
-};
-use serde_json::json;
+use paymesh_payments::{Bus, Client, Member, Pauses, Shop, Wire, Wires, Wishes, order};
 
 /// How long a payment may take to get to a step, and to its end after a kill.
 const SETTLED: Duration = Duration::from_mins(1);
-
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Arc<Client>,
-    merchant: Receiver,
-    /// Give this payment back, little by little, instead of making new ones.
-    refunded: Option<String>,
-    /// How often somebody was killed on the bus.
-    kills: usize,
-}
 
 async fn open_shop(defect: Option<&'static str>) -> Shop {
     open_shop_over(Bus::Embedded, defect).await
 }
 
 async fn open_shop_over(bus: Bus, defect: Option<&'static str>) -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
     let wishes = Wishes {
         wires: Wires::Counted,
         pauses: Pauses::Endless,
@@ -43,145 +24,120 @@ async fn open_shop_over(bus: Bus, defect: Option<&'static str>) -> Shop {
         defect,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    let merchant = Receiver::start().await.unwrap();
-    merchant.know_secret(&client.add_webhook(&merchant.url).await.unwrap());
-    Shop {
-        _folder: folder,
-        stack,
-        client: Arc::new(client),
-        merchant,
-        refunded: None,
-        kills: 0,
+    let shop = Shop::open(wishes).await;
+    shop.add_webhook().await;
+    shop
+}
+
+/// Gives a payment back.
+async fn refund(client: &Client, key: &str, payment: &str) {
+    let body = r#"{"amount":{"amount":1,"currency":"EUR"}}"#;
+    client.act(key, payment, "refunds", body).await.unwrap();
+}
+
+/// The steps of one payment on a wire, when nothing goes wrong.
+async fn steps(shop: &Shop, wire: Wire, key: &str) -> Vec<String> {
+    let tap = shop.stack.tap(wire);
+    tap.reset(None);
+    shop.pay(key).await;
+    shop.check_books(SETTLED).await;
+    // The end of the last answer may still be on the wire.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    tap.steps()
+}
+
+/// Kills `member` when the step with this number is on the wire: of a new payment, or of one more
+/// refund of the payment that is `refunded`.
+async fn kill_at(
+    shop: &mut Shop,
+    wire: Wire,
+    number: usize,
+    member: Member,
+    refunded: Option<&str>,
+) -> String {
+    // Nothing of an earlier payment may be on the wire, or another step has this number.
+    shop.check_books(SETTLED).await;
+    let tap = shop.stack.tap(wire);
+    tap.reset(Some(Trap::Number(number)));
+    let (client, key) = (shop.client.clone(), format!("{member:?}-{number}"));
+    let (refunded, body) = (refunded.map(str::to_owned), order(990, "tok_approve"));
+    let payer = tokio::spawn(async move {
+        match refunded {
+            None => drop(client.pay(&key, &body, 5).await.unwrap()),
+            Some(payment) => refund(&client, &key, &payment).await,
+        }
+    });
+    let sprung = tap.wait_until_sprung(SETTLED);
+    let step =
+        sprung.unwrap_or_else(|late| panic!("{late}: {:#?}\n{}", tap.steps(), shop.stack.logs()));
+    shop.stack.kill(member);
+    shop.stack.tap(wire).reset(None);
+    shop.stack.restart(member).unwrap();
+    payer.await.unwrap();
+    step
+}
+
+/// The wire to the broker.
+fn bus(shop: &Shop) -> &Tap {
+    shop.stack.kafka.as_ref().unwrap().tap()
+}
+
+/// Waits until everything is done, and the groups have told how far they have come: who was
+/// killed before that takes the same records again, and tells then.
+async fn wait_until_bus_is_quiet(shop: &Shop) {
+    shop.check_books(SETTLED).await;
+    let kafka = shop.stack.kafka.as_ref().unwrap();
+    for topic in ["paymesh.attempts", "paymesh.webhooks"] {
+        wait_for("the group's last commit", SETTLED, || {
+            match kafka.lag(topic) {
+                Ok(0) => Ok(()),
+                Ok(lag) => Err(format!("{topic}: {lag} records")),
+                Err(reason) => Err(reason.to_string()),
+            }
+        })
+        .unwrap();
     }
 }
 
-fn order() -> String {
-    json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
-        .to_string()
+/// Kills a service, or else the broker, when this step of a new payment is on the bus behind so
+/// many others of its name.
+async fn kill_on_bus(
+    shop: &mut Shop,
+    key: String,
+    step: &'static str,
+    others: usize,
+    member: Option<Member>,
+) {
+    wait_until_bus_is_quiet(shop).await;
+    bus(shop).reset(Some(Trap::Behind(step, others)));
+    let client = shop.client.clone();
+    let payer = tokio::spawn(async move {
+        let body = order(990, "tok_approve");
+        client.pay(&key, &body, 5).await.unwrap();
+    });
+    let sprung = bus(shop).wait_until_sprung(SETTLED);
+    let found = sprung
+        .unwrap_or_else(|late| panic!("{late}: {:#?}\n{}", bus(shop).steps(), shop.stack.logs()));
+    assert_eq!(found, step);
+    if let Some(member) = member {
+        shop.stack.kill(member);
+        bus(shop).reset(None);
+        shop.stack.restart(member).unwrap();
+    } else {
+        shop.stack.kafka.as_mut().unwrap().kill();
+        bus(shop).reset(None);
+        let kafka = shop.stack.kafka.as_mut().unwrap();
+        kafka.launch().unwrap();
+        kafka.wait().unwrap();
+    }
+    payer.await.unwrap();
 }
 
-impl Shop {
-    async fn settled(&self) -> Report {
-        let start = std::time::Instant::now();
-        loop {
-            let card = &self.stack.card;
-            let report = check(
-                &card.database_url,
-                &self.stack.books(),
-                &self.stack.history(),
-            )
-            .await
-            .unwrap();
-            if report.open.is_empty() || start.elapsed() > SETTLED {
-                return report;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Gives a payment back.
-    async fn refund(client: &Client, key: &str, payment: &str) {
-        let body = r#"{"amount":{"amount":1,"currency":"EUR"}}"#;
-        client.act(key, payment, "refunds", body).await.unwrap();
-    }
-
-    /// The steps of one payment on a wire, when nothing goes wrong.
-    async fn steps(&self, wire: Wire, key: &str) -> Vec<String> {
-        let tap = self.stack.tap(wire);
-        tap.reset(None);
-        self.client.pay(key, &order(), 10).await.unwrap();
-        assert!(self.settled().await.open.is_empty());
-        // The end of the last answer may still be on the wire.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        tap.steps()
-    }
-
-    /// Kills `member` when the step with this number of a new payment is on the wire.
-    async fn kill_at(&mut self, wire: Wire, number: usize, member: Member) -> String {
-        // Nothing of an earlier payment may be on the wire, or another step has this number.
-        let report = self.settled().await;
-        assert!(report.is_clean(), "{report}");
-        let tap = self.stack.tap(wire);
-        tap.reset(Some(Trap::Number(number)));
-        let (client, key) = (self.client.clone(), format!("{member:?}-{number}"));
-        let refunded = self.refunded.clone();
-        let payer = tokio::spawn(async move {
-            match refunded {
-                None => drop(client.pay(&key, &order(), 5).await.unwrap()),
-                Some(payment) => Self::refund(&client, &key, &payment).await,
-            }
-        });
-        let sprung = tap.wait_until_sprung(SETTLED);
-        let step = sprung
-            .unwrap_or_else(|late| panic!("{late}: {:#?}\n{}", tap.steps(), self.stack.logs()));
-        self.stack.kill(member);
-        self.stack.tap(wire).reset(None);
-        self.stack.restart(member).unwrap();
-        payer.await.unwrap();
-        step
-    }
-
-    /// The wire to the broker.
-    fn bus(&self) -> &Tap {
-        self.stack.kafka.as_ref().unwrap().tap()
-    }
-
-    /// Waits until everything is done, and the groups have told how far they have come: who was
-    /// killed before that takes the same records again, and tells then.
-    async fn wait_until_bus_is_quiet(&self) {
-        let report = self.settled().await;
-        assert!(report.is_clean(), "{report}");
-        let kafka = self.stack.kafka.as_ref().unwrap();
-        for topic in ["paymesh.attempts", "paymesh.webhooks"] {
-            wait_for("the group's last commit", SETTLED, || {
-                match kafka.lag(topic) {
-                    Ok(0) => Ok(()),
-                    Ok(lag) => Err(format!("{topic}: {lag} records")),
-                    Err(reason) => Err(reason.to_string()),
-                }
-            })
-            .unwrap();
-        }
-    }
-
-    /// Kills a service, or else the broker, when this step of a new payment is on the bus behind so
-    /// many others of its name.
-    async fn kill_on_bus(&mut self, step: &'static str, others: usize, member: Option<Member>) {
-        self.wait_until_bus_is_quiet().await;
-        self.bus().reset(Some(Trap::Behind(step, others)));
-        let (client, key) = (self.client.clone(), format!("order-{}", self.kills));
-        self.kills += 1;
-        let payer = tokio::spawn(async move {
-            client.pay(&key, &order(), 5).await.unwrap();
-        });
-        let sprung = self.bus().wait_until_sprung(SETTLED);
-        let found = sprung.unwrap_or_else(|late| {
-            panic!("{late}: {:#?}\n{}", self.bus().steps(), self.stack.logs())
-        });
-        assert_eq!(found, step);
-        if let Some(member) = member {
-            self.stack.kill(member);
-            self.bus().reset(None);
-            self.stack.restart(member).unwrap();
-        } else {
-            self.stack.kafka.as_mut().unwrap().kill();
-            self.bus().reset(None);
-            let kafka = self.stack.kafka.as_mut().unwrap();
-            kafka.launch().unwrap();
-            kafka.wait().unwrap();
-        }
-        payer.await.unwrap();
-    }
-
-    async fn check_all(&self, payments: usize) {
-        let report = self.settled().await;
-        assert!(report.is_clean(), "{report}");
-        assert_eq!((report.payments, report.keys), (payments, payments));
-        assert_eq!(self.merchant.events(), payments, "events that came");
-        assert_eq!(self.merchant.forged(), 0);
-    }
+async fn check_all(shop: &Shop, payments: usize) {
+    let report = shop.check_books(SETTLED).await;
+    assert_eq!((report.payments, report.keys), (payments, payments));
+    assert_eq!(shop.merchant.events(), payments, "events that came");
+    assert_eq!(shop.merchant.forged(), 0);
 }
 
 fn check_steps(steps: &[String], expected: &Expect) {
@@ -192,9 +148,9 @@ fn check_steps(steps: &[String], expected: &Expect) {
 async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
     let mut shop = open_shop(None).await;
     let wire = Wire::ControllerToPostgres;
-    shop.client.pay("first", &order(), 10).await.unwrap();
-    shop.settled().await;
-    let steps = shop.steps(wire, "counted").await;
+    shop.pay("first").await;
+    shop.check_books(SETTLED).await;
+    let steps = steps(&shop, wire, "counted").await;
     check_steps(
         &steps,
         &expect![[r#"
@@ -240,30 +196,30 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
     "#]],
     );
     for (number, expected) in steps.iter().enumerate() {
-        let step = shop.kill_at(wire, number, Member::Controller).await;
+        let step = kill_at(&mut shop, wire, number, Member::Controller, None).await;
         assert_eq!(step, *expected);
         // Around a commit it matters who is killed: the one who asks or the one who does it.
         if step.to_lowercase().starts_with("commit") {
-            shop.kill_at(wire, number, Member::Postgres).await;
+            kill_at(&mut shop, wire, number, Member::Postgres, None).await;
         }
     }
     let commits = steps
         .iter()
         .filter(|step| step.to_lowercase().starts_with("commit"));
-    shop.check_all(2 + steps.len() + commits.count()).await;
+    check_all(&shop, 2 + steps.len() + commits.count()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
     let mut shop = open_shop(None).await;
     let wire = Wire::ControllerToPostgres;
-    shop.client.pay("spare", &order(), 10).await.unwrap();
-    let paid = shop.client.pay("paid", &order(), 10).await.unwrap().json();
+    shop.pay("spare").await;
+    let paid = shop.pay("paid").await.json();
     let payment = paid["id"].as_str().unwrap().to_owned();
-    shop.settled().await;
+    shop.check_books(SETTLED).await;
     shop.stack.tap(wire).reset(None);
-    Shop::refund(&shop.client, "counted", &payment).await;
-    assert!(shop.settled().await.open.is_empty());
+    refund(&shop.client, "counted", &payment).await;
+    shop.check_books(SETTLED).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let steps = shop.stack.tap(wire).steps();
     check_steps(
@@ -315,7 +271,6 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
         COMMIT is answered
     "#]],
     );
-    shop.refunded = Some(payment.clone());
     // A kill while something is only read is a kill before the next write.
     let is_write = |step: &str| {
         !["begin", "select"]
@@ -325,13 +280,13 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
     let mut refunds = 1;
     for (number, expected) in steps.iter().enumerate() {
         if is_write(expected) {
-            let step = shop.kill_at(wire, number, Member::Controller).await;
+            let refunded = Some(payment.as_str());
+            let step = kill_at(&mut shop, wire, number, Member::Controller, refunded).await;
             assert_eq!(step, *expected);
             refunds += 1;
         }
     }
-    let report = shop.settled().await;
-    assert!(report.is_clean(), "{report}");
+    let report = shop.check_books(SETTLED).await;
     assert_eq!(report.keys, 2 + refunds);
     let (_, after) = {
         let address = format!("/v1/payments/{payment}");
@@ -348,9 +303,9 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
 async fn a_kill_at_any_message_of_a_payment_loses_and_doubles_nothing() {
     let mut shop = open_shop(None).await;
     let wire = Wire::ProcessorToController;
-    shop.client.pay("first", &order(), 10).await.unwrap();
-    shop.settled().await;
-    let mut steps = shop.steps(wire, "counted").await;
+    shop.pay("first").await;
+    shop.check_books(SETTLED).await;
+    let mut steps = steps(&shop, wire, "counted").await;
     // Two consumers share the wire, so that only the number of each is always the same.
     steps.sort_unstable();
     check_steps(
@@ -371,21 +326,22 @@ async fn a_kill_at_any_message_of_a_payment_loses_and_doubles_nothing() {
     "#]],
     );
     for number in 0..steps.len() {
-        shop.kill_at(wire, number, Member::Processor).await;
+        kill_at(&mut shop, wire, number, Member::Processor, None).await;
     }
-    shop.check_all(2 + steps.len()).await;
+    check_all(&shop, 2 + steps.len()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
 async fn a_kill_at_any_step_of_a_payment_over_kafka_loses_and_doubles_nothing() {
     let mut shop = open_shop_over(Bus::Kafka, None).await;
-    shop.client.pay("first", &order(), 20).await.unwrap();
-    shop.wait_until_bus_is_quiet().await;
-    shop.bus().reset(None);
-    shop.client.pay("counted", &order(), 20).await.unwrap();
-    shop.wait_until_bus_is_quiet().await;
-    let mut steps = shop.bus().steps();
+    let body = order(990, "tok_approve");
+    shop.client.pay("first", &body, 20).await.unwrap();
+    wait_until_bus_is_quiet(&shop).await;
+    bus(&shop).reset(None);
+    shop.client.pay("counted", &body, 20).await.unwrap();
+    wait_until_bus_is_quiet(&shop).await;
+    let mut steps = bus(&shop).steps();
     // The payment and its webhook; a record may come to who reads before who put it has an answer.
     steps.sort_unstable();
     check_steps(
@@ -404,6 +360,7 @@ async fn a_kill_at_any_step_of_a_payment_over_kafka_loses_and_doubles_nothing() 
     "#]],
     );
     let (controller, processor) = (Some(Member::Controller), Some(Member::Processor));
+    let mut kills = 0;
     for (step, killed) in [
         // The broker too: whether it has a record is what an answer tells.
         ("> produce", &[controller, None][..]),
@@ -415,35 +372,31 @@ async fn a_kill_at_any_step_of_a_payment_over_kafka_loses_and_doubles_nothing() 
         let times = steps.iter().filter(|one| *one == step).count();
         for others in 0..times {
             for member in killed {
-                shop.kill_on_bus(step, others, *member).await;
+                let key = format!("order-{kills}");
+                kill_on_bus(&mut shop, key, step, others, *member).await;
+                kills += 1;
             }
         }
     }
-    shop.check_all(2 + shop.kills).await;
+    check_all(&shop, 2 + kills).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idempotency_row_outside_the_transaction_is_found() {
     let mut shop = open_shop(Some("key-apart")).await;
     let wire = Wire::ControllerToPostgres;
-    shop.client.pay("first", &order(), 10).await.unwrap();
+    shop.pay("first").await;
     let tap = shop.stack.tap(wire);
     tap.reset(Some(Trap::Name("insert into idempotency")));
     let client = shop.client.clone();
-    let payer = tokio::spawn(async move { client.create("torn", &order(), 5).await });
+    let payer =
+        tokio::spawn(async move { client.create("torn", &order(990, "tok_approve"), 5).await });
     tap.wait_until_sprung(SETTLED).unwrap();
     shop.stack.kill(Member::Controller);
     shop.stack.tap(wire).reset(None);
     shop.stack.restart(Member::Controller).unwrap();
     let _ = payer.await.unwrap();
-    let card = &shop.stack.card;
-    let report = check(
-        &card.database_url,
-        &shop.stack.books(),
-        &shop.stack.history(),
-    )
-    .await
-    .unwrap();
+    let report = shop.stack.report().await.unwrap();
     assert!(
         report
             .broken

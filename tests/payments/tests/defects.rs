@@ -2,90 +2,36 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use paymesh_beds::{Kafka, wait_for};
-use paymesh_payments::{
-    Bus, Client, Receiver, Report, Stack, Wishes, check, torture::records_not_durable,
-};
+use paymesh_payments::{Bus, Report, Shop, Wishes, order, torture::records_not_durable};
 use rustix::process::Signal;
 
+/// How long a refused webhook may be on its way.
+const REFUSED_MAX: Duration = Duration::from_secs(30);
 /// How long everything may take to come to its end after brokers were away: they have to answer for
 /// as long as a message sleeps.
 const SETTLED: Duration = Duration::from_mins(2);
 /// So many that each broker leads the partitions of some, but for one run in millions.
 const PAYMENTS: usize = 48;
 const ATTEMPTS: &str = "paymesh.attempts";
-const APPROVED: &str =
-    r#"{"amount":{"amount":700,"currency":"EUR"},"payment_method":"tok_approve"}"#;
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
-}
-
-fn open_shop(defect: &'static str) -> Shop {
-    open_shop_with(Wishes {
+async fn open_shop(defect: &'static str) -> Shop {
+    let wishes = Wishes {
         defect: Some(defect),
         ..Wishes::default()
-    })
-}
-
-fn open_shop_with(wishes: Wishes) -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
-    }
-}
-
-impl Shop {
-    fn kafka(&mut self) -> &mut Kafka {
-        self.stack.kafka.as_mut().unwrap()
-    }
-
-    /// Takes payments in without waiting for their end; their ids.
-    async fn take_in(&self, word: &str) -> BTreeSet<String> {
-        let mut ids = BTreeSet::new();
-        for number in 0..PAYMENTS {
-            let key = format!("{word}-{number}");
-            let answer = self.client.pay(&key, APPROVED, 0).await.unwrap();
-            assert_eq!(answer.status, 202, "{answer:?}");
-            ids.insert(answer.json()["id"].as_str().unwrap().to_owned());
-        }
-        ids
-    }
-
-    async fn report(&self) -> Report {
-        let card = &self.stack.card;
-        check(
-            &card.database_url,
-            &self.stack.books(),
-            &self.stack.history(),
-        )
-        .await
-        .unwrap()
-    }
+    };
+    Shop::open(wishes).await
 }
 
 async fn report_with(defect: &'static str, token: &str) -> Report {
-    let shop = open_shop(defect);
-    let body = serde_json::json!({
-        "amount": { "amount": 700, "currency": "EUR" }, "payment_method": token
-    });
+    let shop = open_shop(defect).await;
     // With such a defect it may never come to its end; what matters is what was done meanwhile.
-    let answer = shop.client.pay("one", &body.to_string(), 5).await.unwrap();
+    let answer = shop.client.pay("one", &order(700, token), 5).await.unwrap();
     assert!(matches!(answer.status, 201 | 202), "{answer:?}");
-    shop.report().await
+    shop.stack.report().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,19 +60,12 @@ async fn a_processor_that_forgets_attempt_ids_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_webhook_that_is_forgotten_is_found() {
-    let shop = open_shop("webhook-dropped");
-    let merchant = Receiver::start().await.unwrap();
-    merchant.know_secret(&shop.client.add_webhook(&merchant.url).await.unwrap());
-    merchant.refuse(1);
-    shop.client.pay("one", APPROVED, 5).await.unwrap();
-    let mut report = shop.report().await;
-    for _ in 0..300 {
-        if report.open.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        report = shop.report().await;
-    }
+    let shop = open_shop("webhook-dropped").await;
+    shop.add_webhook().await;
+    shop.merchant.refuse(1);
+    let body = order(700, "tok_approve");
+    shop.client.pay("one", &body, 5).await.unwrap();
+    let report = shop.stack.settled(REFUSED_MAX).await.unwrap();
     assert!(
         report.broken.iter().any(|found| found.contains("try 2")),
         "{report}"
@@ -135,13 +74,14 @@ async fn a_refused_webhook_that_is_forgotten_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_is_not_booked_is_found_by_the_checker_and_by_the_settlement() {
-    let shop = open_shop("refund-unbooked");
-    let paid = shop.client.pay("one", APPROVED, 10).await.unwrap().json();
+    let shop = open_shop("refund-unbooked").await;
+    let body = order(700, "tok_approve");
+    let paid = shop.client.pay("one", &body, 10).await.unwrap().json();
     let part = r#"{"amount":{"amount":300,"currency":"EUR"}}"#;
     let id = paid["id"].as_str().unwrap();
     let refund = shop.client.act("back", id, "refunds", part).await.unwrap();
     assert_eq!(refund.status, 200, "{refund:?}");
-    let report = shop.report().await;
+    let report = shop.stack.report().await.unwrap();
     let is_found = |found: &String| found.contains("the refund") && found.contains("moved []");
     assert!(report.imbalance.iter().any(is_found), "{report}");
     let settled = shop.stack.settlement_report().await.unwrap();
@@ -170,31 +110,47 @@ fn on_broker(kafka: &Kafka, number: usize) -> BTreeSet<String> {
     keys.into_values().flatten().collect()
 }
 
+fn kafka_of(shop: &mut Shop) -> &mut Kafka {
+    shop.stack.kafka.as_mut().unwrap()
+}
+
+/// Takes payments in without waiting for their end; their ids.
+async fn take_in(shop: &Shop, word: &str) -> BTreeSet<String> {
+    let body = order(700, "tok_approve");
+    let mut ids = BTreeSet::new();
+    for number in 0..PAYMENTS {
+        let key = format!("{word}-{number}");
+        let answer = shop.client.pay(&key, &body, 0).await.unwrap();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        ids.insert(answer.json()["id"].as_str().unwrap().to_owned());
+    }
+    ids
+}
+
 async fn lose_a_leader(defect: Option<&'static str>) -> Loss {
-    let mut shop = open_shop_with(Wishes {
+    let mut shop = Shop::open(Wishes {
         defect,
         bus: Bus::Kafka,
         three_brokers: true,
         ..Wishes::default()
-    });
-    assert_eq!(
-        shop.client.pay("one", APPROVED, 20).await.unwrap().status,
-        201
-    );
+    })
+    .await;
+    let body = order(700, "tok_approve");
+    assert_eq!(shop.client.pay("one", &body, 20).await.unwrap().status, 201);
     for (topic, settings) in shop.stack.record_durability().unwrap() {
         let refused = records_not_durable(&settings);
         let expected = defect.map(|_| "acks is 1".to_owned());
         assert_eq!(refused, expected, "{topic}");
     }
-    let kafka = shop.kafka();
+    let kafka = kafka_of(&mut shop);
     let before = on_broker(kafka, 1);
     // Nobody can be told to be out of sync: two of the three who decide that stand still. What they
     // had asked for already is the first of what comes; the rest is on the leader alone.
     for number in [2, 3] {
         kafka.broker(number).signal(Signal::STOP);
     }
-    shop.take_in("earlier").await;
-    let kafka = shop.kafka();
+    take_in(&shop, "earlier").await;
+    let kafka = kafka_of(&mut shop);
     let had = wait_for("records on the leader", SETTLED, || {
         let now = on_broker(kafka, 1);
         let had: BTreeSet<String> = now.difference(&before).cloned().collect();
@@ -206,14 +162,14 @@ async fn lose_a_leader(defect: Option<&'static str>) -> Loss {
         kafka.broker(number).signal(Signal::CONT);
     }
     let had = had.unwrap();
-    let later = shop.take_in("later").await;
+    let later = take_in(&shop, "later").await;
     Loss { shop, had, later }
 }
 
 impl Loss {
     /// Others lead, the broker comes back without records, and every payment comes to its end, once.
     async fn check_settles(&mut self) {
-        let kafka = self.shop.kafka();
+        let kafka = kafka_of(&mut self.shop);
         let look = || {
             let partitions = kafka.partitions(ATTEMPTS);
             let partitions = partitions.map_err(|reason| reason.to_string())?;
@@ -224,25 +180,17 @@ impl Loss {
         wait_for("other leaders", SETTLED, look).unwrap();
         kafka.launch().unwrap();
         kafka.wait().unwrap();
-        let start = Instant::now();
-        let report = loop {
-            let report = self.shop.report().await;
-            if report.open.is_empty() || start.elapsed() > SETTLED {
-                break report;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        };
-        assert!(report.is_clean(), "{report}\n{}", self.shop.stack.logs());
+        let report = self.shop.check_books(SETTLED).await;
         assert_eq!(report.payments, 1 + 2 * PAYMENTS);
     }
 
     /// Those of the lost broker's payments whose first record on another one is behind that of a
     /// payment that was asked for later.
-    fn overtaken(&self) -> BTreeSet<String> {
-        let kafka = self.shop.stack.kafka.as_ref().unwrap();
+    fn overtaken(&mut self) -> BTreeSet<String> {
         let mut compared = 0;
         let mut overtaken = BTreeSet::new();
-        for keys in kafka.keys_at(2, ATTEMPTS).unwrap().into_values() {
+        let partitions = kafka_of(&mut self.shop).keys_at(2, ATTEMPTS).unwrap();
+        for keys in partitions.into_values() {
             let mut first = BTreeMap::new();
             for (place, key) in keys.into_iter().enumerate() {
                 first.entry(key).or_insert(place);

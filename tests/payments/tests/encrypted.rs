@@ -3,20 +3,11 @@
 use std::{net::TcpStream, path::Path, time::Duration};
 
 use paymesh_beds::{Authority, Issued, Subject, wait_for, write_private};
-use paymesh_payments::{Client, Member, Stack, Wishes, check};
-use serde_json::json;
+use paymesh_payments::{Client, Member, Stack, Wishes, order, shop::folder};
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
 /// How often a service is started to be asked at the very moment when it says that it is ready.
 const START_COUNT: u32 = 10;
-
-fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap()
-}
 
 fn issue(authority: &Authority, host: &str) -> Issued {
     let subject = Subject {
@@ -90,17 +81,13 @@ async fn the_database_shows_who_it_is_as_the_connection_string_asks() {
     stack.database_options = format!("&sslmode=verify-full&sslrootcert={ours_file}");
     stack.restart(Member::Controller).unwrap();
     let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    let order =
-        json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
-            .to_string();
+    let order = order(990, "tok_approve");
     let answer = client.pay("order", &order, 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
     let connections = "select count(*) filter (where ssl) > 1, count(*) filter (where not ssl)
         from pg_stat_ssl join pg_stat_activity using (pid) where usename = 'paymesh_controller'";
     assert_eq!(stack.postgres.sql("postgres", connections).unwrap(), "t|0");
-    let report = check(&stack.card.database_url, &stack.books(), &stack.history())
-        .await
-        .unwrap();
+    let report = stack.report().await.unwrap();
     assert_eq!(report.payments, 1, "{report}");
 
     // A server that somebody put in its place is not spoken to, and the log says why.

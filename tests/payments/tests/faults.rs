@@ -9,7 +9,7 @@ use std::{
 };
 
 use paymesh_beds::Flow;
-use paymesh_payments::{Client, Member, Report, Stack, Wire, Wires, Wishes, check};
+use paymesh_payments::{Member, Shop, Stack, Wire, Wires, Wishes};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -66,39 +66,18 @@ fn heal(stack: &Stack, fault: Fault) {
     }
 }
 
-async fn settled(stack: &Stack) -> Report {
-    let start = Instant::now();
-    loop {
-        let card = &stack.card;
-        let report = check(&card.database_url, &stack.books(), &stack.history())
-            .await
-            .unwrap();
-        if report.open.is_empty() || start.elapsed() > SETTLED {
-            return report;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_still_or_is_cut_off_loses_and_doubles_nothing() {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
     let wishes = Wishes {
         wires: Wires::Cuttable,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let card = stack.card.clone();
-    let client = Arc::new(Client::new(&card.api_url, &card.api_key, &stack.history()).unwrap());
+    let shop = Shop::open(wishes).await;
     let (next, late_ms) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let payers: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (client, next) = (client.clone(), next.clone());
+            let (client, next) = (shop.client.clone(), next.clone());
             let (late_ms, is_over) = (late_ms.clone(), is_over.clone());
             tokio::spawn(async move {
                 while !is_over.load(Ordering::Relaxed) {
@@ -121,16 +100,16 @@ async fn what_stands_still_or_is_cut_off_loses_and_doubles_nothing() {
     for fault in FAULTS {
         tokio::time::sleep(Duration::from_millis(700)).await;
         late_ms.store(0, Ordering::Relaxed);
-        begin(&stack, fault);
+        begin(&shop.stack, fault);
         tokio::time::sleep(LASTS).await;
-        heal(&stack, fault);
+        heal(&shop.stack, fault);
         // Somebody had to wait for it: the fault was there.
         let start = Instant::now();
         while late_ms.load(Ordering::Relaxed) < 1_000 {
             assert!(
                 start.elapsed() < SETTLED,
                 "no client felt {fault:?}\n{}",
-                stack.logs()
+                shop.stack.logs()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -139,8 +118,7 @@ async fn what_stands_still_or_is_cut_off_loses_and_doubles_nothing() {
     for payer in payers {
         payer.await.unwrap();
     }
-    let report = settled(&stack).await;
-    assert!(report.is_clean(), "{report}");
+    let report = shop.check_books(SETTLED).await;
     assert_eq!(report.payments, next.load(Ordering::Relaxed));
     println!("{report}");
 }

@@ -1,74 +1,33 @@
 //! The primary's host is lost with all it held: a plain kill keeps the page cache and cannot see a
 //! durability defect.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use paymesh_payments::{Client, Member, Report, Stack, Wishes, check, torture::not_durable};
+use paymesh_payments::{Member, Shop, Wishes, order, torture::not_durable};
 use serde_json::json;
 
-/// How long a payment may take to come to its end.
-const SETTLED: Duration = Duration::from_secs(30);
+/// How long everything may take to come to its end.
+const SETTLED: Duration = Duration::from_mins(1);
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Arc<Client>,
-}
-
-fn open_shop(standby_list_is_empty: bool) -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
+async fn open_shop(standby_list_is_empty: bool) -> Shop {
     let wishes = Wishes {
         standbys: true,
         standby_list_is_empty,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let durability = stack.durability().unwrap();
+    let shop = Shop::open(wishes).await;
+    let durability = shop.stack.durability().unwrap();
     println!("{durability}");
     assert_eq!(
         durability.ends_with("synchronous_standby_names="),
         standby_list_is_empty
     );
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client: Arc::new(client),
-    }
-}
-
-fn order(token: &str) -> String {
-    json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": token }).to_string()
-}
-
-impl Shop {
-    async fn report(&self) -> Report {
-        let card = &self.stack.card;
-        let mut report = Report::default();
-        for _ in 0..120 {
-            report = check(
-                &card.database_url,
-                &self.stack.books(),
-                &self.stack.history(),
-            )
-            .await
-            .unwrap();
-            if report.open.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        report
-    }
+    shop
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_host_takes_no_acknowledged_payment_with_it() {
-    let mut shop = open_shop(false);
+    let mut shop = open_shop(false).await;
     let payers: Vec<_> = (0..6)
         .map(|payer| {
             let client = shop.client.clone();
@@ -76,7 +35,7 @@ async fn a_lost_host_takes_no_acknowledged_payment_with_it() {
                 for round in 0..8 {
                     let token = ["tok_approve", "tok_slow_200"][round % 2];
                     let key = format!("payer-{payer}-{round}");
-                    client.pay(&key, &order(token), 5).await.unwrap();
+                    client.pay(&key, &order(990, token), 5).await.unwrap();
                 }
             })
         })
@@ -90,21 +49,21 @@ async fn a_lost_host_takes_no_acknowledged_payment_with_it() {
     for payer in payers {
         payer.await.unwrap();
     }
-    let report = shop.report().await;
-    assert!(report.is_clean(), "{report}");
+    let report = shop.check_books(SETTLED).await;
     assert_eq!(report.payments, 48);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_standby_writes_wait_and_nothing_is_lost() {
-    let mut shop = open_shop(false);
+    let mut shop = open_shop(false).await;
     shop.client
-        .pay("before", &order("tok_approve"), 5)
+        .pay("before", &order(990, "tok_approve"), 5)
         .await
         .unwrap();
     shop.stack.cut_standbys_off().unwrap();
     let client = shop.client.clone();
-    let waiting = tokio::spawn(async move { client.pay("during", &order("tok_approve"), 5).await });
+    let waiting =
+        tokio::spawn(async move { client.pay("during", &order(990, "tok_approve"), 5).await });
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(
         !waiting.is_finished(),
@@ -114,30 +73,26 @@ async fn without_any_standby_writes_wait_and_nothing_is_lost() {
     // The wait for its end may have been used up by then.
     let answer = waiting.await.unwrap().unwrap();
     assert!(matches!(answer.status, 201 | 202), "{answer:?}");
-    let report = shop.report().await;
-    assert!(report.is_clean(), "{report}");
+    let report = shop.check_books(SETTLED).await;
     assert_eq!(report.payments, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
-    let mut shop = open_shop(false);
+    let mut shop = open_shop(false).await;
     shop.client
-        .pay("before", &order("tok_approve"), 5)
+        .pay("before", &order(990, "tok_approve"), 5)
         .await
         .unwrap();
     shop.stack.cut_standbys_off().unwrap();
     let client = shop.client.clone();
-    let waiting = tokio::spawn(async move { client.pay("alone", &order("tok_approve"), 5).await });
+    let waiting =
+        tokio::spawn(async move { client.pay("alone", &order(990, "tok_approve"), 5).await });
     tokio::time::sleep(Duration::from_secs(2)).await;
     // After this crash the server shows the payment, although no standby ever had it.
     shop.stack.kill(Member::Postgres);
     shop.stack.restart(Member::Postgres).unwrap();
-    let seen = shop
-        .stack
-        .postgres
-        .sql("payments", "select count(*) from payment");
-    assert_eq!(seen.unwrap(), "2");
+    assert_eq!(shop.sql("select count(*) from payment"), "2");
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(
         !waiting.is_finished(),
@@ -145,8 +100,7 @@ async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
     );
     shop.stack.lose_primary().unwrap();
     waiting.await.unwrap().unwrap();
-    let report = shop.report().await;
-    assert!(report.is_clean(), "{report}");
+    let report = shop.check_books(SETTLED).await;
     assert_eq!(report.payments, 2);
 }
 
@@ -167,11 +121,11 @@ async fn charge_past_us(shop: &Shop) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_found_again() {
-    let mut shop = open_shop(true);
+    let mut shop = open_shop(true).await;
     shop.stack.cut_standbys_off().unwrap();
     let paid = shop
         .client
-        .pay("paid", &order("tok_approve"), 5)
+        .pay("paid", &order(990, "tok_approve"), 5)
         .await
         .unwrap();
     assert_eq!(paid.status, 201, "{paid:?}");
@@ -183,24 +137,27 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
     shop.stack.kill(Member::Acquirer);
     let unsent = shop
         .client
-        .pay("unsent", &order("tok_approve"), 0)
+        .pay("unsent", &order(990, "tok_approve"), 0)
         .await
         .unwrap();
     assert_eq!(unsent.status, 202, "{unsent:?}");
     shop.stack.lose_primary().unwrap();
 
     // Until the acquirer was asked nothing new is taken in.
-    let late = shop.client.create("late", &order("tok_approve"), 0).await;
+    let late = shop
+        .client
+        .create("late", &order(990, "tok_approve"), 0)
+        .await;
     let late = late.unwrap().unwrap();
     assert_eq!(
         (late.status, late.json()["error"]["code"].as_str()),
         (503, Some("recovering"))
     );
     shop.stack.restart(Member::Acquirer).unwrap();
-    let late = shop.client.pay("late", &order("tok_approve"), 5).await;
+    let late = shop.client.pay("late", &order(990, "tok_approve"), 5).await;
     assert_eq!(late.unwrap().status, 201);
 
-    let report = shop.report().await;
+    let report = shop.stack.settled(SETTLED).await.unwrap();
     // What was acknowledged and never sent is gone, and the checker says so.
     assert_eq!(report.lost.len(), 1, "{report}");
     assert!(report.lost[0].contains("key unsent"), "{report}");
@@ -224,9 +181,9 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_that_wait_for_no_standby_are_refused_by_the_torture_run_and_found_by_the_checker()
 {
-    let mut shop = open_shop(false);
+    let mut shop = open_shop(false).await;
     let local = "alter role paymesh_controller set synchronous_commit = local";
-    shop.stack.postgres.sql("payments", local).unwrap();
+    shop.sql(local);
     shop.stack.kill(Member::Controller);
     shop.stack.restart(Member::Controller).unwrap();
     let refusal = not_durable(&shop.stack.durability().unwrap());
@@ -235,18 +192,11 @@ async fn commits_that_wait_for_no_standby_are_refused_by_the_torture_run_and_fou
     shop.stack.cut_standbys_off().unwrap();
     let answer = shop
         .client
-        .pay("local", &order("tok_approve"), 0)
+        .pay("local", &order(990, "tok_approve"), 0)
         .await
         .unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");
     shop.stack.lose_primary().unwrap();
-    let card = &shop.stack.card;
-    let report = check(
-        &card.database_url,
-        &shop.stack.books(),
-        &shop.stack.history(),
-    )
-    .await
-    .unwrap();
+    let report = shop.stack.report().await.unwrap();
     assert_eq!(report.lost.len(), 1, "{report}");
 }

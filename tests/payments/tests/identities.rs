@@ -6,21 +6,13 @@ use paymesh_beds::{Authority, Issued, Process, Subject, wait_for};
 use paymesh_payments::{
     Called, Caller, Client, Member, Stack, Wire, Wires, Wishes,
     caller::{callers, methods},
-    check,
+    order,
+    shop::folder,
     stack::identity,
 };
-use serde_json::json;
 
 /// How long the services may take to see that files are others now.
 const SEEN_MAX: Duration = Duration::from_mins(1);
-
-fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap()
-}
 
 fn issue(authority: &Authority, uris: &[&str]) -> Issued {
     let subject = Subject {
@@ -28,11 +20,6 @@ fn issue(authority: &Authority, uris: &[&str]) -> Issued {
         ..Subject::default()
     };
     authority.issue(subject).unwrap()
-}
-
-fn order() -> String {
-    json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
-        .to_string()
 }
 
 /// No log has a key, or any other file, in it.
@@ -215,8 +202,8 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
         ..Wishes::default()
     };
     let mut stack = Stack::start(folder.path(), wishes).unwrap();
-    let history = stack.history();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &history).unwrap();
+    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
+    let body = order(990, "tok_approve");
     let old = issue(&stack.authority, &[&identity("payment-api")]);
     let keys = stack.keys().unwrap();
     let next = Authority::new("The next authority").unwrap();
@@ -227,7 +214,6 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     let turns = tokio::sync::Mutex::new(());
     let (paid_by_now, mut paying) = tokio::sync::watch::channel(0);
     let load = async {
-        let body = order();
         let mut paid = 0;
         while !*stopped.borrow() {
             let turn = turns.lock().await;
@@ -303,11 +289,9 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     }
     stack.kill(Member::Controller);
     stack.restart(Member::Controller).unwrap();
-    let answer = client.pay("after", &order(), 10).await.unwrap();
+    let answer = client.pay("after", &body, 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
-    let report = check(&stack.card.database_url, &stack.books(), &history)
-        .await
-        .unwrap();
+    let report = stack.report().await.unwrap();
     assert_eq!(report.payments, paid + 1, "{report}");
     check_logs(&stack, &keys);
 
@@ -333,7 +317,7 @@ async fn certificates_are_renewed_under_load_and_nobody_notices() {
     let expires = Duration::from_secs_f64(expires.unwrap().parse().unwrap());
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
     assert!(expires > now, "{expires:?} {now:?}");
-    let answer = client.pay("still", &order(), 10).await.unwrap();
+    let answer = client.pay("still", &body, 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
 
@@ -367,8 +351,9 @@ async fn a_connection_ends_in_time_so_an_authority_that_is_believed_no_more_is_o
     }
     wait_for_log(log, "it is of no authority that is trusted here", 1);
     // Those who were given new ones go on, over many new connections.
+    let body = order(990, "tok_approve");
     for number in 0..10 {
-        let answer = client.pay(&format!("order-{number}"), &order(), 10).await;
+        let answer = client.pay(&format!("order-{number}"), &body, 10).await;
         let answer = answer.unwrap();
         assert_eq!(answer.status, 201, "{}", answer.body);
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -376,7 +361,7 @@ async fn a_connection_ends_in_time_so_an_authority_that_is_believed_no_more_is_o
     // A stream that was open is ended after its grace, and opened anew: nobody is out of service.
     let api_log = || stack.log(Member::Api);
     wait_for_log(api_log, "no news of attempts", 1);
-    let answer = client.pay("afterwards", &order(), 10).await.unwrap();
+    let answer = client.pay("afterwards", &body, 10).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert!(!api_log().contains(r#""ready":false"#), "{}", api_log());
     wait_for("the processor", SEEN_MAX, || {

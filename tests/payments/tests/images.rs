@@ -10,8 +10,7 @@ use std::{
     process::Command,
 };
 
-use paymesh_payments::{Client, Member, Stack, Wishes, check};
-use serde_json::json;
+use paymesh_payments::{Member, Shop, Wishes};
 
 /// Those of which there is an image.
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
@@ -57,21 +56,11 @@ fn check_contained(name: &str, id: u32) {
 #[ignore = "needs the images"]
 async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() {
     let programs = std::env::var_os("PAYMESH_BIN_DIR").expect("the folder of what runs images");
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    let order =
-        json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" })
-            .to_string();
-    let answer = client.pay("order", &order, 10).await.unwrap();
+    let mut shop = Shop::open(Wishes::default()).await;
+    let answer = shop.pay("order").await;
     assert_eq!(answer.status, 201, "{}", answer.body);
-    let report = check(&stack.card.database_url, &stack.books(), &stack.history())
-        .await
-        .unwrap();
+    let stack = &mut shop.stack;
+    let report = stack.report().await.unwrap();
     assert_eq!(report.payments, 1, "{report}\n{}", stack.logs());
 
     let ids = stack.ids();

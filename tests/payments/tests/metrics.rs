@@ -8,8 +8,7 @@ use std::{
 
 use expect_test::expect_file;
 use paymesh_beds::Subject;
-use paymesh_payments::{Caller, Client, Member, Receiver, Stack, Wishes, stack::identity};
-use serde_json::json;
+use paymesh_payments::{Caller, Member, Shop, Stack, Wishes, order, stack::identity};
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
@@ -92,70 +91,53 @@ async fn check_comes_to(stack: &Stack, member: Member, series: &str, holds: impl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let mut stack = Stack::start(folder.path(), Wishes::default()).unwrap();
-    let card = &stack.card;
-    let client = Client::new(&card.api_url, &card.api_key, &stack.history()).unwrap();
-    let order = |token: &str| {
-        json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": token })
-            .to_string()
-    };
-    let merchant = Receiver::start().await.unwrap();
-    let secret = client.add_webhook(&merchant.url).await.unwrap();
-    merchant.know_secret(&secret);
-    let nowhere = format!("{}/v1/nothing-4111111111111111", card.api_url);
+    let mut shop = Shop::open(Wishes::default()).await;
+    let secret = shop.add_webhook().await;
+    let (stack, client) = (&mut shop.stack, &shop.client);
+    let nowhere = format!("{}/v1/nothing-4111111111111111", stack.card.api_url);
     let refused = reqwest::Client::new().put(nowhere).send().await.unwrap();
     assert_eq!(refused.status(), 404);
-    client.pay("good", &order("tok_approve"), 10).await.unwrap();
-    client.pay("bad", &order("tok_decline"), 10).await.unwrap();
+    let (good, bad) = (order(990, "tok_approve"), order(990, "tok_decline"));
+    client.pay("good", &good, 10).await.unwrap();
+    client.pay("bad", &bad, 10).await.unwrap();
 
     let created = r#"paymesh_http_requests_total{method="POST",path="/v1/payments",status="201"}"#;
-    check_comes_to(&stack, Member::Api, created, |count| count >= 2.0).await;
+    check_comes_to(stack, Member::Api, created, |count| count >= 2.0).await;
     let unknown = r#"paymesh_http_requests_total{method="other",path="other",status="404"}"#;
-    check_comes_to(&stack, Member::Api, unknown, |count| count >= 1.0).await;
+    check_comes_to(stack, Member::Api, unknown, |count| count >= 1.0).await;
     for outcome in ["approved", "declined"] {
         let attempts = format!(r#"paymesh_attempt_duration_seconds_count{{outcome="{outcome}"}}"#);
-        check_comes_to(&stack, Member::Processor, &attempts, |count| count >= 1.0).await;
+        check_comes_to(stack, Member::Processor, &attempts, |count| count >= 1.0).await;
     }
     let committed = r#"paymesh_commit_duration_seconds_count{outcome="committed"}"#;
-    check_comes_to(&stack, Member::Controller, committed, |count| count >= 4.0).await;
+    check_comes_to(stack, Member::Controller, committed, |count| count >= 4.0).await;
 
     let told = r#"paymesh_webhook_tries_total{outcome="delivered"}"#;
-    check_comes_to(&stack, Member::Processor, told, |count| count >= 2.0).await;
+    check_comes_to(stack, Member::Processor, told, |count| count >= 2.0).await;
     for member in SERVICES {
-        check_comes_to(&stack, member, "paymesh_ready", |ready| ready >= 1.0).await;
+        check_comes_to(stack, member, "paymesh_ready", |ready| ready >= 1.0).await;
     }
 
     // Without the acquirer nobody knows what became of an attempt.
     let unknown = "paymesh_unknown_attempts";
-    check_comes_to(&stack, Member::Controller, unknown, |count| count == 0.0).await;
+    check_comes_to(stack, Member::Controller, unknown, |count| count == 0.0).await;
     stack.kill(Member::Acquirer);
-    client
-        .create("unheard", &order("tok_approve"), 0)
-        .await
-        .unwrap();
-    check_comes_to(&stack, Member::Controller, unknown, |count| count >= 1.0).await;
+    client.create("unheard", &good, 0).await.unwrap();
+    check_comes_to(stack, Member::Controller, unknown, |count| count >= 1.0).await;
     stack.restart(Member::Acquirer).unwrap();
-    check_comes_to(&stack, Member::Controller, unknown, |count| count == 0.0).await;
+    check_comes_to(stack, Member::Controller, unknown, |count| count == 0.0).await;
 
     // Without a processor what is to be done waits, and gets older.
     stack.kill(Member::Processor);
-    client
-        .create("late", &order("tok_approve"), 0)
-        .await
-        .unwrap();
+    client.create("late", &good, 0).await.unwrap();
     let waiting = r#"paymesh_outbox_waiting_messages{consumer="attempts"}"#;
-    check_comes_to(&stack, Member::Controller, waiting, |count| count >= 1.0).await;
+    check_comes_to(stack, Member::Controller, waiting, |count| count >= 1.0).await;
     let age = r#"paymesh_outbox_oldest_seconds{consumer="attempts"}"#;
-    check_comes_to(&stack, Member::Controller, age, |seconds| seconds > 0.5).await;
+    check_comes_to(stack, Member::Controller, age, |seconds| seconds > 0.5).await;
     stack.restart(Member::Processor).unwrap();
-    check_comes_to(&stack, Member::Controller, waiting, |count| count == 0.0).await;
+    check_comes_to(stack, Member::Controller, waiting, |count| count == 0.0).await;
     let under_way = "paymesh_commands_in_progress";
-    check_comes_to(&stack, Member::Controller, under_way, |count| count == 0.0).await;
+    check_comes_to(stack, Member::Controller, under_way, |count| count == 0.0).await;
 
     // Somebody of the same authority who may not call.
     let shop = identity("shop");
@@ -168,9 +150,9 @@ async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
     shop.call("paymesh.persistence.v1.Queue/Claim").await;
     let labels = r#"caller="other",method="/paymesh.persistence.v1.Queue/Claim""#;
     let refused = format!("paymesh_grpc_calls_refused_total{{{labels}}}");
-    check_comes_to(&stack, Member::Controller, &refused, |count| count >= 1.0).await;
+    check_comes_to(stack, Member::Controller, &refused, |count| count >= 1.0).await;
 
-    expect_file!["../../../services/metrics.md"].assert_eq(&page(&stack).await);
+    expect_file!["../../../services/metrics.md"].assert_eq(&page(stack).await);
     for member in SERVICES {
         let metrics = stack.metrics(member).await.unwrap();
         for secret in [

@@ -1,73 +1,35 @@
 //! The acquirer's settlement report against the ledger: what differs is listed, and nothing is
 //! mended.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use paymesh_payments::{Client, Stack, Wishes, check};
+use paymesh_payments::{Shop, Wishes, order};
 use serde_json::{Value, json};
 
 const SETTLED: Duration = Duration::from_secs(30);
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
+/// Pays; gives the payment, and the name of its charge at the acquirer.
+async fn pay(shop: &Shop, key: &str, token: &str, amount: i64) -> (String, String) {
+    let paid = shop.client.pay(key, &order(amount, token), 10).await;
+    let paid = paid.unwrap().json();
+    (word(&paid["id"]), word(&paid["attempts"][0]["id"]))
 }
 
-fn open_shop() -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let stack = Stack::start(folder.path(), Wishes::default()).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
-    }
+/// Compares a report that differs, and checks which breaks are open then.
+fn check_breaks(shop: &Shop, report: &str, expected: &[String]) {
+    let refused = shop.stack.reconcile(report).unwrap_err().to_string();
+    let count = format!("{} breaks are open", expected.len());
+    assert!(refused.contains(&count), "{refused}");
+    let (mut found, mut expected) = (shop.stack.breaks().unwrap(), expected.to_vec());
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
-impl Shop {
-    /// Pays; gives the payment, and the name of its charge at the acquirer.
-    async fn pay(&self, key: &str, token: &str, amount: u32) -> (String, String) {
-        let amount = json!({ "amount": amount, "currency": "EUR" });
-        let body = json!({ "amount": amount, "payment_method": token }).to_string();
-        let paid = self.client.pay(key, &body, 10).await.unwrap().json();
-        (word(&paid["id"]), word(&paid["attempts"][0]["id"]))
-    }
-
-    /// Waits until nothing is on its way, and everything else is well.
-    async fn settle(&self) {
-        let (start, card) = (Instant::now(), &self.stack.card);
-        loop {
-            let (books, history) = (self.stack.books(), self.stack.history());
-            let report = check(&card.database_url, &books, &history).await.unwrap();
-            if report.is_clean() {
-                return;
-            }
-            assert!(start.elapsed() < SETTLED, "{report}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Compares a report that differs, and checks which breaks are open then.
-    fn check_breaks(&self, report: &str, expected: &[String]) {
-        let refused = self.stack.reconcile(report).unwrap_err().to_string();
-        let count = format!("{} breaks are open", expected.len());
-        assert!(refused.contains(&count), "{refused}");
-        let (mut found, mut expected) = (self.stack.breaks().unwrap(), expected.to_vec());
-        found.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(found, expected);
-    }
-
-    fn check_refused(&self, report: &str, expected: &str) {
-        let refused = self.stack.reconcile(report).unwrap_err().to_string();
-        assert!(refused.contains(expected), "{refused}");
-        assert_eq!(self.stack.breaks().unwrap(), Vec::<String>::new());
-    }
+fn check_refused(shop: &Shop, report: &str, expected: &str) {
+    let refused = shop.stack.reconcile(report).unwrap_err().to_string();
+    assert!(refused.contains(expected), "{refused}");
+    assert_eq!(shop.stack.breaks().unwrap(), Vec::<String>::new());
 }
 
 fn word(value: &Value) -> String {
@@ -89,17 +51,17 @@ fn rewritten(report: &str, name: &str, change: impl FnOnce(&mut Vec<Value>)) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_break_is_listed_until_a_person_closes_it() {
-    let shop = open_shop();
-    let (one, _) = shop.pay("one", "tok_approve", 1000).await;
+    let shop = Shop::open(Wishes::default()).await;
+    let (one, _) = pay(&shop, "one", "tok_approve", 1000).await;
     let part = r#"{"amount":{"amount":300,"currency":"EUR"}}"#;
     shop.client
         .act("back", &one, "refunds", part)
         .await
         .unwrap();
-    shop.pay("lost", "tok_lost", 1000).await;
-    shop.pay("no", "tok_decline", 1000).await;
-    shop.pay("disputed", "tok_dispute", 1000).await;
-    shop.settle().await;
+    pay(&shop, "lost", "tok_lost", 1000).await;
+    pay(&shop, "no", "tok_decline", 1000).await;
+    pay(&shop, "disputed", "tok_dispute", 1000).await;
+    shop.check_books(SETTLED).await;
     // As the acquirer sees it nothing differs, also when it is asked again.
     let report = shop.stack.settlement_report().await.unwrap();
     let moved: Vec<String> = (report.lines().skip(1))
@@ -111,16 +73,16 @@ async fn every_kind_of_break_is_listed_until_a_person_closes_it() {
     }
     // Another file under the same name, or one that was cut, is not compared.
     let other = rewritten(&report, "po_1", |rows| rows.truncate(1));
-    shop.check_refused(&other, "read before with other rows");
+    check_refused(&shop, &other, "read before with other rows");
     let cut = &report[..report.trim_end().rfind('\n').unwrap()];
-    shop.check_refused(cut, "it was cut");
+    check_refused(&shop, cut, "it was cut");
 
     // A charge that is never settled, one of another amount, one in another currency, one that is
     // settled again, and a refund that nobody asked for.
-    let (_, unsettled) = shop.pay("unsettled", "tok_approve", 500).await;
-    let (_, changed) = shop.pay("changed", "tok_approve", 500).await;
-    let (_, foreign) = shop.pay("foreign", "tok_approve", 500).await;
-    shop.settle().await;
+    let (_, unsettled) = pay(&shop, "unsettled", "tok_approve", 500).await;
+    let (_, changed) = pay(&shop, "changed", "tok_approve", 500).await;
+    let (_, foreign) = pay(&shop, "foreign", "tok_approve", 500).await;
+    shop.check_books(SETTLED).await;
     let next = shop.stack.settlement_report().await.unwrap();
     let again: Value = serde_json::from_str(report.lines().nth(1).unwrap()).unwrap();
     let nobody = "att_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -142,7 +104,7 @@ async fn every_kind_of_break_is_listed_until_a_person_closes_it() {
     });
     let sql = "select acquirer_reference from attempt where id =
         (select attempt_id from posting where amount = 500 order by seq limit 1)";
-    let reference = shop.stack.postgres.sql("payments", sql).unwrap();
+    let reference = shop.sql(sql);
     let all = [
         format!("not_settled charge {}", reference.trim()),
         format!("amount_differs charge {changed}"),
@@ -156,9 +118,9 @@ async fn every_kind_of_break_is_listed_until_a_person_closes_it() {
     ];
     // Again is the same; nothing was mended.
     for _ in 0..2 {
-        shop.check_breaks(&seeded, &all);
+        check_breaks(&shop, &seeded, &all);
     }
-    shop.settle().await;
+    shop.check_books(SETTLED).await;
 
     // A person closes what they understood, once and with a reason; it does not come back.
     let close = |id: &str, reason| shop.stack.control(&["close-break", id, "--reason", reason]);
@@ -177,8 +139,8 @@ async fn every_kind_of_break_is_listed_until_a_person_closes_it() {
     shop.stack.reconcile(&seeded).unwrap();
 
     // What two reports settle is seen by one of them, also when they are compared at once.
-    let (_, fresh) = shop.pay("fresh", "tok_approve", 700).await;
-    shop.settle().await;
+    let (_, fresh) = pay(&shop, "fresh", "tok_approve", 700).await;
+    shop.check_books(SETTLED).await;
     let last = shop.stack.settlement_report().await.unwrap();
     let twins = ["po_3", "po_4"].map(|name| rewritten(&last, name, |_| ()));
     std::thread::scope(|scope| {

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use paymesh_beds::{Trap, wait_for};
-use paymesh_payments::{Audit, Client, Member, Stack, Wire, Wires, Wishes};
+use paymesh_payments::{Audit, Member, Shop, Wire, Wires, Wishes};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tokio_postgres::NoTls;
 
 /// How long a row may wait for its seal while db-controller runs.
@@ -22,67 +21,33 @@ const ADD_EVENT: &str = "insert into event (id, tenant_id, payment_id, kind, bod
     select gen_random_uuid(), tenant_id, payment_id, kind, body, clock_timestamp()
     from event order by seq limit 1";
 
-struct Shop {
-    _folder: tempfile::TempDir,
-    stack: Stack,
-    client: Client,
-}
-
-fn open_shop(wishes: Wishes) -> Shop {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let client = Client::new(&stack.card.api_url, &stack.card.api_key, &stack.history()).unwrap();
-    Shop {
-        _folder: folder,
-        stack,
-        client,
-    }
-}
-
-impl Shop {
-    async fn pay(&self, key: &str) {
-        let body = json!({ "amount": { "amount": 990, "currency": "EUR" }, "payment_method": "tok_approve" });
-        let paid = self.client.pay(key, &body.to_string(), 10).await.unwrap();
-        assert!(matches!(paid.status, 201 | 202), "{paid:?}");
-    }
-
-    fn sql(&self, text: &str) -> String {
-        self.stack.postgres.sql("payments", text).unwrap()
-    }
-
-    /// Waits until the age of what is not sealed is as it should be; gives it.
-    async fn age_comes_to(&self, shard: &str, holds: impl Fn(f64) -> bool) -> f64 {
-        let series = format!("paymesh_audit_unsealed_seconds{{shard=\"{shard}\"}} ");
-        let start = Instant::now();
-        loop {
-            let metrics = self.stack.metrics(Member::Controller).await.unwrap();
-            let mut ages = metrics
-                .lines()
-                .filter_map(|line| line.strip_prefix(&series));
-            let age = ages.next().and_then(|age| age.parse::<f64>().ok());
-            if let Some(age) = age.filter(|age| holds(*age)) {
-                return age;
-            }
-            assert!(start.elapsed() < SEEN_MAX, "{metrics}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// Waits until the age of what is not sealed is as it should be; gives it.
+async fn age_comes_to(shop: &Shop, shard: &str, holds: impl Fn(f64) -> bool) -> f64 {
+    let series = format!("paymesh_audit_unsealed_seconds{{shard=\"{shard}\"}} ");
+    let start = Instant::now();
+    loop {
+        let metrics = shop.stack.metrics(Member::Controller).await.unwrap();
+        let mut ages = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix(&series));
+        let age = ages.next().and_then(|age| age.parse::<f64>().ok());
+        if let Some(age) = age.filter(|age| holds(*age)) {
+            return age;
         }
+        assert!(start.elapsed() < SEEN_MAX, "{metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
 
-    /// The epoch of the last event's seal.
-    fn epoch(&self) -> i64 {
-        let epoch =
-            "select epoch from audit_seal where shard = 'event' order by number desc limit 1";
-        self.sql(epoch).parse().unwrap()
-    }
+/// The epoch of the last event's seal.
+fn last_epoch(shop: &Shop) -> i64 {
+    let epoch = "select epoch from audit_seal where shard = 'event' order by number desc limit 1";
+    shop.sql(epoch).parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
     let (client, connection) = tokio_postgres::connect(&shop.stack.card.database_url, NoTls)
@@ -102,7 +67,7 @@ async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
     for number in 0..3 {
         shop.pay(&format!("meanwhile-{number}")).await;
     }
-    let age = shop.age_comes_to("event", |age| age > 3.0).await;
+    let age = age_comes_to(&shop, "event", |age| age > 3.0).await;
     let sealed = shop.sql("select max(last_seq) from audit_seal where shard = 'event'");
     assert!(sealed.parse::<i64>().unwrap() < late, "{sealed} {late}");
     let newest = shop.sql("select max(seq) from event");
@@ -120,7 +85,7 @@ async fn a_row_that_commits_late_is_waited_for_and_never_passed_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_slow_commits_keeps_nothing_from_its_seal_for_long() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
     let mut writers = Vec::new();
@@ -157,7 +122,7 @@ async fn a_stream_of_slow_commits_keeps_nothing_from_its_seal_for_long() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_fails_stops_no_other_and_its_age_grows() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
     shop.sql("revoke select on sequence posting_seq_seq from paymesh_controller");
@@ -165,7 +130,7 @@ async fn a_chain_that_fails_stops_no_other_and_its_age_grows() {
     for number in 0..3 {
         shop.pay(&format!("meanwhile-{number}")).await;
     }
-    shop.age_comes_to("posting", |age| age > 3.0).await;
+    age_comes_to(&shop, "posting", |age| age > 3.0).await;
     let unsealed = "select count(*) from event where seq >
         (select max(last_seq) from audit_seal where shard = 'event')";
     assert_eq!(shop.sql(unsealed), "0");
@@ -182,7 +147,7 @@ async fn a_chain_that_fails_stops_no_other_and_its_age_grows() {
     );
     shop.sql("grant select on sequence posting_seq_seq to paymesh_controller");
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
-    shop.age_comes_to("posting", |age| age < 1.0).await;
+    age_comes_to(&shop, "posting", |age| age < 1.0).await;
 }
 
 /// Server processes that stand still, until this is dropped.
@@ -210,20 +175,20 @@ impl Drop for Stopped {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_age_that_the_database_does_not_say_grows() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
-    shop.age_comes_to("posting", |age| age < 1.0).await;
+    age_comes_to(&shop, "posting", |age| age < 1.0).await;
     let sessions = "select pid from pg_stat_activity where usename = 'paymesh_controller'";
     let stopped = Stopped::all(&shop.sql(sessions));
-    shop.age_comes_to("posting", |age| age > 3.0).await;
+    age_comes_to(&shop, "posting", |age| age > 3.0).await;
     drop(stopped);
-    shop.age_comes_to("posting", |age| age < 1.0).await;
+    age_comes_to(&shop, "posting", |age| age < 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seal_that_does_not_follow_is_refused_and_one_beyond_all_numbers_is_told() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
     let seal = |number: &str, after: &str, until: &str, previous: &str| {
@@ -259,7 +224,7 @@ async fn a_seal_that_does_not_follow_is_refused_and_one_beyond_all_numbers_is_to
     // Past every rule it is told, and hides nothing.
     shop.sql(&format!("set session_replication_role = replica; {beyond}"));
     shop.pay("second").await;
-    shop.age_comes_to("posting", f64::is_infinite).await;
+    age_comes_to(&shop, "posting", f64::is_infinite).await;
     wait_for("the word of the sealer", SEEN_MAX, || {
         let log = shop.stack.log(Member::Controller);
         let is_told = log.contains("the audit chain is broken");
@@ -271,15 +236,16 @@ async fn a_seal_that_does_not_follow_is_refused_and_one_beyond_all_numbers_is_to
          delete from audit_seal where last_seq = 9223372036854775807",
     );
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
-    shop.age_comes_to("posting", |age| age < 1.0).await;
+    age_comes_to(&shop, "posting", |age| age < 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
-    let mut shop = open_shop(Wishes {
+    let mut shop = Shop::open(Wishes {
         wires: Wires::Sealing,
         ..Wishes::default()
-    });
+    })
+    .await;
     shop.pay("first").await;
     shop.stack.sealed(SEALED_MAX).await.unwrap();
     let statements = [
@@ -325,7 +291,7 @@ async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_one_seals_and_the_other_takes_over_when_it_stands_still() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed(SEALED_MAX).await.unwrap();
     let other = shop.stack.add_controller("other-controller").unwrap();
@@ -334,25 +300,25 @@ async fn of_two_one_seals_and_the_other_takes_over_when_it_stands_still() {
             0 => shop.stack.signal(Member::Controller, signal),
             _ => other.signal(signal),
         };
-        let before = shop.epoch();
+        let before = last_epoch(&shop);
         signal(Signal::STOP);
         shop.sql(ADD_EVENT);
         shop.stack.sealed(SEALED_MAX).await.unwrap();
         signal(Signal::CONT);
         shop.pay(&format!("round-{round}")).await;
         shop.stack.sealed_well(SEALED_MAX).await.unwrap();
-        assert!(shop.epoch() > before, "nobody took over");
+        assert!(last_epoch(&shop) > before, "nobody took over");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seal_whose_lease_was_taken_over_while_it_was_on_its_way_is_not_added() {
-    let shop = open_shop(Wishes::default());
+    let shop = Shop::open(Wishes::default()).await;
     shop.pay("first").await;
     shop.stack.sealed(SEALED_MAX).await.unwrap();
     let _other = shop.stack.add_controller("other-controller").unwrap();
     let seals = || shop.sql("select count(*) from audit_seal where shard = 'event'");
-    let (epoch, before) = (shop.epoch(), seals().parse::<i64>().unwrap());
+    let (epoch, before) = (last_epoch(&shop), seals().parse::<i64>().unwrap());
     let (client, connection) = tokio_postgres::connect(&shop.stack.card.database_url, NoTls)
         .await
         .unwrap();
@@ -371,18 +337,19 @@ async fn a_seal_whose_lease_was_taken_over_while_it_was_on_its_way_is_not_added(
     client.batch_execute("commit").await.unwrap();
     shop.stack.sealed_well(SEALED_MAX).await.unwrap();
     assert_eq!(seals(), (before + 1).to_string());
-    assert!(shop.epoch() > epoch, "it was added without a lease");
+    assert!(last_epoch(&shop) > epoch, "it was added without a lease");
     drop(client);
     running.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promotion_that_loses_the_end_of_a_chain_says_what_was_lost() {
-    let mut shop = open_shop(Wishes {
+    let mut shop = Shop::open(Wishes {
         standbys: true,
         standby_list_is_empty: true,
         ..Wishes::default()
-    });
+    })
+    .await;
     for number in 0..2 {
         shop.pay(&format!("kept-{number}")).await;
     }

@@ -2,16 +2,13 @@
 
 use paymesh_payments::{
     Bus,
+    shop::folder,
     torture::{Kind, Plan, run},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_payments_survive_each_kind_of_fault() {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
+    let folder = folder();
     let kinds = Kind::of(Bus::Embedded).len();
     let plan = Plan {
         payments: 2_000,

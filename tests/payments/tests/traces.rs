@@ -6,7 +6,7 @@ use std::{
 };
 
 use paymesh_beds::reserve_port;
-use paymesh_payments::{Bus, Client, Collector, Member, Receiver, Stack, Wishes};
+use paymesh_payments::{Bus, Collector, Member, Shop, Wishes};
 use serde_json::{Value, json};
 
 const SERVICES: [Member; 3] = [Member::Processor, Member::Controller, Member::Api];
@@ -50,13 +50,12 @@ POST /v1/payments/{id}/refunds [payment-api]
 ";
 
 /// A merchant whose requests belong to traces.
-struct Shop {
-    stack: Stack,
-    merchant: Receiver,
+struct Traced {
+    inner: Shop,
     http: reqwest::Client,
 }
 
-impl Shop {
+impl Traced {
     /// Asks for something under a key, with a trace that is seen or not, or with none.
     async fn ask(
         &self,
@@ -65,7 +64,7 @@ impl Shop {
         trace: Option<(&str, &str)>,
         body: &str,
     ) -> Value {
-        let card = &self.stack.card;
+        let card = &self.inner.stack.card;
         let mut request = self
             .http
             .post(format!("{}{address}", card.api_url))
@@ -82,7 +81,7 @@ impl Shop {
 
     async fn check_told(&self, payment: &str, events: usize) {
         let start = Instant::now();
-        while self.merchant.told_of(payment).len() < events {
+        while self.inner.merchant.told_of(payment).len() < events {
             assert!(start.elapsed() < SEEN_MAX, "no webhook of {payment}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -91,15 +90,19 @@ impl Shop {
     /// Ends the services one after the other, each before those it needs: they send their last spans.
     fn end(&mut self) {
         for member in SERVICES {
-            assert!(self.stack.stop(member), "{}", self.stack.log(member));
+            assert!(
+                self.inner.stack.stop(member),
+                "{}",
+                self.inner.stack.log(member)
+            );
         }
     }
 
     /// Starts them again, with spans sent somewhere else.
     fn begin(&mut self, collector: Option<String>) -> io::Result<()> {
-        self.stack.collector_url = collector;
+        self.inner.stack.collector_url = collector;
         for member in [Member::Controller, Member::Processor, Member::Api] {
-            self.stack.restart(member)?;
+            self.inner.stack.restart(member)?;
         }
         Ok(())
     }
@@ -121,7 +124,7 @@ impl Shop {
         let start = Instant::now();
         let lost = "paymesh_spans_lost_total{reason=\"refused\"} ";
         loop {
-            let metrics = self.stack.metrics(member).await.unwrap();
+            let metrics = self.inner.stack.metrics(member).await.unwrap();
             let value = metrics.lines().find_map(|line| line.strip_prefix(lost));
             if value
                 .and_then(|value| value.parse().ok())
@@ -144,32 +147,15 @@ fn order() -> String {
     .to_string()
 }
 
-async fn start(folder: &tempfile::TempDir, bus: Bus) -> (Shop, String) {
+async fn start(bus: Bus) -> (Traced, String) {
     let wishes = Wishes {
         bus,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder.path(), wishes).unwrap();
-    let card = &stack.card;
-    let client = Client::without_history(&card.api_url, &card.api_key).unwrap();
-    let merchant = Receiver::start().await.unwrap();
-    let secret = client.add_webhook(&merchant.url).await.unwrap();
-    merchant.know_secret(&secret);
+    let inner = Shop::open(wishes).await;
+    let secret = inner.add_webhook().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let shop = Shop {
-        stack,
-        merchant,
-        http,
-    };
-    (shop, secret)
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap()
+    (Traced { inner, http }, secret)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,8 +170,7 @@ async fn over_kafka_it_is_the_same_trace() {
 }
 
 async fn check_traces(bus: Bus) {
-    let folder = folder();
-    let (mut shop, secret) = start(&folder, bus).await;
+    let (mut shop, secret) = start(bus).await;
     let collector = Collector::start().await.unwrap();
     shop.end();
     shop.begin(Some(collector.url.clone())).unwrap();
@@ -229,12 +214,12 @@ async fn check_traces(bus: Bus) {
     assert_eq!((others, begun), (1, 1), "{spans:?}");
 
     assert!(collector.has(&id), "a span tells which payment it is of");
-    let (_, acquirer_token) = shop.stack.acquirer();
+    let (_, acquirer_token) = shop.inner.stack.acquirer();
     for canary in [
-        shop.stack.card.api_key.as_str(),
+        shop.inner.stack.card.api_key.as_str(),
         secret.as_str(),
         acquirer_token,
-        shop.merchant.url.as_str(),
+        shop.inner.merchant.url.as_str(),
         "4111111111111111",
         "tok_approve",
         "canary",
@@ -247,8 +232,7 @@ async fn check_traces(bus: Bus) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_go_on_while_the_collector_hangs_and_while_it_is_away() {
-    let folder = folder();
-    let (mut shop, _) = start(&folder, Bus::Embedded).await;
+    let (mut shop, _) = start(Bus::Embedded).await;
     let collector = Collector::start().await.unwrap();
     collector.hang();
     shop.end();
@@ -263,11 +247,10 @@ async fn payments_go_on_while_the_collector_hangs_and_while_it_is_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_nothing_is_kept_of_a_trace() {
-    let folder = folder();
-    let (shop, _) = start(&folder, Bus::Embedded).await;
+    let (shop, _) = start(Bus::Embedded).await;
     let seen = Some((TRACE, "01"));
     let paid = shop.ask("/v1/payments", "untraced", seen, &order()).await;
     assert_eq!(paid["status"], "succeeded", "{paid}");
     let kept = "select count(*) from outbox where trace is not null";
-    assert_eq!(shop.stack.postgres.sql("payments", kept).unwrap(), "0");
+    assert_eq!(shop.inner.sql(kept), "0");
 }

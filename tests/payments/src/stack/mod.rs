@@ -6,6 +6,7 @@ mod card;
 mod certificates;
 mod hand;
 mod parts;
+mod report;
 mod servers;
 mod wires;
 

@@ -24,7 +24,7 @@ pub use durability::{not_durable, records_not_durable};
 pub use nemesis::Kind;
 
 use crate::{
-    checker::{Report, check},
+    checker::Report,
     client::Client,
     stack::{Bus, Stack, Wires, Wishes},
 };
@@ -127,7 +127,11 @@ pub async fn run(folder: &Path, plan: Plan) -> io::Result<Verdict> {
             "{between:.1} payments/s between faults, {usual:.1}/s without"
         ));
     }
-    verdict.report = settled(&stack, plan.bus).await?;
+    let settled_max = match plan.bus {
+        Bus::Embedded => SETTLED,
+        Bus::Kafka => SETTLED_OVER_KAFKA,
+    };
+    verdict.report = stack.settled(settled_max).await?;
     let longest = stack.postgres.sql(
         "payments",
         "select coalesce(extract(epoch from max(updated_at - created_at)), 0)::int from payment",
@@ -212,21 +216,4 @@ async fn faults(
         }
     }
     Ok(paid / quiet.as_secs_f64().max(1.0))
-}
-
-/// Checks until nothing is on its way any more, or the time is over.
-async fn settled(stack: &Stack, bus: Bus) -> io::Result<Report> {
-    let start = Instant::now();
-    let limit = match bus {
-        Bus::Embedded => SETTLED,
-        Bus::Kafka => SETTLED_OVER_KAFKA,
-    };
-    loop {
-        let card = &stack.card;
-        let report = check(&card.database_url, &stack.books(), &stack.history()).await?;
-        if report.open.is_empty() || start.elapsed() > limit {
-            return Ok(report);
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
