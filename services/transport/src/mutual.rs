@@ -18,7 +18,7 @@ use crate::{
     identity::Identity,
     pem,
     reason::explained,
-    verify::{Callers, Only},
+    verify::{Asked, Callers, Servers},
 };
 
 /// gRPC is HTTP/2.
@@ -96,15 +96,15 @@ impl Mutual {
         let crypto = Arc::new(aws_lc_rs::default_provider());
         let roots = Arc::new(roots);
         let callers = Arc::new(Callers::of(roots.clone(), crypto.clone())?);
-        let only = Arc::new(Only {
-            whom: identity.neighbour(Service::DbController.name()),
-            roots,
+        let controller = identity.neighbour(Service::DbController.name());
+        let servers = Arc::new(Servers {
+            asked: Asked::Service(roots, controller),
             crypto: crypto.clone(),
         });
         // What peers would refuse is not shown to them: they have the same authorities.
         let (first, others) = chain.split_first().ok_or("there is no certificate")?;
         let holds = match service {
-            Service::DbController => only.holds(first, others),
+            Service::DbController => servers.holds(first, others),
             Service::PaymentApi | Service::PaymentProcessor => callers.holds(first, others),
         };
         holds.map_err(|reason| of_ours(&explained(&reason)))?;
@@ -121,7 +121,7 @@ impl Mutual {
             .with_protocol_versions(&[&TLS13])
             .map_err(|reason| reason.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(only)
+            .with_custom_certificate_verifier(servers)
             .with_client_auth_cert(chain, key)
             .map_err(|reason| of_ours(&reason))?;
         client.alpn_protocols = vec![PROTOCOL.to_vec()];

@@ -1,5 +1,5 @@
-//! What is asked of a peer's certificate: it is of an authority in the bundle, not over, and says who
-//! the peer is. By which name or address it was reached says nothing.
+//! What is asked of a peer's certificate. One of ours is of an authority in the bundle, not over, and
+//! says who the peer is; by which name or address it was reached says nothing.
 
 use std::sync::Arc;
 
@@ -105,15 +105,25 @@ impl ClientCertVerifier for Callers {
     }
 }
 
-/// Speaks to one service only.
+/// What is asked of a server's certificate.
 #[derive(Debug)]
-pub(crate) struct Only {
-    pub(crate) whom: Identity,
-    pub(crate) roots: Arc<RootCertStore>,
+pub(crate) enum Asked {
+    /// Nothing.
+    Nothing,
+    /// One of these authorities gave it, to whomever.
+    Authority(RootCertStore),
+    /// One of these authorities gave it to this service.
+    Service(Arc<RootCertStore>, Identity),
+}
+
+/// Speaks to servers whose certificate is as asked, whatever they are called.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) asked: Asked,
     pub(crate) crypto: Arc<CryptoProvider>,
 }
 
-impl Only {
+impl Servers {
     /// Whether a certificate would be spoken to now.
     pub(crate) fn holds(
         &self,
@@ -129,23 +139,31 @@ impl Only {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
+        let (roots, whom) = match &self.asked {
+            Asked::Nothing => return Ok(()),
+            Asked::Authority(roots) => (roots, None),
+            Asked::Service(roots, whom) => (roots.as_ref(), Some(whom)),
+        };
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(certificate)?,
-            &self.roots,
+            roots,
             intermediates,
             now,
             self.crypto.signature_verification_algorithms.all,
         )?;
+        let Some(whom) = whom else {
+            return Ok(());
+        };
         let is = Identity::of(certificate).map_err(refused)?;
-        if is == self.whom {
+        if is == *whom {
             return Ok(());
         }
-        let expected = self.whom.clone();
+        let expected = whom.clone();
         Err(refused(Another { is, expected }))
     }
 }
 
-impl ServerCertVerifier for Only {
+impl ServerCertVerifier for Servers {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
