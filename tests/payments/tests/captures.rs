@@ -83,7 +83,7 @@ async fn confirm(shop: &Shop, payment: &Value) -> Value {
 }
 
 /// What the customer says at their bank.
-async fn answer_bank(shop: &Shop, payment: &Value, word: &str) {
+async fn answer_bank(payment: &Value, word: &str) {
     let address = payment["next_action"]["redirect_url"].as_str().unwrap();
     let address = format!("{address}/{word}");
     let answer = reqwest::Client::new().post(address).send().await.unwrap();
@@ -269,7 +269,7 @@ async fn check_actions(shop: &Shop) {
     // Nothing is done before the customer did something.
     let confirmed = confirm(shop, &asked).await;
     assert_eq!(confirmed["status"], "requires_action", "{confirmed}");
-    answer_bank(shop, &asked, "approve").await;
+    answer_bank(&asked, "approve").await;
     let paid = confirm(shop, &asked).await;
     assert_eq!(paid["status"], "succeeded", "{paid}");
     assert!(paid["next_action"].is_null(), "{paid}");
@@ -283,7 +283,7 @@ async fn check_actions(shop: &Shop) {
         "requires_action",
     )
     .await;
-    answer_bank(shop, &reserved, "approve").await;
+    answer_bank(&reserved, "approve").await;
     let reserved = confirm(shop, &reserved).await;
     assert_eq!(reserved["status"], "requires_capture", "{reserved}");
     let denied = pay(
@@ -294,7 +294,7 @@ async fn check_actions(shop: &Shop) {
         "requires_action",
     )
     .await;
-    answer_bank(shop, &denied, "deny").await;
+    answer_bank(&denied, "deny").await;
     let denied = confirm(shop, &denied).await;
     assert_eq!(denied["failure_code"], "authentication_failed", "{denied}");
     let left = pay(
