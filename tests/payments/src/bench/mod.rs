@@ -3,7 +3,8 @@
 //! A payment counts once, when its client has read that it succeeded. It is sent at its intended
 //! time, whatever happens to those before it, and what it took is counted from that time. What a
 //! row measured is void, with the reason, if it proves nothing: see [`Seen::faults`], and the
-//! comparison of what clients counted with ledger, webhooks and settings after the load.
+//! comparison of what clients counted with ledger, webhooks, audit chain, spans and settings after
+//! the load.
 
 mod knee;
 mod load;
@@ -12,6 +13,7 @@ mod payments;
 mod pgbench;
 mod seen;
 mod shops;
+mod spans;
 
 use std::{io, num::NonZeroU32, path::Path, time::Duration};
 
@@ -20,6 +22,7 @@ use serde::Serialize;
 pub use knee::Step;
 pub use meter::Cost;
 pub use seen::{Latency, Seen};
+pub use spans::count_spans;
 
 use crate::stack::Bus;
 use payments::Wanted;

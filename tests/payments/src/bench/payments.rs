@@ -15,6 +15,7 @@ use super::{
     meter::Meter,
     seen::Seen,
     shops::{self, Told},
+    spans::Spans,
 };
 use crate::{
     client::Client,
@@ -41,6 +42,11 @@ const LEDGER: &str = "with sums as (
             where coalesce(b.posted, 0) <> coalesce(s.amount, 0))";
 
 const EVENTS: &str = "select count(*) from event";
+
+/// How long after everything has come to its end the last rows may wait for their seal.
+const SEALED_MAX: Duration = Duration::from_secs(30);
+/// How many of a hundred spans have to come: else traces were off for a while, which costs less.
+const SPANS_PERCENT: u64 = 99;
 
 /// Which load is reported.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +104,7 @@ struct Site {
     shops: Arc<[Client]>,
     told: Told,
     meter: Meter,
+    spans: Spans,
     /// The first number that no payment has had.
     number: u64,
     succeeded: u64,
@@ -107,21 +114,26 @@ struct Site {
 
 impl Site {
     async fn open(folder: &Path, wanted: Wanted) -> io::Result<Self> {
+        let spans = tokio::task::block_in_place(|| Spans::start(folder))?;
         let wishes = Wishes {
             standbys: true,
             bus: wanted.bus,
             pauses: Pauses::Usual,
+            collector_port: Some(spans.port),
             ..Wishes::default()
         };
         let stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
         let (shops, told) = shops::open(&stack, wanted.shops).await?;
         let url = stack.postgres.administrator_url("payments");
-        let meter = Meter::at(&url, stack.ids()).await?;
+        let mut processes = stack.ids();
+        processes.push(("collector of spans".to_owned(), spans.id()));
+        let meter = Meter::at(&url, processes).await?;
         Ok(Self {
             stack,
             shops,
             told,
             meter,
+            spans,
             number: 0,
             succeeded: 0,
             doubtful: 0,
@@ -199,8 +211,8 @@ impl Site {
         }
     }
 
-    /// Compares what clients counted with ledger and webhooks, and the database's settings with
-    /// those of the torture run.
+    /// Compares what clients counted with ledger, webhooks, audit chain and spans, and the
+    /// database's settings with those of the torture run.
     async fn finish(&self, outcome: &mut Outcome) -> io::Result<()> {
         let void = &mut outcome.void;
         let left = self.drain().await?;
@@ -222,9 +234,26 @@ impl Site {
         if events < paid || told < events {
             void.push(format!("{paid} payments, {events} events, {told} webhooks"));
         }
+        void.extend(self.audited().await);
+        let came = self.spans.of(paid, SPANS_PERCENT).await?;
+        if !came.is_enough() {
+            let (spans, wanted) = (came.spans, came.wanted);
+            void.push(format!("{spans} spans came, of at least {wanted}"));
+        }
         let durability = tokio::task::block_in_place(|| self.stack.durability())?;
         void.extend(not_durable(&durability));
         outcome.durability = durability;
         Ok(())
+    }
+
+    /// Why the audit chain was not on all the time, if it was not.
+    async fn audited(&self) -> Option<String> {
+        if let Err(late) = self.stack.sealed(SEALED_MAX).await {
+            return Some(late.to_string());
+        }
+        match tokio::task::block_in_place(|| self.stack.verify_audit(None)) {
+            Ok(audit) => audit.short().into_iter().next(),
+            Err(reason) => Some(format!("the audit chain: {reason}")),
+        }
     }
 }

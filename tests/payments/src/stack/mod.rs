@@ -98,7 +98,9 @@ impl Stack {
             authority,
             database_options: String::new(),
             api_certificate: None,
-            collector_url: None,
+            collector_url: wishes
+                .collector_port
+                .map(|port| format!("http://127.0.0.1:{port}/v1/traces")),
         };
         stack.certify(&[&stack.authority])?;
         stack.prepare()?;

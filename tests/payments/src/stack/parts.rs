@@ -58,6 +58,8 @@ pub struct Wishes {
     pub connection_ms_max: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
     pub standby_list_is_empty: bool,
+    /// The port on loopback where the services send spans, if anywhere.
+    pub collector_port: Option<u16>,
 }
 
 /// How often the acquirer is asked for news of disputes, and the queue counted.
