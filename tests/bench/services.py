@@ -1,7 +1,7 @@
 """Benchmarks of the payment services: `make bench-payments`, or `python3 tests/bench/services.py [ROW]...`.
 
-Without a row the headline rows run, whose steps and windows add up to some 70 minutes; `kafka` runs by name. What a row found is
-kept in `target/bench/payments`, and a row that was not void is not measured again for the same
+Without a row the headline rows run, whose steps and windows add up to some 70 minutes; the others
+run by name. What a row found is kept in `target/bench/payments`, and a row that was not void is not measured again for the same
 commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS a number; shorter ones make
 a short try, which says so.
 
@@ -28,7 +28,7 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("kafka",)
+BY_NAME = ("kafka", "twice")
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
 KEPT = TOP / "target" / "bench" / "payments"
 # What a merchant's payment has costs what it costs.
@@ -74,6 +74,15 @@ class Row:
 
     def has_latency(self) -> bool:
         return bool(self.windows) and all(window["seen"]["latency"] for window in self.windows)
+
+    def refusal(self, quantile) -> "Span | None":
+        """In milliseconds; none if there is a window in which nobody was refused."""
+        refusals = [window["seen"].get("refusal") for window in self.windows]
+        return Span.of([one[f"{quantile}_us"] / 1000 for one in refusals]) if refusals and all(refusals) else None
+
+    def recovery(self) -> Span:
+        """In seconds."""
+        return Span.of([window["recovery_ms"] / 1000 for window in self.windows])
 
     def each(self, cost) -> Span:
         """What one payment cost; `cost` reads it of a window."""
@@ -143,6 +152,15 @@ def figures(rows) -> list:
     beside(f"{half} p99", "half", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
            peer="pgbench-rate", most=1)
     beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
+    beside("paid a second at twice the knee", "twice", rate, "the knee", lambda row: row.outcome["knee_per_second"],
+           peer="twice", least=0.8)
+    twice = rows.get("twice")
+    if twice is not None and not twice.void:
+        if twice.refusal("p99"):
+            beside("refused at twice the knee, ms: p99", "twice", lambda row: row.refusal("p99").middle,
+                   "when to ask again (Retry-After)", lambda _: 1000, most=1)
+        beside("after twice the knee, s: until all is as before", "twice", lambda row: row.recovery().middle,
+               "aim", lambda _: 10, most=1)
     return found
 
 
@@ -270,7 +288,7 @@ class Bench:
         windows = 1 if name == "pgbench-rate" else self.chosen["WINDOWS"]
         words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
                  "--window", self.chosen["WINDOW"], "--windows", windows]
-        if name == "half" and (full := self.kept("full")) and full.outcome["knee_per_second"]:
+        if name in ("half", "twice") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
             words += ["--knee", full.outcome["knee_per_second"]]
         if name == "pgbench-rate":
             half = self.kept("half")

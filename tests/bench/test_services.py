@@ -50,6 +50,18 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.cells(half, peer)[1][1:], (
             "36", "3 x pgbench at as many commits, + 5", "35", "1.03", "missed (at most 1)"))
 
+    def test_twice_the_knee_is_judged_by_what_is_paid_how_soon_the_rest_is_refused_and_when_it_is_over(self):
+        found = window(800)
+        found["seen"]["refusal"] = {"p99_us": 1_500_000}
+        found["recovery_ms"] = 4_000
+        self.assertEqual(self.cells(row("twice", found)), [
+            ("paid a second at twice the knee", "80", "the knee", "100", "0.80", "met (at least 0.8)"),
+            ("refused at twice the knee, ms: p99", "1,500", "when to ask again (Retry-After)", "1,000", "1.50",
+             "missed (at most 1)"),
+            ("after twice the knee, s: until all is as before", "4", "aim", "10", "0.40", "met (at most 1)")])
+        found["seen"]["refusal"] = None
+        self.assertEqual(len(self.cells(row("twice", found))), 2)
+
     def test_rows_of_two_runs_say_so(self):
         hot, peer = row("hot", window(60_000)), row("pgbench-hot", window(10_000), run="two")
         self.assertEqual(self.cells(hot, peer)[0][4], "6.00 of two runs")
@@ -93,7 +105,8 @@ class Kept(unittest.TestCase):
         bench = self.bench()
         self.assertNotIn("--knee", bench.words("half"))
         self.keep(bench, "full", window(1_000))
-        self.assertEqual(bench.words("half")[-2:], ["--knee", 100])
+        for name in ("half", "twice"):
+            self.assertEqual(bench.words(name)[-2:], ["--knee", 100])
 
     def test_the_peer_of_the_latency_commits_as_often(self):
         bench = self.bench()

@@ -27,10 +27,8 @@ pub struct Step {
 impl Step {
     /// Judges what was seen beside the steps before it.
     pub(super) fn judge(per_second: u32, seen: Seen, before: &[Self]) -> Self {
-        let p99 = |seen: &Seen| seen.latency.map_or(0, |latency| latency.p99_us);
-        let first = before.first().map_or(p99(&seen), |step| p99(&step.seen));
-        let limit = (first * P99_TIMES).max(P99_US_MIN);
-        let slow = (p99(&seen) > limit).then(|| format!("p99 is {} ms", p99(&seen) / 1_000));
+        let limit = limit_us(before.first().map_or(&seen, |step| &step.seen));
+        let slow = (p99_us(&seen) > limit).then(|| format!("p99 is {} ms", p99_us(&seen) / 1_000));
         let broke = seen.faults(per_second).into_iter().next().or(slow);
         Self {
             per_second,
@@ -38,6 +36,15 @@ impl Step {
             seen,
         }
     }
+}
+
+fn p99_us(seen: &Seen) -> u64 {
+    seen.latency.map_or(0, |latency| latency.p99_us)
+}
+
+/// What one payment in a hundred may take before it is too much, beside a load that was not.
+pub(super) fn limit_us(calm: &Seen) -> u64 {
+    (p99_us(calm) * P99_TIMES).max(P99_US_MIN)
 }
 
 /// The most that held; 0 if nothing did.

@@ -16,23 +16,46 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use super::seen::{Latency, Seen, count, microseconds};
-use crate::client::{Ask, Client};
+use crate::client::{Answer, Ask, Client, Line, What};
 
-/// How many payments may be under way at once; what is due beyond that is not sent, and counted.
-const UNDER_WAY_MAX: u64 = 1_024;
-/// How long an answer may wait for the end of its payment.
-const WAIT_SECONDS: u32 = 10;
-/// How long the end of a payment is asked for after that.
+/// How long the end of a payment is asked for when its answer did not have it.
 const END_MAX: Duration = Duration::from_secs(30);
+
+/// How clients go about their payments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// How many may be under way at once; what is due beyond that is not sent, and counted.
+    pub(super) under_way_max: u64,
+    /// How long an answer may wait for the end of its payment.
+    pub(super) wait_seconds: u32,
+    /// Whether the end is asked for when the answer did not have it.
+    pub(super) asks_again: bool,
+}
+
+impl Manner {
+    /// A merchant who waits until it is certain.
+    pub(super) const PATIENT: Self = Self {
+        under_way_max: 1_024,
+        wait_seconds: 10,
+        asks_again: true,
+    };
+}
+
+/// What clients asked and heard, for the checker.
+pub(super) type History = Mutex<Vec<Line>>;
 
 /// What is counted of the payments due in one span.
 struct Tally {
     latency: Histogram<u64>,
     lag: Histogram<u64>,
+    refusals: Histogram<u64>,
     ended: u64,
+    late: u64,
+    refused: u64,
     failed: u64,
     unsent: u64,
     failure: Option<String>,
+    refusal: Option<String>,
 }
 
 impl Tally {
@@ -40,26 +63,50 @@ impl Tally {
         Self {
             latency: microseconds(),
             lag: microseconds(),
+            refusals: microseconds(),
             ended: 0,
+            late: 0,
+            refused: 0,
             failed: 0,
             unsent: 0,
             failure: None,
+            refusal: None,
         }
     }
+}
+
+/// What became of a payment, as its client knows it.
+enum End {
+    /// It succeeded.
+    Paid,
+    /// It was taken in, and its end is not known yet.
+    Late,
+    /// Nothing was done.
+    Refused(String),
+    /// Nobody knows, or it went wrong.
+    Failed(String),
 }
 
 /// A load in spans of time, one after the other.
 pub(super) struct Load {
     borders: Vec<Instant>,
     tallies: Mutex<Vec<Tally>>,
+    manner: Manner,
+    history: Option<Arc<History>>,
     under_way: AtomicU64,
     succeeded: AtomicU64,
-    failed: AtomicU64,
+    doubtful: AtomicU64,
 }
 
 impl Load {
-    /// A load that begins at `start` and has these spans.
-    pub(super) fn new(start: Instant, spans: &[Duration]) -> Self {
+    /// A load that begins at `start` and has these spans; what is asked and heard is added to
+    /// `history`, if there is one.
+    pub(super) fn new(
+        start: Instant,
+        spans: &[Duration],
+        manner: Manner,
+        history: Option<Arc<History>>,
+    ) -> Self {
         let mut borders = vec![start];
         for span in spans {
             borders.push(borders[borders.len() - 1] + *span);
@@ -67,9 +114,11 @@ impl Load {
         Self {
             borders,
             tallies: Mutex::new(spans.iter().map(|_| Tally::new()).collect()),
+            manner,
+            history,
             under_way: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            doubtful: AtomicU64::new(0),
         }
     }
 
@@ -86,7 +135,7 @@ impl Load {
     /// How many succeeded, and of how many nobody knows.
     pub(super) fn counted(&self) -> (u64, u64) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (read(&self.succeeded), read(&self.failed))
+        (read(&self.succeeded), read(&self.doubtful))
     }
 
     /// Notes something in the span of a moment; what is outside of all spans is not counted.
@@ -106,12 +155,15 @@ impl Load {
             milliseconds: u64::try_from((border[1] - border[0]).as_millis()).unwrap_or(u64::MAX),
             sent: tally.lag.len(),
             ended: tally.ended,
+            late: tally.late,
+            refused: tally.refused,
             failed: tally.failed,
             unsent: tally.unsent,
             latency: Latency::of(&tally.latency),
+            refusal: Latency::of(&tally.refusals),
             lag_p99_us: tally.lag.value_at_quantile(0.99),
             backlog: [0; 2],
-            failure: tally.failure.clone(),
+            failure: tally.failure.clone().or_else(|| tally.refusal.clone()),
         });
         seen.collect()
     }
@@ -129,7 +181,7 @@ impl Load {
         while due < end {
             tokio::time::sleep_until(due.into()).await;
             while tasks.try_join_next().is_some() {}
-            if self.under_way() < UNDER_WAY_MAX {
+            if self.under_way() < self.manner.under_way_max {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
                 let shop = rand::random_range(0..shops.len());
                 let (load, shops) = (self.clone(), shops.clone());
@@ -147,23 +199,92 @@ impl Load {
     async fn pay_when_due(&self, shop: &Client, number: u64, due: Instant) {
         let lag = due.elapsed();
         self.note(due, |tally| count(&mut tally.lag, lag));
-        let result = pay(shop, number).await;
+        let became = self.pay(shop, number).await;
         let end = Instant::now();
         self.under_way.fetch_sub(1, Ordering::Relaxed);
-        match result {
-            Ok(()) => {
+        match became {
+            End::Paid => {
                 self.succeeded.fetch_add(1, Ordering::Relaxed);
                 self.note(due, |tally| count(&mut tally.latency, end - due));
                 self.note(end, |tally| tally.ended += 1);
             }
-            Err(reason) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
+            End::Late => {
+                self.doubtful.fetch_add(1, Ordering::Relaxed);
+                self.note(due, |tally| tally.late += 1);
+            }
+            // Whoever is told that nothing was done is not among those whom nobody knows of.
+            End::Refused(reason) => self.note(due, |tally| {
+                tally.refused += 1;
+                count(&mut tally.refusals, end - due);
+                tally.refusal.get_or_insert(reason);
+            }),
+            End::Failed(reason) => {
+                self.doubtful.fetch_add(1, Ordering::Relaxed);
                 self.note(due, |tally| {
                     tally.failed += 1;
                     tally.failure.get_or_insert(reason);
                 });
             }
         }
+    }
+
+    /// One payment, until its client knows what became of it or waits no longer.
+    async fn pay(&self, shop: &Client, number: u64) -> End {
+        let key = format!("bench-{number}");
+        let amount = 100 + number * 7_919 % 90_000;
+        let body = format!(
+            r#"{{"amount":{{"amount":{amount},"currency":"EUR"}},"payment_method":"tok_approve"}}"#
+        );
+        let ask = Ask::payment(&key, &body, self.manner.wait_seconds);
+        let asked = shop.send(ask).await;
+        self.remember(&key, asked.as_ref().ok());
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(reason) => return End::Failed(format!("no answer: {reason}")),
+        };
+        let mut payment = answer.json();
+        if !matches!(answer.status, 201 | 202) {
+            let said = format!("status {}: {}", answer.status, answer.body);
+            let code = payment["error"]["code"].as_str();
+            return match code {
+                Some("overloaded" | "rate_limited") => End::Refused(said),
+                _ => End::Failed(said),
+            };
+        }
+        if payment["status"] == "processing" {
+            if !self.manner.asks_again {
+                return End::Late;
+            }
+            let id = payment["id"].as_str().unwrap_or_default();
+            payment = match shop.end_of(id, END_MAX).await {
+                Ok(ended) => ended,
+                Err(reason) => return End::Failed(reason.to_string()),
+            };
+        }
+        match payment["status"].as_str() {
+            Some("succeeded") => End::Paid,
+            other => End::Failed(format!("it is {}", other.unwrap_or("without a status"))),
+        }
+    }
+
+    /// Adds what was heard of a key to the history; no answer is nothing heard.
+    fn remember(&self, key: &str, answer: Option<&Answer>) {
+        let Some(history) = &self.history else {
+            return;
+        };
+        let what = match answer.map(|answer| answer.status) {
+            Some(200..=299) => What::Ok,
+            None | Some(409 | 500..=599) => What::Unknown,
+            Some(_) => What::Fail,
+        };
+        let line = Line {
+            what,
+            key: key.to_owned(),
+            status: answer.map(|answer| answer.status),
+            body: answer.map_or_else(String::new, |answer| answer.body.clone()),
+        };
+        let mut lines = history.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(line);
     }
 }
 
@@ -174,30 +295,6 @@ fn gap(per_second: NonZeroU32) -> Duration {
     Duration::from_secs_f64(-chance.ln() / f64::from(per_second.get()))
 }
 
-/// One payment, until its client has read that it succeeded.
-async fn pay(shop: &Client, number: u64) -> Result<(), String> {
-    let key = format!("bench-{number}");
-    let amount = 100 + number * 7_919 % 90_000;
-    let body = format!(
-        r#"{{"amount":{{"amount":{amount},"currency":"EUR"}},"payment_method":"tok_approve"}}"#
-    );
-    let asked = shop.send(Ask::payment(&key, &body, WAIT_SECONDS)).await;
-    let answer = asked.map_err(|reason| format!("no answer: {reason}"))?;
-    if !matches!(answer.status, 201 | 202) {
-        return Err(format!("status {}: {}", answer.status, answer.body));
-    }
-    let mut payment = answer.json();
-    if payment["status"] == "processing" {
-        let id = payment["id"].as_str().unwrap_or_default();
-        let asked = shop.end_of(id, END_MAX).await;
-        payment = asked.map_err(|reason| reason.to_string())?;
-    }
-    match payment["status"].as_str() {
-        Some("succeeded") => Ok(()),
-        other => Err(format!("it is {}", other.unwrap_or("without a status"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +303,8 @@ mod tests {
     fn what_happens_is_noted_in_its_span_and_outside_of_all_in_none() {
         let second = Duration::from_secs(1);
         let start = Instant::now();
-        let load = Load::new(start + second, &[second, 2 * second]);
+        let spans = [second, 2 * second];
+        let load = Load::new(start + second, &spans, Manner::PATIENT, None);
         for seconds in [0, 1, 2, 3, 4, 5] {
             load.note(start + seconds * second, |tally| tally.ended += 1);
         }

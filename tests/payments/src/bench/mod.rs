@@ -9,10 +9,12 @@
 mod knee;
 mod load;
 mod meter;
+mod overload;
 mod payments;
 mod pgbench;
 mod seen;
 mod shops;
+mod site;
 mod spans;
 
 use std::{io, num::NonZeroU32, path::Path, time::Duration};
@@ -54,6 +56,8 @@ pub enum Row {
     PgbenchRate,
     /// Full payments over Apache Kafka.
     Kafka,
+    /// Twice as many payments as the knee for a third of a window, between calm loads.
+    Twice,
 }
 
 /// How long things take, in seconds.
@@ -74,10 +78,18 @@ impl Length {
         Duration::from_secs(self.step)
     }
 
+    fn warm_up(self) -> Duration {
+        Duration::from_secs(self.warm_up)
+    }
+
+    fn window(self) -> Duration {
+        Duration::from_secs(self.window)
+    }
+
     /// The warm-up and every window.
     fn spans(self) -> Vec<Duration> {
-        let mut spans = vec![Duration::from_secs(self.warm_up)];
-        spans.resize(self.windows + 1, Duration::from_secs(self.window));
+        let mut spans = vec![self.warm_up()];
+        spans.resize(self.windows + 1, self.window());
         spans
     }
 }
@@ -89,6 +101,8 @@ pub struct Window {
     pub seen: Seen,
     /// What it cost.
     pub cost: Cost,
+    /// How long after it payments were not yet as before, where more was sent than can be paid.
+    pub recovery_ms: Option<u64>,
 }
 
 /// What came of a row.
@@ -153,5 +167,6 @@ pub async fn measure(
             };
             payments::measure(folder, over_kafka, length).await
         }
+        Row::Twice => overload::measure(folder, knee, length).await,
     }
 }

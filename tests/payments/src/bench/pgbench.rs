@@ -125,7 +125,11 @@ pub(super) async fn measure(
                     .void
                     .push(format!("{} transactions failed", seen.failed));
             }
-            outcome.windows.push(Window { seen, cost });
+            outcome.windows.push(Window {
+                seen,
+                cost,
+                recovery_ms: None,
+            });
         }
     }
     let [booked, sum, wrong] = meter.numbers(LEDGER).await?;

@@ -58,12 +58,18 @@ pub struct Seen {
     pub sent: u64,
     /// How many ended in it, whenever they were due.
     pub ended: u64,
+    /// How many of those due in it were taken in, and had no end while their client waited.
+    pub late: u64,
+    /// How many of those due in it were refused, with nothing done.
+    pub refused: u64,
     /// How many of those due in it failed.
     pub failed: u64,
     /// How many of those due in it were not sent, because too many were under way.
     pub unsent: u64,
     /// Of those due in it that ended well.
     pub latency: Option<Latency>,
+    /// Of those due in it that were refused.
+    pub refusal: Option<Latency>,
     /// How late one in a hundred was sent, or later.
     pub lag_p99_us: u64,
     /// What was under way or waited in the queue when it began, and when it ended.
@@ -75,14 +81,29 @@ pub struct Seen {
 impl Seen {
     /// Why it proves nothing; empty when it does. So many a second were intended.
     pub fn faults(&self, per_second: u32) -> Vec<String> {
+        let mut faults = self.faults_but_for(self.late + self.refused + self.failed);
+        let [before, after] = self.backlog;
+        if after > before + u64::from(per_second / 2) + BACKLOG_CHANCE {
+            faults.push(format!("the backlog grew from {before} to {after}"));
+        }
+        faults
+    }
+
+    /// The same, where more is sent on purpose than can be paid: it may be refused or late, and the
+    /// backlog may grow.
+    pub fn faults_of_overload(&self) -> Vec<String> {
+        self.faults_but_for(self.failed)
+    }
+
+    fn faults_but_for(&self, failed: u64) -> Vec<String> {
         let mut faults = Vec::new();
         let due = self.sent + self.unsent;
         if due == 0 || self.latency.is_none() {
             faults.push("nothing was paid".to_owned());
         }
-        if self.failed * 1_000 > due * FAILED_OF_1000_MAX {
+        if failed * 1_000 > due * FAILED_OF_1000_MAX {
             let example = self.failure.as_deref().unwrap_or("nobody knows why");
-            faults.push(format!("{} of {due} failed: {example}", self.failed));
+            faults.push(format!("{failed} of {due} failed: {example}"));
         }
         if self.unsent > 0 {
             faults.push(format!("{} were due and not sent", self.unsent));
@@ -90,10 +111,6 @@ impl Seen {
         if self.lag_p99_us > LAG_US_MAX {
             let late = self.lag_p99_us / 1_000;
             faults.push(format!("one in a hundred was sent {late} ms late"));
-        }
-        let [before, after] = self.backlog;
-        if after > before + u64::from(per_second / 2) + BACKLOG_CHANCE {
-            faults.push(format!("the backlog grew from {before} to {after}"));
         }
         faults
     }
@@ -140,6 +157,24 @@ mod tests {
             ..good()
         };
         assert_eq!(at_the_limits.faults(100), [""; 0]);
+    }
+
+    #[test]
+    fn under_too_much_load_to_be_refused_late_or_behind_is_no_fault_and_to_fail_is() {
+        let seen = Seen {
+            late: 300,
+            refused: 400,
+            backlog: [0, 5_000],
+            failure: Some("status 503".to_owned()),
+            ..good()
+        };
+        assert_eq!(seen.faults_of_overload(), [""; 0]);
+        let faults = seen.faults(100);
+        assert_eq!(faults[0], "700 of 1000 failed: status 503");
+        assert_eq!(faults[1], "the backlog grew from 0 to 5000");
+        let failing = Seen { failed: 2, ..seen };
+        let failed = ["2 of 1000 failed: status 503"];
+        assert_eq!(failing.faults_of_overload(), failed);
     }
 
     #[test]

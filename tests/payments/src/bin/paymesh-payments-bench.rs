@@ -4,6 +4,11 @@ use std::{error::Error, fs, num::NonZeroU32, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use paymesh_payments::bench::{Length, Row, measure};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// How many files this process and each that it starts may have open, if the system allows it: a
+/// payment under way is a connection.
+const FILES: u64 = 65_536;
 
 /// Measures the payment services, or PostgreSQL alone.
 #[derive(Parser)]
@@ -48,7 +53,17 @@ async fn main() -> ExitCode {
     }
 }
 
+fn allow_files() -> Result<(), Box<dyn Error>> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < FILES) {
+        limit.current = Some(limit.maximum.map_or(FILES, |most| most.min(FILES)));
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    Ok(())
+}
+
 async fn run(words: Words) -> Result<(), Box<dyn Error>> {
+    allow_files()?;
     let folder = &words.folder;
     if folder.exists() {
         return Err(format!("{} is left from an earlier run", folder.display()).into());

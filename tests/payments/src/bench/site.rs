@@ -1,0 +1,328 @@
+//! A stack with merchants, and what is measured of it: loads, their cost, and whether its books hold
+//! what clients counted.
+
+use std::{
+    io,
+    num::NonZeroU32,
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Length, Outcome, Window,
+    knee::{self, Step},
+    load::{History, Load, Manner},
+    meter::Meter,
+    seen::Seen,
+    shops::{self, Told},
+    spans::Spans,
+};
+use crate::{
+    checker::check,
+    client::Client,
+    stack::{Bus, Pauses, Stack, Wishes},
+    torture::not_durable,
+};
+
+/// What the first step sends a second.
+const FIRST: u32 = 50;
+/// How long after a load everything must have come to its end, webhooks included.
+const DRAINED_MAX: Duration = Duration::from_mins(2);
+/// How long after everything has come to its end the last rows may wait for their seal.
+const SEALED_MAX: Duration = Duration::from_secs(30);
+/// How many of a hundred spans have to come: else traces were off for a while, which costs less.
+const SPANS_PERCENT: u64 = 99;
+
+/// Payments, charges booked for them, what all balances add up to, and balances that are not the
+/// sum of their postings.
+const LEDGER: &str = "with sums as (
+        select account_id, sum(amount) as amount from (
+            select credit_account as account_id, amount from posting
+            union all select debit_account, -amount from posting) side
+        group by account_id)
+    select (select count(*) from payment where status = 'succeeded'),
+        (select count(*) from posting where kind = 'charge'),
+        (select abs(coalesce(sum(posted), 0))::int8 from balance),
+        (select count(*) from balance b full join sums s using (account_id)
+            where coalesce(b.posted, 0) <> coalesce(s.amount, 0))";
+
+const EVENTS: &str = "select count(*) from event";
+
+/// A stack with shops and a meter.
+pub(super) struct Site {
+    pub(super) stack: Stack,
+    pub(super) shops: Arc<[Client]>,
+    told: Told,
+    pub(super) meter: Meter,
+    spans: Spans,
+    manner: Manner,
+    /// What clients asked and heard, if the checker is to know.
+    history: Option<Arc<History>>,
+    /// The first number that no payment has had.
+    number: u64,
+    succeeded: u64,
+    /// Payments of which no client knows what became of them.
+    doubtful: u64,
+    /// How long everything may take to come to its end.
+    drained_max: Duration,
+    spans_percent: u64,
+}
+
+impl Site {
+    /// A new stack, or one on what the folder holds, with so many new shops.
+    pub(super) async fn open(
+        folder: &Path,
+        shops: usize,
+        bus: Bus,
+        manner: Manner,
+    ) -> io::Result<Self> {
+        let spans = tokio::task::block_in_place(|| Spans::start(folder))?;
+        let wishes = Wishes {
+            standbys: true,
+            bus,
+            pauses: Pauses::Usual,
+            collector_port: Some(spans.port),
+            ..Wishes::default()
+        };
+        let stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
+        let (shops, told) = shops::open(&stack, shops).await?;
+        let url = stack.postgres.administrator_url("payments");
+        let mut processes = stack.ids();
+        processes.push(("collector of spans".to_owned(), spans.id()));
+        let meter = Meter::at(&url, processes).await?;
+        Ok(Self {
+            stack,
+            shops,
+            told,
+            meter,
+            spans,
+            manner,
+            history: None,
+            number: 0,
+            succeeded: 0,
+            doubtful: 0,
+            drained_max: DRAINED_MAX,
+            spans_percent: SPANS_PERCENT,
+        })
+    }
+
+    /// Has the checker compare at the end what every client asked and heard.
+    pub(super) fn keep_history(&mut self) {
+        self.history = Some(Arc::default());
+    }
+
+    /// Prepares for more than can be paid: how clients go about it, how long everything may take to
+    /// come to its end, and how many spans of a hundred have to come.
+    pub(super) fn bear(&mut self, manner: Manner, drained_max: Duration, spans_percent: u64) {
+        self.manner = manner;
+        self.drained_max = drained_max;
+        self.spans_percent = spans_percent;
+    }
+
+    /// The knee, found in steps unless it is known; 0 if no step held.
+    pub(super) async fn knee(
+        &mut self,
+        known: Option<u32>,
+        length: Length,
+        outcome: &mut Outcome,
+    ) -> io::Result<u32> {
+        let steps = &mut outcome.steps;
+        if known.is_none() {
+            while let Some(per_second) = knee::next(steps, FIRST) {
+                let seen = self.step(per_second, length.step()).await?;
+                let step = Step::judge(per_second, seen, steps);
+                eprintln!(
+                    "  {per_second} a second: {}",
+                    step.broke.as_deref().unwrap_or("holds")
+                );
+                steps.push(step);
+            }
+        }
+        let knee = known.unwrap_or_else(|| knee::knee(steps));
+        outcome.knee_per_second = Some(knee);
+        Ok(knee)
+    }
+
+    /// Drives the load that is reported, and says of each of its windows why it is void, if it is.
+    pub(super) async fn report(
+        &mut self,
+        per_second: NonZeroU32,
+        length: Length,
+        outcome: &mut Outcome,
+    ) -> io::Result<()> {
+        outcome.per_second = Some(per_second.get());
+        outcome.windows = self.drive(per_second, &length.spans(), true).await?;
+        // The warm-up.
+        outcome.windows.remove(0);
+        for (index, window) in outcome.windows.iter().enumerate() {
+            let faults = window.seen.faults(per_second.get()).into_iter();
+            let named = faults.map(|fault| format!("window {}: {fault}", index + 1));
+            outcome.void.extend(named);
+        }
+        Ok(())
+    }
+
+    /// A load of one span; everything has come to its end afterwards.
+    async fn step(&mut self, per_second: u32, span: Duration) -> io::Result<Seen> {
+        let intended = NonZeroU32::new(per_second).ok_or(io::ErrorKind::InvalidInput)?;
+        let windows = self.drive(intended, &[span], false).await?;
+        let left = self.drain().await?;
+        if left > 0 {
+            let limit = self.drained_max;
+            return Err(io::Error::other(format!(
+                "{left} messages wait {limit:?} after {per_second} payments a second"
+            )));
+        }
+        let first = windows.into_iter().next();
+        first
+            .map(|window| window.seen)
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    /// A load of these spans that begins at `start`; not sent yet.
+    pub(super) fn load(&self, start: Instant, spans: &[Duration]) -> Arc<Load> {
+        let history = self.history.clone();
+        Arc::new(Load::new(start, spans, self.manner, history))
+    }
+
+    /// So many numbers that no payment has had; gives the first.
+    pub(super) fn numbers(&mut self, count: u64) -> u64 {
+        let first = self.number;
+        self.number += count;
+        first
+    }
+
+    /// Adds what a load that is over counted.
+    pub(super) fn counted(&mut self, load: &Load) {
+        let (succeeded, doubtful) = load.counted();
+        self.succeeded += succeeded;
+        self.doubtful += doubtful;
+    }
+
+    /// Sends so many a second for all spans; reads the meter at each of their borders, and has the
+    /// database write a checkpoint in the middle of each, if that is wanted.
+    async fn drive(
+        &mut self,
+        per_second: NonZeroU32,
+        spans: &[Duration],
+        checkpoints: bool,
+    ) -> io::Result<Vec<Window>> {
+        let mut before = (self.meter.read().await?, self.meter.waiting().await?);
+        let load = self.load(Instant::now(), spans);
+        let sending = load
+            .clone()
+            .send(self.shops.clone(), per_second, self.number);
+        let sending = tokio::spawn(sending);
+        let mut windows = Vec::with_capacity(spans.len());
+        for (border, span) in load.borders().iter().zip(spans) {
+            if checkpoints {
+                tokio::time::sleep_until((*border + *span / 2).into()).await;
+                self.meter.checkpoint().await?;
+            }
+            tokio::time::sleep_until((*border + *span).into()).await;
+            let waiting = self.meter.waiting().await? + load.under_way();
+            let after = (self.meter.read().await?, waiting);
+            windows.push(Window {
+                seen: Seen {
+                    backlog: [before.1, after.1],
+                    ..Seen::default()
+                },
+                cost: after.0.since(&before.0),
+                recovery_ms: None,
+            });
+            before = after;
+        }
+        self.number = sending.await.map_err(io::Error::other)?;
+        for (window, seen) in windows.iter_mut().zip(load.seen()) {
+            let backlog = window.seen.backlog;
+            window.seen = Seen { backlog, ..seen };
+        }
+        self.counted(&load);
+        Ok(windows)
+    }
+
+    /// Waits until no message waits; gives how many do when the time is over.
+    pub(super) async fn drain(&self) -> io::Result<u64> {
+        let start = Instant::now();
+        loop {
+            let waiting = self.meter.waiting().await?;
+            if waiting == 0 || start.elapsed() > self.drained_max {
+                return Ok(waiting);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Compares what clients counted with ledger, webhooks, audit chain and spans, and the
+    /// database's settings with those of the torture run; what they heard with every book, if it was
+    /// kept.
+    pub(super) async fn finish(&self, outcome: &mut Outcome) -> io::Result<()> {
+        let void = &mut outcome.void;
+        let left = self.drain().await?;
+        if left > 0 {
+            void.push(format!("{left} messages wait {:?} later", self.drained_max));
+        }
+        let [paid, booked, sum, wrong] = self.meter.numbers(LEDGER).await?;
+        let counted = self.succeeded..=self.succeeded + self.doubtful;
+        if !counted.contains(&paid) || booked != paid {
+            void.push(format!(
+                "clients counted {counted:?} payments, there are {paid} with {booked} charges"
+            ));
+        }
+        if sum != 0 || wrong != 0 {
+            void.push(format!("balances add up to {sum}, {wrong} are wrong"));
+        }
+        let [events] = self.meter.numbers(EVENTS).await?;
+        let told = self.told.count();
+        if events < paid || told < events {
+            void.push(format!("{paid} payments, {events} events, {told} webhooks"));
+        }
+        void.extend(self.audited().await);
+        let came = self.spans.of(paid, self.spans_percent).await?;
+        if !came.is_enough() {
+            let (spans, wanted) = (came.spans, came.wanted);
+            void.push(format!("{spans} spans came, of at least {wanted}"));
+        }
+        let durability = tokio::task::block_in_place(|| self.stack.durability())?;
+        void.extend(not_durable(&durability));
+        outcome.durability = durability;
+        if let Some(history) = &self.history {
+            self.check(history, outcome).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the checker join what clients asked and heard with the acquirer's books and the database.
+    async fn check(&self, history: &History, outcome: &mut Outcome) -> io::Result<()> {
+        let mut text = Vec::new();
+        for line in &*history.lock().unwrap_or_else(PoisonError::into_inner) {
+            serde_json::to_writer(&mut text, line)?;
+            text.push(b'\n');
+        }
+        let file = self.stack.history();
+        std::fs::write(&file, text)?;
+        let books = self.stack.books();
+        let report = check(&self.stack.card.database_url, &books, &file).await?;
+        let lines = report.to_string();
+        let found: Vec<&str> = lines.lines().map(str::trim).collect();
+        if report.is_clean() {
+            outcome.notes.push(format!("checker: {}", found.join(", ")));
+        } else {
+            let found = found.join("; ");
+            outcome.void.push(format!("the books differ: {found}"));
+        }
+        Ok(())
+    }
+
+    /// Why the audit chain was not on all the time, if it was not.
+    async fn audited(&self) -> Option<String> {
+        if let Err(late) = self.stack.sealed(SEALED_MAX).await {
+            return Some(late.to_string());
+        }
+        match tokio::task::block_in_place(|| self.stack.verify_audit(None)) {
+            Ok(audit) => audit.short().into_iter().next(),
+            Err(reason) => Some(format!("the audit chain: {reason}")),
+        }
+    }
+}
