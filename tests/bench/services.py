@@ -28,7 +28,7 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("kafka", "twice")
+BY_NAME = ("kafka", "slow", "twice")
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
 KEPT = TOP / "target" / "bench" / "payments"
 # What a merchant's payment has costs what it costs.
@@ -144,12 +144,16 @@ def figures(rows) -> list:
         return row.latency("p99").middle
 
     full, hot, half = "full payments a second", "payments a second of one merchant", "at half the knee, ms:"
+    slow = "the same, less what the acquirer took, ms:"
     beside(full, "full", rate, "aim with a standby, 0.6 x 1,000", lambda _: 600, least=1)
     beside(full, "full", rate, "pgbench, one statement each", rate, peer="pgbench-one")
     beside(full, "full", rate, "pgbench, sets of fifty", rate, peer="pgbench-fifty")
     beside(hot, "hot", rate, "pgbench, one statement each", rate, peer="pgbench-hot", least=5)
     beside(f"{half} p50", "half", lambda row: row.latency("p50").middle, "aim", lambda _: 8, most=1)
     beside(f"{half} p99", "half", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
+           peer="pgbench-rate", most=1)
+    beside(f"{slow} p50", "slow", lambda row: row.latency("p50").middle, "aim", lambda _: 8, most=1)
+    beside(f"{slow} p99", "slow", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
            peer="pgbench-rate", most=1)
     beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
     beside("paid a second at twice the knee", "twice", rate, "the knee", lambda row: row.outcome["knee_per_second"],
@@ -288,7 +292,7 @@ class Bench:
         windows = 1 if name == "pgbench-rate" else self.chosen["WINDOWS"]
         words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
                  "--window", self.chosen["WINDOW"], "--windows", windows]
-        if name in ("half", "twice") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
+        if name in ("half", "slow", "twice") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
             words += ["--knee", full.outcome["knee_per_second"]]
         if name == "pgbench-rate":
             half = self.kept("half")

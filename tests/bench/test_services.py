@@ -50,6 +50,13 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.cells(half, peer)[1][1:], (
             "36", "3 x pgbench at as many commits, + 5", "35", "1.03", "missed (at most 1)"))
 
+    def test_a_slow_acquirer_is_judged_like_one_that_is_not(self):
+        slow = row("slow", window(100, p99_us=40_000))
+        self.assertEqual(self.cells(slow, row("pgbench-rate", window(100, p99_us=10_000))), [
+            ("the same, less what the acquirer took, ms: p50", "5", "aim", "8", "0.62", "met (at most 1)"),
+            ("the same, less what the acquirer took, ms: p99", "40", "3 x pgbench at as many commits, + 5", "35", "1.14",
+             "missed (at most 1)")])
+
     def test_twice_the_knee_is_judged_by_what_is_paid_how_soon_the_rest_is_refused_and_when_it_is_over(self):
         found = window(800)
         found["seen"]["refusal"] = {"p99_us": 1_500_000}
@@ -105,7 +112,7 @@ class Kept(unittest.TestCase):
         bench = self.bench()
         self.assertNotIn("--knee", bench.words("half"))
         self.keep(bench, "full", window(1_000))
-        for name in ("half", "twice"):
+        for name in ("half", "slow", "twice"):
             self.assertEqual(bench.words(name)[-2:], ["--knee", 100])
 
     def test_the_peer_of_the_latency_commits_as_often(self):

@@ -52,6 +52,9 @@ pub(crate) struct Row {
     /// When it was made.
     #[serde(default)]
     pub(crate) at_ms: i64,
+    /// How long it was made to wait on purpose, if it was: in microseconds, as it turned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delay_us: Option<u64>,
     /// What the caller wants to find again.
     #[serde(default)]
     pub(crate) metadata: serde_json::Value,

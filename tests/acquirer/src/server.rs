@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use axum::{
@@ -233,7 +234,10 @@ impl Acquirer {
             First::LostRequest if tries == 1 => return cut(),
             _ => {}
         }
+        let began = Instant::now();
         tokio::time::sleep(behaviour.delay).await;
+        let is_slow = !behaviour.delay.is_zero();
+        let delay_us = is_slow.then(|| began.elapsed().as_micros());
         let asked = Row {
             id,
             kind: order.kind,
@@ -244,6 +248,7 @@ impl Acquirer {
             currency: order.currency,
             token: order.token,
             metadata: order.metadata,
+            delay_us: delay_us.and_then(|delay| delay.try_into().ok()),
             ..Row::default()
         };
         let (wanted, this) = (asked.clone(), self.clone());

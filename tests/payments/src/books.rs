@@ -1,9 +1,10 @@
 //! The acquirer's books, read from its file.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs, io,
     path::Path,
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -126,6 +127,22 @@ pub fn id_of(uuid: Uuid, prefix: &str) -> String {
     format!("{prefix}_{letters}")
 }
 
+/// How long the acquirer had attempts wait on purpose, by their ids; those that it did.
+pub fn delays(path: &Path) -> io::Result<HashMap<String, Duration>> {
+    #[derive(Deserialize)]
+    struct Delayed {
+        id: String,
+        delay_us: u64,
+    }
+    let text = fs::read_to_string(path)?;
+    // Every other line has no delay.
+    let delayed = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let delays = delayed.map(|row: Delayed| (row.id, Duration::from_micros(row.delay_us)));
+    Ok(delays.collect())
+}
+
 /// The UUID that an id of the API means: a prefix and 32 letters from a to p.
 pub fn uuid_of(id: &str, prefix: &str) -> Option<Uuid> {
     let letters = id.strip_prefix(prefix)?.strip_prefix('_')?;
@@ -139,4 +156,23 @@ pub fn uuid_of(id: &str, prefix: &str) -> Option<Uuid> {
         })
         .collect::<Option<String>>()?;
     (digits.len() == 32).then(|| Uuid::try_parse(&digits).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_is_read_of_those_that_had_to_wait_and_of_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("books.jsonl");
+        let lines = r#"{"id":"att_one","amount":5,"currency":"EUR","status":"approved","delay_us":120500}
+{"id":"att_two","amount":5,"currency":"EUR","status":"approved"}
+{"void":"att_one","at_ms":1}
+"#;
+        fs::write(&path, lines).unwrap();
+        let waited = ("att_one".to_owned(), Duration::from_micros(120_500));
+        assert_eq!(delays(&path).unwrap(), HashMap::from([waited]));
+        assert_eq!(read(&path).unwrap().charges.len(), 2);
+    }
 }

@@ -4,6 +4,7 @@
 //! counted from its intended time, so a generator or a service that falls behind shows in it.
 
 use std::{
+    collections::HashMap,
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,7 +16,10 @@ use std::{
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use super::seen::{Latency, Seen, count, microseconds};
+use super::{
+    delay,
+    seen::{Latency, Seen, count, microseconds},
+};
 use crate::client::{Answer, Ask, Client, Line, What};
 
 /// How long the end of a payment is asked for when its answer did not have it.
@@ -30,6 +34,8 @@ pub(super) struct Manner {
     pub(super) wait_seconds: u32,
     /// Whether the end is asked for when the answer did not have it.
     pub(super) asks_again: bool,
+    /// Whether the acquirer takes its time, which then counts for nothing.
+    pub(super) is_acquirer_slow: bool,
 }
 
 impl Manner {
@@ -38,6 +44,7 @@ impl Manner {
         under_way_max: 1_024,
         wait_seconds: 10,
         asks_again: true,
+        is_acquirer_slow: false,
     };
 }
 
@@ -75,10 +82,17 @@ impl Tally {
     }
 }
 
+/// A payment whose acquirer took its time.
+struct Paid {
+    due: Instant,
+    took: Duration,
+    attempt: String,
+}
+
 /// What became of a payment, as its client knows it.
 enum End {
-    /// It succeeded.
-    Paid,
+    /// It succeeded; by which attempt, if its acquirer takes its time.
+    Paid(Option<String>),
     /// It was taken in, and its end is not known yet.
     Late,
     /// Nothing was done.
@@ -93,6 +107,8 @@ pub(super) struct Load {
     tallies: Mutex<Vec<Tally>>,
     manner: Manner,
     history: Option<Arc<History>>,
+    /// What was paid and has no latency until the acquirer's books are read.
+    paid: Mutex<Vec<Paid>>,
     under_way: AtomicU64,
     succeeded: AtomicU64,
     doubtful: AtomicU64,
@@ -116,6 +132,7 @@ impl Load {
             tallies: Mutex::new(spans.iter().map(|_| Tally::new()).collect()),
             manner,
             history,
+            paid: Mutex::default(),
             under_way: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
             doubtful: AtomicU64::new(0),
@@ -203,10 +220,17 @@ impl Load {
         let end = Instant::now();
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         match became {
-            End::Paid => {
+            End::Paid(attempt) => {
+                let took = end - due;
                 self.succeeded.fetch_add(1, Ordering::Relaxed);
-                self.note(due, |tally| count(&mut tally.latency, end - due));
                 self.note(end, |tally| tally.ended += 1);
+                match attempt {
+                    None => self.note(due, |tally| count(&mut tally.latency, took)),
+                    Some(attempt) => {
+                        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+                        paid.push(Paid { due, took, attempt });
+                    }
+                }
             }
             End::Late => {
                 self.doubtful.fetch_add(1, Ordering::Relaxed);
@@ -232,8 +256,13 @@ impl Load {
     async fn pay(&self, shop: &Client, number: u64) -> End {
         let key = format!("bench-{number}");
         let amount = 100 + number * 7_919 % 90_000;
+        let token = if self.manner.is_acquirer_slow {
+            format!("tok_slow_{}", delay::draw().as_millis())
+        } else {
+            "tok_approve".to_owned()
+        };
         let body = format!(
-            r#"{{"amount":{{"amount":{amount},"currency":"EUR"}},"payment_method":"tok_approve"}}"#
+            r#"{{"amount":{{"amount":{amount},"currency":"EUR"}},"payment_method":"{token}"}}"#
         );
         let ask = Ask::payment(&key, &body, self.manner.wait_seconds);
         let asked = shop.send(ask).await;
@@ -262,9 +291,29 @@ impl Load {
             };
         }
         match payment["status"].as_str() {
-            Some("succeeded") => End::Paid,
+            Some("succeeded") if self.manner.is_acquirer_slow => {
+                let attempt = payment["attempts"][0]["id"].as_str();
+                End::Paid(Some(attempt.unwrap_or_default().to_owned()))
+            }
+            Some("succeeded") => End::Paid(None),
             other => End::Failed(format!("it is {}", other.unwrap_or("without a status"))),
         }
+    }
+
+    /// Counts what was paid, each payment without what its own attempt was made to wait; gives how
+    /// many attempts have nothing of it.
+    pub(super) fn take_off(&self, delays: &HashMap<String, Duration>) -> usize {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut without = 0;
+        for one in paid.drain(..) {
+            let Some(delay) = delays.get(&one.attempt) else {
+                without += 1;
+                continue;
+            };
+            let took = one.took.saturating_sub(*delay);
+            self.note(one.due, |tally| count(&mut tally.latency, took));
+        }
+        without
     }
 
     /// Adds what was heard of a key to the history; no answer is nothing heard.
@@ -314,6 +363,26 @@ mod tests {
             .map(|seen| (seen.milliseconds, seen.ended))
             .collect();
         assert_eq!(ended, [(1_000, 1), (2_000, 2)]);
+    }
+
+    #[test]
+    fn what_an_attempt_was_made_to_wait_is_taken_off_its_own_payment() {
+        let second = Duration::from_secs(1);
+        let due = Instant::now();
+        let load = Load::new(due, &[second], Manner::PATIENT, None);
+        for (attempt, took_ms) in [("one", 130), ("two", 390), ("three", 9)] {
+            load.paid.lock().unwrap().push(Paid {
+                due,
+                took: Duration::from_millis(took_ms),
+                attempt: attempt.to_owned(),
+            });
+        }
+        let delay = |attempt: &str, ms| (attempt.to_owned(), Duration::from_millis(ms));
+        let delays = HashMap::from([delay("one", 120), delay("two", 380)]);
+        assert_eq!(load.take_off(&delays), 1);
+        let latency = load.seen()[0].latency.unwrap();
+        assert!((10_000..10_010).contains(&latency.p50_us), "{latency:?}");
+        assert!((10_000..10_010).contains(&latency.max_us), "{latency:?}");
     }
 
     #[test]

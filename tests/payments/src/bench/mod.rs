@@ -6,6 +6,7 @@
 //! comparison of what clients counted with ledger, webhooks, audit chain, spans and settings after
 //! the load.
 
+mod delay;
 mod knee;
 mod load;
 mod meter;
@@ -27,6 +28,7 @@ pub use seen::{Latency, Seen};
 pub use spans::count_spans;
 
 use crate::stack::Bus;
+use load::Manner;
 use payments::Wanted;
 
 /// How many merchants share a load that has no hot account.
@@ -56,6 +58,8 @@ pub enum Row {
     PgbenchRate,
     /// Full payments over Apache Kafka.
     Kafka,
+    /// Full payments at half the knee, at an acquirer that takes its time.
+    Slow,
     /// Twice as many payments as the knee for a third of a window, between calm loads.
     Twice,
 }
@@ -140,6 +144,7 @@ pub async fn measure(
         bus: Bus::Embedded,
         percent: REPORTED_PERCENT,
         knee,
+        manner: Manner::PATIENT,
     };
     match row {
         Row::Fsync => tokio::task::block_in_place(|| pgbench::fsync(folder)),
@@ -166,6 +171,17 @@ pub async fn measure(
                 ..wanted
             };
             payments::measure(folder, over_kafka, length).await
+        }
+        Row::Slow => {
+            let slow = Wanted {
+                percent: 50,
+                manner: Manner {
+                    is_acquirer_slow: true,
+                    ..Manner::PATIENT
+                },
+                ..wanted
+            };
+            payments::measure(folder, slow, length).await
         }
         Row::Twice => overload::measure(folder, knee, length).await,
     }

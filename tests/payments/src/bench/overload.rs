@@ -20,6 +20,7 @@ const HURRIED: Manner = Manner {
     under_way_max: 16_384,
     wait_seconds: 5,
     asks_again: false,
+    is_acquirer_slow: false,
 };
 /// How long everything that was taken in may take to come to its end.
 const DRAINED_MAX: Duration = Duration::from_mins(10);

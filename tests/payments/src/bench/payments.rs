@@ -16,11 +16,13 @@ pub(super) struct Wanted {
     pub(super) percent: u32,
     /// The knee, if it is known.
     pub(super) knee: Option<u32>,
+    /// How clients go about it.
+    pub(super) manner: Manner,
 }
 
 /// Finds the knee unless it is known, and measures the load that is wanted.
 pub(super) async fn measure(folder: &Path, wanted: Wanted, length: Length) -> io::Result<Outcome> {
-    let mut site = Site::open(folder, wanted.shops, wanted.bus, Manner::PATIENT).await?;
+    let mut site = Site::open(folder, wanted.shops, wanted.bus, wanted.manner).await?;
     let mut outcome = Outcome::default();
     let knee = site.knee(wanted.knee, length, &mut outcome).await?;
     let Some(per_second) = NonZeroU32::new(knee * wanted.percent / 100) else {

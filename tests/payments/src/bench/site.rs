@@ -19,6 +19,7 @@ use super::{
     spans::Spans,
 };
 use crate::{
+    books::delays,
     checker::check,
     client::Client,
     stack::{Bus, Pauses, Stack, Wishes},
@@ -234,6 +235,13 @@ impl Site {
             before = after;
         }
         self.number = sending.await.map_err(io::Error::other)?;
+        if self.manner.is_acquirer_slow {
+            let without = load.take_off(&delays(&self.stack.books())?);
+            if without > 0 {
+                let unknown = format!("{without} attempts have no delay in the acquirer's books");
+                return Err(io::Error::other(unknown));
+            }
+        }
         for (window, seen) in windows.iter_mut().zip(load.seen()) {
             let backlog = window.seen.backlog;
             window.seen = Seen { backlog, ..seen };
