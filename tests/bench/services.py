@@ -28,7 +28,7 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("kafka", "slow", "twice")
+BY_NAME = ("bare", "kafka", "slow", "twice")
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
 KEPT = TOP / "target" / "bench" / "payments"
 # What a merchant's payment has costs what it costs.
@@ -144,6 +144,7 @@ def figures(rows) -> list:
         return row.latency("p99").middle
 
     full, hot, half = "full payments a second", "payments a second of one merchant", "at half the knee, ms:"
+    bare = "bare postings a second through db-controller's store"
     slow = "the same, less what the acquirer took, ms:"
     beside(full, "full", rate, "aim with a standby, 0.6 x 1,000", lambda _: 600, least=1)
     beside(full, "full", rate, "pgbench, one statement each", rate, peer="pgbench-one")
@@ -152,6 +153,8 @@ def figures(rows) -> list:
     beside(f"{half} p50", "half", lambda row: row.latency("p50").middle, "aim", lambda _: 8, most=1)
     beside(f"{half} p99", "half", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
            peer="pgbench-rate", most=1)
+    beside(bare, "bare", rate, "pgbench, one statement each", rate, peer="pgbench-one", least=1)
+    beside(bare, "bare", rate, "pgbench, sets of fifty", rate, peer="pgbench-fifty", least=0.4)
     beside(f"{slow} p50", "slow", lambda row: row.latency("p50").middle, "aim", lambda _: 8, most=1)
     beside(f"{slow} p99", "slow", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
            peer="pgbench-rate", most=1)
@@ -234,7 +237,7 @@ def build() -> Path:
     for name in ("cargo", "cc"):
         get(CATALOGUE[name])
     chosen = [word for package in demo.PACKAGES for word in ("-p", f"paymesh-{package}")]
-    if subprocess.run(["cargo", "build", "--release", "--locked", "--bins", *chosen], cwd=TOP).returncode:
+    if subprocess.run(["cargo", "build", "--release", "--locked", "--bins", "--examples", *chosen], cwd=TOP).returncode:
         raise Missing("the services could not be built, see above")
     answer = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1", "--offline"],
                             cwd=TOP, check=True, capture_output=True, text=True).stdout

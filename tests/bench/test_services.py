@@ -50,6 +50,12 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.cells(half, peer)[1][1:], (
             "36", "3 x pgbench at as many commits, + 5", "35", "1.03", "missed (at most 1)"))
 
+    def test_bare_postings_stand_beside_both_denominators(self):
+        rows = row("bare", window(20_000)), row("pgbench-one", window(10_000)), row("pgbench-fifty", window(80_000))
+        self.assertEqual([cells[2:] for cells in self.cells(*rows)], [
+            ("pgbench, one statement each", "1,000", "2.00", "met (at least 1)"),
+            ("pgbench, sets of fifty", "8,000", "0.25", "missed (at least 0.4)")])
+
     def test_a_slow_acquirer_is_judged_like_one_that_is_not(self):
         slow = row("slow", window(100, p99_us=40_000))
         self.assertEqual(self.cells(slow, row("pgbench-rate", window(100, p99_us=10_000))), [

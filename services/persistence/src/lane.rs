@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many commands one transaction takes at most.
-const GROUP_MAX: usize = 256;
+pub const GROUP_MAX: usize = 256;
 /// How many commands may wait; beyond that they are refused at once.
 const WAITING_MAX: usize = 4_096;
 /// How often a group that met another transaction is tried again before each goes alone.

@@ -51,6 +51,22 @@ impl Decider<'_> {
         for (account, held_minor) in holds(before) {
             movements.entry(account).or_default().held_minor -= held_minor;
         }
+        self.book(movements, postings)?;
+        self.changes.payments.insert(payment_id);
+        if is_new_time && let Some(expires_at_ms) = after.expires_at_ms {
+            self.leave(payment_id, Work::Expire, 1, expires_at_ms);
+        }
+        self.world.payments.insert(payment_id, after);
+        Ok(())
+    }
+
+    /// Books `postings` beside what else moves, all of it or nothing: beyond a limit, or when an
+    /// account is not there.
+    pub(crate) fn book(
+        &mut self,
+        mut movements: BTreeMap<AccountId, Movement>,
+        postings: Vec<Posting>,
+    ) -> Result<(), Outcome> {
         for posting in &postings {
             let amount_minor = posting.amount.amount_minor;
             movements.entry(posting.debit).or_default().posted_minor -= amount_minor;
@@ -76,11 +92,6 @@ impl Decider<'_> {
                 .add(movement);
         }
         self.changes.postings.extend(postings);
-        self.changes.payments.insert(payment_id);
-        if is_new_time && let Some(expires_at_ms) = after.expires_at_ms {
-            self.leave(payment_id, Work::Expire, 1, expires_at_ms);
-        }
-        self.world.payments.insert(payment_id, after);
         Ok(())
     }
 }

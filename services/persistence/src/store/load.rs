@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use futures::try_join;
 use paymesh_contracts::{EndpointId, MessageId, PaymentId, TenantId};
-use tokio_postgres::{Client, Error, Statement, types::ToSql};
+use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 use uuid::Uuid;
 
 use super::{
@@ -206,14 +206,7 @@ pub(super) async fn world(
             world.payments.insert(id, payment);
         }
     }
-    for row in balances {
-        let balance = Balance {
-            posted_minor: row.get(1),
-            held_minor: row.get(2),
-            floor_minor: row.get(3),
-        };
-        world.balances.insert(AccountId(row.get(0)), balance);
-    }
+    take_accounts(&mut world, balances, tenants);
     for row in &messages {
         let id = MessageId(row.get(0));
         if row.get(8) {
@@ -228,6 +221,43 @@ pub(super) async fn world(
             world.keys.insert((TenantId(row.get(0)), row.get(1)), known);
         }
     }
+    Ok(world)
+}
+
+/// Opens the transaction, and locks and loads no more than what payments are booked on.
+pub(super) async fn accounts(
+    client: &Client,
+    loads: &Loads,
+    payments: &[Uuid],
+    tenants: &[Uuid],
+) -> Result<World, Error> {
+    let messages: &[Uuid] = &[];
+    let of_balances: [Value<'_>; 2] = [&messages, &payments];
+    let of_tenants: [Value<'_>; 2] = [&messages, &tenants];
+    let ((), balances, tenants, now) = try_join!(
+        client.batch_execute("begin"),
+        client.query(&loads.balances, &of_balances),
+        client.query(&loads.tenants, &of_tenants),
+        client.query_one(&loads.now, &[]),
+    )?;
+    let mut world = World {
+        now_ms: now.get(0),
+        is_recovered: now.get(1),
+        ..World::default()
+    };
+    take_accounts(&mut world, balances, tenants);
+    Ok(world)
+}
+
+fn take_accounts(world: &mut World, balances: Vec<Row>, tenants: Vec<Row>) {
+    for row in balances {
+        let balance = Balance {
+            posted_minor: row.get(1),
+            held_minor: row.get(2),
+            floor_minor: row.get(3),
+        };
+        world.balances.insert(AccountId(row.get(0)), balance);
+    }
     for row in tenants {
         let endpoints: Vec<Uuid> = row.get(2);
         let tenant = TenantRow {
@@ -236,5 +266,4 @@ pub(super) async fn world(
         };
         world.tenants.insert(TenantId(row.get(0)), tenant);
     }
-    Ok(world)
 }

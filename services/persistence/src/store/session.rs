@@ -1,6 +1,9 @@
 //! One transaction for a group of commands: lock and load, decide, write, commit.
 
+use std::collections::BTreeMap;
+
 use paymesh_contracts::MessageId;
+use uuid::Uuid;
 
 use super::{
     connection::{Connection, Failure},
@@ -13,6 +16,7 @@ use crate::{
     command::{Command, Consumer, Outcome},
     decide::{Decider, TimeOrderedIds},
     defect::Defects,
+    ledger::Booking,
     world::{Changes, Settled},
 };
 
@@ -66,6 +70,52 @@ impl Session {
             client.batch_execute("rollback").await?;
         }
         result
+    }
+
+    /// Books a group of charges and nothing else, on payments that are there; says of each whether
+    /// it was booked. No command does this: it is what the benchmark of bare postings measures of a
+    /// group, with the statements, locks and checks of every other.
+    #[doc(hidden)]
+    pub async fn book(&self, charges: &[Booking]) -> Result<Vec<bool>, Failure> {
+        let client = &self.connection.client;
+        let result = Box::pin(self.attempt_to_book(charges)).await;
+        if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
+            client.batch_execute("rollback").await?;
+        }
+        result
+    }
+
+    async fn attempt_to_book(&self, charges: &[Booking]) -> Result<Vec<bool>, Failure> {
+        let client = &self.connection.client;
+        let payments: Vec<Uuid> = charges.iter().map(|charge| charge.payment_id.0).collect();
+        let tenants: Vec<Uuid> = charges.iter().map(|charge| charge.tenant_id.0).collect();
+        let mut world = load::accounts(client, &self.loads, &payments, &tenants).await?;
+        let mut changes = Changes::default();
+        let booked: Vec<bool> = {
+            let mut decider = Decider {
+                world: &mut world,
+                changes: &mut changes,
+                ids: &mut TimeOrderedIds,
+                defects: self.defects,
+            };
+            let book = |charge: &Booking| {
+                let terms = decider.world.tenants.get(&charge.tenant_id)?;
+                let postings = charge.charge(terms.fee_basis_points);
+                decider.book(BTreeMap::new(), postings).ok()
+            };
+            let done = charges.iter().map(book);
+            done.map(|done| done.is_some()).collect()
+        };
+        Box::pin(write::commit(
+            client,
+            &self.writes,
+            &world,
+            &changes,
+            &[],
+            self.defects,
+        ))
+        .await?;
+        Ok(booked)
     }
 
     async fn attempt(&self, placed: &[Placed<'_>]) -> Result<Done, Failure> {

@@ -130,6 +130,11 @@ fn of_this() -> io::Result<u64> {
     Ok(Stat::read("self")?.own * TICK_MS)
 }
 
+/// Processor time of the programs that this process started and that have ended.
+pub(super) fn of_ended() -> io::Result<u64> {
+    Ok(Stat::read("self")?.of_ended_children * TICK_MS)
+}
+
 /// Processor time of a process and its children, also of those that have ended.
 fn of_tree(id: u32) -> io::Result<u64> {
     let root = Stat::read(&id.to_string())?;

@@ -6,6 +6,7 @@
 //! comparison of what clients counted with ledger, webhooks, audit chain, spans and settings after
 //! the load.
 
+mod bare;
 mod delay;
 mod knee;
 mod load;
@@ -58,6 +59,8 @@ pub enum Row {
     PgbenchRate,
     /// Full payments over Apache Kafka.
     Kafka,
+    /// Bare postings through db-controller's store.
+    Bare,
     /// Full payments at half the knee, at an acquirer that takes its time.
     Slow,
     /// Twice as many payments as the knee for a third of a window, between calm loads.
@@ -172,6 +175,7 @@ pub async fn measure(
             };
             payments::measure(folder, over_kafka, length).await
         }
+        Row::Bare => bare::measure(folder, length).await,
         Row::Slow => {
             let slow = Wanted {
                 percent: 50,

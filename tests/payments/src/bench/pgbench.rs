@@ -271,7 +271,7 @@ pub(super) fn fsync(folder: &Path) -> io::Result<Outcome> {
 }
 
 /// The whole number that follows a name.
-fn number_after(text: &str, name: &str) -> Option<u64> {
+pub(super) fn number_after(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     let digits = rest
         .trim_start()

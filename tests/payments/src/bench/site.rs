@@ -55,7 +55,7 @@ pub(super) struct Site {
     pub(super) stack: Stack,
     pub(super) shops: Arc<[Client]>,
     told: Told,
-    pub(super) meter: Meter,
+    pub(super) meter: Arc<Meter>,
     spans: Spans,
     manner: Manner,
     /// What clients asked and heard, if the checker is to know.
@@ -91,7 +91,7 @@ impl Site {
         let url = stack.postgres.administrator_url("payments");
         let mut processes = stack.ids();
         processes.push(("collector of spans".to_owned(), spans.id()));
-        let meter = Meter::at(&url, processes).await?;
+        let meter = Arc::new(Meter::at(&url, processes).await?);
         Ok(Self {
             stack,
             shops,
@@ -271,7 +271,7 @@ impl Site {
         if left > 0 {
             void.push(format!("{left} messages wait {:?} later", self.drained_max));
         }
-        let [paid, booked, sum, wrong] = self.meter.numbers(LEDGER).await?;
+        let [paid, booked, sum, wrong] = self.ledger().await?;
         let counted = self.succeeded..=self.succeeded + self.doubtful;
         if !counted.contains(&paid) || booked != paid {
             void.push(format!(
@@ -286,15 +286,13 @@ impl Site {
         if events < paid || told < events {
             void.push(format!("{paid} payments, {events} events, {told} webhooks"));
         }
-        void.extend(self.audited().await);
+        void.extend(self.audited(SEALED_MAX).await);
         let came = self.spans.of(paid, self.spans_percent).await?;
         if !came.is_enough() {
             let (spans, wanted) = (came.spans, came.wanted);
             void.push(format!("{spans} spans came, of at least {wanted}"));
         }
-        let durability = tokio::task::block_in_place(|| self.stack.durability())?;
-        void.extend(not_durable(&durability));
-        outcome.durability = durability;
+        self.durable(outcome)?;
         if let Some(history) = &self.history {
             self.check(history, outcome).await?;
         }
@@ -323,9 +321,22 @@ impl Site {
         Ok(())
     }
 
-    /// Why the audit chain was not on all the time, if it was not.
-    async fn audited(&self) -> Option<String> {
-        if let Err(late) = self.stack.sealed(SEALED_MAX).await {
+    /// Payments that succeeded, charges booked, what all balances add up to, and how many are wrong.
+    pub(super) async fn ledger(&self) -> io::Result<[u64; 4]> {
+        self.meter.numbers(LEDGER).await
+    }
+
+    /// Notes the settings that decide whether a commit survives, and whether it does not.
+    pub(super) fn durable(&self, outcome: &mut Outcome) -> io::Result<()> {
+        let durability = tokio::task::block_in_place(|| self.stack.durability())?;
+        outcome.void.extend(not_durable(&durability));
+        outcome.durability = durability;
+        Ok(())
+    }
+
+    /// Why the audit chain does not hold everything, if it does not within `limit`.
+    pub(super) async fn audited(&self, limit: Duration) -> Option<String> {
+        if let Err(late) = self.stack.sealed(limit).await {
             return Some(late.to_string());
         }
         match tokio::task::block_in_place(|| self.stack.verify_audit(None)) {
