@@ -2,8 +2,8 @@
 
 Without a row the headline rows run, whose steps and windows add up to some 70 minutes; the others
 run by name. What a row found is kept in `target/bench/payments`, and a row that was not void is not measured again for the same
-commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS a number; shorter ones make
-a short try, which says so.
+commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS and LOSSES numbers; less of
+them make a short try, which says so.
 
 Prints a table, what stands beside what, and what each payment cost; writes all of it to
 `target/bench/payments.json`. Builds for release, unless PAYMESH_BIN_DIR names what is built already.
@@ -11,6 +11,7 @@ Prints a table, what stands beside what, and what each payment cost; writes all 
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import shutil
@@ -28,8 +29,10 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("bare", "kafka", "slow", "twice")
-LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
+BY_NAME = ("bare", "kafka", "loss", "slow", "twice")
+LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30}
+# Which of them a row has, if not all of the first four.
+LENGTHS_OF = {"loss": ("LOSSES",)}
 KEPT = TOP / "target" / "bench" / "payments"
 # What a merchant's payment has costs what it costs.
 ON = "on: audit chain, traces of every payment, mutual TLS, metrics, logs, webhooks"
@@ -79,6 +82,11 @@ class Row:
         """In milliseconds; none if there is a window in which nobody was refused."""
         refusals = [window["seen"].get("refusal") for window in self.windows]
         return Span.of([one[f"{quantile}_us"] / 1000 for one in refusals]) if refusals and all(refusals) else None
+
+    def slowest_first(self) -> float:
+        """Seconds from the loss of a primary to the first payment; one loss in twenty took longer."""
+        firsts = sorted(self.outcome["firsts_ms"])
+        return firsts[math.ceil(0.95 * len(firsts)) - 1] / 1000
 
     def recovery(self) -> Span:
         """In seconds."""
@@ -161,6 +169,10 @@ def figures(rows) -> list:
     beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
     beside("paid a second at twice the knee", "twice", rate, "the knee", lambda row: row.outcome["knee_per_second"],
            peer="twice", least=0.8)
+    loss = rows.get("loss")
+    if loss is not None and loss.outcome.get("firsts_ms"):
+        beside(f"first payment after a lost primary, s: p95 of {len(loss.outcome['firsts_ms'])}", "loss",
+               lambda row: row.slowest_first(), "aim", lambda _: 10, most=1)
     twice = rows.get("twice")
     if twice is not None and not twice.void:
         if twice.refusal("p99"):
@@ -230,6 +242,11 @@ def lengths() -> dict:
     return chosen
 
 
+def lengths_of(name) -> tuple:
+    """The lengths that a row depends on."""
+    return LENGTHS_OF.get(name, ("STEP", "WARM_UP", "WINDOW", "WINDOWS"))
+
+
 def build() -> Path:
     """The programs, for release."""
     if built := os.environ.get("PAYMESH_BIN_DIR"):
@@ -249,8 +266,12 @@ class Bench:
 
     def __init__(self, programs, commit, chosen):
         self.programs, self.chosen = programs, chosen
-        self.key = {"commit": commit, "build": programs.name, **chosen}
+        self.build = {"commit": commit, "build": programs.name}
         self.run = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    def key(self, name) -> dict:
+        """What a row that is kept was measured with."""
+        return self.build | {length: self.chosen[length] for length in lengths_of(name)}
 
     def kept(self, name) -> "Row | None":
         """What an earlier run of the same found, or this one; of changed files only this one."""
@@ -258,7 +279,8 @@ class Bench:
             kept = json.loads((KEPT / f"{name}.json").read_text("utf-8"))
         except FileNotFoundError:
             return None
-        is_same = kept["key"] == self.key and (kept["run"] == self.run or not self.key["commit"].endswith("-dirty"))
+        is_changed = self.build["commit"].endswith("-dirty")
+        is_same = kept["key"] == self.key(name) and (kept["run"] == self.run or not is_changed)
         return Row(name, kept) if is_same else None
 
     def row(self, name) -> Row:
@@ -277,7 +299,7 @@ class Bench:
         if subprocess.run([str(word) for word in command], env=self.environment(name)).returncode:
             raise NotRun(f"{name}: see above; everything is kept in {place}")
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        kept = {"key": self.key, "run": self.run, "at": at, "outcome": json.loads(out.read_text("utf-8"))}
+        kept = {"key": self.key(name), "run": self.run, "at": at, "outcome": json.loads(out.read_text("utf-8"))}
         (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=2), "utf-8")
         out.unlink()
         return Row(name, kept)
@@ -295,6 +317,8 @@ class Bench:
         windows = 1 if name == "pgbench-rate" else self.chosen["WINDOWS"]
         words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
                  "--window", self.chosen["WINDOW"], "--windows", windows]
+        if name == "loss":
+            words += ["--losses", self.chosen["LOSSES"]]
         if name in ("half", "slow", "twice") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
             words += ["--knee", full.outcome["knee_per_second"]]
         if name == "pgbench-rate":
@@ -352,10 +376,12 @@ def main(names) -> int:
             rows[name] = bench.row(name)
         except (Missing, NotRun) as reason:
             missing.append(f"{reason}")
-    is_short = any(chosen[name] < usual for name, usual in LENGTHS.items())
+    used = {length for name in names or HEADLINE for length in lengths_of(name)}
+    is_short = any(chosen[length] < LENGTHS[length] for length in used)
     about = {
         "date": bench.run,
-        **bench.key,
+        **bench.build,
+        **{length: chosen[length] for length in LENGTHS if length in used},
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "kind": "A SHORT TRY: proves nothing" if is_short else "full length",
     }

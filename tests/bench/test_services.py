@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 
 import services  # noqa: E402
 
-CHOSEN = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3}
+CHOSEN = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30}
 
 
 def window(ended, p99_us=10_000, commits=100):
@@ -63,6 +63,14 @@ class Figures(unittest.TestCase):
             ("the same, less what the acquirer took, ms: p99", "40", "3 x pgbench at as many commits, + 5", "35", "1.14",
              "missed (at most 1)")])
 
+    def test_of_twenty_lost_primaries_the_slowest_does_not_count_and_the_next_does(self):
+        found = row("loss")
+        found.outcome["firsts_ms"] = [12_000, 9_000] + 18 * [4_000]
+        self.assertEqual(self.cells(found), [
+            ("first payment after a lost primary, s: p95 of 20", "9", "aim", "10", "0.90", "met (at most 1)")])
+        found.outcome["firsts_ms"] = [12_000, 4_000, 4_000]
+        self.assertEqual(self.cells(found)[0][1], "12")
+
     def test_twice_the_knee_is_judged_by_what_is_paid_how_soon_the_rest_is_refused_and_when_it_is_over(self):
         found = window(800)
         found["seen"]["refusal"] = {"p99_us": 1_500_000}
@@ -97,7 +105,7 @@ class Kept(unittest.TestCase):
         return services.Bench(Path("/built/release"), commit, CHOSEN | chosen)
 
     def keep(self, bench, name, *windows, run="one"):
-        found = kept(*windows, run=run) | {"key": bench.key}
+        found = kept(*windows, run=run) | {"key": bench.key(name)}
         (services.KEPT / f"{name}.json").write_text(json.dumps(found), "utf-8")
 
     def test_a_row_is_kept_for_its_commit_and_lengths_alone(self):
@@ -106,6 +114,13 @@ class Kept(unittest.TestCase):
         self.assertIsNone(self.bench(commit="def").kept("full"))
         self.assertIsNone(self.bench(WINDOW=5).kept("full"))
         self.assertIsNone(self.bench().kept("hot"))
+        self.assertIsNotNone(self.bench(LOSSES=3).kept("full"))
+
+    def test_losses_are_kept_for_their_number_alone(self):
+        self.keep(self.bench(), "loss")
+        self.assertIsNotNone(self.bench(WINDOW=5).kept("loss"))
+        self.assertIsNone(self.bench(LOSSES=3).kept("loss"))
+        self.assertEqual(self.bench(LOSSES=3).words("loss")[-2:], ["--losses", 3])
 
     def test_changed_files_are_measured_again_in_another_run(self):
         bench = self.bench(commit="abc-dirty")

@@ -321,19 +321,23 @@ impl Load {
         let Some(history) = &self.history else {
             return;
         };
-        let what = match answer.map(|answer| answer.status) {
-            Some(200..=299) => What::Ok,
-            None | Some(409 | 500..=599) => What::Unknown,
-            Some(_) => What::Fail,
-        };
-        let line = Line {
-            what,
-            key: key.to_owned(),
-            status: answer.map(|answer| answer.status),
-            body: answer.map_or_else(String::new, |answer| answer.body.clone()),
-        };
         let mut lines = history.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(line);
+        lines.push(heard(key, answer));
+    }
+}
+
+/// What was heard of a key, as the checker reads it.
+pub(super) fn heard(key: &str, answer: Option<&Answer>) -> Line {
+    let what = match answer.map(|answer| answer.status) {
+        Some(200..=299) => What::Ok,
+        None | Some(409 | 500..=599) => What::Unknown,
+        Some(_) => What::Fail,
+    };
+    Line {
+        what,
+        key: key.to_owned(),
+        status: answer.map(|answer| answer.status),
+        body: answer.map_or_else(String::new, |answer| answer.body.clone()),
     }
 }
 

@@ -10,6 +10,7 @@ mod bare;
 mod delay;
 mod knee;
 mod load;
+mod loss;
 mod meter;
 mod overload;
 mod payments;
@@ -63,6 +64,8 @@ pub enum Row {
     Bare,
     /// Full payments at half the knee, at an acquirer that takes its time.
     Slow,
+    /// The loss of a primary.
+    Loss,
     /// Twice as many payments as the knee for a third of a window, between calm loads.
     Twice,
 }
@@ -78,6 +81,8 @@ pub struct Length {
     pub window: u64,
     /// How many windows follow each other.
     pub windows: usize,
+    /// How many primaries are lost.
+    pub losses: usize,
 }
 
 impl Length {
@@ -125,6 +130,8 @@ pub struct Outcome {
     pub clients: Option<u32>,
     /// The windows, without the warm-up.
     pub windows: Vec<Window>,
+    /// How long after each loss of a primary the first payment was acknowledged.
+    pub firsts_ms: Vec<u64>,
     /// The steps to the knee.
     pub steps: Vec<Step>,
     /// What else was seen.
@@ -187,6 +194,7 @@ pub async fn measure(
             };
             payments::measure(folder, slow, length).await
         }
+        Row::Loss => loss::measure(folder, length.losses).await,
         Row::Twice => overload::measure(folder, knee, length).await,
     }
 }

@@ -102,7 +102,7 @@ async fn round(
         task.await.map_err(io::Error::other)?;
     }
     for load in [&before, &during, &after] {
-        site.counted(load);
+        site.counted(load.counted());
     }
     let usual = before.seen().into_iter().next().unwrap_or_default();
     let seen = during.seen().into_iter().next().unwrap_or_default();

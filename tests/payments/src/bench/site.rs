@@ -108,9 +108,20 @@ impl Site {
         })
     }
 
-    /// Has the checker compare at the end what every client asked and heard.
-    pub(super) fn keep_history(&mut self) {
-        self.history = Some(Arc::default());
+    /// Has the checker compare at the end what every client asked and heard, which is kept here.
+    pub(super) fn keep_history(&mut self) -> Arc<History> {
+        let history = Arc::<History>::default();
+        self.history = Some(history.clone());
+        history
+    }
+
+    /// Puts the meter at the server that is the primary now.
+    pub(super) async fn place_meter(&mut self) -> io::Result<()> {
+        let url = self.stack.postgres.administrator_url("payments");
+        let mut processes = self.stack.ids();
+        processes.push(("collector of spans".to_owned(), self.spans.id()));
+        self.meter = Arc::new(Meter::at(&url, processes).await?);
+        Ok(())
     }
 
     /// Prepares for more than can be paid: how clients go about it, how long everything may take to
@@ -194,9 +205,8 @@ impl Site {
         first
     }
 
-    /// Adds what a load that is over counted.
-    pub(super) fn counted(&mut self, load: &Load) {
-        let (succeeded, doubtful) = load.counted();
+    /// Adds what clients counted: how many payments succeeded, and of how many nobody knows.
+    pub(super) fn counted(&mut self, (succeeded, doubtful): (u64, u64)) {
         self.succeeded += succeeded;
         self.doubtful += doubtful;
     }
@@ -246,7 +256,7 @@ impl Site {
             let backlog = window.seen.backlog;
             window.seen = Seen { backlog, ..seen };
         }
-        self.counted(&load);
+        self.counted(load.counted());
         Ok(windows)
     }
 

@@ -34,6 +34,9 @@ struct Words {
     /// How many windows.
     #[arg(long)]
     windows: usize,
+    /// How many primaries are lost.
+    #[arg(long, default_value_t = 30)]
+    losses: usize,
     /// The knee, if it is known.
     #[arg(long)]
     knee: Option<u32>,
@@ -73,6 +76,7 @@ async fn run(words: Words) -> Result<(), Box<dyn Error>> {
         warm_up: words.warm_up,
         window: words.window,
         windows: words.windows,
+        losses: words.losses,
     };
     let outcome = measure(words.row, folder, length, words.knee, words.rate).await?;
     fs::write(&words.out, serde_json::to_vec_pretty(&outcome)?)?;

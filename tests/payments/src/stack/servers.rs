@@ -1,6 +1,6 @@
 //! The database servers of a stack: roles and schema, standbys, and the loss of a host.
 
-use std::{io, path::PathBuf, process::Command};
+use std::{io, path::PathBuf, process::Command, time::Instant};
 
 use paymesh_beds::{Link, PostgresError, Process, Tap, reserve_port};
 
@@ -106,14 +106,16 @@ impl Stack {
     }
 
     /// Loses the host of the primary with all it held; the standby that has more takes over, the
-    /// other one follows it.
-    pub fn lose_primary(&mut self) -> io::Result<()> {
+    /// other one follows it. Gives when the old one was gone: whoever is answered later is answered
+    /// by the new one.
+    pub fn lose_primary(&mut self) -> io::Result<Instant> {
         self.fail_over().map_err(io::Error::other)
     }
 
-    fn fail_over(&mut self) -> Result<(), PostgresError> {
+    fn fail_over(&mut self) -> Result<Instant, PostgresError> {
         // Fenced first: it is gone for good. Then both standbys have to answer.
         self.postgres.lose()?;
+        let gone = Instant::now();
         let received = [self.standbys[0].received()?, self.standbys[1].received()?];
         let (chosen, other) = if received[0] >= received[1] {
             (0, 1)
@@ -130,7 +132,7 @@ impl Stack {
             name: lost.name.clone(),
             port: lost.port(),
         });
-        Ok(())
+        Ok(gone)
     }
 
     /// Puts a new standby in the place of the server that was lost.
