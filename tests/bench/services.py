@@ -2,7 +2,7 @@
 
 Without a row the headline rows run, whose steps and windows add up to some 70 minutes; the others
 run by name. What a row found is kept in `target/bench/payments`, and a row that was not void is not measured again for the same
-commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS and LOSSES numbers; less of
+commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS, LOSSES and LEDGER numbers; less of
 them make a short try, which says so.
 
 Prints a table, what stands beside what, and what each payment cost; writes all of it to
@@ -29,10 +29,10 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("bare", "kafka", "loss", "slow", "twice")
-LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30}
+BY_NAME = ("bare", "few-rows", "kafka", "loss", "many-rows", "slow", "twice")
+LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30, "LEDGER": 10_000_000}
 # Which of them a row has, if not all of the first four.
-LENGTHS_OF = {"loss": ("LOSSES",)}
+LENGTHS_OF = {"loss": ("LOSSES",), "many-rows": ("STEP", "WARM_UP", "WINDOW", "WINDOWS", "LEDGER")}
 KEPT = TOP / "target" / "bench" / "payments"
 # What a merchant's payment has costs what it costs.
 ON = "on: audit chain, traces of every payment, mutual TLS, metrics, logs, webhooks"
@@ -169,6 +169,11 @@ def figures(rows) -> list:
     beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
     beside("paid a second at twice the knee", "twice", rate, "the knee", lambda row: row.outcome["knee_per_second"],
            peer="twice", least=0.8)
+    many = rows.get("many-rows")
+    if many is not None:
+        said = f"{many.outcome['ledger_rows'] or 0:,} rows in the ledger"
+        beside(f"payments a second, {said}", "many-rows", rate, "10,000 rows, same load", rate, peer="few-rows", least=0.9)
+        beside(f"p99 in ms, {said}", "many-rows", p99, "10,000 rows, same load", p99, peer="few-rows", most=1.5)
     loss = rows.get("loss")
     if loss is not None and loss.outcome.get("firsts_ms"):
         beside(f"first payment after a lost primary, s: p95 of {len(loss.outcome['firsts_ms'])}", "loss",
@@ -319,8 +324,13 @@ class Bench:
                  "--window", self.chosen["WINDOW"], "--windows", windows]
         if name == "loss":
             words += ["--losses", self.chosen["LOSSES"]]
-        if name in ("half", "slow", "twice") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
+        if name in ("half", "slow", "twice", "few-rows") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
             words += ["--knee", full.outcome["knee_per_second"]]
+        if name == "many-rows":
+            few = self.kept("few-rows")
+            if few is None or not few.outcome["knee_per_second"]:
+                raise NotRun("many-rows: it takes the load of the row few-rows, which is not there")
+            words += ["--knee", few.outcome["knee_per_second"], "--ledger", self.chosen["LEDGER"]]
         if name == "pgbench-rate":
             half = self.kept("half")
             if half is None or not half.windows:

@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 
 import services  # noqa: E402
 
-CHOSEN = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30}
+CHOSEN = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30, "LEDGER": 10_000_000}
 
 
 def window(ended, p99_us=10_000, commits=100):
@@ -70,6 +70,15 @@ class Figures(unittest.TestCase):
             ("first payment after a lost primary, s: p95 of 20", "9", "aim", "10", "0.90", "met (at most 1)")])
         found.outcome["firsts_ms"] = [12_000, 4_000, 4_000]
         self.assertEqual(self.cells(found)[0][1], "12")
+
+    def test_a_ledger_that_has_grown_stands_beside_one_that_has_not(self):
+        many, few = row("many-rows", window(9_500, p99_us=16_000)), row("few-rows", window(10_000))
+        many.outcome["ledger_rows"] = 10_000_000
+        self.assertEqual(self.cells(many, few), [
+            ("payments a second, 10,000,000 rows in the ledger", "950", "10,000 rows, same load", "1,000", "0.95",
+             "met (at least 0.9)"),
+            ("p99 in ms, 10,000,000 rows in the ledger", "16", "10,000 rows, same load", "10", "1.60",
+             "missed (at most 1.5)")])
 
     def test_twice_the_knee_is_judged_by_what_is_paid_how_soon_the_rest_is_refused_and_when_it_is_over(self):
         found = window(800)
@@ -133,8 +142,15 @@ class Kept(unittest.TestCase):
         bench = self.bench()
         self.assertNotIn("--knee", bench.words("half"))
         self.keep(bench, "full", window(1_000))
-        for name in ("half", "slow", "twice"):
+        for name in ("half", "slow", "twice", "few-rows"):
             self.assertEqual(bench.words(name)[-2:], ["--knee", 100])
+
+    def test_a_ledger_that_has_grown_has_the_load_of_one_that_has_not(self):
+        bench = self.bench(LEDGER=1_000)
+        with self.assertRaises(services.NotRun):
+            bench.words("many-rows")
+        self.keep(self.bench(), "few-rows", window(1_000))
+        self.assertEqual(bench.words("many-rows")[-4:], ["--knee", 100, "--ledger", 1_000])
 
     def test_the_peer_of_the_latency_commits_as_often(self):
         bench = self.bench()

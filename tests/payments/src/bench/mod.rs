@@ -8,6 +8,7 @@
 
 mod bare;
 mod delay;
+mod growth;
 mod knee;
 mod load;
 mod loss;
@@ -38,6 +39,8 @@ const SHOPS: usize = 64;
 /// The part of the knee that a reported load sends, in hundredths: a step is shorter than a window
 /// and has no checkpoint in it.
 const REPORTED_PERCENT: u32 = 90;
+/// How many rows a ledger has that has hardly grown.
+const FEW_ROWS: u64 = 10_000;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,6 +67,10 @@ pub enum Row {
     Bare,
     /// Full payments at half the knee, at an acquirer that takes its time.
     Slow,
+    /// Full payments on a ledger of ten thousand rows.
+    FewRows,
+    /// Full payments on a ledger that has grown.
+    ManyRows,
     /// The loss of a primary.
     Loss,
     /// Twice as many payments as the knee for a third of a window, between calm loads.
@@ -83,6 +90,8 @@ pub struct Length {
     pub windows: usize,
     /// How many primaries are lost.
     pub losses: usize,
+    /// How many rows a ledger has that has grown.
+    pub ledger: u64,
 }
 
 impl Length {
@@ -130,6 +139,8 @@ pub struct Outcome {
     pub clients: Option<u32>,
     /// The windows, without the warm-up.
     pub windows: Vec<Window>,
+    /// How many rows of earlier payments the ledger had, if any.
+    pub ledger_rows: Option<u64>,
     /// How long after each loss of a primary the first payment was acknowledged.
     pub firsts_ms: Vec<u64>,
     /// The steps to the knee.
@@ -194,6 +205,8 @@ pub async fn measure(
             };
             payments::measure(folder, slow, length).await
         }
+        Row::FewRows => growth::measure(folder, FEW_ROWS, wanted, length).await,
+        Row::ManyRows => growth::measure(folder, length.ledger, wanted, length).await,
         Row::Loss => loss::measure(folder, length.losses).await,
         Row::Twice => overload::measure(folder, knee, length).await,
     }

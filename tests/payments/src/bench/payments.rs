@@ -22,7 +22,12 @@ pub(super) struct Wanted {
 
 /// Finds the knee unless it is known, and measures the load that is wanted.
 pub(super) async fn measure(folder: &Path, wanted: Wanted, length: Length) -> io::Result<Outcome> {
-    let mut site = Site::open(folder, wanted.shops, wanted.bus, wanted.manner).await?;
+    let site = Site::open(folder, wanted.shops, wanted.bus, wanted.manner).await?;
+    report(site, wanted, length).await
+}
+
+/// The same, on a stack that is there.
+pub(super) async fn report(mut site: Site, wanted: Wanted, length: Length) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
     let knee = site.knee(wanted.knee, length, &mut outcome).await?;
     let Some(per_second) = NonZeroU32::new(knee * wanted.percent / 100) else {

@@ -42,16 +42,22 @@ impl Told {
     }
 }
 
-/// Opens so many shops, each with its own key, balances and webhook.
-pub(super) async fn open(stack: &Stack, count: usize) -> io::Result<(Arc<[Client]>, Told)> {
+/// Takes so many merchants in, each with balances of their own; gives their keys.
+pub(super) fn take_in(stack: &Stack, count: usize) -> io::Result<Vec<String>> {
+    let numbers = 0..count;
+    numbers
+        .map(|number| stack.add_merchant(&format!("Shop {number}"), FEE_BASIS_POINTS))
+        .collect()
+}
+
+/// Opens the shops of these merchants, each with a webhook.
+pub(super) async fn open(stack: &Stack, keys: &[String]) -> io::Result<(Arc<[Client]>, Told)> {
     let told = Told::default();
     let address = told.listen().await?;
     let first = Client::without_history(&stack.card.api_url, &stack.card.api_key)?;
-    let mut shops = Vec::with_capacity(count);
-    for number in 0..count {
-        let name = format!("Shop {number}");
-        let key = tokio::task::block_in_place(|| stack.add_merchant(&name, FEE_BASIS_POINTS))?;
-        let shop = first.of_merchant(&key);
+    let mut shops = Vec::with_capacity(keys.len());
+    for key in keys {
+        let shop = first.of_merchant(key);
         shop.add_webhook(&address).await?;
         shops.push(shop);
     }

@@ -60,6 +60,8 @@ pub(super) struct Site {
     manner: Manner,
     /// What clients asked and heard, if the checker is to know.
     history: Option<Arc<History>>,
+    /// Payments, charges and events that no client here has caused.
+    before: [u64; 3],
     /// The first number that no payment has had.
     number: u64,
     succeeded: u64,
@@ -71,12 +73,31 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// A new stack, or one on what the folder holds, with so many new shops.
+    /// A new stack with so many shops.
     pub(super) async fn open(
         folder: &Path,
         shops: usize,
         bus: Bus,
         manner: Manner,
+    ) -> io::Result<Self> {
+        Self::start(folder, bus, manner, |stack| shops::take_in(stack, shops)).await
+    }
+
+    /// A stack on what the folder holds, with the shops of the merchants who have these keys.
+    pub(super) async fn open_of(
+        folder: &Path,
+        keys: &[String],
+        bus: Bus,
+        manner: Manner,
+    ) -> io::Result<Self> {
+        Self::start(folder, bus, manner, |_| Ok(keys.to_vec())).await
+    }
+
+    async fn start(
+        folder: &Path,
+        bus: Bus,
+        manner: Manner,
+        keys: impl FnOnce(&Stack) -> io::Result<Vec<String>>,
     ) -> io::Result<Self> {
         let spans = tokio::task::block_in_place(|| Spans::start(folder))?;
         let wishes = Wishes {
@@ -87,7 +108,8 @@ impl Site {
             ..Wishes::default()
         };
         let stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
-        let (shops, told) = shops::open(&stack, shops).await?;
+        let keys = tokio::task::block_in_place(|| keys(&stack))?;
+        let (shops, told) = shops::open(&stack, &keys).await?;
         let url = stack.postgres.administrator_url("payments");
         let mut processes = stack.ids();
         processes.push(("collector of spans".to_owned(), spans.id()));
@@ -100,6 +122,7 @@ impl Site {
             spans,
             manner,
             history: None,
+            before: [0; 3],
             number: 0,
             succeeded: 0,
             doubtful: 0,
@@ -121,6 +144,14 @@ impl Site {
         let mut processes = self.stack.ids();
         processes.push(("collector of spans".to_owned(), self.spans.id()));
         self.meter = Arc::new(Meter::at(&url, processes).await?);
+        Ok(())
+    }
+
+    /// Counts from what is in the database now.
+    pub(super) async fn begin_here(&mut self) -> io::Result<()> {
+        let [paid, booked, ..] = self.ledger().await?;
+        let [events] = self.meter.numbers(EVENTS).await?;
+        self.before = [paid, booked, events];
         Ok(())
     }
 
@@ -282,6 +313,7 @@ impl Site {
             void.push(format!("{left} messages wait {:?} later", self.drained_max));
         }
         let [paid, booked, sum, wrong] = self.ledger().await?;
+        let (paid, booked) = (paid - self.before[0], booked - self.before[1]);
         let counted = self.succeeded..=self.succeeded + self.doubtful;
         if !counted.contains(&paid) || booked != paid {
             void.push(format!(
@@ -292,6 +324,7 @@ impl Site {
             void.push(format!("balances add up to {sum}, {wrong} are wrong"));
         }
         let [events] = self.meter.numbers(EVENTS).await?;
+        let events = events - self.before[2];
         let told = self.told.count();
         if events < paid || told < events {
             void.push(format!("{paid} payments, {events} events, {told} webhooks"));

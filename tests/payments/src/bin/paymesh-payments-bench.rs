@@ -37,6 +37,9 @@ struct Words {
     /// How many primaries are lost.
     #[arg(long, default_value_t = 30)]
     losses: usize,
+    /// How many rows a ledger has that has grown.
+    #[arg(long, default_value_t = 10_000_000)]
+    ledger: u64,
     /// The knee, if it is known.
     #[arg(long)]
     knee: Option<u32>,
@@ -77,6 +80,7 @@ async fn run(words: Words) -> Result<(), Box<dyn Error>> {
         window: words.window,
         windows: words.windows,
         losses: words.losses,
+        ledger: words.ledger,
     };
     let outcome = measure(words.row, folder, length, words.knee, words.rate).await?;
     fs::write(&words.out, serde_json::to_vec_pretty(&outcome)?)?;
