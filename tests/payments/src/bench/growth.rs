@@ -51,7 +51,7 @@ pub(super) async fn measure(
     site.stack.sealed(SEALED_MAX).await?;
     eprintln!("  sealed in {} s", start.elapsed().as_secs());
     site.begin_here().await?;
-    let mut outcome = payments::report(site, wanted, length).await?;
+    let mut outcome = Box::pin(payments::report(site, wanted, length)).await?;
     outcome.ledger_rows = Some(rows);
     Ok(outcome)
 }

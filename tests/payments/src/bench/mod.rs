@@ -77,7 +77,7 @@ pub enum Row {
     Twice,
 }
 
-/// How long things take, in seconds.
+/// How long things take, in seconds, and how much there is of them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Length {
     /// A step on the way to the knee.

@@ -23,7 +23,7 @@ pub(super) struct Wanted {
 /// Finds the knee unless it is known, and measures the load that is wanted.
 pub(super) async fn measure(folder: &Path, wanted: Wanted, length: Length) -> io::Result<Outcome> {
     let site = Site::open(folder, wanted.shops, wanted.bus, wanted.manner).await?;
-    report(site, wanted, length).await
+    Box::pin(report(site, wanted, length)).await
 }
 
 /// The same, on a stack that is there.

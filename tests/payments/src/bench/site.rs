@@ -110,10 +110,7 @@ impl Site {
         let stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
         let keys = tokio::task::block_in_place(|| keys(&stack))?;
         let (shops, told) = shops::open(&stack, &keys).await?;
-        let url = stack.postgres.administrator_url("payments");
-        let mut processes = stack.ids();
-        processes.push(("collector of spans".to_owned(), spans.id()));
-        let meter = Arc::new(Meter::at(&url, processes).await?);
+        let meter = Arc::new(meter(&stack, &spans).await?);
         Ok(Self {
             stack,
             shops,
@@ -140,10 +137,7 @@ impl Site {
 
     /// Puts the meter at the server that is the primary now.
     pub(super) async fn place_meter(&mut self) -> io::Result<()> {
-        let url = self.stack.postgres.administrator_url("payments");
-        let mut processes = self.stack.ids();
-        processes.push(("collector of spans".to_owned(), self.spans.id()));
-        self.meter = Arc::new(Meter::at(&url, processes).await?);
+        self.meter = Arc::new(meter(&self.stack, &self.spans).await?);
         Ok(())
     }
 
@@ -387,4 +381,12 @@ impl Site {
             Err(reason) => Some(format!("the audit chain: {reason}")),
         }
     }
+}
+
+/// A meter at the primary and at every process.
+async fn meter(stack: &Stack, spans: &Spans) -> io::Result<Meter> {
+    let url = stack.postgres.administrator_url("payments");
+    let mut processes = stack.ids();
+    processes.push(("collector of spans".to_owned(), spans.id()));
+    Meter::at(&url, processes).await
 }
