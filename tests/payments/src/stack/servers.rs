@@ -180,6 +180,8 @@ impl Stack {
 pub(super) fn on_servers(url: &str, ports: Vec<u16>) -> String {
     let (start, rest) = url.split_once('@').unwrap_or_default();
     let (_, database) = rest.split_once('/').unwrap_or_default();
+    // A stack that is started again has such an address already.
+    let database = database.split('?').next().unwrap_or_default();
     let servers: Vec<String> = ports
         .into_iter()
         .map(|port| format!("127.0.0.1:{port}"))
@@ -188,4 +190,18 @@ pub(super) fn on_servers(url: &str, ports: Vec<u16>) -> String {
         "{start}@{}/{database}?target_session_attrs=read-write",
         servers.join(",")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_on_several_servers_is_made_of_one_and_of_another_such() {
+        let ports = || vec![1, 2];
+        let expected = "postgres://bed:secret@127.0.0.1:1,127.0.0.1:2/payments?target_session_attrs=read-write";
+        let made = on_servers("postgres://bed:secret@127.0.0.1:1/payments", ports());
+        assert_eq!(made, expected);
+        assert_eq!(on_servers(&made, ports()), expected);
+    }
 }
