@@ -1,9 +1,9 @@
 //! Twice the knee: what is paid while twice as much is asked for, how soon the rest is refused, and
 //! how long it takes afterwards until payments are as fast as before.
 //!
-//! Here a client waits for an end no longer than [`HURRIED`] says and asks for it no more, as it
-//! would ask for nothing while a shop is overrun: what is paid later is no goodput, and is in the
-//! books all the same.
+//! Here a client waits for the end of a payment no longer than [`HURRIED`] says and does not ask for
+//! it: whoever asks again and again is a load of its own. What is paid later is no goodput, and is
+//! in the books all the same.
 
 use std::{
     io,
