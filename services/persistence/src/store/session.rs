@@ -76,19 +76,22 @@ impl Session {
     /// it was booked. No command does this: it is what the benchmark of bare postings measures of a
     /// group, with the statements, locks and checks of every other.
     #[doc(hidden)]
-    pub async fn book(&self, charges: &[Booking]) -> Result<Vec<bool>, Failure> {
+    pub async fn book(&self, bookings: &[Booking]) -> Result<Vec<bool>, Failure> {
         let client = &self.connection.client;
-        let result = Box::pin(self.attempt_to_book(charges)).await;
+        let result = Box::pin(self.attempt_to_book(bookings)).await;
         if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
             client.batch_execute("rollback").await?;
         }
         result
     }
 
-    async fn attempt_to_book(&self, charges: &[Booking]) -> Result<Vec<bool>, Failure> {
+    async fn attempt_to_book(&self, bookings: &[Booking]) -> Result<Vec<bool>, Failure> {
         let client = &self.connection.client;
-        let payments: Vec<Uuid> = charges.iter().map(|charge| charge.payment_id.0).collect();
-        let tenants: Vec<Uuid> = charges.iter().map(|charge| charge.tenant_id.0).collect();
+        let payments: Vec<Uuid> = bookings
+            .iter()
+            .map(|booking| booking.payment_id.0)
+            .collect();
+        let tenants: Vec<Uuid> = bookings.iter().map(|booking| booking.tenant_id.0).collect();
         let mut world = load::accounts(client, &self.loads, &payments, &tenants).await?;
         let mut changes = Changes::default();
         let booked: Vec<bool> = {
@@ -98,12 +101,12 @@ impl Session {
                 ids: &mut TimeOrderedIds,
                 defects: self.defects,
             };
-            let book = |charge: &Booking| {
-                let terms = decider.world.tenants.get(&charge.tenant_id)?;
-                let postings = charge.charge(terms.fee_basis_points);
+            let book = |booking: &Booking| {
+                let terms = decider.world.tenants.get(&booking.tenant_id)?;
+                let postings = booking.charge(terms.fee_basis_points);
                 decider.book(BTreeMap::new(), postings).ok()
             };
-            let done = charges.iter().map(book);
+            let done = bookings.iter().map(book);
             done.map(|done| done.is_some()).collect()
         };
         Box::pin(write::commit(

@@ -101,11 +101,11 @@ pub(super) async fn measure(folder: &Path, length: Length) -> io::Result<Outcome
             });
         }
     }
-    let [_, booked, sum, wrong] = site.ledger().await?;
-    if booked - before != written {
+    let [_, after, sum, wrong] = site.ledger().await?;
+    if after - before != written {
         outcome.void.push(format!(
             "{written} charges were counted, {} are booked",
-            booked - before
+            after - before
         ));
     }
     if sum != 0 || wrong != 0 {
