@@ -297,7 +297,7 @@ impl Client {
                 .await;
             match found {
                 Ok((200, payment)) if payment["status"] != "processing" => return Ok(payment),
-                last if start.elapsed() > INSISTS_MAX => {
+                last if start.elapsed() > limit => {
                     return Err(io::Error::other(format!(
                         "{id} did not end in {limit:?}, last {last:?}"
                     )));
