@@ -23,7 +23,7 @@ pub fn looks_like_card_number(text: &str) -> bool {
             continue;
         }
         let is_first = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
-        let id = id_length(&bytes[at..]).filter(|_| is_first);
+        let id = is_first.then(|| id_length(&bytes[at..])).flatten();
         after_id = at + id.unwrap_or_default();
         let letter = if id.is_some() { 'x' } else { letter };
         match letter {
