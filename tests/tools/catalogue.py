@@ -303,6 +303,7 @@ CATALOGUE = {
         _python("browser", "cloudsim/browser/requirements.txt", "walks the console: playwright and axe"),
         Tool("chromium", ("chromium", "chromium-browser", "google-chrome"), r"\d", "any", ("--version",),
              "walks the console", "apt-get install chromium"),
+        _python("schemathesis", "payments/openapi/requirements.txt", "holds payment-api to its OpenAPI document"),
         _python("protoc", "bench/requirements.txt", "builds what the benchmarks compare with"),
         Tool("postgres", ("postgres",), r"1[5-9]|[2-9]\d", "15 or newer", ("--version",),
              "the payment services and their tests", "apt-get install postgresql"),

@@ -118,6 +118,11 @@ def images() -> str:
     return run(sys.executable, "tests/images", **servers, PAYMESH_BIN_DIR=binaries())
 
 
+def openapi() -> str:
+    """payment-api, really started, against its own OpenAPI document; SEED=n draws other requests."""
+    return run(sys.executable, "tests/tools/openapi.py", PAYMESH_BIN_DIR=binaries())
+
+
 def alerts() -> str:
     """The alert rules of the payment services: that they can be read, and when each fires."""
     promtool = get(CATALOGUE["promtool"]).path
@@ -246,6 +251,7 @@ STAGES = {
     **{f"acceptance {client}": acceptance(client) for client in CLIENTS[1:]},
     "kafka": kafka,
     "operator": operator,
+    "openapi": openapi,
     "alerts": alerts,
     "protocol": protocol,
     "fuzz": fuzz,

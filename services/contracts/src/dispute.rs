@@ -38,7 +38,7 @@ impl DisputeStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dispute {
     /// Its id.
-    #[schema(value_type = String, example = "dsp_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = String, pattern = "^dsp_[a-p]{32}$", example = "dsp_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: DisputeId,
     /// How much.
     pub amount: Money,
@@ -49,10 +49,10 @@ pub struct Dispute {
     pub status: DisputeStatus,
     /// Until when it can be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-28T05:00:00.000Z")]
+    #[schema(format = DateTime, example = "2026-11-28T05:00:00.000Z")]
     pub respond_by: Option<String>,
     /// When we heard of it.
-    #[schema(example = "2026-11-21T05:00:00.000Z")]
+    #[schema(format = DateTime, example = "2026-11-21T05:00:00.000Z")]
     pub opened_at: String,
 }
 
@@ -64,6 +64,7 @@ pub struct Evidence {
     #[schema(
         min_length = 1,
         max_length = 4000,
+        pattern = "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]+$",
         example = "Delivered and signed for on 3 November."
     )]
     pub explanation: String,

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Its id: the same for every delivery of it.
-    #[schema(value_type = String, example = "evt_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = String, pattern = "^evt_[a-p]{32}$", example = "evt_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: EventId,
     /// The version of this shape.
     pub version: u32,
@@ -22,14 +22,15 @@ pub struct Event {
     #[serde(rename = "type")]
     pub kind: String,
     /// When.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// Which attempt brought it about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = Option<String>, pattern = "^att_[a-p]{32}$", example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub attempt: Option<AttemptId>,
     /// Which dispute it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "dsp_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = Option<String>, pattern = "^dsp_[a-p]{32}$", example = "dsp_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub dispute: Option<DisputeId>,
     /// The payment as it was then.
     pub payment: Payment,

@@ -27,7 +27,12 @@ pub struct CreatePayment {
     pub payment_method: String,
     /// Your own word for it, shown again everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 140, example = "order-7")]
+    #[schema(
+        min_length = 1,
+        max_length = 140,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+        example = "order-7"
+    )]
     pub reference: Option<String>,
     /// Whether the money is taken at once, or only reserved until it is captured.
     #[serde(default, skip_serializing_if = "CaptureMethod::is_automatic")]
@@ -165,7 +170,7 @@ impl AttemptStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Payment {
     /// Its id.
-    #[schema(value_type = String, example = "pay_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = String, pattern = "^pay_[a-p]{32}$", example = "pay_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: PaymentId,
     /// How much.
     pub amount: Money,
@@ -196,15 +201,15 @@ pub struct Payment {
     pub next_action: Option<NextAction>,
     /// While it requires something: until when. Then it is canceled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-28T05:00:00.000Z")]
+    #[schema(format = DateTime, example = "2026-11-28T05:00:00.000Z")]
     pub expires_at: Option<String>,
     /// What was asked of the acquirer, first to last.
     pub attempts: Vec<Attempt>,
     /// When it was accepted.
-    #[schema(example = "2026-11-21T05:00:00.000Z")]
+    #[schema(format = DateTime, example = "2026-11-21T05:00:00.000Z")]
     pub created_at: String,
     /// When it last changed.
-    #[schema(example = "2026-11-21T05:00:00.120Z")]
+    #[schema(format = DateTime, example = "2026-11-21T05:00:00.120Z")]
     pub updated_at: String,
 }
 
@@ -220,7 +225,7 @@ pub struct NextAction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// Its id, which is also what the acquirer knows it by.
-    #[schema(value_type = String, example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
+    #[schema(value_type = String, pattern = "^att_[a-p]{32}$", example = "att_abgjcfkhmnepabcdefghijklmnopabcd")]
     pub id: AttemptId,
     /// What is asked.
     #[serde(default)]
@@ -256,7 +261,11 @@ pub struct PaymentPage {
 #[serde(deny_unknown_fields)]
 pub struct CreateWebhookEndpoint {
     /// An https address; http only on loopback.
-    #[schema(max_length = 2048, example = "https://shop.example/paymesh")]
+    #[schema(
+        format = "uri",
+        max_length = 2048,
+        example = "https://shop.example/paymesh"
+    )]
     pub url: String,
 }
 
@@ -265,6 +274,7 @@ pub struct CreateWebhookEndpoint {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct WebhookEndpoint {
     /// Its id.
+    #[schema(pattern = "^hook_[a-p]{32}$")]
     pub id: String,
     /// The address.
     pub url: String,
@@ -276,11 +286,13 @@ pub struct WebhookEndpoint {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ListedEndpoint {
     /// Its id.
+    #[schema(pattern = "^hook_[a-p]{32}$")]
     pub id: String,
     /// The address.
     pub url: String,
     /// Until then deliveries are signed with the earlier secret too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub rotating_until: Option<String>,
 }
 
@@ -368,6 +380,7 @@ pub struct Posting {
     /// The payment it belongs to.
     pub payment: String,
     /// When it was booked.
+    #[schema(format = DateTime)]
     pub created_at: String,
 }
 

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use paymesh_contracts::{
     Code, ErrorBody, Money, PaymentId, TenantId,
     http::{AttemptKind, Nothing, Payment, Share},
@@ -19,7 +15,8 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
-    input::{Body, fingerprint, idempotency_key},
+    headers::Keyed,
+    input::{Address, Body, fingerprint, idempotency_key},
 };
 
 /// Takes what was reserved, or a part of it.
@@ -28,9 +25,8 @@ use crate::{
 #[utoipa::path(
     post, path = "/v1/payments/{id}/capture", tag = "payments", request_body = Share,
     params(
-        ("id" = String, Path, description = "Its id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "Its id", pattern = "^pay_[a-p]{32}$"),
+        Keyed,
     ),
     responses(
         (status = 200, body = Payment, description = "The acquirer answered; the last attempt says what."),
@@ -50,7 +46,7 @@ use crate::{
 pub(crate) async fn capture(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
     Body(fields): Body<Share>,
 ) -> Result<Response, Problem> {
     act(&app, &headers, &id, AttemptKind::Capture, fields.amount).await
@@ -62,9 +58,8 @@ pub(crate) async fn capture(
 #[utoipa::path(
     post, path = "/v1/payments/{id}/cancel", tag = "payments", request_body = Nothing,
     params(
-        ("id" = String, Path, description = "Its id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "Its id", pattern = "^pay_[a-p]{32}$"),
+        Keyed,
     ),
     responses(
         (status = 200, body = Payment, description = "The acquirer answered; the last attempt says what."),
@@ -84,7 +79,7 @@ pub(crate) async fn capture(
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Response, Problem> {
     act(&app, &headers, &id, AttemptKind::Void, None).await
@@ -97,9 +92,8 @@ pub(crate) async fn cancel(
 #[utoipa::path(
     post, path = "/v1/payments/{id}/refunds", tag = "payments", request_body = Share,
     params(
-        ("id" = String, Path, description = "Its id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "Its id", pattern = "^pay_[a-p]{32}$"),
+        Keyed,
     ),
     responses(
         (status = 200, body = Payment, description = "The acquirer answered; the last attempt says what."),
@@ -119,7 +113,7 @@ pub(crate) async fn cancel(
 pub(crate) async fn refund(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
     Body(fields): Body<Share>,
 ) -> Result<Response, Problem> {
     act(&app, &headers, &id, AttemptKind::Refund, fields.amount).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use paymesh_contracts::{
@@ -19,7 +19,8 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
-    input::Clean,
+    headers::Patient,
+    input::{Address, Clean},
     waiting::Told,
 };
 
@@ -30,8 +31,8 @@ use crate::{
 #[utoipa::path(
     post, path = "/v1/payments/{id}/confirm", tag = "payments",
     params(
-        ("id" = String, Path, description = "Its id"),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "Its id", pattern = "^pay_[a-p]{32}$"),
+        Patient,
     ),
     responses(
         (status = 200, body = Payment, description = "Nothing of it is on its way."),
@@ -49,7 +50,7 @@ pub(crate) async fn confirm(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
 ) -> Result<(StatusCode, Json<Payment>), Problem> {
     let tenant_id = authorize(&app, &headers, "payments:write").await?;
     let payment_id: PaymentId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;

@@ -15,6 +15,7 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
+    headers::Keyed,
     input::{Body, fingerprint, idempotency_key},
 };
 
@@ -25,10 +26,7 @@ use crate::{
 /// gets the same bytes again, with `Idempotency-Replayed: true`. `GET` reads the current state.
 #[utoipa::path(
     post, path = "/v1/payments", tag = "payments", request_body = CreatePayment,
-    params(
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
-    ),
+    params(Keyed),
     responses(
         (status = 201, body = Payment, description = "The next step, if there is one, is yours."),
         (status = 202, body = Payment, description = "It is still on its way."),

@@ -3,11 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use paymesh_contracts::{
     Code, DisputeId, ErrorBody,
     dispute::Evidence,
@@ -21,7 +17,8 @@ use crate::{
     answer::{Request, answer},
     app::App,
     error::Problem,
-    input::{Body, fingerprint},
+    headers::Keyed,
+    input::{Address, Body, fingerprint},
 };
 
 /// The longest explanation, in characters.
@@ -34,10 +31,9 @@ const EXPLANATION_MAX: usize = 4_000;
 #[utoipa::path(
     post, path = "/v1/payments/{id}/disputes/{dispute}/contest", tag = "payments", request_body = Evidence,
     params(
-        ("id" = String, Path, description = "The payment"),
-        ("dispute" = String, Path, description = "Its dispute"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "The payment", pattern = "^pay_[a-p]{32}$"),
+        ("dispute" = String, Path, description = "Its dispute", pattern = "^dsp_[a-p]{32}$"),
+        Keyed,
     ),
     responses(
         (status = 200, body = Payment, description = "The acquirer answered; the last attempt says what."),
@@ -57,7 +53,7 @@ const EXPLANATION_MAX: usize = 4_000;
 pub(crate) async fn contest(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path((id, dispute)): Path<(String, String)>,
+    Address((id, dispute)): Address<(String, String)>,
     Body(evidence): Body<Evidence>,
 ) -> Result<Response, Problem> {
     let text = &evidence.explanation;
@@ -79,10 +75,9 @@ pub(crate) async fn contest(
 #[utoipa::path(
     post, path = "/v1/payments/{id}/disputes/{dispute}/accept", tag = "payments", request_body = Nothing,
     params(
-        ("id" = String, Path, description = "The payment"),
-        ("dispute" = String, Path, description = "Its dispute"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters", min_length = 1, max_length = 255),
-        ("Prefer" = Option<String>, Header, description = "`wait=<seconds>`, 0 to 30", pattern = "^wait=[0-9]+$"),
+        ("id" = String, Path, description = "The payment", pattern = "^pay_[a-p]{32}$"),
+        ("dispute" = String, Path, description = "Its dispute", pattern = "^dsp_[a-p]{32}$"),
+        Keyed,
     ),
     responses(
         (status = 200, body = Payment, description = "The acquirer answered; the last attempt says what."),
@@ -102,7 +97,7 @@ pub(crate) async fn contest(
 pub(crate) async fn accept(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path((id, dispute)): Path<(String, String)>,
+    Address((id, dispute)): Address<(String, String)>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Response, Problem> {
     let kind = AttemptKind::Accept;

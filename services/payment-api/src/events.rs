@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
 use paymesh_contracts::{
@@ -18,13 +18,18 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
-    input::Clean,
+    input::{Address, Clean},
     paging::{Cut, Page},
 };
 
 /// Lists events, newest first.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "webhooks", params(Page),
+    get, path = "/v1/events", tag = "webhooks",
+    params(
+        ("limit" = Option<u32>, Query, description = "How many, 1 to 100.", minimum = 1, maximum = 100),
+        ("after" = Option<String>, Query, description = "Older than this one.", pattern = "^evt_[a-p]{32}$"),
+        ("before" = Option<String>, Query, description = "Newer than this one; not together with `after`.", pattern = "^evt_[a-p]{32}$"),
+    ),
     responses(
         (status = 200, body = EventPage, description = "Some events."),
         (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
@@ -67,7 +72,7 @@ pub(crate) async fn list(
 /// Tells of an event again, to every address in use. It keeps its id.
 #[utoipa::path(
     post, path = "/v1/events/{id}/replay", tag = "webhooks",
-    params(("id" = String, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its id", pattern = "^evt_[a-p]{32}$")),
     responses(
         (status = 200, body = Replay, description = "It is on its way."),
         (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
@@ -83,7 +88,7 @@ pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
 ) -> Result<Json<Replay>, Problem> {
     let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
     let event_id: EventId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;

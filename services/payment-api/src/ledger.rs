@@ -22,6 +22,7 @@ use crate::{app::App, auth::authorize, error::Problem, input::Clean};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Part {
     /// Only what this payment moved.
+    #[param(pattern = "^pay_[a-p]{32}$")]
     payment: Option<String>,
 }
 

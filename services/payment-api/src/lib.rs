@@ -17,6 +17,7 @@ mod create;
 mod disputes;
 mod error;
 mod events;
+mod headers;
 mod input;
 mod ledger;
 mod limits;

@@ -3,7 +3,6 @@
 use axum::extract::{Query, rejection::QueryRejection};
 use paymesh_contracts::{Code, id::NotAnId};
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::error::Problem;
 
@@ -13,11 +12,9 @@ const LIMIT: u32 = 20;
 const LIMIT_MAX: u32 = 100;
 
 /// Which part of a list a page shows.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Page {
     /// How many, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// Older than this one.
     after: Option<String>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -18,14 +18,14 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
-    input::Clean,
+    input::{Address, Clean},
     paging::{Cut, Page},
 };
 
 /// Reads a payment as it is now.
 #[utoipa::path(
     get, path = "/v1/payments/{id}", tag = "payments",
-    params(("id" = String, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its id", pattern = "^pay_[a-p]{32}$")),
     responses(
         (status = 200, body = Payment, description = "The payment."),
         (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
@@ -41,7 +41,7 @@ pub(crate) async fn read(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
 ) -> Result<Response, Problem> {
     let tenant_id = authorize(&app, &headers, "payments:read").await?;
     let payment_id: PaymentId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
@@ -55,7 +55,12 @@ pub(crate) async fn read(
 
 /// Lists payments, newest first.
 #[utoipa::path(
-    get, path = "/v1/payments", tag = "payments", params(Page),
+    get, path = "/v1/payments", tag = "payments",
+    params(
+        ("limit" = Option<u32>, Query, description = "How many, 1 to 100.", minimum = 1, maximum = 100),
+        ("after" = Option<String>, Query, description = "Older than this one.", pattern = "^pay_[a-p]{32}$"),
+        ("before" = Option<String>, Query, description = "Newer than this one; not together with `after`.", pattern = "^pay_[a-p]{32}$"),
+    ),
     responses(
         (status = 200, body = PaymentPage, description = "Some payments."),
         (status = 400, body = ErrorBody, description = "The request cannot be read."),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use paymesh_contracts::{
@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::authorize,
     error::Problem,
-    input::{Body, Clean},
+    input::{Address, Body, Clean},
 };
 
 /// The longest time that two secrets are in use.
@@ -116,7 +116,7 @@ pub(crate) async fn list(
 /// from before the first time goes on: a lost answer locks nobody out.
 #[utoipa::path(
     post, path = "/v1/webhook_endpoints/{id}/rotate", tag = "webhooks", request_body = RotateSecret,
-    params(("id" = String, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its id", pattern = "^hook_[a-p]{32}$")),
     responses(
         (status = 200, body = WebhookEndpoint, description = "The new secret."),
         (status = 400, body = ErrorBody, description = "The request cannot be read."),
@@ -133,7 +133,7 @@ pub(crate) async fn list(
 pub(crate) async fn rotate(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
     Body(fields): Body<RotateSecret>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
     let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
@@ -159,7 +159,7 @@ pub(crate) async fn rotate(
 /// Removes an address: nothing is sent there any more, also nothing that was to be tried again.
 #[utoipa::path(
     delete, path = "/v1/webhook_endpoints/{id}", tag = "webhooks",
-    params(("id" = String, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its id", pattern = "^hook_[a-p]{32}$")),
     responses(
         (status = 204, description = "It is gone."),
         (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
@@ -175,7 +175,7 @@ pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     _: Clean,
-    Path(id): Path<String>,
+    Address(id): Address<String>,
 ) -> Result<StatusCode, Problem> {
     let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
     let endpoint_id: EndpointId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
