@@ -95,7 +95,7 @@ def acceptance(client):
 def kafka() -> str:
     """The payment services with a real Apache Kafka between them."""
     get(CATALOGUE["java"])
-    names = ("kafka", "traces", "brokers", "defects", "crash_points")
+    names = ("kafka", "traces", "canary", "brokers", "defects", "crash_points")
     programs = [word for name in names for word in ("--test", name)]
     return run("cargo", "test", "--workspace", "--locked", *programs, "--", "--ignored",
                PAYMESH_KAFKA=get(CATALOGUE["kafka"]).path, PAYMESH_BIN_DIR=binaries())

@@ -24,16 +24,21 @@ pub(crate) fn describe() {
     );
 }
 
-/// Counts a request once it is answered.
-pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>();
-    let path = path.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
-    let method = match *request.method() {
+/// A method of the document, or `other`: callers can send any word as one.
+pub(crate) fn method_word(method: &Method) -> &'static str {
+    match *method {
         Method::GET => "GET",
         Method::POST => "POST",
         Method::DELETE => "DELETE",
         _ => "other",
-    };
+    }
+}
+
+/// Counts a request once it is answered.
+pub(crate) async fn count(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>();
+    let path = path.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let method = method_word(request.method());
     let began = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_str().to_owned();

@@ -71,6 +71,11 @@ impl Collector {
         lock(&self.taken.spans).clone()
     }
 
+    /// All of it, as it came.
+    pub fn all(&self) -> Vec<u8> {
+        lock(&self.taken.raw).clone()
+    }
+
     /// Whether a text is anywhere in what came.
     pub fn has(&self, text: &str) -> bool {
         let raw = lock(&self.taken.raw);

@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod books;
 pub mod caller;
+pub mod canary;
 pub mod checker;
 pub mod client;
 pub mod collector;

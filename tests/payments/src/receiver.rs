@@ -23,6 +23,8 @@ struct Inbox {
     events: Mutex<HashMap<String, (Value, u32)>>,
     refuse: AtomicU32,
     forged: AtomicU32,
+    /// What every delivery is answered with, beside the status.
+    says: Mutex<String>,
 }
 
 /// A merchant who listens.
@@ -53,6 +55,20 @@ impl Receiver {
     /// Answers the next `count` deliveries with 500.
     pub fn refuse(&self, count: u32) {
         self.inbox.refuse.store(count, Ordering::Relaxed);
+    }
+
+    /// Answers each delivery with this text from now on.
+    pub fn say(&self, text: &str) {
+        text.clone_into(&mut *lock(&self.inbox.says));
+    }
+
+    /// All that came, as JSON.
+    pub fn all(&self) -> String {
+        let events = lock(&self.inbox.events);
+        events
+            .values()
+            .map(|(event, _)| event.to_string())
+            .collect()
     }
 
     /// The event about a payment, and how often it came.
@@ -115,9 +131,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(
+    State(inbox): State<Arc<Inbox>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
+    let says = lock(&inbox.says).clone();
+    (take(&inbox, &headers, &body), says)
+}
+
+fn take(inbox: &Inbox, headers: &HeaderMap, body: &[u8]) -> StatusCode {
     let secret = lock(&inbox.secret).clone();
-    if !is_signed(&secret, &headers, &body) {
+    if !is_signed(&secret, headers, body) {
         inbox.forged.fetch_add(1, Ordering::Relaxed);
         return StatusCode::UNAUTHORIZED;
     }
@@ -129,7 +154,7 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
     if left.is_ok() {
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
-    let Ok(event) = serde_json::from_slice::<Value>(&body) else {
+    let Ok(event) = serde_json::from_slice::<Value>(body) else {
         return StatusCode::BAD_REQUEST;
     };
     let id = event["id"].as_str().unwrap_or_default().to_owned();
