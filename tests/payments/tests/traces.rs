@@ -14,7 +14,7 @@ const SEEN_MAX: Duration = Duration::from_secs(30);
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const REFUND_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const UNSEEN_TRACE: &str = "11112222333344445555666677778888";
+const UNSEEN_TRACE: &str = "aaaa2222bbbb3333cccc4444dddd5555";
 const MERCHANT_SPAN: &str = "b7ad6b7169203331";
 
 const PAYMENT: &str = "\

@@ -78,6 +78,7 @@ pub struct Broker {
     link: Option<Link>,
     tap: Option<Tap>,
     process: Option<Process>,
+    stands_still: bool,
     /// How much of the log belongs to earlier starts.
     old_log: usize,
 }
@@ -98,6 +99,7 @@ impl Broker {
             tools,
             ports,
             process: None,
+            stands_still: false,
             old_log: 0,
         })
     }
@@ -189,6 +191,7 @@ group.consumer.heartbeat.interval.ms=500
         let name = format!("kafka {}", self.number);
         let log = self.tools.folder.join("log");
         self.process = Some(self.tools.file(Process::start(&name, &mut command, &log))?);
+        self.stands_still = false;
         Ok(())
     }
 
@@ -242,8 +245,14 @@ group.consumer.heartbeat.interval.ms=500
         self.tools.file(fs::remove_dir_all(self.data()))
     }
 
+    /// Whether somebody who asks it is answered.
+    pub(super) fn answers(&self) -> bool {
+        self.process.is_some() && !self.stands_still
+    }
+
     /// Sends a signal to it.
-    pub fn signal(&self, signal: Signal) {
+    pub fn signal(&mut self, signal: Signal) {
+        self.stands_still = signal == Signal::STOP;
         if let Some(process) = &self.process {
             process.signal(signal);
         }

@@ -149,26 +149,24 @@ impl Kafka {
         self.brokers[0].tap().expect("taps were wished for")
     }
 
-    /// Where its tools begin.
+    /// Where its tools begin: one that meets a broker which stands still may find no other in its time.
     pub fn servers(&self) -> String {
-        self.each(Broker::tool_port)
+        let answering = self.brokers.iter().filter(|broker| broker.answers());
+        addresses(answering.map(Broker::tool_port))
     }
 
     /// Where services begin that show no certificate.
     pub fn plain_servers(&self) -> String {
-        self.each(Broker::plain_port)
+        addresses(self.brokers.iter().map(Broker::plain_port))
     }
 
     /// Where services begin that show one.
     pub fn encrypted_servers(&self) -> String {
-        self.each(Broker::encrypted_port)
+        addresses(self.brokers.iter().map(Broker::encrypted_port))
     }
+}
 
-    fn each(&self, port: impl Fn(&Broker) -> u16) -> String {
-        let servers = self.brokers.iter();
-        let servers: Vec<String> = servers
-            .map(|broker| format!("127.0.0.1:{}", port(broker)))
-            .collect();
-        servers.join(",")
-    }
+fn addresses(ports: impl Iterator<Item = u16>) -> String {
+    let servers: Vec<String> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
+    servers.join(",")
 }
