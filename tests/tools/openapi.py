@@ -76,6 +76,8 @@ def main() -> int:
     """The command."""
     # In the background of a shell SIGINT is ignored, and with it the end of what is started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # All of it is on loopback.
+    os.environ["NO_PROXY"] = "127.0.0.1"
     program = Path(os.environ["PAYMESH_BIN_DIR"]) / "paymesh-payments"
     place = Path(tempfile.mkdtemp(prefix="paymesh-openapi-"))
     # PostgreSQL runs as another user when we are root.
@@ -83,19 +85,21 @@ def main() -> int:
     stack = place / "stack"
     if subprocess.run([program, "up", stack]).returncode:
         return 1
+    failed = 1
     try:
         failed = drawn(json.loads((stack / "card.json").read_text("utf-8")), place)
     except (Missing, OSError) as reason:
         print(f"\nopenapi: {reason}", file=sys.stderr)
-        failed = 1
-    if failed:
-        for log in stack.glob("*.log"):
-            shutil.copy2(log, place)
-        print(f"\nopenapi: the logs are in {place}", file=sys.stderr)
-    ended = subprocess.run([program, "down", stack]).returncode
-    if not failed:
-        shutil.rmtree(place)
-    return 1 if failed or ended else 0
+    finally:
+        if failed:
+            for log in stack.glob("*.log"):
+                shutil.copy2(log, place)
+            print(f"\nopenapi: the logs are in {place}", file=sys.stderr)
+        ended = subprocess.run([program, "down", stack]).returncode
+    if failed or ended:
+        return 1
+    shutil.rmtree(place)
+    return 0
 
 
 if __name__ == "__main__":

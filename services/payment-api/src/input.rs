@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn a_whole_number_is_read_however_json_writes_it() {
         let mut value = serde_json::from_str(
-            r#"{"a": [5.0, 1e3, -2.0], "b": 5.5, "c": 9007199254740993.0, "d": 1e300, "e": "5.0", "f": 7}"#,
+            r#"{"a": [5.0, 1e3, -2.0], "b": 5.5, "c": 9007199254740996.0, "d": 1e300, "e": "5.0", "f": 7}"#,
         )
         .unwrap();
         write_whole_numbers_plainly(&mut value);
         let plain = json!({
             "a": [5, 1000, -2],
             "b": 5.5,
-            "c": 9_007_199_254_740_992.0,
+            "c": 9_007_199_254_740_996.0,
             "d": 1e300,
             "e": "5.0",
             "f": 7,
