@@ -85,7 +85,7 @@ impl FromStr for Currency {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "amount": 1250, "currency": "EUR" }))]
 pub struct Money {
-    /// In minor units: 1250 is EUR 12.50 and JPY 1250.
+    /// In minor units, without a decimal point: 1250 is EUR 12.50 and JPY 1250.
     #[serde(rename = "amount")]
     #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
     pub amount_minor: i64,
@@ -130,6 +130,18 @@ mod tests {
         assert_eq!(text(-5, Currency::Usd), "USD -0.05");
         assert_eq!(text(1250, Currency::Jpy), "JPY 1250");
         assert_eq!(text(1001, Currency::Kwd), "KWD 1.001");
+    }
+
+    #[test]
+    fn an_amount_with_a_decimal_point_is_none() {
+        let read = |amount: &str| {
+            serde_json::from_str::<Money>(&format!(r#"{{"amount":{amount},"currency":"EUR"}}"#))
+        };
+        assert_eq!(read("5").ok(), Some(Money::new(5, Currency::Eur)));
+        // Who writes so may mean euros.
+        for amount in ["5.0", "5.00", "5e0", "5.5", "\"5\""] {
+            assert!(read(amount).is_err(), "{amount}");
+        }
     }
 
     #[test]

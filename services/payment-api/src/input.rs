@@ -13,8 +13,6 @@ use crate::error::Problem;
 
 /// The largest body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Up to here every whole number is one that JSON's readers agree on (RFC 8259, 6).
-const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A decoded body without card numbers.
 #[derive(Debug)]
@@ -28,34 +26,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes: Bytes = to_bytes(request.into_body(), BODY_BYTES_MAX)
             .await
             .map_err(|_| Problem::from(Code::BodyTooLarge))?;
-        let mut value: Value = serde_json::from_slice(&bytes).map_err(|reason| {
+        let value: Value = serde_json::from_slice(&bytes).map_err(|reason| {
             Problem::from(Code::BodyInvalid).because(format!(
                 "line {}, column {}",
                 reason.line(),
                 reason.column()
             ))
         })?;
-        write_whole_numbers_plainly(&mut value);
         refuse_card_numbers(&value, "")?;
         let fields = T::deserialize(value)
             .map_err(|reason| Problem::from(Code::BodyInvalid).because(shape(&reason)))?;
         Ok(Self(fields))
-    }
-}
-
-/// To JSON 5.0 and 5 are one number, and to its schemas both are integers; to serde they are not.
-fn write_whole_numbers_plainly(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let whole = number.as_f64().filter(|_| number.is_f64());
-            let whole = whole.filter(|it| it.fract() == 0.0 && it.abs() < WHOLE_MAX);
-            if let Some(whole) = whole.and_then(|it| format!("{it:.0}").parse::<i64>().ok()) {
-                *number = whole.into();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers_plainly),
-        Value::Object(members) => members.values_mut().for_each(write_whole_numbers_plainly),
-        _ => {}
     }
 }
 
@@ -151,29 +132,4 @@ pub(crate) fn fingerprint(act: &str, fields: &impl Serialize) -> Vec<u8> {
     canonical.push(0);
     canonical.extend(serde_json::to_vec(fields).expect("a request is plain data"));
     digest::sha256(&canonical).to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_whole_number_is_read_however_json_writes_it() {
-        let mut value = serde_json::from_str(
-            r#"{"a": [5.0, 1e3, -2.0], "b": 5.5, "c": 9007199254740996.0, "d": 1e300, "e": "5.0", "f": 7}"#,
-        )
-        .unwrap();
-        write_whole_numbers_plainly(&mut value);
-        let plain = json!({
-            "a": [5, 1000, -2],
-            "b": 5.5,
-            "c": 9_007_199_254_740_996.0,
-            "d": 1e300,
-            "e": "5.0",
-            "f": 7,
-        });
-        assert_eq!(value, plain);
-    }
 }

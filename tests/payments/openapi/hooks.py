@@ -19,12 +19,23 @@ STATES = {
     "idempotency_key_reused",
     "payment_state",
 }
+
+def has_a_point(value) -> bool:
+    """Whether a whole number in it is written as 5.0, which a schema cannot forbid. payment-api refuses
+    it in an amount: who writes so means euros, and 5 are five cents."""
+    if isinstance(value, dict):
+        return any(map(has_a_point, value.values()))
+    return isinstance(value, float) and value.is_integer()
+
+
 (accepted,) = (check for check in CHECKS.get_all() if check.__name__ == "positive_data_acceptance")
 
 
 @schemathesis.check
 def valid_data_is_accepted(ctx, response, case):
-    """Valid data are accepted, or refused for a state that no schema can say."""
+    """Valid data are accepted, or refused for what no schema can say."""
+    if response.status_code == 400 and has_a_point(case.body):
+        return None
     if response.status_code == 422:
         error = json.loads(response.content)["error"]
         # Both sides of a page at once: each of the two is valid.
