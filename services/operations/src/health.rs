@@ -29,20 +29,28 @@ pub struct Health(Arc<Flags>);
 struct Flags {
     ready: AtomicBool,
     stuck: AtomicBool,
+    ending: AtomicBool,
 }
 
 impl Health {
-    /// Says whether the service can do its work from now on.
+    /// Says whether the service can do its work from now on. One that ends says no whatever happens.
     pub fn set_ready(&self, ready: bool) {
+        let ready = ready && !self.0.ending.load(Ordering::SeqCst);
         if self.0.ready.swap(ready, Ordering::Relaxed) != ready {
             tracing::info!(ready, "readiness changed");
             gauge!(READY).set(f64::from(ready));
         }
     }
 
+    /// Says that the service ends: it is not ready any more.
+    pub fn end(&self) {
+        self.0.ending.store(true, Ordering::SeqCst);
+        self.set_ready(false);
+    }
+
     /// Whether the service can do its work.
     pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Relaxed)
+        self.0.ready.load(Ordering::Relaxed) && !self.0.ending.load(Ordering::SeqCst)
     }
 
     /// Says whether the service lives: one that does not is to be started again.

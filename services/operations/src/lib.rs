@@ -17,5 +17,5 @@ pub use logs::start_logs;
 pub use metrics::{Metrics, start_metrics};
 pub use secret::Secret;
 pub use settings::{Settings, SettingsError};
-pub use shutdown::stop_signal;
+pub use shutdown::{closing, drain, stop_signal};
 pub use traces::{Collector, Place, Span, SpanKind, TRACEPARENT, Traces, Within, start_traces};

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, response::IntoResponse};
 use paymesh_contracts::{Code, persistence::payments_client::PaymentsClient};
-use paymesh_transport::{Carry, Traced};
-use tonic::transport::Channel;
+use paymesh_transport::{Carry, Line, Traced};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -22,12 +21,12 @@ pub struct App {
     pub(crate) keys: Keys,
     pub(crate) limits: Limits,
     pub(crate) waiting: Waiting,
-    channel: Channel,
+    channel: Line,
 }
 
 impl App {
     /// An API in front of a db-controller.
-    pub fn new(channel: Channel, waiting: Waiting, limits: Limits) -> Self {
+    pub fn new(channel: Line, waiting: Waiting, limits: Limits) -> Self {
         Self {
             keys: Keys::default(),
             limits,

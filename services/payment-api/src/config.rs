@@ -1,9 +1,9 @@
 //! The settings of payment-api.
 
-use std::{net::SocketAddr, num::NonZeroU32, str::FromStr};
+use std::{net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
 use paymesh_contracts::callers::Service;
-use paymesh_operations::{Collector, Settings, SettingsError};
+use paymesh_operations::{Collector, Settings, SettingsError, drain};
 use paymesh_transport::{Controller, Https};
 
 /// What payment-api needs to run.
@@ -18,6 +18,8 @@ pub struct Api {
     pub collector: Option<Collector>,
     /// How many requests a second this replica takes of one merchant.
     pub requests_per_second: NonZeroU32,
+    /// How long it takes callers in after it was asked to end.
+    pub drain: Duration,
 }
 
 struct Rate(NonZeroU32);
@@ -56,6 +58,7 @@ impl Api {
             "where health and metrics are served, as IP:PORT",
         );
         let collector = Collector::read(&mut settings);
+        let drain = drain(&mut settings);
         let api = (|| {
             Some(Self {
                 controller: controller?,
@@ -63,6 +66,7 @@ impl Api {
                 health: health?,
                 collector,
                 requests_per_second,
+                drain,
             })
         })();
         settings.done(api)

@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod config;
+pub mod leave;
 
 mod acts;
 mod answer;

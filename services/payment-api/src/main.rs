@@ -3,14 +3,16 @@
 use std::{error::Error, time::Duration};
 
 use paymesh_operations::{
-    Health, Settings, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+    Health, Settings, closing, serve_health, start_logs, start_metrics, start_traces, stop_signal,
 };
 use paymesh_payment_api::{
     Limits, Waiting,
     app::{App, router},
     config::Api,
+    leave,
 };
 use paymesh_transport::bind;
+use tokio_util::sync::CancellationToken;
 
 /// How long db-controller has for one request, a reconnection to the database included.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
@@ -23,14 +25,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let traces = start_traces(settings.collector, "payment-api")?;
     let stop = stop_signal()?;
     // The stream of changes has no end; everything else has a limit.
-    let [stream, requests] = settings.controller.channels([None, Some(REQUEST_MAX)]);
+    let [stream, requests] = settings.controller.lines([None, Some(REQUEST_MAX)]);
     let (waiting, health) = (Waiting::default(), Health::default());
     // Before anybody is told that this service is ready.
     let listener = bind(settings.https.address()).await?;
     serve_health(&health, metrics, settings.health).await?;
-    tokio::spawn(waiting.clone().listen(stream, health, stop.clone()));
+    let closing = closing(stop.clone(), health.clone(), settings.drain);
+    // Requests that wait are told until the last of them is answered.
+    let answered = CancellationToken::new();
+    tokio::spawn(waiting.clone().listen(stream, health, answered.clone()));
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
-    settings.https.serve(listener, router(app), stop).await?;
+    let routes = leave::routes(router(app), stop);
+    settings.https.serve(listener, routes, closing).await?;
+    answered.cancel();
     traces.end().await;
     Ok(())
 }

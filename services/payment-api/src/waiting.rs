@@ -1,7 +1,8 @@
 //! Waiting for attempts to be settled: told by db-controller, never by asking again.
 //!
 //! One stream brings them all. Whoever waits registers first and looks once after; when the
-//! stream had to be opened again, everyone looks once more.
+//! stream had to be opened again, everyone looks once more, and one who waits looks when their
+//! attempt was settled at another replica than the one that is listened to.
 
 use std::{
     collections::HashMap,
@@ -14,9 +15,10 @@ use paymesh_contracts::{
     persistence::{Answer, ChangesRequest, payments_client::PaymentsClient},
 };
 use paymesh_operations::Health;
+use paymesh_transport::Line;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 /// How long db-controller may take to open the stream.
 const OPEN_MAX: Duration = Duration::from_secs(3);
@@ -26,7 +28,8 @@ const OPEN_MAX: Duration = Duration::from_secs(3);
 pub(crate) enum Told {
     /// It is settled, and this is the answer to its key.
     Settled(Answer),
-    /// The stream was opened again: it may have been settled in between.
+    /// It may have been settled: another replica of db-controller says so, or the stream was opened
+    /// again.
     LookAgain,
     /// The time to wait is over.
     TooLate,
@@ -62,10 +65,10 @@ impl Waiting {
         }
     }
 
-    fn tell(&self, attempt_id: AttemptId, answer: &Answer) {
+    fn tell(&self, attempt_id: AttemptId, told: &Told) {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, waiter) in guard.1.get(&attempt_id).into_iter().flatten() {
-            let _ = waiter.try_send(Told::Settled(answer.clone()));
+            let _ = waiter.try_send(told.clone());
         }
     }
 
@@ -77,7 +80,7 @@ impl Waiting {
     }
 
     /// Listens to db-controller until `stop` is cancelled.
-    pub async fn listen(self, channel: Channel, health: Health, stop: CancellationToken) {
+    pub async fn listen(self, channel: Line, health: Health, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -90,7 +93,7 @@ impl Waiting {
         }
     }
 
-    async fn hear(&self, channel: &Channel, health: &Health) -> Result<(), Status> {
+    async fn hear(&self, channel: &Line, health: &Health) -> Result<(), Status> {
         let mut client = PaymentsClient::new(channel.clone());
         let opened = timeout(OPEN_MAX, client.changes(ChangesRequest {})).await;
         let late = |_| Err(Status::deadline_exceeded("db-controller opens no stream"));
@@ -101,10 +104,10 @@ impl Waiting {
         let mut changes = opened?.into_inner();
         self.tell_all_to_look();
         while let Some(change) = changes.message().await? {
-            if let (Ok(attempt_id), Some(answer)) =
-                (AttemptId::from_bytes(&change.attempt_id), &change.answer)
-            {
-                self.tell(attempt_id, answer);
+            match (AttemptId::from_bytes(&change.attempt_id), change.answer) {
+                (Ok(attempt_id), Some(answer)) => self.tell(attempt_id, &Told::Settled(answer)),
+                (Ok(attempt_id), None) => self.tell(attempt_id, &Told::LookAgain),
+                (Err(_), _) => self.tell_all_to_look(),
             }
         }
         Ok(())

@@ -8,9 +8,9 @@ use paymesh_contracts::persistence::{
     message::Work, queue_client::QueueClient,
 };
 use paymesh_operations::{Health, Place, Span, SpanKind};
-use paymesh_transport::Carry;
+use paymesh_transport::{Carry, Line};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use crate::{
     bus::{Bus, Inlet, Taken},
@@ -40,7 +40,7 @@ const COMPLETE_TRIES_MAX: u32 = 60;
 pub async fn run(
     consumer: Arc<dyn Consumer>,
     bus: Arc<dyn Bus>,
-    channel: Channel,
+    channel: Line,
     health: Health,
     stop: CancellationToken,
 ) {
@@ -75,7 +75,7 @@ pub async fn run(
 async fn read(
     mut inlet: Box<dyn Inlet>,
     consumer: &Arc<dyn Consumer>,
-    channel: &Channel,
+    channel: &Line,
     health: &Health,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -106,7 +106,7 @@ async fn read(
 }
 
 /// Works on one message and sees its completion through.
-async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
+async fn finish(consumer: Arc<dyn Consumer>, channel: Line, taken: Taken) {
     let handed_out = Place::read(&taken.message.trace);
     let name = traces::word(taken.message.work.as_ref());
     let span = Span::of(&handed_out, SpanKind::Consumer, name);
@@ -115,7 +115,7 @@ async fn finish(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
     work.await;
 }
 
-async fn see_through(consumer: Arc<dyn Consumer>, channel: Channel, taken: Taken) {
+async fn see_through(consumer: Arc<dyn Consumer>, channel: Line, taken: Taken) {
     let Taken { message, receipt } = taken;
     let Some(work) = message.work else {
         tracing::error!("a message asks for something this version does not know");

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = stop_signal()?;
     let health = Health::default();
     serve_health(&health, metrics, settings.health).await?;
-    let [channel] = settings.controller.channels([None]);
+    let [channel] = settings.controller.lines([None]);
     let acquirer = HttpAcquirer::new(
         &settings.acquirer,
         settings.acquirer_token,

@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 use paymesh_contracts::persistence::{
     HearNoticesRequest, ReadNoticesRequest, queue_client::QueueClient,
 };
+use paymesh_transport::Line;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::acquirer::{Acquirer, NoWord};
 
@@ -25,7 +26,7 @@ enum Unheard {
 /// Asks for notices every `pause` until `stop` is cancelled.
 pub async fn run(
     acquirer: Arc<dyn Acquirer>,
-    channel: Channel,
+    channel: Line,
     pause: Duration,
     stop: CancellationToken,
 ) {
@@ -46,7 +47,7 @@ pub async fn run(
 }
 
 /// Hears a page of notices; says whether there are more already.
-async fn hear(acquirer: &dyn Acquirer, channel: &Channel) -> Result<bool, Unheard> {
+async fn hear(acquirer: &dyn Acquirer, channel: &Line) -> Result<bool, Unheard> {
     let mut controller = QueueClient::new(channel.clone());
     let known = controller.read_notices(ReadNoticesRequest {}).await?;
     let position = known.into_inner().position;

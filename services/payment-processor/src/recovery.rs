@@ -13,8 +13,9 @@ use paymesh_contracts::{
         Recovery, queue_client::QueueClient,
     },
 };
+use paymesh_transport::Line;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::acquirer::{Acquirer, List, Listed, NoWord};
 
@@ -31,7 +32,7 @@ enum Unfinished {
 }
 
 /// Recovers whenever db-controller asks for it, until `stop` is cancelled.
-pub async fn run(acquirer: Arc<dyn Acquirer>, channel: Channel, stop: CancellationToken) {
+pub async fn run(acquirer: Arc<dyn Acquirer>, channel: Line, stop: CancellationToken) {
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -45,7 +46,7 @@ pub async fn run(acquirer: Arc<dyn Acquirer>, channel: Channel, stop: Cancellati
     }
 }
 
-async fn listen(acquirer: &dyn Acquirer, channel: &Channel) -> Result<(), Unfinished> {
+async fn listen(acquirer: &dyn Acquirer, channel: &Line) -> Result<(), Unfinished> {
     let mut tasks = QueueClient::new(channel.clone())
         .recoveries(RecoveriesRequest {})
         .await?
@@ -58,7 +59,7 @@ async fn listen(acquirer: &dyn Acquirer, channel: &Channel) -> Result<(), Unfini
 
 async fn recover(
     acquirer: &dyn Acquirer,
-    channel: &Channel,
+    channel: &Line,
     task: &Recovery,
 ) -> Result<(), Unfinished> {
     let mut controller = QueueClient::new(channel.clone());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use paymesh_bus::Kafka;
 use paymesh_contracts::callers::Service;
-use paymesh_operations::{Collector, Secret, Settings, SettingsError};
+use paymesh_operations::{Collector, Secret, Settings, SettingsError, drain};
 use paymesh_transport::Grpc;
 
 use crate::store::Database;
@@ -29,6 +29,8 @@ pub struct Controller {
     pub collector: Option<Collector>,
     /// How long after the queue was counted for the metrics it is counted again.
     pub backlog_pause: Duration,
+    /// How long it takes callers in after it was asked to end.
+    pub drain: Duration,
 }
 
 /// Shorter secrets can be guessed.
@@ -80,6 +82,7 @@ impl Controller {
             5_000,
         );
         let collector = Collector::read(&mut settings);
+        let drain = drain(&mut settings);
         let controller = (|| {
             Some(Self {
                 database: database?,
@@ -91,6 +94,7 @@ impl Controller {
                 health: health?,
                 collector,
                 backlog_pause,
+                drain,
             })
         })();
         settings.done(controller)

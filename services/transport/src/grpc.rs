@@ -30,6 +30,7 @@ use crate::{
     connection::Connection,
     files::{Files, Renewed},
     guard::Guards,
+    line::Line,
     mutual::Mutual,
     reason::reason,
     traces::Continue,
@@ -226,8 +227,8 @@ impl Controller {
         })
     }
 
-    /// Channels to it, each with a limit for every call or none. They connect when they are used.
-    pub fn channels<const N: usize>(self, limits: [Option<Duration>; N]) -> [Channel; N] {
+    /// Lines to it, each with a limit for every call or none. They connect when they are used.
+    pub fn lines<const N: usize>(self, limits: [Option<Duration>; N]) -> [Line; N] {
         let endpoint = self
             .endpoint
             .connect_timeout(CONNECT_MAX)
@@ -243,10 +244,10 @@ impl Controller {
                 Some(limit) => endpoint.clone().timeout(limit),
                 None => endpoint.clone(),
             };
-            match mutual.clone() {
+            Line::over(match mutual.clone() {
                 None => endpoint.connect_lazy(),
                 Some(mutual) => connect(&endpoint, self.place.clone(), mutual),
-            }
+            })
         })
     }
 }

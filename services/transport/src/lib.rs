@@ -6,6 +6,7 @@
 //!   the table of callers before any service sees it: there is no other way to serve;
 //! - certificates are files that are read again when they change, and what cannot be used is not
 //!   taken in place of what can;
+//! - a call that its peer never took up is made anew, and no other;
 //! - without TLS there is loopback only, and only when that was asked for;
 //! - a trace that is seen goes on behind a call, and what is said of one lets nobody do anything;
 //! - why a connection or a call was refused is logged here, and no key or certificate ever is.
@@ -19,6 +20,7 @@ mod grpc;
 mod guard;
 mod https;
 mod identity;
+mod line;
 mod mutual;
 mod pem;
 mod reason;
@@ -32,6 +34,7 @@ pub use files::{Files, Renewed};
 pub use grpc::{Controller, Grpc};
 pub use https::Https;
 pub use identity::Identity;
+pub use line::Line;
 pub use mutual::Mutual;
 pub use texts::Texts;
 pub use traces::{Carry, Traced};

@@ -8,12 +8,13 @@ use tonic::{
     Status,
     body::Body,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
 };
 use tower::{Layer, Service};
 
-/// A channel whose calls say where their caller is.
-pub type Traced = InterceptedService<Channel, Carry>;
+use crate::Line;
+
+/// A line whose calls say where their caller is.
+pub type Traced = InterceptedService<Line, Carry>;
 
 /// Says with each call where its caller is.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use paymesh_contracts::persistence::{
     ClaimRequest, Message, MessageReference, queue_client::QueueClient,
 };
+use paymesh_transport::Line;
 use tokio::time::timeout;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 /// How long db-controller has to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub(super) trait Ledger: Sync {
 /// db-controller.
 pub(super) struct Controller {
     pub(super) consumer: &'static str,
-    pub(super) channel: Channel,
+    pub(super) channel: Line,
 }
 
 #[async_trait]

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use paymesh_contracts::persistence::{Message, PullRequest, queue_client::QueueClient};
+use paymesh_transport::Line;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 use super::{Bus, Inlet, Receipt, Taken};
@@ -14,14 +15,14 @@ const IN_FLIGHT_MAX: u32 = 256;
 
 /// Messages over gRPC.
 pub struct Embedded {
-    channel: Channel,
+    channel: Line,
     /// One id for every stream of this process: the next has the partitions of the last at once.
     reader_id: Uuid,
 }
 
 impl Embedded {
     /// From one db-controller.
-    pub fn new(channel: Channel) -> Self {
+    pub fn new(channel: Line) -> Self {
         Self {
             channel,
             reader_id: Uuid::new_v4(),

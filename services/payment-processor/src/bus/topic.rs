@@ -16,12 +16,13 @@ use std::{
 use async_trait::async_trait;
 use paymesh_bus::{Consumer, Kafka, KafkaError, Place, Presence, Record};
 use paymesh_contracts::persistence::MessageReference;
+use paymesh_transport::Line;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     Bus, Inlet, Taken,
@@ -46,13 +47,13 @@ const AWAY_MAX: Duration = Duration::from_secs(20);
 pub struct OverKafka {
     kafka: Kafka,
     presence: Presence,
-    channel: Channel,
+    channel: Line,
     passed_over: Arc<AtomicU64>,
 }
 
 impl OverKafka {
     /// From Kafka, as db-controller explains them.
-    pub fn new(kafka: Kafka, channel: Channel) -> Result<Self, KafkaError> {
+    pub fn new(kafka: Kafka, channel: Line) -> Result<Self, KafkaError> {
         Ok(Self {
             presence: Presence::of(&kafka)?,
             kafka,

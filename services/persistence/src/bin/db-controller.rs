@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
@@ -13,7 +14,7 @@ use paymesh_contracts::{
     persistence::{payments_server::PaymentsServer, queue_server::QueueServer},
 };
 use paymesh_operations::{
-    Health, Settings, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+    Health, Settings, closing, serve_health, start_logs, start_metrics, start_traces, stop_signal,
 };
 use paymesh_persistence::{
     audit::{self, Head, Shard},
@@ -21,13 +22,16 @@ use paymesh_persistence::{
     defect::Defects,
     lane::Lane,
     merchant::add_merchant,
-    queue::{Hub, meter, publish},
+    queue::{Hub, herald, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Database, Reader, SettlementBreak, chain},
 };
 use paymesh_transport::bind;
 use tonic::service::Routes;
+
+/// How long calls may take that are under way when nobody is taken in any more.
+const CALLS_MAX: Duration = Duration::from_secs(5);
 
 /// The ledger, payments and the queue. Settings come from PAYMESH_* variables.
 #[derive(Parser)]
@@ -261,6 +265,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     // Before anybody is told that this service is ready.
     let listener = bind(settings.listen).await?;
     serve_health(&health, metrics, settings.health).await?;
+    // Everything works on until nobody is sent here any more.
+    let closing = closing(stop, health.clone(), settings.drain);
     let lane_stop = tokio_util::sync::CancellationToken::new();
     let (lane, worker) = Lane::start(
         settings.database.clone(),
@@ -269,6 +275,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         Defects::from_environment(),
         lane_stop.clone(),
     );
+    let herald = tokio::spawn(herald(
+        settings.database.clone(),
+        hub.clone(),
+        lane_stop.clone(),
+    ));
     // The queue writes leases, and may wait for a standby: merchants do not wait behind it. Nor does
     // anybody wait while a long queue is counted.
     let (reader, queue_reader, meter_reader, audit_reader) = (
@@ -282,32 +293,34 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         reader,
         hub: hub.clone(),
         pepper: settings.pepper,
+        closing: closing.clone(),
     };
     let presence = settings.kafka.as_ref().map(Presence::of).transpose()?;
     let publisher = settings.kafka.clone().zip(presence);
     let publisher = publisher.map(|(kafka, presence)| {
         let (reader, hub) = (queue_reader.clone(), hub.clone());
-        tokio::spawn(publish(kafka, presence, reader, hub, stop.clone()))
+        tokio::spawn(publish(kafka, presence, reader, hub, closing.clone()))
     });
-    let meter = tokio::spawn(meter(meter_reader, settings.backlog_pause, stop.clone()));
-    let sealer = tokio::spawn(audit::seal(audit_reader, stop.clone()));
+    let meter = tokio::spawn(meter(meter_reader, settings.backlog_pause, closing.clone()));
+    let sealer = tokio::spawn(audit::seal(audit_reader, closing.clone()));
     let queue = QueueService {
         lane,
         reader: queue_reader,
         hub,
         uses_kafka: settings.kafka.is_some(),
+        closing: closing.clone(),
     };
     let routes = Routes::new(PaymentsServer::new(payments)).add_service(QueueServer::new(queue));
     let served = settings
         .grpc
-        .serve(listener, settings.connection_max, routes, stop.clone());
+        .serve(listener, settings.connection_max, routes, closing.clone());
     tokio::select! {
         result = served => result?,
-        // Streams live as long as their readers: after a moment for what is under way, end anyway.
+        // Streams end by themselves and calls take a moment; who has not left by then is left behind.
         () = async {
-            stop.cancelled().await;
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        } => tracing::warn!("streams were still open"),
+            closing.cancelled().await;
+            tokio::time::sleep(CALLS_MAX).await;
+        } => tracing::warn!("calls were still under way"),
     }
     if let Some(publisher) = publisher {
         publisher.await?;
@@ -316,6 +329,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     sealer.await?;
     lane_stop.cancel();
     worker.await?;
+    herald.await?;
     traces.end().await;
     Ok(())
 }

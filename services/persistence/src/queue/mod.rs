@@ -8,14 +8,16 @@
 //! reader that was thought dead is refused. Over Kafka the holder is a relay: a takeover ends what
 //! it put, which nobody can claim any more, and not the work on what was claimed before.
 
+mod herald;
 mod meter;
 mod outlet;
 mod relay;
 mod topic;
 
-use paymesh_contracts::MessageId;
+use paymesh_contracts::{AttemptId, MessageId};
 use tokio::sync::{broadcast, watch};
 
+pub use herald::herald;
 pub use meter::meter;
 pub use outlet::{Closed, Outlet, Stream};
 pub use relay::Relay;
@@ -23,10 +25,12 @@ pub use topic::publish;
 
 use crate::{command::Consumer, store::Done, world::Settled};
 
-/// What has been committed here, for those who wait for it in this process.
+/// What has been committed here, and what is heard of other replicas, for those who wait for it in
+/// this process.
 #[derive(Clone)]
 pub struct Hub {
     settled: broadcast::Sender<Settled>,
+    elsewhere: broadcast::Sender<Option<AttemptId>>,
     completed: broadcast::Sender<MessageId>,
     attempts: watch::Sender<u64>,
     webhooks: watch::Sender<u64>,
@@ -36,6 +40,7 @@ impl Default for Hub {
     fn default() -> Self {
         Self {
             settled: broadcast::Sender::new(16_384),
+            elsewhere: broadcast::Sender::new(16_384),
             completed: broadcast::Sender::new(16_384),
             attempts: watch::Sender::new(0),
             webhooks: watch::Sender::new(0),
@@ -60,6 +65,15 @@ impl Hub {
     /// Attempts that are settled from now on.
     pub fn settled(&self) -> broadcast::Receiver<Settled> {
         self.settled.subscribe()
+    }
+
+    /// Attempts that another replica settled, or nothing when some may have been missed.
+    pub fn elsewhere(&self) -> broadcast::Receiver<Option<AttemptId>> {
+        self.elsewhere.subscribe()
+    }
+
+    fn hear(&self, attempt: Option<AttemptId>) {
+        let _ = self.elsewhere.send(attempt);
     }
 
     fn completed(&self) -> broadcast::Receiver<MessageId> {

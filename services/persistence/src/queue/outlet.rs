@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use paymesh_contracts::persistence as wire;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::store::Due;
@@ -31,28 +32,48 @@ pub trait Outlet: Send {
     fn dry(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// The embedded bus: one reader's stream, which also completes what it reads here.
-pub struct Stream(pub mpsc::Sender<Result<wire::Message, Status>>);
+/// The embedded bus: one reader's stream.
+pub struct Stream {
+    out: mpsc::Sender<Result<wire::Message, Status>>,
+    closing: CancellationToken,
+}
+
+impl Stream {
+    /// A stream that ends when its reader goes or `closing` is cancelled.
+    pub fn new(
+        out: mpsc::Sender<Result<wire::Message, Status>>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { out, closing }
+    }
+}
 
 impl Outlet for Stream {
     fn again(&self) -> Duration {
         Duration::from_secs(30)
     }
 
+    /// The reader's next connection may be to another one, while this stream is still open.
     fn is_shared(&self) -> bool {
-        false
+        true
     }
 
     async fn put(&mut self, due: Due) -> Result<(), Closed> {
-        self.0.send(Ok(due.message)).await.map_err(|_| Closed)
+        let sent = self
+            .closing
+            .run_until_cancelled(self.out.send(Ok(due.message)));
+        sent.await.ok_or(Closed)?.map_err(|_| Closed)
     }
 
     async fn closed(&mut self) {
-        self.0.closed().await;
+        tokio::select! {
+            () = self.out.closed() => {}
+            () = self.closing.cancelled() => {}
+        }
     }
 
     async fn dry(&mut self) {
         let status = Status::unavailable("the database does not answer");
-        let _ = self.0.send(Err(status)).await;
+        let _ = self.out.send(Err(status)).await;
     }
 }

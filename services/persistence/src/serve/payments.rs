@@ -4,11 +4,12 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
 use paymesh_contracts::{
-    EndpointId, EventId, PaymentId, TenantId, digest,
+    AttemptId, EndpointId, EventId, PaymentId, TenantId, digest,
     persistence::{self as wire, payments_server::Payments},
 };
 use paymesh_operations::Secret;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -21,6 +22,7 @@ use crate::{
     lane::Lane,
     queue::Hub,
     store::Reader,
+    world::Settled,
 };
 
 /// How many things one page holds at most.
@@ -36,6 +38,8 @@ pub struct PaymentsService {
     pub hub: Hub,
     /// What API keys are hashed with.
     pub pepper: Secret,
+    /// When streams end, so that their readers go to another replica.
+    pub closing: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -227,17 +231,25 @@ impl Payments for PaymentsService {
         &self,
         _: Request<wire::ChangesRequest>,
     ) -> Result<Response<Self::ChangesStream>, Status> {
-        let changes = BroadcastStream::new(self.hub.settled()).map(|settled| match settled {
-            Ok(settled) => Ok(wire::Change {
+        // The listener connects again and looks for itself.
+        let lagged = |_: BroadcastStreamRecvError| Status::data_loss("the listener was too slow");
+        let here = BroadcastStream::new(self.hub.settled()).map(move |settled| {
+            let change = |settled: Settled| wire::Change {
                 payment_id: settled.payment_id.map(PaymentId::bytes).unwrap_or_default(),
                 answer: Some(wire_answer(settled.answer)),
                 attempt_id: settled.attempt_id.bytes(),
-            }),
-            // The listener connects again and looks for itself.
-            Err(BroadcastStreamRecvError::Lagged(_)) => {
-                Err(Status::data_loss("the listener was too slow"))
-            }
+            };
+            settled.map(change).map_err(lagged)
         });
-        Ok(Response::new(Box::pin(changes)))
+        let elsewhere = BroadcastStream::new(self.hub.elsewhere()).map(move |attempt| {
+            let change = |attempt: Option<AttemptId>| wire::Change {
+                attempt_id: attempt.map(AttemptId::bytes).unwrap_or_default(),
+                ..wire::Change::default()
+            };
+            attempt.map(change).map_err(lagged)
+        });
+        let changes = futures::stream::select(here, elsewhere);
+        let closing = self.closing.clone().cancelled_owned();
+        Ok(Response::new(Box::pin(changes.take_until(closing))))
     }
 }

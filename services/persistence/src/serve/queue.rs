@@ -8,6 +8,7 @@ use paymesh_contracts::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{failed, notices, recovery, some, unreadable};
@@ -34,6 +35,8 @@ pub struct QueueService {
     pub hub: Hub,
     /// Whether messages go over Kafka: then none is streamed from here.
     pub uses_kafka: bool,
+    /// When streams end, so that their readers go to another replica.
+    pub closing: CancellationToken,
 }
 
 fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
@@ -123,7 +126,8 @@ impl Queue for QueueService {
             in_flight_max: request.in_flight_max.clamp(1, IN_FLIGHT_MAX) as usize,
         };
         let (out, messages) = mpsc::channel(64);
-        tokio::spawn(async move { relay.run(&mut Stream(out)).await });
+        let mut stream = Stream::new(out, self.closing.clone());
+        tokio::spawn(async move { relay.run(&mut stream).await });
         Ok(Response::new(ReceiverStream::new(messages)))
     }
 
@@ -160,9 +164,9 @@ impl Queue for QueueService {
         _: Request<wire::RecoveriesRequest>,
     ) -> Result<Response<Self::RecoveriesStream>, Status> {
         let (out, tasks) = mpsc::channel(1);
-        let reader = self.reader.clone();
+        let (reader, closing) = (self.reader.clone(), self.closing.clone());
         tokio::spawn(async move {
-            while !out.is_closed() {
+            while !out.is_closed() && !closing.is_cancelled() {
                 match reader.open_recovery().await {
                     Ok(None) => {}
                     // Given out again until it is done: whoever had it may be gone.
@@ -180,7 +184,10 @@ impl Queue for QueueService {
                         return;
                     }
                 }
-                tokio::time::sleep(RECOVERY_POLL).await;
+                tokio::select! {
+                    () = closing.cancelled() => return,
+                    () = tokio::time::sleep(RECOVERY_POLL) => {}
+                }
             }
         });
         Ok(Response::new(ReceiverStream::new(tasks)))

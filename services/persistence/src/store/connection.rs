@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, error::SqlState};
 
 use super::{
-    database::{Database, NoConnection},
+    database::{Database, NoConnection, Wire},
     epoch,
 };
 
@@ -62,22 +62,7 @@ impl Connection {
     /// No statement has a time limit: a COMMIT that waits for a standby must never be cancelled,
     /// since it would then be visible here and lost there. A dead peer is found by TCP.
     pub async fn open(database: &Database) -> Result<Self, Failure> {
-        let opened = database.connect(|config| {
-            config
-                .connect_timeout(Duration::from_secs(3))
-                .keepalives_idle(Duration::from_secs(5))
-                .keepalives_interval(Duration::from_secs(2))
-                .keepalives_retries(3)
-                .tcp_user_timeout(Duration::from_secs(10))
-                .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
-        });
-        let (client, connection) = opened.await.map_err(|error| {
-            tracing::warn!(reason = %Chain(&error), "no connection to the database");
-            match error {
-                NoConnection::Postgres(error) => Failure::Disconnected(Some(error)),
-                NoConnection::Roots(_) => Failure::Disconnected(None),
-            }
-        })?;
+        let (client, connection) = dial(database).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(reason = %Chain(&error), "a connection to the database ended");
@@ -98,6 +83,26 @@ impl Connection {
             }
         }
     }
+}
+
+/// Dials the database, for work in milliseconds.
+pub(super) async fn dial(database: &Database) -> Result<(Client, Wire), Failure> {
+    let opened = database.connect(|config| {
+        config
+            .connect_timeout(Duration::from_secs(3))
+            .keepalives_idle(Duration::from_secs(5))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(10))
+            .options("-c statement_timeout=0 -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s");
+    });
+    opened.await.map_err(|error| {
+        tracing::warn!(reason = %Chain(&error), "no connection to the database");
+        match error {
+            NoConnection::Postgres(error) => Failure::Disconnected(Some(error)),
+            NoConnection::Roots(_) => Failure::Disconnected(None),
+        }
+    })
 }
 
 /// An error with everything beneath it, for a log.

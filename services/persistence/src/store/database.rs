@@ -9,13 +9,17 @@ use std::{net::IpAddr, str::FromStr};
 use paymesh_transport::{Roots, Trust};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::{
-    Client, Config,
+    Client, Config, Connection, Socket,
     config::{Host, SslMode},
+    tls::MakeTlsConnect,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How PostgreSQL's own protocol is called under TLS.
 const PROTOCOL: &str = "postgresql";
+
+/// What a client speaks over; it does so while this is polled.
+pub(super) type Wire = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// A database, and how to reach it.
 #[derive(Clone)]
@@ -38,13 +42,7 @@ impl Database {
     pub(super) async fn connect(
         &self,
         set: fn(&mut Config),
-    ) -> Result<
-        (
-            Client,
-            impl Future<Output = Result<(), tokio_postgres::Error>> + use<>,
-        ),
-        NoConnection,
-    > {
+    ) -> Result<(Client, Wire), NoConnection> {
         let mut config = self.config.clone();
         set(&mut config);
         let client = self.trust.client(PROTOCOL).map_err(NoConnection::Roots)?;
