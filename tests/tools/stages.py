@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import before  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
@@ -121,6 +122,12 @@ def images() -> str:
 def openapi() -> str:
     """payment-api, really started, against its own OpenAPI document; SEED=n draws other requests."""
     return run(sys.executable, "tests/tools/openapi.py", PAYMESH_BIN_DIR=binaries())
+
+
+def upgrade() -> str:
+    """The release before becomes this one under load, and back; by hand, since it builds that one first."""
+    return run("cargo", "test", "--workspace", "--locked", "--test", "upgrade", "--", "--ignored",
+               PAYMESH_BEFORE_DIR=str(before.programs()), PAYMESH_BIN_DIR=binaries())
 
 
 def alerts() -> str:
@@ -258,7 +265,8 @@ STAGES = {
     "judges": judges,
     "crash": crash,
 }
-BY_HAND = {"console": console, "crash-matrix": crash_matrix, "images": images, "mutants": mutants}
+BY_HAND = {"console": console, "crash-matrix": crash_matrix, "images": images, "mutants": mutants,
+           "upgrade": upgrade}
 
 
 def main(names) -> int:

@@ -25,4 +25,4 @@ pub use client::Client;
 pub use collector::Collector;
 pub use receiver::Receiver;
 pub use shop::{Shop, order};
-pub use stack::{Audit, Bus, Member, Pauses, Stack, Wire, Wires, Wishes};
+pub use stack::{Audit, Bus, Member, Pauses, Release, Replica, Stack, Wire, Wires, Wishes};

@@ -6,6 +6,8 @@ mod card;
 mod certificates;
 mod hand;
 mod parts;
+mod releases;
+mod replicas;
 mod report;
 mod servers;
 mod wires;
@@ -19,14 +21,17 @@ use std::{
 };
 
 use paymesh_beds::{
-    Authority, Front, Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port, wait_for,
+    Authority, Balancer, Front, Kafka, Link, Postgres, Process, Tap, http_is_ready, reserve_port,
+    wait_for,
 };
 use rustix::process::Signal;
 
 pub use audit::Audit;
 pub use card::Card;
 pub use certificates::identity;
-pub use parts::{Bus, Member, Pauses, Wire, Wires, Wishes};
+pub use parts::{Bus, Member, Pauses, Release, Wire, Wires, Wishes};
+use releases::programs;
+pub use replicas::Replica;
 pub(crate) use servers::SERVERS;
 use servers::{Lost, on_servers};
 
@@ -36,6 +41,7 @@ const READY_MAX: Duration = Duration::from_mins(2);
 /// A running stack. It ends when dropped.
 pub struct Stack {
     folder: PathBuf,
+    /// Where the programs of the services are.
     programs: PathBuf,
     /// Where everything is.
     pub card: Card,
@@ -48,6 +54,7 @@ pub struct Stack {
     processes: HashMap<Member, Process>,
     links: HashMap<Wire, Link>,
     taps: HashMap<Wire, Tap>,
+    balancer: Option<Balancer>,
     /// The ports of every database server, and the wires to them if there are any.
     servers: Vec<(u16, Option<Link>)>,
     lost: Option<Lost>,
@@ -73,7 +80,7 @@ impl Stack {
             Bus::Kafka => Some(start_kafka(folder, &authority, wishes)?),
         };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
-        let programs = programs()?;
+        let programs = programs(wishes.release)?;
         let card = folder.join("card.json");
         let known = fs::read(&card)
             .ok()
@@ -92,6 +99,7 @@ impl Stack {
             processes: HashMap::new(),
             links: HashMap::new(),
             taps: HashMap::new(),
+            balancer: None,
             servers: Vec::new(),
             lost: None,
             wishes,
@@ -255,7 +263,7 @@ impl Stack {
         name: &str,
         settings: &[(&str, &str)],
     ) -> io::Result<(Process, u16)> {
-        let mut command = self.command(member);
+        let mut command = self.command(member)?;
         let port = reserve_port()?;
         command.env("PAYMESH_HEALTH_LISTEN", format!("127.0.0.1:{port}"));
         command.envs(settings.iter().copied());
@@ -270,18 +278,22 @@ impl Stack {
 
     fn launch(&mut self, member: Member) -> io::Result<()> {
         let program = member.program();
-        let mut command = self.command(member);
+        let mut command = self.command(member)?;
         let log = self.folder.join(format!("{program}.log"));
         let process = Process::start(program, &mut command, &log)?;
         self.processes.insert(member, process);
         Ok(())
     }
 
-    fn command(&self, member: Member) -> Command {
+    fn command(&self, member: Member) -> io::Result<Command> {
         let program = member.program();
         let (ports, secrets) = (&self.card.ports, &self.card.secrets);
         let at = |port: u16| format!("127.0.0.1:{port}");
-        let mut command = Command::new(self.programs.join(program));
+        let folder = match member {
+            Member::Acquirer => programs(Release::This)?,
+            _ => self.programs.clone(),
+        };
+        let mut command = Command::new(folder.join(program));
         // Only what it is given: no database credential reaches those who must not have one.
         command.env_clear();
         if let Some(defect) = self.wishes.defect {
@@ -291,6 +303,9 @@ impl Stack {
         if let (Member::Controller, Some(limit)) = (member, self.wishes.connection_ms_max) {
             command.env("PAYMESH_GRPC_CONNECTION_MS_MAX", limit.to_string());
         }
+        // Nobody is sent here by what looks whether it is ready, unless that was wished for.
+        let drain = self.wishes.drain_ms.unwrap_or_default();
+        command.env("PAYMESH_DRAIN_MS", drain.to_string());
         if let (Some(url), true) = (&self.collector_url, member != Member::Acquirer) {
             command.env("PAYMESH_TRACES_URL", url);
         }
@@ -343,7 +358,7 @@ impl Stack {
                 ),
             Member::Postgres => unreachable!("the bed starts it"),
         };
-        command
+        Ok(command)
     }
 
     /// How often what is done by the clock is done; `None` is the services' own choice.
@@ -444,35 +459,7 @@ fn start_kafka(folder: &Path, authority: &Authority, wishes: Wishes) -> io::Resu
     let front = match wishes.wires {
         Wires::Cuttable => Front::Links,
         Wires::Counted => Front::Taps,
-        Wires::None | Wires::Plain | Wires::Sealing => Front::Nothing,
+        Wires::None | Wires::Plain | Wires::Sealing | Wires::Balanced => Front::Nothing,
     };
     Kafka::start(&folder, Path::new(&launcher), authority, brokers, front).map_err(io::Error::other)
-}
-
-/// The folder of the built programs.
-fn programs() -> io::Result<PathBuf> {
-    let folder = match std::env::var_os("PAYMESH_BIN_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => std::env::current_exe()?
-            .ancestors()
-            .skip(1)
-            .find(|folder| folder.join(Member::Api.program()).is_file())
-            .map(Path::to_owned)
-            .unwrap_or_default(),
-    };
-    let missing = [
-        Member::Api,
-        Member::Processor,
-        Member::Controller,
-        Member::Acquirer,
-    ]
-    .into_iter()
-    .find(|member| !folder.join(member.program()).is_file());
-    match missing {
-        None => Ok(folder),
-        Some(member) => Err(io::Error::other(format!(
-            "{} is not built; run `cargo build --workspace --bins`",
-            member.program()
-        ))),
-    }
 }

@@ -60,6 +60,21 @@ pub struct Wishes {
     pub standby_list_is_empty: bool,
     /// The port on loopback where the services send spans, if anywhere.
     pub collector_port: Option<u16>,
+    /// Which release the services and the schema are of.
+    pub release: Release,
+    /// How long a service that is asked to end takes callers in all the same; not at all, if nothing
+    /// is wished.
+    pub drain_ms: Option<u32>,
+}
+
+/// Of which programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// Those that were built.
+    #[default]
+    This,
+    /// Those of the release before, in the folder that `PAYMESH_BEFORE_DIR` names.
+    Before,
 }
 
 /// How often the acquirer is asked for news of disputes, and the queue counted.
@@ -99,6 +114,8 @@ pub enum Wires {
     Counted,
     /// To the database: a wire on which the steps of sealing are counted.
     Sealing,
+    /// What sends callers of db-controller to one that is ready.
+    Balanced,
 }
 
 /// A wire between two processes.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use paymesh_beds::{Flow, Link, Postgres, Protocol, Tap};
+use paymesh_beds::{Balancer, Flow, Link, Postgres, Protocol, Tap};
 
 use super::{Stack, Wire, Wires};
 
@@ -30,6 +30,12 @@ impl Stack {
             let statements = Protocol::Postgres("select number, format, epoch");
             let to_postgres = Tap::to(self.postgres.port(), statements)?;
             self.taps.insert(Wire::ControllerToPostgres, to_postgres);
+        }
+        if self.wishes.wires == Wires::Balanced {
+            let balancer = Balancer::start()?;
+            let ports = &self.card.ports;
+            balancer.add(ports.controller, ports.controller_health);
+            self.balancer = Some(balancer);
         }
         if is_cuttable {
             for wire in Wire::ALL {
@@ -76,7 +82,12 @@ impl Stack {
     pub(super) fn over(&self, wire: Wire) -> String {
         let tap = self.taps.get(&wire).map(Tap::port);
         let link = tap.or_else(|| self.links.get(&wire).map(Link::port));
-        let port = link.or_else(|| self.end_of(wire)).unwrap_or_default();
+        let balancer = match wire {
+            Wire::ApiToController | Wire::ProcessorToController => self.balancer.as_ref(),
+            Wire::ControllerToPostgres | Wire::ProcessorToAcquirer => None,
+        };
+        let between = link.or_else(|| balancer.map(Balancer::port));
+        let port = between.or_else(|| self.end_of(wire)).unwrap_or_default();
         format!("127.0.0.1:{port}")
     }
 }
