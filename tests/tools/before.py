@@ -29,6 +29,7 @@ def programs() -> Path:
 
 
 def _make(folder: Path):
+    archive = _archive()
     for name in ("cargo", "cc"):
         get(CATALOGUE[name])
     place = cache.root() / f"services-{RELEASE[:12]}.build"
@@ -36,7 +37,7 @@ def _make(folder: Path):
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     # Files have the time of the commit, so nothing is built twice.
-    subprocess.run(["tar", "-x", "-C", str(source)], input=_archive(), check=True)
+    subprocess.run(["tar", "-x", "-C", str(source)], input=archive, check=True)
     chosen = [word for package in PACKAGES for word in ("-p", f"paymesh-{package}")]
     environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
     if subprocess.run(["cargo", "build", "--locked", "--bins", *chosen], cwd=source, env=environment).returncode:

@@ -12,6 +12,7 @@ from unittest import mock
 
 sys.dont_write_bytecode = True
 
+import before  # noqa: E402
 import cache  # noqa: E402
 import catalogue  # noqa: E402
 import stages  # noqa: E402
@@ -144,6 +145,15 @@ class Stages(Case):
         self.assertEqual(code, 0)
         self.assertIn(f"NOT RUN: go 1.21 or newer is not installed: {CATALOGUE['go'].hint}", said)
         self.assertEqual(self.run_of(stages.protocol, CI="true")[0], 1)
+
+
+class TheReleaseBefore(Case):
+    def test_a_clone_that_has_not_its_commit_says_how_to_have_it(self):
+        self.swap(mock.patch.object(before, "RELEASE", "0" * 40))
+        self.swap(mock.patch.dict(os.environ, PATH=os.defpath))
+        with self.assertRaisesRegex(Missing, "git fetch --unshallow"):
+            before.programs()
+        self.assertFalse(cache.folder("services-000000000000").exists())
 
 
 if __name__ == "__main__":
