@@ -11,6 +11,7 @@ use std::{
 use paymesh_payments::{
     Bus, Client, Collector, Member, Receiver, Stack, Wishes,
     canary::{canary, numbers_in, spellings},
+    shop::folder,
 };
 use reqwest::{
     Method, RequestBuilder,
@@ -365,11 +366,7 @@ async fn over_kafka_it_is_in_no_topic_either() {
 }
 
 async fn check_canaries(bus: Bus) {
-    let folder = tempfile::Builder::new()
-        .prefix("paymesh")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
+    let folder = folder();
     let wishes = Wishes {
         bus,
         ..Wishes::default()
