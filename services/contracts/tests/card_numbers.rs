@@ -168,7 +168,7 @@ fn candidates(text: &str) -> u32 {
             let first = digits[start..start + 4].iter();
             let first = first.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
             for (from, to, lengths) in ISSUED {
-                if first >= from && first <= to {
+                if (from..=to).contains(&first) {
                     let fit = lengths.iter().filter(|it| start + **it <= digits.len());
                     count += fit.count();
                 }
