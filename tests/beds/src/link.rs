@@ -149,9 +149,9 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, direction: &Direction) {
 }
 
 /// Carries between two programs until one of them ends.
-pub(crate) fn pipe(caller: TcpStream, called: TcpStream) {
-    let _ = (caller.set_nodelay(true), called.set_nodelay(true));
-    let (ends, open) = (Arc::new((caller, called)), Arc::new(Direction::open()));
+pub(crate) fn pipe(from: TcpStream, to: TcpStream) {
+    let _ = (from.set_nodelay(true), to.set_nodelay(true));
+    let (ends, open) = (Arc::new((from, to)), Arc::new(Direction::open()));
     let (ends_too, open_too) = (ends.clone(), open.clone());
     std::thread::spawn(move || carry(&ends.0, &ends.1, &open));
     std::thread::spawn(move || carry(&ends_too.1, &ends_too.0, &open_too));
