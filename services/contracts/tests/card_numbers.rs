@@ -52,7 +52,7 @@ const PHONES: [(u64, u32); 10] = [
     (91, 10),
 ];
 
-/// The same numbers on every machine and in every run (SplitMix64).
+/// The same numbers on every machine and in every run (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {
@@ -195,12 +195,12 @@ fn row(shape: &Shape) -> String {
         "{}: {refused} refused, {expected} by the arithmetic",
         shape.name
     );
-    let share = |count: f64| 100.0 * count / f64::from(EACH);
+    let percent = |count: f64| 100.0 * count / f64::from(EACH);
     format!(
         "| {} | `{example}` | {EACH} | {refused} | {:.3} % | {:.3} % |\n",
         shape.name,
-        share(refused.into()),
-        share(expected).min(100.0)
+        percent(refused.into()),
+        percent(expected).min(100.0)
     )
 }
 
