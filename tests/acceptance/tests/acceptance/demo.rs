@@ -29,6 +29,7 @@ impl Tree {
             "tests/cloudsim/judges",
             "tests/cloudsim/browser",
             "tests/bench/requirements.txt",
+            "tests/payments/openapi/requirements.txt",
         ] {
             copy(&top.join(part), &tree.path(part));
         }
