@@ -1,5 +1,5 @@
-//! Three brokers of Kafka, any one of which is killed, stands still or is cut off from the services:
-//! what is taken in meanwhile is booked once.
+//! Three brokers of Kafka, of which one is killed, one stands still and one is cut off from the
+//! services: what is taken in meanwhile is booked once.
 
 use std::time::Duration;
 
@@ -94,35 +94,33 @@ impl ThreeBrokers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Apache Kafka: PAYMESH_KAFKA, or the stage `kafka` of make test"]
-async fn whichever_broker_fails_every_payment_is_made_once() {
+async fn brokers_fail_and_every_payment_is_made_once() {
     let mut shop = open_shop().await;
     for (topic, settings) in shop.inner.stack.record_durability().unwrap() {
         assert_eq!(records_not_durable(&settings), None, "{topic}");
     }
     shop.take_in().await;
     shop.check_settles().await;
-    for number in 1..=BROKERS {
-        // It is away until everything is done without it.
-        shop.kafka().broker(number).kill();
-        shop.take_in().await;
-        shop.wait_until_others_lead(number);
-        shop.check_settles().await;
-        let broker = shop.kafka().broker(number);
-        broker.launch().unwrap();
-        broker.wait().unwrap();
-        shop.wait_until_back(number);
+    // The first is away until everything is done without it.
+    shop.kafka().broker(1).kill();
+    shop.take_in().await;
+    shop.wait_until_others_lead(1);
+    shop.check_settles().await;
+    let broker = shop.kafka().broker(1);
+    broker.launch().unwrap();
+    broker.wait().unwrap();
+    shop.wait_until_back(1);
 
-        shop.kafka().broker(number).signal(Signal::STOP);
-        shop.take_in().await;
-        shop.wait_until_others_lead(number);
-        shop.kafka().broker(number).signal(Signal::CONT);
-        shop.check_settles().await;
-        shop.wait_until_back(number);
+    shop.kafka().broker(2).signal(Signal::STOP);
+    shop.take_in().await;
+    shop.wait_until_others_lead(2);
+    shop.kafka().broker(2).signal(Signal::CONT);
+    shop.check_settles().await;
+    shop.wait_until_back(2);
 
-        shop.kafka().broker(number).set_wire(Flow::Cut, Flow::Cut);
-        shop.take_in().await;
-        tokio::time::sleep(CUT).await;
-        shop.kafka().broker(number).set_wire(Flow::Open, Flow::Open);
-        shop.check_settles().await;
-    }
+    shop.kafka().broker(3).set_wire(Flow::Cut, Flow::Cut);
+    shop.take_in().await;
+    tokio::time::sleep(CUT).await;
+    shop.kafka().broker(3).set_wire(Flow::Open, Flow::Open);
+    shop.check_settles().await;
 }
