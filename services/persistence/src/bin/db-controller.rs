@@ -275,10 +275,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         Defects::from_environment(),
         lane_stop.clone(),
     );
+    // Who settles last tells of it too.
+    let herald_stop = tokio_util::sync::CancellationToken::new();
     let herald = tokio::spawn(herald(
         settings.database.clone(),
         hub.clone(),
-        lane_stop.clone(),
+        herald_stop.clone(),
     ));
     // The queue writes leases, and may wait for a standby: merchants do not wait behind it. Nor does
     // anybody wait while a long queue is counted.
@@ -329,6 +331,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     sealer.await?;
     lane_stop.cancel();
     worker.await?;
+    herald_stop.cancel();
     herald.await?;
     traces.end().await;
     Ok(())

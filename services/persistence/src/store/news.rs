@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, stream::poll_fn};
 use paymesh_contracts::AttemptId;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_postgres::{AsyncMessage, Client, Notification};
+use tokio_postgres::{AsyncMessage, Client, Notification, Statement};
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +20,7 @@ const IDS_MAX: usize = 240;
 /// A connection over which replicas tell each other.
 pub(crate) struct News {
     client: Client,
+    tell: Statement,
     /// By which what it told itself is known.
     process_id: i32,
     told: UnboundedReceiver<Notification>,
@@ -51,6 +52,7 @@ impl News {
         let row = client.query_one("select pg_backend_pid()", &[]).await?;
         Ok(Self {
             process_id: row.get(0),
+            tell: client.prepare(TELL).await?,
             client,
             told,
         })
@@ -60,7 +62,7 @@ impl News {
     pub(crate) async fn tell(&self, attempts: &[AttemptId]) -> Result<(), Failure> {
         for some in attempts.chunks(IDS_MAX) {
             let text: String = some.iter().map(|id| id.0.simple().to_string()).collect();
-            self.client.execute(TELL, &[&text]).await?;
+            self.client.execute(&self.tell, &[&text]).await?;
         }
         Ok(())
     }
