@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use paymesh_contracts::{
-    Code, PaymentId, TenantId,
+    AttemptId, Code, PaymentId, TenantId,
     attempt::attempt_id,
     http::Payment,
     persistence::{
@@ -50,7 +50,8 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let until = Instant::now() + wait_of(headers);
     // What the key makes has an id that follows from it, so nothing is missed.
-    let mut waiter = app.waiting.register(attempt_id(tenant_id, &key, 1));
+    let attempt_id = attempt_id(tenant_id, &key, 1);
+    let mut waiter = app.waiting.register(attempt_id);
     let reply = submit(app, request).await?;
     let about_key = |code| Err(Problem::about(code, "idempotency-key"));
     let is_replay = match reply.outcome() {
@@ -77,7 +78,7 @@ pub(crate) async fn answer(
     loop {
         match told {
             Told::Settled(answer) => return Ok(kept(answer, is_replay)),
-            Told::LookAgain if is_settled(app, tenant_id, payment_id).await => break,
+            Told::LookAgain if is_settled(app, tenant_id, payment_id, attempt_id).await => break,
             Told::LookAgain => {}
             Told::TooLate => break,
         }
@@ -122,9 +123,13 @@ async fn submit(app: &App, request: Request) -> Result<KeyedReply, Problem> {
     }
 }
 
-/// Whether nothing of a payment is on its way. What a request asked for may be done while another
-/// is on its way; that one then waits a little longer than it has to.
-async fn is_settled(app: &App, tenant_id: TenantId, payment_id: PaymentId) -> bool {
+/// Whether an attempt of a payment is not on its way any more, whatever else of the payment is.
+async fn is_settled(
+    app: &App,
+    tenant_id: TenantId,
+    payment_id: PaymentId,
+    attempt_id: AttemptId,
+) -> bool {
     let request = ReadPaymentRequest {
         tenant_id: tenant_id.bytes(),
         payment_id: payment_id.bytes(),
@@ -132,7 +137,10 @@ async fn is_settled(app: &App, tenant_id: TenantId, payment_id: PaymentId) -> bo
     let found = app.payments().read_payment(request).await.ok();
     found
         .and_then(|payment| Payment::try_from(payment.into_inner()).ok())
-        .is_some_and(|payment| payment.attempts.iter().all(|one| !one.status.is_open()))
+        .is_some_and(|payment| {
+            let mut attempts = payment.attempts.iter();
+            attempts.any(|one| one.id == attempt_id && !one.status.is_open())
+        })
 }
 
 pub(crate) fn wait_of(headers: &HeaderMap) -> Duration {
