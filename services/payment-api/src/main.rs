@@ -14,6 +14,9 @@ use paymesh_payment_api::{
 use paymesh_transport::bind;
 use tokio_util::sync::CancellationToken;
 
+/// How long requests may take that are under way when nobody is taken in any more: the longest wait,
+/// and a read after it. Who did not send theirs by then is left behind.
+const ANSWERS_MAX: Duration = Duration::from_secs(35);
 /// How long db-controller has for one request, a reconnection to the database included.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
@@ -36,7 +39,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(waiting.clone().listen(stream, health, answered.clone()));
     let app = App::new(requests, waiting, Limits::new(settings.requests_per_second));
     let routes = leave::routes(router(app), stop);
-    settings.https.serve(listener, routes, closing).await?;
+    let served = settings.https.serve(listener, routes, closing.clone());
+    tokio::select! {
+        result = served => result?,
+        () = async {
+            closing.cancelled().await;
+            tokio::time::sleep(ANSWERS_MAX).await;
+        } => tracing::warn!("requests were still under way"),
+    }
     answered.cancel();
     traces.end().await;
     Ok(())
