@@ -10,7 +10,8 @@ use std::{
     process::Command,
 };
 
-use paymesh_payments::{Member, Shop, Wishes};
+use paymesh_payments::{Collector, Member, Shop, Wishes};
+use reqwest::Url;
 
 /// Those of which there is an image.
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
@@ -56,7 +57,12 @@ fn check_contained(name: &str, id: u32) {
 #[ignore = "needs the images"]
 async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() {
     let programs = std::env::var_os("PAYMESH_BIN_DIR").expect("the folder of what runs images");
-    let mut shop = Shop::open(Wishes::default()).await;
+    let collector = Collector::start().await.unwrap();
+    let mut shop = Shop::open(Wishes {
+        collector_port: Url::parse(&collector.url).unwrap().port(),
+        ..Wishes::default()
+    })
+    .await;
     let answer = shop.pay("order").await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     let stack = &mut shop.stack;
@@ -82,5 +88,8 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
 
     for member in SERVICES {
         assert!(stack.stop(member), "{}: {}", member.program(), stack.logs());
+        let spans = collector.spans();
+        let is_of = |service: &str| member.program().ends_with(service);
+        assert!(spans.iter().any(|span| is_of(&span.service)), "{member:?}");
     }
 }
