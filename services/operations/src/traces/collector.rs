@@ -35,6 +35,9 @@ impl FromStr for Address {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a password is no part of it: give OTEL_EXPORTER_OTLP_HEADERS");
         }
+        if url.query().is_some() {
+            return Err("a query is no part of it: give OTEL_EXPORTER_OTLP_HEADERS");
+        }
         Ok(Self(url))
     }
 }
@@ -130,6 +133,7 @@ mod tests {
             "collector",
             "grpc://collector:4317",
             "http://me:secret@collector/",
+            "https://collector/v1/traces?api_key=secret",
         ] {
             check(&[(URL, url)], Err("PAYMESH_TRACES_URL cannot be read"));
         }
