@@ -49,6 +49,8 @@ def build(target: str) -> None:
     """
     cargo_home = os.environ.get("CARGO_HOME") or Path.home() / ".cargo"
     flags = ["-Ctarget-feature=+crt-static",
+             # A static program cannot look whether its C library has getrandom(2), and would read /dev.
+             '--cfg=getrandom_backend="linux_getrandom"',
              # Panics name source files: no path of the machine that builds is in an image.
              f"--remap-path-prefix={cargo_home}=/cargo", f"--remap-path-prefix={TOP}=/paymesh"]
     packages = [word for package in PACKAGES for word in ("-p", f"paymesh-{package}")]
