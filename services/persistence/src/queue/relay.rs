@@ -56,6 +56,8 @@ impl Relay {
         let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
         let mut renewed: Option<Instant> = None;
         let mut is_new = true;
+        // Whether there may be messages that were not asked for.
+        let (mut may_wait, mut looked) = (true, Instant::now());
         loop {
             if renewed.is_none_or(|at| at.elapsed() >= RENEW) {
                 renewed = Some(Instant::now());
@@ -77,6 +79,7 @@ impl Relay {
                     );
                     // What was handed out under an older epoch would be refused.
                     in_flight.clear();
+                    may_wait = true;
                 }
                 leases = held;
                 in_flight.retain(|_, since| since.elapsed() < outlet.again());
@@ -87,13 +90,19 @@ impl Relay {
                 }
             }
             let room = self.in_flight_max.saturating_sub(in_flight.len());
-            if room > 0 && !leases.is_empty() {
+            let is_time = may_wait || looked.elapsed() >= POLL;
+            if is_time {
+                looked = Instant::now();
+            }
+            if is_time && room > 0 && !leases.is_empty() {
                 let busy: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
                 let limit = i64::try_from(room).unwrap_or(i64::MAX);
                 let messages = self
                     .reader
                     .waiting(self.consumer, &leases, &busy, limit)
                     .await?;
+                // One that was completed makes room, and brings no other.
+                may_wait = messages.len() == room;
                 for mut due in messages {
                     in_flight.insert(due.id, Instant::now());
                     let left = Place::read(&due.message.trace);
@@ -112,15 +121,18 @@ impl Relay {
                     match done {
                         Ok(id) => { in_flight.remove(&id); }
                         // Too many to follow: forget, and let the inbox recognise what comes twice.
-                        Err(RecvError::Lagged(_)) => in_flight.clear(),
+                        Err(RecvError::Lagged(_)) => {
+                            in_flight.clear();
+                            may_wait = true;
+                        }
                         Err(RecvError::Closed) => return Ok(()),
                     }
                     while let Ok(id) = completed.try_recv() {
                         in_flight.remove(&id);
                     }
                 }
-                _ = rung.changed() => {}
-                () = tokio::time::sleep(POLL) => {}
+                _ = rung.changed() => may_wait = true,
+                () = tokio::time::sleep_until(looked + POLL) => {}
             }
         }
     }
