@@ -94,7 +94,7 @@ pub async fn publish(
                 match Producer::new(kafka, &topic(consumer)) {
                     Ok(producer) => {
                         let relay = Relay {
-                            reader: reader.clone(),
+                            reader: reader.apart(),
                             hub: hub.clone(),
                             consumer,
                             reader_id,

@@ -118,7 +118,7 @@ impl Queue for QueueService {
         }
         let request = request.into_inner();
         let relay = Relay {
-            reader: self.reader.clone(),
+            reader: self.reader.apart(),
             hub: self.hub.clone(),
             consumer: consumer(&request.consumer)?,
             reader_id: uuid::Uuid::from_slice(&request.reader_id)

@@ -317,8 +317,8 @@ impl Reader {
             table = shard.word(),
             sequence = sequence(shard),
         );
-        let rows = self.query(&text, &[&shard.word()]).await?;
-        let row = rows.first().ok_or(Failure::Disconnected(None))?;
+        let client = self.client().await?;
+        let row = client.query_one(&text, &[&shard.word()]).await?;
         Ok(row.get(0))
     }
 }

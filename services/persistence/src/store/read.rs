@@ -1,11 +1,11 @@
 //! Reads outside of any group, on a connection of their own. Money is never decided on these.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures::try_join;
 use paymesh_contracts::{PaymentId, TenantId, digest, persistence as wire};
-use tokio::sync::Mutex;
-use tokio_postgres::{Client, Row, types::ToSql};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
 use uuid::Uuid;
 
 use super::{
@@ -48,7 +48,13 @@ const POSTINGS: &str = concat!(
 #[derive(Clone)]
 pub struct Reader {
     database: Arc<Database>,
-    client: Arc<Mutex<Option<Arc<Client>>>>,
+    open: Arc<Mutex<Option<Open>>>,
+}
+
+/// A connection, and what was prepared on it.
+struct Open {
+    client: Arc<Client>,
+    statements: HashMap<&'static str, Statement>,
 }
 
 impl Reader {
@@ -56,26 +62,59 @@ impl Reader {
     pub fn new(database: Database) -> Self {
         Self {
             database: Arc::new(database),
-            client: Arc::default(),
+            open: Arc::default(),
         }
+    }
+
+    /// A reader with a connection of its own, for who would have others wait.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            open: Arc::default(),
+        }
+    }
+
+    async fn open(&self) -> Result<MappedMutexGuard<'_, Open>, Failure> {
+        let mut slot = self.open.lock().await;
+        if slot.as_ref().is_none_or(|open| open.client.is_closed()) {
+            let client = Arc::new(Connection::enter(&self.database).await?.client);
+            *slot = Some(Open {
+                client,
+                statements: HashMap::new(),
+            });
+        }
+        Ok(MutexGuard::map(slot, |slot| {
+            slot.as_mut().expect("set above")
+        }))
     }
 
     pub(super) async fn client(&self) -> Result<Arc<Client>, Failure> {
-        let mut slot = self.client.lock().await;
-        if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(client.clone());
-        }
-        let client = Arc::new(Connection::enter(&self.database).await?.client);
-        *slot = Some(client.clone());
-        Ok(client)
+        Ok(self.open().await?.client.clone())
     }
 
+    /// Asks with a statement that is prepared when it is first asked with.
     pub(super) async fn query(
         &self,
-        text: &str,
+        text: &'static str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
-        Ok(self.client().await?.query(text, values).await?)
+        let (client, known) = {
+            let open = self.open().await?;
+            (open.client.clone(), open.statements.get(text).cloned())
+        };
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = client.prepare(text).await?;
+                let mut open = self.open().await?;
+                if Arc::ptr_eq(&open.client, &client) {
+                    open.statements.insert(text, statement.clone());
+                }
+                statement
+            }
+        };
+        Ok(client.query(&statement, values).await?)
     }
 
     /// Whose API key this is; `keyed_hash` is what the database knows of it.
