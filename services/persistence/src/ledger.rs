@@ -50,6 +50,11 @@ impl AccountKind {
 pub struct AccountId(pub Uuid);
 
 impl AccountId {
+    /// Every account of a tenant in one currency.
+    pub(crate) fn all((tenant, currency): &(TenantId, Currency)) -> [Uuid; 4] {
+        AccountKind::ALL.map(|kind| Self::of(*tenant, kind, *currency).0)
+    }
+
     /// The account of a tenant for one purpose and currency.
     pub fn of(tenant: TenantId, kind: AccountKind, currency: Currency) -> Self {
         let name = format!("{}/{}", kind.word(), currency.code());
@@ -207,6 +212,11 @@ pub struct Booking {
 }
 
 impl Booking {
+    /// On whose accounts, and in which currency, it is booked.
+    pub(crate) fn ledger(&self) -> (TenantId, Currency) {
+        (self.tenant_id, self.amount.currency)
+    }
+
     fn posting(
         self,
         kind: PostingKind,

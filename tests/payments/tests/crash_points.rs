@@ -154,46 +154,47 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
     check_steps(
         &steps,
         &expect![[r#"
-        begin
-        select i.tenant_id, i.key, i.fingerp
-        select (extract(epoch from clock_tim
-        insert into payment (id, tenant_id, 
-        insert into idempotency (tenant_id, 
-        insert into attempt (id, payment_id,
-        insert into outbox (id, consumer, pa
-        commit
-        COMMIT is answered
-        begin
-        select l.consumer, l.partition, l.ep
-        select p.id, p.tenant_id, p.idempote
-        select b.account_id, b.posted, b.hel
-        select o.id, o.consumer, o.kind, o.p
-        select i.tenant_id, i.key, i.fingerp
-        select a.payment_id, a.id, a.number,
-        select d.payment_id, d.id, d.referen
-        select t.id, t.fee_basis_points, arr
-        select (extract(epoch from clock_tim
-        update payment p set status = c.stat
-        update attempt a set status = c.stat
-        insert into posting (id, payment_id,
-        update balance b set posted = b.post
-        update idempotency i set answer_stat
-        insert into event (id, tenant_id, pa
-        insert into outbox (id, consumer, pa
-        insert into inbox (consumer, message
-        update outbox set done_at = to_times
-        commit
-        COMMIT is answered
-        begin
-        select l.consumer, l.partition, l.ep
-        select o.id, o.consumer, o.kind, o.p
-        select (extract(epoch from clock_tim
-        insert into inbox (consumer, message
-        update outbox set done_at = to_times
-        insert into webhook_delivery (messag
-        commit
-        COMMIT is answered
-    "#]],
+            begin
+            select i.tenant_id, i.key, i.fingerp
+            select (extract(epoch from clock_tim
+            insert into payment (id, tenant_id, 
+            insert into idempotency (tenant_id, 
+            insert into attempt (id, payment_id,
+            insert into outbox (id, consumer, pa
+            commit
+            COMMIT is answered
+            begin
+            select l.consumer, l.partition, l.ep
+            select o.id, p.id, p.tenant_id, p.cu
+            select p.id, p.tenant_id, p.idempote
+            select b.account_id, b.posted, b.hel
+            select o.id, o.consumer, o.kind, o.p
+            select i.tenant_id, i.key, i.fingerp
+            select a.payment_id, a.id, a.number,
+            select d.payment_id, d.id, d.referen
+            select t.id, t.fee_basis_points, arr
+            select (extract(epoch from clock_tim
+            update payment p set status = c.stat
+            update attempt a set status = c.stat
+            insert into posting (id, payment_id,
+            update balance b set posted = b.post
+            update idempotency i set answer_stat
+            insert into event (id, tenant_id, pa
+            insert into outbox (id, consumer, pa
+            insert into inbox (consumer, message
+            update outbox set done_at = to_times
+            commit
+            COMMIT is answered
+            begin
+            select l.consumer, l.partition, l.ep
+            select o.id, o.consumer, o.kind, o.p
+            select (extract(epoch from clock_tim
+            insert into inbox (consumer, message
+            update outbox set done_at = to_times
+            insert into webhook_delivery (messag
+            commit
+            COMMIT is answered
+        "#]],
     );
     for (number, expected) in steps.iter().enumerate() {
         let step = kill_at(&mut shop, wire, number, Member::Controller, None).await;
@@ -225,51 +226,53 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
     check_steps(
         &steps,
         &expect![[r#"
-        begin
-        select p.id, p.tenant_id, p.idempote
-        select b.account_id, b.posted, b.hel
-        select i.tenant_id, i.key, i.fingerp
-        select a.payment_id, a.id, a.number,
-        select d.payment_id, d.id, d.referen
-        select (extract(epoch from clock_tim
-        insert into idempotency (tenant_id, 
-        insert into attempt (id, payment_id,
-        update payment p set status = c.stat
-        update balance b set posted = b.post
-        insert into outbox (id, consumer, pa
-        commit
-        COMMIT is answered
-        begin
-        select l.consumer, l.partition, l.ep
-        select p.id, p.tenant_id, p.idempote
-        select b.account_id, b.posted, b.hel
-        select o.id, o.consumer, o.kind, o.p
-        select i.tenant_id, i.key, i.fingerp
-        select a.payment_id, a.id, a.number,
-        select d.payment_id, d.id, d.referen
-        select t.id, t.fee_basis_points, arr
-        select (extract(epoch from clock_tim
-        update payment p set status = c.stat
-        update attempt a set status = c.stat
-        insert into posting (id, payment_id,
-        update balance b set posted = b.post
-        update idempotency i set answer_stat
-        insert into event (id, tenant_id, pa
-        insert into outbox (id, consumer, pa
-        insert into inbox (consumer, message
-        update outbox set done_at = to_times
-        commit
-        COMMIT is answered
-        begin
-        select l.consumer, l.partition, l.ep
-        select o.id, o.consumer, o.kind, o.p
-        select (extract(epoch from clock_tim
-        insert into inbox (consumer, message
-        update outbox set done_at = to_times
-        insert into webhook_delivery (messag
-        commit
-        COMMIT is answered
-    "#]],
+            begin
+            select o.id, p.id, p.tenant_id, p.cu
+            select p.id, p.tenant_id, p.idempote
+            select b.account_id, b.posted, b.hel
+            select i.tenant_id, i.key, i.fingerp
+            select a.payment_id, a.id, a.number,
+            select d.payment_id, d.id, d.referen
+            select (extract(epoch from clock_tim
+            insert into idempotency (tenant_id, 
+            insert into attempt (id, payment_id,
+            update payment p set status = c.stat
+            update balance b set posted = b.post
+            insert into outbox (id, consumer, pa
+            commit
+            COMMIT is answered
+            begin
+            select l.consumer, l.partition, l.ep
+            select o.id, p.id, p.tenant_id, p.cu
+            select p.id, p.tenant_id, p.idempote
+            select b.account_id, b.posted, b.hel
+            select o.id, o.consumer, o.kind, o.p
+            select i.tenant_id, i.key, i.fingerp
+            select a.payment_id, a.id, a.number,
+            select d.payment_id, d.id, d.referen
+            select t.id, t.fee_basis_points, arr
+            select (extract(epoch from clock_tim
+            update payment p set status = c.stat
+            update attempt a set status = c.stat
+            insert into posting (id, payment_id,
+            update balance b set posted = b.post
+            update idempotency i set answer_stat
+            insert into event (id, tenant_id, pa
+            insert into outbox (id, consumer, pa
+            insert into inbox (consumer, message
+            update outbox set done_at = to_times
+            commit
+            COMMIT is answered
+            begin
+            select l.consumer, l.partition, l.ep
+            select o.id, o.consumer, o.kind, o.p
+            select (extract(epoch from clock_tim
+            insert into inbox (consumer, message
+            update outbox set done_at = to_times
+            insert into webhook_delivery (messag
+            commit
+            COMMIT is answered
+        "#]],
     );
     // A kill while something is only read is a kill before the next write.
     let is_write = |step: &str| {

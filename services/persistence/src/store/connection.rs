@@ -50,6 +50,10 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+/// A plan that was made while a table was empty is kept, and would read all of it later. What a scan
+/// that cannot be avoided (of a sequence) is then said to cost would have it compiled first.
+const BY_INDEX: &str = "set enable_seqscan = off; set jit = off";
+
 /// An open connection. It closes when the client is dropped.
 pub struct Connection {
     /// Sends statements.
@@ -76,7 +80,10 @@ impl Connection {
     pub async fn enter(database: &Database) -> Result<Self, Failure> {
         let mut connection = Self::open(database).await?;
         match epoch::enter(&mut connection.client).await {
-            Ok(()) => Ok(connection),
+            Ok(()) => {
+                connection.client.batch_execute(BY_INDEX).await?;
+                Ok(connection)
+            }
             Err(error) => {
                 tracing::warn!(reason = %Chain(&error), "the ledger's epoch cannot be entered");
                 Err(Failure::Disconnected(Some(error)))

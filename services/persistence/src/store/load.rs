@@ -1,5 +1,6 @@
-//! What a group needs, locked in the one order: leases, payments, balances. Sent in one go; the
-//! server works through it statement by statement, so each sees what the locks before it froze.
+//! What a group needs, locked in the one order: leases, payments, balances. Sent in one go, or two
+//! if it first has to be known which payments those are; the server works through it statement by
+//! statement, so each sees what the locks before it froze.
 
 use std::collections::HashMap;
 
@@ -25,63 +26,46 @@ const LEASES: &str = "select l.consumer, l.partition, l.epoch from lease l
       on l.consumer = w.consumer and l.partition = w.partition
     order by l.consumer, l.partition for share of l";
 
-/// $1: messages whose payments may change; $2, $3: keys whose payments are read; $4: payments that
-/// something is to be done with.
-const PAYMENTS: &str = payments!(
-    "where p.id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
-       or p.id = any(array(select i.payment_id from idempotency i
-            join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
-              on i.tenant_id = k.tenant_id and i.key = k.key))
-       or p.id = any($4::uuid[])
-    order by p.id for update of p"
-);
+/// What never changes of the payments that a group is about, read before anything is locked: the rest
+/// is then asked for by its own ids. $1: messages; $2: payments; $3, $4: keys of which the first is
+/// answered.
+const ABOUT: &str = "select o.id, p.id, p.tenant_id, p.currency,
+        case when a.id is not null then coalesce(a.idempotency_key, p.idempotency_key) end
+    from outbox o join payment p on p.id = o.payment_id left join attempt a on a.id = o.attempt_id
+    where o.id = any($1::uuid[])
+    union all
+    select null, p.id, p.tenant_id, p.currency, null from payment p where p.id = any($2::uuid[])
+    union all
+    select null, p.id, p.tenant_id, p.currency, null
+    from unnest($3::uuid[], $4::text[]) as k (tenant_id, key)
+    join idempotency i on i.tenant_id = k.tenant_id and i.key = k.key
+    join payment p on p.id = i.payment_id";
 
-/// $1: messages that bring the acquirer's word; $2: payments that something is to be done with.
+const PAYMENTS: &str = payments!("where p.id = any($1::uuid[]) order by p.id for update of p");
+
 const BALANCES: &str = "select b.account_id, b.posted, b.held, b.floor from balance b
-    where b.account_id = any(array(select a.id from payment p
-        join account a on a.tenant_id = p.tenant_id and a.currency = p.currency
-        where p.id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
-           or p.id = any($2::uuid[])))
-    order by b.account_id for update of b";
+    where b.account_id = any($1::uuid[]) order by b.account_id for update of b";
 
 const MESSAGES: &str = "select o.id, o.consumer, o.kind, o.payment_id, o.attempt_id, o.event_id,
-        o.endpoint_id, o.try, exists (select from inbox i
-            where i.consumer = o.consumer and i.message_id = o.id), o.failures
-    from outbox o where o.id = any($1::uuid[])";
+        o.endpoint_id, o.try, i.message_id is not null, o.failures
+    from outbox o left join inbox i on i.consumer = o.consumer and i.message_id = o.id
+    where o.id = any($1::uuid[])";
 
-/// $1: messages whose attempts may be settled; $2, $3: keys that are asked for.
 const KEYS: &str = "select i.tenant_id, i.key, i.fingerprint, i.request_id, i.payment_id,
         i.answer_status, i.answer_body
-    from (select k.tenant_id, k.key from unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
-          union select p.tenant_id, coalesce(a.idempotency_key, p.idempotency_key) from outbox o
-            join payment p on p.id = o.payment_id join attempt a on a.id = o.attempt_id
-            where o.id = any($1::uuid[])) w
-    join idempotency i on i.tenant_id = w.tenant_id and i.key = w.key";
+    from unnest($1::uuid[], $2::text[]) as k (tenant_id, key)
+    join idempotency i on i.tenant_id = k.tenant_id and i.key = k.key";
 
-const ATTEMPTS: &str = attempts!(
-    "where a.payment_id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
-       or a.payment_id = any(array(select i.payment_id from idempotency i
-            join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
-              on i.tenant_id = k.tenant_id and i.key = k.key))
-       or a.payment_id = any($4::uuid[])
-    order by a.payment_id, a.number"
-);
+const ATTEMPTS: &str =
+    attempts!("where a.payment_id = any($1::uuid[]) order by a.payment_id, a.number");
 
-const DISPUTES: &str = disputes!(
-    "where d.payment_id = any(array(select o.payment_id from outbox o where o.id = any($1::uuid[])))
-       or d.payment_id = any(array(select i.payment_id from idempotency i
-            join unnest($2::uuid[], $3::text[]) as k (tenant_id, key)
-              on i.tenant_id = k.tenant_id and i.key = k.key))
-       or d.payment_id = any($4::uuid[])
-    order by d.payment_id, d.opened_at, d.id"
-);
+const DISPUTES: &str =
+    disputes!("where d.payment_id = any($1::uuid[]) order by d.payment_id, d.opened_at, d.id");
 
 const TENANTS: &str = "select t.id, t.fee_basis_points,
         array(select e.id from webhook_endpoint e
               where e.tenant_id = t.id and e.disabled_at is null order by e.id)
-    from tenant t where t.id = any(array(select p.tenant_id from outbox o
-        join payment p on p.id = o.payment_id where o.id = any($1::uuid[])))
-        or t.id = any($2::uuid[])";
+    from tenant t where t.id = any($1::uuid[])";
 
 const NOW: &str = concat!(
     "select ",
@@ -92,6 +76,7 @@ const NOW: &str = concat!(
 /// The statements above, prepared.
 pub(super) struct Loads {
     leases: Statement,
+    about: Statement,
     payments: Statement,
     balances: Statement,
     messages: Statement,
@@ -104,19 +89,22 @@ pub(super) struct Loads {
 
 impl Loads {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let (leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
-            client.prepare(LEASES),
-            client.prepare(PAYMENTS),
-            client.prepare(BALANCES),
-            client.prepare(MESSAGES),
-            client.prepare(KEYS),
-            client.prepare(ATTEMPTS),
-            client.prepare(DISPUTES),
-            client.prepare(TENANTS),
-            client.prepare(NOW),
-        )?;
+        let (leases, about, payments, balances, messages, keys, attempts, disputes, tenants, now) =
+            try_join!(
+                client.prepare(LEASES),
+                client.prepare(ABOUT),
+                client.prepare(PAYMENTS),
+                client.prepare(BALANCES),
+                client.prepare(MESSAGES),
+                client.prepare(KEYS),
+                client.prepare(ATTEMPTS),
+                client.prepare(DISPUTES),
+                client.prepare(TENANTS),
+                client.prepare(NOW),
+            )?;
         Ok(Self {
             leases,
+            about,
             payments,
             balances,
             messages,
@@ -137,7 +125,7 @@ pub(super) async fn world(
     loads: &Loads,
     commands: &[&Command],
 ) -> Result<World, Error> {
-    let wants = Wants::of(commands);
+    let mut wants = Wants::of(commands);
     let query = async |is_wanted: bool, statement: &Statement, values: &[Value<'_>]| {
         if is_wanted {
             client.query(statement, values).await
@@ -146,32 +134,48 @@ pub(super) async fn world(
         }
     };
     let has_messages = !wants.messages.is_empty();
-    let has_settles = !wants.settle_keys.is_empty();
-    let has_changes = !wants.payment_messages.is_empty() || !wants.payments.is_empty();
-    let has_verdicts = !wants.verdicts.is_empty() || !wants.payments.is_empty();
-    let has_keys = !wants.payment_messages.is_empty() || !wants.keys.is_empty();
-    let has_tenants = !wants.payment_messages.is_empty() || !wants.tenants.is_empty();
-    let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
-    let of_payments: [Value<'_>; 4] = [
-        &wants.payment_messages,
-        &wants.settle_tenants,
-        &wants.settle_keys,
-        &wants.payments,
-    ];
-    let of_keys: [Value<'_>; 3] = [&wants.payment_messages, &wants.key_tenants, &wants.keys];
-    let of_balances: [Value<'_>; 2] = [&wants.verdicts, &wants.payments];
+    let open = async |wants: &Wants| {
+        let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
+        let ((), leases) = try_join!(
+            client.batch_execute("begin"),
+            query(has_messages, &loads.leases, &of_leases),
+        )?;
+        Ok(leases)
+    };
+    let leases = if wants.has_payments() {
+        let of_payments: [Value<'_>; 4] = [
+            &wants.payment_messages,
+            &wants.payments,
+            &wants.settle_tenants,
+            &wants.settle_keys,
+        ];
+        let (leases, about) = try_join!(open(&wants), client.query(&loads.about, &of_payments))?;
+        wants.belonging(&about);
+        Some(leases)
+    } else {
+        None
+    };
+    let has_payments = !wants.payments.is_empty();
+    let of_payments: [Value<'_>; 1] = [&wants.payments];
+    let of_accounts: [Value<'_>; 1] = [&wants.accounts];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
-    let of_tenants: [Value<'_>; 2] = [&wants.payment_messages, &wants.tenants];
-    let ((), leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
-        client.batch_execute("begin"),
-        query(has_messages, &loads.leases, &of_leases),
-        query(has_changes || has_settles, &loads.payments, &of_payments),
-        query(has_verdicts, &loads.balances, &of_balances),
+    let of_keys: [Value<'_>; 2] = [&wants.key_tenants, &wants.keys];
+    let of_tenants: [Value<'_>; 1] = [&wants.tenants];
+    let opened = async {
+        match leases {
+            Some(leases) => Ok(leases),
+            None => open(&wants).await,
+        }
+    };
+    let (leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
+        opened,
+        query(has_payments, &loads.payments, &of_payments),
+        query(!wants.accounts.is_empty(), &loads.balances, &of_accounts),
         query(has_messages, &loads.messages, &of_messages),
-        query(has_keys, &loads.keys, &of_keys),
-        query(has_changes || has_settles, &loads.attempts, &of_payments),
-        query(has_changes || has_settles, &loads.disputes, &of_payments),
-        query(has_tenants, &loads.tenants, &of_tenants),
+        query(!wants.keys.is_empty(), &loads.keys, &of_keys),
+        query(has_payments, &loads.attempts, &of_payments),
+        query(has_payments, &loads.disputes, &of_payments),
+        query(!wants.tenants.is_empty(), &loads.tenants, &of_tenants),
         client.query_one(&loads.now, &[]),
     )?;
     let mut world = World {
@@ -228,12 +232,11 @@ pub(super) async fn world(
 pub(super) async fn accounts(
     client: &Client,
     loads: &Loads,
-    payments: &[Uuid],
+    accounts: &[Uuid],
     tenants: &[Uuid],
 ) -> Result<World, Error> {
-    let messages: &[Uuid] = &[];
-    let of_balances: [Value<'_>; 2] = [&messages, &payments];
-    let of_tenants: [Value<'_>; 2] = [&messages, &tenants];
+    let of_balances: [Value<'_>; 1] = [&accounts];
+    let of_tenants: [Value<'_>; 1] = [&tenants];
     let ((), balances, tenants, now) = try_join!(
         client.batch_execute("begin"),
         client.query(&loads.balances, &of_balances),

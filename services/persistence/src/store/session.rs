@@ -1,6 +1,6 @@
 //! One transaction for a group of commands: lock and load, decide, write, commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paymesh_contracts::MessageId;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     command::{Command, Consumer, Outcome},
     decide::{Decider, TimeOrderedIds},
     defect::Defects,
-    ledger::Booking,
+    ledger::{AccountId, Booking},
     world::{Changes, Settled},
 };
 
@@ -87,12 +87,10 @@ impl Session {
 
     async fn attempt_to_book(&self, bookings: &[Booking]) -> Result<Vec<bool>, Failure> {
         let client = &self.connection.client;
-        let payments: Vec<Uuid> = bookings
-            .iter()
-            .map(|booking| booking.payment_id.0)
-            .collect();
-        let tenants: Vec<Uuid> = bookings.iter().map(|booking| booking.tenant_id.0).collect();
-        let mut world = load::accounts(client, &self.loads, &payments, &tenants).await?;
+        let ledgers: BTreeSet<_> = bookings.iter().map(Booking::ledger).collect();
+        let accounts: Vec<Uuid> = ledgers.iter().flat_map(AccountId::all).collect();
+        let tenants: Vec<Uuid> = ledgers.iter().map(|(tenant, _)| tenant.0).collect();
+        let mut world = load::accounts(client, &self.loads, &accounts, &tenants).await?;
         let mut changes = Changes::default();
         let booked: Vec<bool> = {
             let mut decider = Decider {
