@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paymesh_beds::wait_for;
 use paymesh_payments::{Shop, Wishes, books, order};
 use serde_json::{Value, json};
 
@@ -332,5 +333,32 @@ async fn secrets_are_rotated_events_told_again_and_endpoints_removed() {
     assert_eq!(too_long.0, 422);
     let gone = act(reqwest::Method::POST, rotate, &id, overlap(0)).await;
     assert_eq!(gone.0, 404);
+    shop.check_books(SETTLED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_of_a_payment_reads_a_table_from_end_to_end() {
+    let shop = Shop::open(Wishes::default()).await;
+    shop.add_webhook().await;
+    let postgres = &shop.stack.postgres;
+    postgres.sql("payments", "select pg_stat_reset()").unwrap();
+    // Plans are kept from the sixth time on.
+    for number in 0..40 {
+        assert_eq!(shop.pay(&format!("order-{number}")).await.status, 201);
+    }
+    let scans = "select string_agg(format('%s %s', relname, seq_scan), ', ')
+            filter (where seq_scan > 0 and relname not in ('ledger_epoch', 'notice_position')),
+        coalesce(sum(idx_scan) filter (where relname = 'inbox'), 0)
+        from pg_stat_user_tables";
+    // A connection tells what it did a second after it told before, or once it is idle.
+    let found = wait_for("the statistics", SETTLED, || {
+        let found = postgres.sql("payments", scans).unwrap();
+        let (whole, indexed) = found.trim().rsplit_once('|').unwrap();
+        match indexed.parse::<u32>() {
+            Ok(40..) => Ok(whole.to_owned()),
+            _ => Err(found),
+        }
+    });
+    assert_eq!(found.unwrap(), "");
     shop.check_books(SETTLED).await;
 }

@@ -103,16 +103,15 @@ impl Reader {
             let open = self.open().await?;
             (open.client.clone(), open.statements.get(text).cloned())
         };
-        let statement = match known {
-            Some(statement) => statement,
-            None => {
-                let statement = client.prepare(text).await?;
-                let mut open = self.open().await?;
-                if Arc::ptr_eq(&open.client, &client) {
-                    open.statements.insert(text, statement.clone());
-                }
-                statement
+        let statement = if let Some(statement) = known {
+            statement
+        } else {
+            let statement = client.prepare(text).await?;
+            let mut open = self.open().await?;
+            if Arc::ptr_eq(&open.client, &client) {
+                open.statements.insert(text, statement.clone());
             }
+            statement
         };
         Ok(client.query(&statement, values).await?)
     }
