@@ -125,6 +125,9 @@ pub(super) async fn measure(
                     .void
                     .push(format!("{} transactions failed", seen.failed));
             }
+            if let Some(rate) = rate {
+                outcome.void.extend(behind(&seen, rate));
+            }
             outcome.windows.push(Window {
                 seen,
                 cost,
@@ -145,6 +148,14 @@ pub(super) async fn measure(
             .push(format!("balances add up to {sum}, {wrong} are wrong"));
     }
     Ok(outcome)
+}
+
+/// What is wrong with a run that did not keep its rate: how long its transactions took says nothing
+/// of a server that has time for them.
+fn behind(seen: &Seen, rate: NonZeroU32) -> Option<String> {
+    let wanted = u64::from(rate.get()) * seen.milliseconds / 1_000;
+    let is_behind = seen.ended * 100 < wanted * 99;
+    is_behind.then(|| format!("pgbench made {} of {wanted} transactions", seen.ended))
 }
 
 /// One run of pgbench.
