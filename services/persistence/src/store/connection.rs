@@ -36,8 +36,17 @@ impl From<tokio_postgres::Error> for Failure {
             };
         };
         let class = &state.code()[..2];
+        // What was prepared is of an older schema, or unknown: another connection prepares anew.
+        let is_outdated = [
+            SqlState::FEATURE_NOT_SUPPORTED,
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+        ]
+        .contains(state);
         // 25006: the server turned into a standby; 57P01..3: it is stopping or starting.
-        if matches!(class, "08" | "53" | "57") || *state == SqlState::READ_ONLY_SQL_TRANSACTION {
+        if matches!(class, "08" | "53" | "57")
+            || *state == SqlState::READ_ONLY_SQL_TRANSACTION
+            || is_outdated
+        {
             Self::Disconnected(Some(error))
         } else if class == "40"
             || *state == SqlState::UNIQUE_VIOLATION
@@ -50,9 +59,11 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// A plan that was made while a table was empty is kept, and would read all of it later. What a scan
-/// that cannot be avoided (of a sequence) is then said to cost would have it compiled first.
-const BY_INDEX: &str = "set enable_seqscan = off; set jit = off";
+/// Every statement names its rows, so one plan is right for all values, and is kept: by indexes from
+/// row to row, since one that was made while tables were empty would read all that came since. What
+/// a scan that cannot be avoided is then said to cost would have it compiled first.
+const BY_INDEX: &str = "set plan_cache_mode = force_generic_plan; set jit = off;
+    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
 /// An open connection. It closes when the client is dropped.
 pub struct Connection {
@@ -75,15 +86,19 @@ impl Connection {
         Ok(Self { client })
     }
 
+    /// Opens a connection for short statements that are kept prepared, as [`Connection::enter`] does.
+    pub(super) async fn enter_by_index(database: &Database) -> Result<Self, Failure> {
+        let connection = Self::enter(database).await?;
+        connection.client.batch_execute(BY_INDEX).await?;
+        Ok(connection)
+    }
+
     /// Opens a connection and enters the ledger's epoch: what it sees from then on is not lost with
     /// one host. Without a standby this waits, as every commit does.
     pub async fn enter(database: &Database) -> Result<Self, Failure> {
         let mut connection = Self::open(database).await?;
         match epoch::enter(&mut connection.client).await {
-            Ok(()) => {
-                connection.client.batch_execute(BY_INDEX).await?;
-                Ok(connection)
-            }
+            Ok(()) => Ok(connection),
             Err(error) => {
                 tracing::warn!(reason = %Chain(&error), "the ledger's epoch cannot be entered");
                 Err(Failure::Disconnected(Some(error)))

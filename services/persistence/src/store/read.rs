@@ -78,9 +78,9 @@ impl Reader {
     async fn open(&self) -> Result<MappedMutexGuard<'_, Open>, Failure> {
         let mut slot = self.open.lock().await;
         if slot.as_ref().is_none_or(|open| open.client.is_closed()) {
-            let client = Arc::new(Connection::enter(&self.database).await?.client);
+            let connection = Connection::enter_by_index(&self.database).await?;
             *slot = Some(Open {
-                client,
+                client: Arc::new(connection.client),
                 statements: HashMap::new(),
             });
         }
@@ -103,17 +103,37 @@ impl Reader {
             let open = self.open().await?;
             (open.client.clone(), open.statements.get(text).cloned())
         };
-        let statement = if let Some(statement) = known {
-            statement
-        } else {
-            let statement = client.prepare(text).await?;
-            let mut open = self.open().await?;
-            if Arc::ptr_eq(&open.client, &client) {
-                open.statements.insert(text, statement.clone());
-            }
-            statement
+        let is_known = known.is_some();
+        let asked = async {
+            let statement = match known {
+                Some(statement) => statement,
+                None => client.prepare(text).await?,
+            };
+            let rows = client.query(&statement, values).await?;
+            Ok((statement, rows))
         };
-        Ok(client.query(&statement, values).await?)
+        let asked: Result<_, tokio_postgres::Error> = asked.await;
+        let result = asked.map_err(Failure::from);
+        if is_known && result.is_ok() {
+            return result.map(|(_, rows)| rows);
+        }
+        let mut slot = self.open.lock().await;
+        // Somebody may have opened another one meanwhile.
+        let ours = slot.as_mut().filter(|it| Arc::ptr_eq(&it.client, &client));
+        match (result, ours) {
+            (Ok((statement, rows)), ours) => {
+                if let Some(open) = ours {
+                    open.statements.insert(text, statement);
+                }
+                Ok(rows)
+            }
+            (Err(failure), ours) => {
+                if ours.is_some() && matches!(failure, Failure::Disconnected(_)) {
+                    *slot = None;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Whose API key this is; `keyed_hash` is what the database knows of it.

@@ -47,7 +47,7 @@ pub struct Done {
 impl Session {
     /// Connects and prepares.
     pub async fn open(database: &Database, defects: Defects) -> Result<Self, Failure> {
-        let connection = Connection::enter(database).await?;
+        let connection = Connection::enter_by_index(database).await?;
         Ok(Self {
             loads: Loads::prepare(&connection.client).await?,
             writes: Box::pin(Writes::prepare(&connection.client)).await?,
