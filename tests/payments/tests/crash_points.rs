@@ -163,9 +163,9 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
             insert into outbox (id, consumer, pa
             commit
             COMMIT is answered
+            select o.id, p.id, p.tenant_id, p.cu
             begin
             select l.consumer, l.partition, l.ep
-            select o.id, p.id, p.tenant_id, p.cu
             select p.id, p.tenant_id, p.idempote
             select b.account_id, b.posted, b.hel
             select o.id, o.consumer, o.kind, o.p
@@ -226,8 +226,8 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
     check_steps(
         &steps,
         &expect![[r#"
-            begin
             select o.id, p.id, p.tenant_id, p.cu
+            begin
             select p.id, p.tenant_id, p.idempote
             select b.account_id, b.posted, b.hel
             select i.tenant_id, i.key, i.fingerp
@@ -241,9 +241,9 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
             insert into outbox (id, consumer, pa
             commit
             COMMIT is answered
+            select o.id, p.id, p.tenant_id, p.cu
             begin
             select l.consumer, l.partition, l.ep
-            select o.id, p.id, p.tenant_id, p.cu
             select p.id, p.tenant_id, p.idempote
             select b.account_id, b.posted, b.hel
             select o.id, o.consumer, o.kind, o.p

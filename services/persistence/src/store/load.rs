@@ -1,6 +1,6 @@
-//! What a group needs, locked in the one order: leases, payments, balances. Sent in one go, or two
-//! if it first has to be known which payments those are; the server works through it statement by
-//! statement, so each sees what the locks before it froze.
+//! What a group needs, locked in the one order: leases, payments, balances. Sent in one go, once it is
+//! known which payments those are; the server works through it statement by statement, so each sees
+//! what the locks before it froze.
 
 use std::collections::HashMap;
 
@@ -26,8 +26,8 @@ const LEASES: &str = "select l.consumer, l.partition, l.epoch from lease l
       on l.consumer = w.consumer and l.partition = w.partition
     order by l.consumer, l.partition for share of l";
 
-/// What never changes of the payments that a group is about, read before anything is locked: the rest
-/// is then asked for by its own ids. $1: messages; $2: payments; $3, $4: keys of which the first is
+/// What never changes of the payments that a group is about, read before its transaction: the rest is
+/// then asked for by its own ids. $1: messages; $2: payments; $3, $4: keys of which the first is
 /// answered.
 const ABOUT: &str = "select o.id, p.id, p.tenant_id, p.currency,
         case when a.id is not null then coalesce(a.idempotency_key, p.idempotency_key) end
@@ -134,41 +134,26 @@ pub(super) async fn world(
         }
     };
     let has_messages = !wants.messages.is_empty();
-    let open = async |wants: &Wants| {
-        let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
-        let ((), leases) = try_join!(
-            client.batch_execute("begin"),
-            query(has_messages, &loads.leases, &of_leases),
-        )?;
-        Ok(leases)
-    };
-    let leases = if wants.has_payments() {
+    if wants.has_payments() {
         let of_payments: [Value<'_>; 4] = [
             &wants.payment_messages,
             &wants.payments,
             &wants.settle_tenants,
             &wants.settle_keys,
         ];
-        let (leases, about) = try_join!(open(&wants), client.query(&loads.about, &of_payments))?;
+        let about = client.query(&loads.about, &of_payments).await?;
         wants.belonging(&about);
-        Some(leases)
-    } else {
-        None
-    };
+    }
+    let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
     let has_payments = !wants.payments.is_empty();
     let of_payments: [Value<'_>; 1] = [&wants.payments];
     let of_accounts: [Value<'_>; 1] = [&wants.accounts];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
     let of_keys: [Value<'_>; 2] = [&wants.key_tenants, &wants.keys];
     let of_tenants: [Value<'_>; 1] = [&wants.tenants];
-    let opened = async {
-        match leases {
-            Some(leases) => Ok(leases),
-            None => open(&wants).await,
-        }
-    };
-    let (leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
-        opened,
+    let ((), leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
+        client.batch_execute("begin"),
+        query(has_messages, &loads.leases, &of_leases),
         query(has_payments, &loads.payments, &of_payments),
         query(!wants.accounts.is_empty(), &loads.balances, &of_accounts),
         query(has_messages, &loads.messages, &of_messages),

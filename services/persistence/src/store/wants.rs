@@ -91,7 +91,7 @@ impl Wants {
     /// Adds what belongs to the payments that the group is about: rows of message (if it is named by
     /// one), payment, tenant, currency, and the key that the message is to answer.
     pub(super) fn belonging(&mut self, rows: &[Row]) {
-        let named: BTreeSet<Uuid> = self.payments.iter().copied().collect();
+        let named: BTreeSet<Uuid> = self.payments.drain(..).collect();
         let verdicts: BTreeSet<Uuid> = self.verdicts.iter().copied().collect();
         let mut booked: BTreeSet<(TenantId, Currency)> = BTreeSet::new();
         for row in rows {
