@@ -307,6 +307,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let sealer = tokio::spawn(audit::seal(audit_reader, closing.clone()));
     let queue = QueueService {
         lane,
+        attempts: queue_reader.apart(),
+        webhooks: queue_reader.apart(),
         reader: queue_reader,
         hub,
         uses_kafka: settings.kafka.is_some(),

@@ -18,8 +18,10 @@ use crate::{
 const LEASE_MS: i64 = 4_000;
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(1);
-/// How long a message committed elsewhere waits at most before it is seen here.
+/// How long a message committed elsewhere, or due by now, waits at most before it is seen here.
 const POLL: Duration = Duration::from_millis(100);
+/// The same while messages are worked on.
+const BUSY_POLL: Duration = Duration::from_millis(25);
 
 /// One outlet's supply.
 pub struct Relay {
@@ -90,19 +92,16 @@ impl Relay {
                 }
             }
             let room = self.in_flight_max.saturating_sub(in_flight.len());
-            let is_time = may_wait || looked.elapsed() >= POLL;
-            if is_time {
-                looked = Instant::now();
-            }
+            let is_time = may_wait || Instant::now() >= looked + poll(&in_flight);
             if is_time && room > 0 && !leases.is_empty() {
                 let busy: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
                 let limit = i64::try_from(room).unwrap_or(i64::MAX);
-                let messages = self
+                let (messages, is_full) = self
                     .reader
                     .waiting(self.consumer, &leases, &busy, limit)
                     .await?;
                 // One that was completed makes room, and brings no other.
-                may_wait = messages.len() == room;
+                may_wait = is_full;
                 for mut due in messages {
                     in_flight.insert(due.id, Instant::now());
                     let left = Place::read(&due.message.trace);
@@ -114,6 +113,9 @@ impl Relay {
                         return Ok(());
                     }
                 }
+            }
+            if is_time {
+                looked = Instant::now();
             }
             tokio::select! {
                 () = outlet.closed() => return Ok(()),
@@ -132,8 +134,16 @@ impl Relay {
                     }
                 }
                 _ = rung.changed() => may_wait = true,
-                () = tokio::time::sleep_until(looked + POLL) => {}
+                () = tokio::time::sleep_until(looked + poll(&in_flight)) => {}
             }
         }
+    }
+}
+
+fn poll(in_flight: &HashMap<MessageId, Instant>) -> Duration {
+    if in_flight.is_empty() {
+        POLL
+    } else {
+        BUSY_POLL
     }
 }

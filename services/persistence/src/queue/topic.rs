@@ -80,8 +80,9 @@ pub async fn publish(
     stop: CancellationToken,
 ) {
     let publish = |consumer| {
-        let (kafka, reader, hub, stop) = (&kafka, &reader, &hub, &stop);
+        let (kafka, hub, stop) = (&kafka, &hub, &stop);
         let mut presence = presence.clone();
+        let reader = reader.apart();
         async move {
             // One id for all relays of this process: the next has its partitions at once.
             let reader_id = Uuid::new_v4();
@@ -94,7 +95,7 @@ pub async fn publish(
                 match Producer::new(kafka, &topic(consumer)) {
                     Ok(producer) => {
                         let relay = Relay {
-                            reader: reader.apart(),
+                            reader: reader.clone(),
                             hub: hub.clone(),
                             consumer,
                             reader_id,

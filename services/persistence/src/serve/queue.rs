@@ -31,6 +31,10 @@ pub struct QueueService {
     pub lane: Lane,
     /// Where messages are.
     pub reader: Reader,
+    /// The same for who streams attempts, on a connection that nobody else waits for.
+    pub attempts: Reader,
+    /// The same for webhooks.
+    pub webhooks: Reader,
     /// What is committed here.
     pub hub: Hub,
     /// Whether messages go over Kafka: then none is streamed from here.
@@ -117,10 +121,14 @@ impl Queue for QueueService {
             ));
         }
         let request = request.into_inner();
+        let consumer = consumer(&request.consumer)?;
         let relay = Relay {
-            reader: self.reader.apart(),
+            reader: match consumer {
+                Consumer::Attempts => self.attempts.clone(),
+                Consumer::Webhooks => self.webhooks.clone(),
+            },
             hub: self.hub.clone(),
-            consumer: consumer(&request.consumer)?,
+            consumer,
             reader_id: uuid::Uuid::from_slice(&request.reader_id)
                 .map_err(|_| Status::invalid_argument("the reader's id is not 16 bytes"))?,
             in_flight_max: request.in_flight_max.clamp(1, IN_FLIGHT_MAX) as usize,

@@ -78,20 +78,22 @@ pub struct Due {
 }
 
 impl Reader {
-    /// Messages of some partitions that may be worked on now, but those being worked on.
+    /// Messages of some partitions that may be worked on now, but those being worked on; `limit` at
+    /// most, and whether there may be more. Those that this version does not know are left to another.
     pub(crate) async fn waiting(
         &self,
         consumer: Consumer,
         leases: &[(i16, i64)],
         in_flight: &[Uuid],
         limit: i64,
-    ) -> Result<Vec<Due>, Failure> {
+    ) -> Result<(Vec<Due>, bool), Failure> {
         let (partitions, epochs): (Vec<i16>, Vec<i64>) = leases.iter().copied().unzip();
         let values: [&(dyn ToSql + Sync); 5] =
             [&consumer.word(), &partitions, &epochs, &in_flight, &limit];
         let rows = self.query(WAITING, &values).await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= limit);
         let due = |row: &Row| message(row, consumer);
-        Ok(rows.iter().filter_map(due).collect())
+        Ok((rows.iter().filter_map(due).collect(), is_full))
     }
 
     /// The messages that were handed out under these epochs, but those that came to their end or
