@@ -12,8 +12,12 @@ use super::{
 };
 
 /// Nobody waits for a standby or a disk until something was told that is committed already.
-const LISTEN: &str = "set synchronous_commit = off; listen paymesh_settled";
-const TELL: &str = "select pg_notify('paymesh_settled', $1)";
+const LISTEN: &str = "set application_name = 'paymesh-news'; set synchronous_commit = off;
+    listen paymesh_settled";
+/// To tell nobody would be a transaction too.
+const TELL: &str = "select pg_notify('paymesh_settled', $1) where exists (
+    select from pg_stat_activity where application_name = 'paymesh-news'
+        and datname = current_database() and pid <> pg_backend_pid())";
 /// PostgreSQL takes less than 8,000 bytes at once, and an id is 32.
 const IDS_MAX: usize = 240;
 
