@@ -90,6 +90,8 @@ def unpack(layer: bytes, root: Path) -> None:
             if not (entry.isdir() or entry.isfile()):
                 raise ValueError(f"{entry.name} is neither a folder nor a file")
             place = root / entry.name
+            if not Path(os.path.normpath(place)).is_relative_to(root):
+                raise ValueError(f"{entry.name} is outside of the image")
             if entry.isdir():
                 place.mkdir(exist_ok=True)
             else:

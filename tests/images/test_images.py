@@ -64,6 +64,14 @@ class Images(unittest.TestCase):
                 contain.Image(self.folder / "first")
             blob.write_bytes(content)
 
+    def test_what_would_lie_outside_of_the_image_is_not_unpacked(self):
+        root = self.folder / "root"
+        root.mkdir()
+        for name in ("../out", "/out", "etc/../../out"):
+            with self.assertRaisesRegex(ValueError, "outside of the image"):
+                contain.unpack(oci.archive({name: (0o644, b"")}), root)
+        self.assertEqual(list(self.folder.iterdir()), [root])
+
 
 if __name__ == "__main__":
     unittest.main()
