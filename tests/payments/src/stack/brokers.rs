@@ -11,6 +11,8 @@ use super::{Member, Stack};
 const TOPICS: [&str; 2] = ["paymesh.attempts", "paymesh.webhooks"];
 /// How long after the start a topic may be missing, or nobody put anything into it.
 const BEGUN_MAX: Duration = Duration::from_mins(1);
+/// How long after a broker came back it may lag.
+const IN_SYNC_MAX: Duration = Duration::from_mins(1);
 
 impl Stack {
     /// What decides whether a record survives, of each topic: how the brokers have it, and by whose
@@ -30,6 +32,24 @@ impl Stack {
             found.map_err(io::Error::other)
         };
         TOPICS.into_iter().map(of).collect()
+    }
+
+    /// Waits until every broker has all of every topic again.
+    pub fn wait_until_in_sync(&self) -> io::Result<()> {
+        let Some(kafka) = &self.kafka else {
+            return Ok(());
+        };
+        let brokers = kafka.ids().len();
+        for topic in TOPICS {
+            let is_in_sync = wait_for(topic, IN_SYNC_MAX, || {
+                let found = kafka.partitions(topic);
+                let found = found.map_err(|reason| reason.to_string())?;
+                let has_all = found.iter().all(|it| it.in_sync.len() == brokers);
+                has_all.then_some(()).ok_or(format!("{found:?}"))
+            });
+            is_in_sync.map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 
     /// What db-controller's last producer of a topic said when it began.

@@ -157,8 +157,9 @@ pub(super) fn order(count: usize, seed: u64, bus: Bus) -> Vec<Fault> {
     while faults.len() < count {
         let times = |kind| faults.iter().filter(|fault| fault.kind() == kind).count();
         let rarest = kinds.iter().copied().min_by_key(|kind| times(*kind));
-        let of_kind = &pairs[&rarest.unwrap_or(Kind::Kill)];
-        faults.push(of_kind[faults.len() % of_kind.len()]);
+        let rarest = rarest.unwrap_or(Kind::Kill);
+        let of_kind = &pairs[&rarest];
+        faults.push(of_kind[times(rarest) % of_kind.len()]);
     }
     faults.truncate(count);
     faults
@@ -182,7 +183,9 @@ pub(super) async fn happen(stack: &mut Stack, fault: Fault) -> io::Result<()> {
             });
         }
         Fault::KillBroker(_) | Fault::StopBroker(_) | Fault::CutBroker(_) => {
-            return happen_to_broker(stack, fault).await;
+            happen_to_broker(stack, fault).await?;
+            // Two brokers away at once are more than records are promised to survive.
+            return tokio::task::block_in_place(|| stack.wait_until_in_sync());
         }
         Fault::Stop(member) => stack.signal(member, Signal::STOP),
         Fault::Cut(wire) => cut(stack, wire, true, true),
@@ -270,5 +273,18 @@ mod tests {
             Kind::of(Bus::Kafka).len(),
             Kind::of(Bus::Embedded).len() + 3
         );
+    }
+
+    #[test]
+    fn of_many_faults_every_target_of_a_kind_has_its_share() {
+        let many = order(160, 7, Bus::Kafka);
+        for kind in Kind::of(Bus::Kafka) {
+            let targets = Fault::pairs(kind);
+            let share = times(&many, kind) / targets.len();
+            for target in targets {
+                let had = many.iter().filter(|fault| **fault == target).count();
+                assert!((share..=share + 1).contains(&had), "{target}: {had}");
+            }
+        }
     }
 }
