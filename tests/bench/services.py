@@ -288,6 +288,11 @@ class Bench:
         is_same = kept["key"] == self.key(name) and (kept["run"] == self.run or not is_changed)
         return Row(name, kept) if is_same else None
 
+    def source(self, name) -> "Row | None":
+        """A row that another one is measured by, unless it proves nothing."""
+        found = self.kept(name)
+        return None if found is None or found.void else found
+
     def row(self, name) -> Row:
         """A row, measured unless it is kept."""
         found = self.kept(name)
@@ -318,22 +323,20 @@ class Bench:
 
     def words(self, name) -> list:
         """How long everything takes, and what other rows found."""
-        # Latencies of a peer at a rate that it is far from filling: once is enough.
-        windows = 1 if name == "pgbench-rate" else self.chosen["WINDOWS"]
         words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
-                 "--window", self.chosen["WINDOW"], "--windows", windows]
+                 "--window", self.chosen["WINDOW"], "--windows", self.chosen["WINDOWS"]]
         if name == "loss":
             words += ["--losses", self.chosen["LOSSES"]]
-        if name in ("half", "slow", "twice", "few-rows") and (full := self.kept("full")) and full.outcome["knee_per_second"]:
+        if name in ("half", "slow", "twice", "few-rows") and (full := self.source("full")) and full.outcome["knee_per_second"]:
             words += ["--knee", full.outcome["knee_per_second"]]
         if name == "many-rows":
-            few = self.kept("few-rows")
+            few = self.source("few-rows")
             if few is None or not few.outcome["knee_per_second"]:
                 raise NotRun("many-rows: it takes the load of the row few-rows, which is not there")
             words += ["--knee", few.outcome["knee_per_second"], "--ledger", self.chosen["LEDGER"]]
         if name == "pgbench-rate":
-            half = self.kept("half")
-            if half is None or not half.windows:
+            half = self.source("half")
+            if half is None:
                 raise NotRun("pgbench-rate: it takes the commits a second of the row half, which is not there")
             words += ["--rate", max(half.commits_per_second(), 1)]
         return words

@@ -84,8 +84,8 @@ pub(super) async fn measure(folder: &Path, losses: usize) -> io::Result<Outcome>
 struct Payers {
     shops: Arc<[Client]>,
     history: Arc<History>,
-    /// When payments were acknowledged: their clients read that they are there.
-    acknowledged: Mutex<Vec<Instant>>,
+    /// When payments were sent, and acknowledged: their clients read that they are there.
+    acknowledged: Mutex<Vec<(Instant, Instant)>>,
     is_over: AtomicBool,
     succeeded: AtomicU64,
     /// Payments of which no client knows that they succeeded.
@@ -115,6 +115,7 @@ impl Payers {
         let body = format!(
             r#"{{"amount":{{"amount":{amount},"currency":"EUR"}},"payment_method":"tok_approve"}}"#
         );
+        let sent = Instant::now();
         let answer = shop
             .send(Ask::payment(&key, &body, WAIT_SECONDS))
             .await
@@ -127,7 +128,7 @@ impl Payers {
             return;
         };
         if matches!(answer.status, 201 | 202) {
-            lock(&self.acknowledged).push(now);
+            lock(&self.acknowledged).push((sent, now));
         }
         let has_succeeded = answer.status == 201 && answer.json()["status"] == "succeeded";
         let counter = if has_succeeded {
@@ -145,15 +146,15 @@ impl Payers {
         self.first_after(first + CALM).await.map(drop)
     }
 
-    /// When the first payment after a moment was acknowledged.
+    /// When the first payment that was sent after a moment was acknowledged. One that was sent before
+    /// may be answered meanwhile by what is known of it.
     async fn first_after(&self, moment: Instant) -> io::Result<Instant> {
         let start = Instant::now();
         loop {
             let first = lock(&self.acknowledged)
                 .iter()
-                .filter(|at| **at > moment)
-                .min()
-                .copied();
+                .filter_map(|(sent, at)| (*sent > moment).then_some(*at))
+                .min();
             if let Some(first) = first {
                 return Ok(first);
             }

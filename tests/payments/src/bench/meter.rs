@@ -8,7 +8,7 @@ use tokio_postgres::{Client, NoTls};
 /// `USER_HZ`, in which Linux tells programs of processor time, is 100 wherever we build.
 const TICK_MS: u64 = 10;
 
-/// Only a transaction that writes has a number; `xact_commit` would count every read too.
+/// Only a transaction that writes or locks has a number; `xact_commit` would count every read too.
 const DATABASE: &str = "select pg_snapshot_xmax(pg_current_snapshot())::text::int8,
     (pg_current_wal_lsn() - '0/0')::int8";
 
@@ -18,7 +18,7 @@ const QUEUE: &str = "select count(*) from outbox
 /// What something cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
-    /// Transactions that wrote to the database.
+    /// Transactions that wrote to a database of the server, or locked rows of it.
     pub commits: u64,
     /// What the database wrote to its log.
     pub wal_bytes: u64,

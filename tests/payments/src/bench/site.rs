@@ -23,7 +23,7 @@ use crate::{
     checker::check,
     client::Client,
     stack::{Bus, Pauses, Stack, Wishes},
-    torture::not_durable,
+    torture::{not_durable, records_not_durable},
 };
 
 /// What the first step sends a second.
@@ -103,6 +103,7 @@ impl Site {
         let wishes = Wishes {
             standbys: true,
             bus,
+            three_brokers: true,
             pauses: Pauses::Usual,
             collector_port: Some(spans.port),
             ..Wishes::default()
@@ -368,6 +369,13 @@ impl Site {
         let durability = tokio::task::block_in_place(|| self.stack.durability())?;
         outcome.void.extend(not_durable(&durability));
         outcome.durability = durability;
+        for (topic, settings) in tokio::task::block_in_place(|| self.stack.record_durability())? {
+            let lossy = records_not_durable(&settings);
+            outcome
+                .void
+                .extend(lossy.map(|reason| format!("{reason} of {topic}")));
+            outcome.notes.push(format!("Kafka, {topic}: {settings}"));
+        }
         Ok(())
     }
 
