@@ -336,7 +336,7 @@ class Bench:
             words += ["--knee", few.outcome["knee_per_second"], "--ledger", self.chosen["LEDGER"]]
         if name == "pgbench-rate":
             half = self.source("half")
-            if half is None:
+            if half is None or not half.windows:
                 raise NotRun("pgbench-rate: it takes the commits a second of the row half, which is not there")
             words += ["--rate", max(half.commits_per_second(), 1)]
         return words

@@ -113,8 +113,8 @@ class Kept(unittest.TestCase):
     def bench(self, commit="abc", **chosen):
         return services.Bench(Path("/built/release"), commit, CHOSEN | chosen)
 
-    def keep(self, bench, name, *windows, run="one"):
-        found = kept(*windows, run=run) | {"key": bench.key(name)}
+    def keep(self, bench, name, *windows, **options):
+        found = kept(*windows, **options) | {"key": bench.key(name)}
         (services.KEPT / f"{name}.json").write_text(json.dumps(found), "utf-8")
 
     def test_a_row_is_kept_for_its_commit_and_lengths_alone(self):
@@ -144,6 +144,15 @@ class Kept(unittest.TestCase):
         self.keep(bench, "full", window(1_000))
         for name in ("half", "slow", "twice", "few-rows"):
             self.assertEqual(bench.words(name)[-2:], ["--knee", 100])
+
+    def test_no_row_is_measured_by_one_that_proves_nothing(self):
+        bench = self.bench()
+        for name in ("full", "half", "few-rows"):
+            self.keep(bench, name, window(1_000), void=["the generator was late"])
+        self.assertNotIn("--knee", bench.words("half"))
+        for name in ("pgbench-rate", "many-rows"):
+            with self.assertRaises(services.NotRun):
+                bench.words(name)
 
     def test_a_ledger_that_has_grown_has_the_load_of_one_that_has_not(self):
         bench = self.bench(LEDGER=1_000)
