@@ -1,10 +1,15 @@
-//! The books: one JSON line per charge, operation or change of a dispute, on disk before it counts.
+//! The books: one JSON line per charge, operation or change of a dispute, on disk before anybody is
+//! told of it.
 
 use std::{
     collections::{HashMap, HashSet},
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -83,9 +88,32 @@ pub(crate) enum Line {
 /// How many rows a page of a list has at most.
 pub(crate) const PAGE_MAX: usize = 500;
 
-/// Everything that was ever done.
-pub(crate) struct Books {
+/// The disk beneath the books. Those who wrote at the same time wait for it once.
+pub(crate) struct Disk {
     file: File,
+    /// How often something was written.
+    written: AtomicU64,
+    /// How much of that is on disk.
+    kept: Mutex<u64>,
+}
+
+impl Disk {
+    /// Returns once all that is written by now is on disk.
+    pub(crate) fn keep(&self) -> io::Result<()> {
+        let wanted = self.written.load(Ordering::Acquire);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept < wanted {
+            let written = self.written.load(Ordering::Acquire);
+            self.file.sync_data()?;
+            *kept = written;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that was ever done. What is written here is told to nobody before [`Disk::keep`].
+pub(crate) struct Books {
+    disk: Arc<Disk>,
     pub(crate) rows: HashMap<String, Row>,
     /// Ids in the order they were written.
     pub(crate) order: Vec<String>,
@@ -113,8 +141,13 @@ impl Books {
         file.set_len(whole as u64)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
-        let mut books = Self {
+        let disk = Disk {
             file,
+            written: AtomicU64::new(0),
+            kept: Mutex::new(0),
+        };
+        let mut books = Self {
+            disk: Arc::new(disk),
             rows: HashMap::new(),
             order: Vec::new(),
             disputes: HashMap::new(),
@@ -126,6 +159,11 @@ impl Books {
             books.remember(serde_json::from_str(line)?);
         }
         Ok(books)
+    }
+
+    /// Where they are.
+    pub(crate) fn disk(&self) -> Arc<Disk> {
+        self.disk.clone()
     }
 
     fn remember(&mut self, line: Line) {
@@ -182,8 +220,8 @@ impl Books {
             serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
-        self.file.write_all(&text)?;
-        self.file.sync_data()?;
+        (&self.disk.file).write_all(&text)?;
+        self.disk.written.fetch_add(1, Ordering::Release);
         for line in lines {
             self.remember(line);
         }

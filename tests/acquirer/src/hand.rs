@@ -66,28 +66,27 @@ async fn mislead(
 }
 
 async fn pay_out(State(acquirer): State<Arc<Acquirer>>) -> Response {
-    match tokio::task::spawn_blocking(move || acquirer.books().pay_out()).await {
-        Ok(Ok(report)) => report.into_response(),
-        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    match acquirer.write(Books::pay_out).await {
+        Ok(report) => report.into_response(),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
 async fn report(State(acquirer): State<Arc<Acquirer>>, Path(name): Path<String>) -> Response {
-    let found = acquirer.books().report(&name);
-    found.map_or_else(
-        || refuse(StatusCode::NOT_FOUND, "not_found"),
-        IntoResponse::into_response,
-    )
+    match acquirer.look(|books| books.report(&name)).await {
+        Ok(Some(report)) => report.into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    }
 }
 
 async fn write<T: Serialize + Send + 'static>(
     acquirer: Arc<Acquirer>,
     act: impl FnOnce(&mut Books) -> io::Result<Option<T>> + Send + 'static,
 ) -> Response {
-    let work = tokio::task::spawn_blocking(move || act(&mut acquirer.books()));
-    match work.await {
-        Ok(Ok(Some(done))) => Json(done).into_response(),
-        Ok(Ok(None)) => refuse(StatusCode::CONFLICT, "not_possible"),
-        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    match acquirer.write(act).await {
+        Ok(Some(done)) => Json(done).into_response(),
+        Ok(None) => refuse(StatusCode::CONFLICT, "not_possible"),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     behaviour::{self, Behaviour, First},
-    books::{Books, Row},
+    books::{Books, Disk, Row},
     hand,
     rules::refusal,
 };
@@ -32,6 +32,7 @@ pub(crate) struct Acquirer {
     /// Where customers find us.
     address: String,
     books: Mutex<Books>,
+    disk: Arc<Disk>,
     /// How often each id was tried.
     tries: Mutex<HashMap<String, u32>>,
 }
@@ -88,6 +89,7 @@ fn cut() -> Response {
 pub(crate) fn app(books: Books, address: String, token: &str) -> Router {
     let acquirer = Arc::new(Acquirer {
         address,
+        disk: books.disk(),
         books: Mutex::new(books),
         tries: Mutex::default(),
     });
@@ -120,8 +122,12 @@ async fn authenticate(wanted: Arc<String>, request: Request, next: Next) -> Resp
 
 /// What a customer sees.
 async fn ask_customer(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    let found = acquirer.books().find(&id).cloned();
-    let Some(charge) = found.filter(|charge| charge.status == "requires_action") else {
+    let found = acquirer.look(|books| books.find(&id).cloned()).await;
+    let Some(charge) = found
+        .ok()
+        .flatten()
+        .filter(|charge| charge.status == "requires_action")
+    else {
         return refuse(StatusCode::NOT_FOUND, "not_found");
     };
     // The id is in our books, so it holds letters only.
@@ -139,49 +145,53 @@ async fn hear_customer(
     Path((id, said)): Path<(String, String)>,
 ) -> Response {
     let approve = said == "approve";
-    let work = tokio::task::spawn_blocking(move || acquirer.books().decide(&id, approve));
-    match work.await {
-        Ok(Ok(Some(_))) => Html("Done; go back to the shop.").into_response(),
-        Ok(Ok(None)) => refuse(StatusCode::CONFLICT, "nothing_to_decide"),
-        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    match acquirer
+        .write(move |books| books.decide(&id, approve))
+        .await
+    {
+        Ok(Some(_)) => Html("Done; go back to the shop.").into_response(),
+        Ok(None) => refuse(StatusCode::CONFLICT, "nothing_to_decide"),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
 async fn read(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    match acquirer.books().find(&id) {
-        Some(row) => Json(row.clone()).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "not_found"),
+    match acquirer.look(|books| books.find(&id).cloned()).await {
+        Ok(Some(row)) => Json(row).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
 async fn charges(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
-    acquirer.list(true, &since)
+    acquirer.list(true, since).await
 }
 
 async fn operations(State(acquirer): State<Arc<Acquirer>>, Query(since): Query<Since>) -> Response {
-    acquirer.list(false, &since)
+    acquirer.list(false, since).await
 }
 
 /// What was told of disputes, oldest first.
 async fn notices(State(acquirer): State<Arc<Acquirer>>, Query(from): Query<From>) -> Response {
     let after = from.after.parse().unwrap_or(0);
-    let books = acquirer.books();
-    let (data, more) = books.notices(after);
-    let next = after + data.len();
-    let next = if next == 0 {
-        String::new()
-    } else {
-        next.to_string()
+    let told = |books: &Books| {
+        let (data, more) = books.notices(after);
+        let next = after + data.len();
+        let next = if next == 0 {
+            String::new()
+        } else {
+            next.to_string()
+        };
+        serde_json::json!({ "data": data, "next": next, "more": more })
     };
-    Json(serde_json::json!({ "data": data, "next": next, "more": more })).into_response()
+    answer(acquirer.look(told).await)
 }
 
 async fn void(State(acquirer): State<Arc<Acquirer>>, Path(id): Path<String>) -> Response {
-    let work = tokio::task::spawn_blocking(move || acquirer.books().void(&id));
-    match work.await {
-        Ok(Ok(Some(charge))) => Json(charge).into_response(),
-        Ok(Ok(None)) => refuse(StatusCode::NOT_FOUND, "not_found"),
-        _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+    match acquirer.write(move |books| books.void(&id)).await {
+        Ok(Some(charge)) => Json(charge).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
 
@@ -201,11 +211,34 @@ impl Acquirer {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn list(&self, is_charge: bool, since: &Since) -> Response {
-        let books = self.books();
-        let (data, next) = books.since(is_charge, since.since_ms, since.after);
-        let next = next.map(|next| next.to_string());
-        Json(serde_json::json!({ "data": data, "next": next })).into_response()
+    /// Writes, and waits for the disk.
+    pub(crate) async fn write<T: Send + 'static>(
+        self: Arc<Self>,
+        act: impl FnOnce(&mut Books) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let written = tokio::task::spawn_blocking(move || {
+            let done = act(&mut self.books())?;
+            self.disk.keep()?;
+            Ok(done)
+        });
+        written.await?
+    }
+
+    /// What the books say, once that is on disk.
+    pub(crate) async fn look<T>(&self, look: impl FnOnce(&Books) -> T) -> io::Result<T> {
+        let seen = look(&self.books());
+        let disk = self.disk.clone();
+        tokio::task::spawn_blocking(move || disk.keep()).await??;
+        Ok(seen)
+    }
+
+    async fn list(&self, is_charge: bool, since: Since) -> Response {
+        let listed = |books: &Books| {
+            let (data, next) = books.since(is_charge, since.since_ms, since.after);
+            let next = next.map(|next| next.to_string());
+            serde_json::json!({ "data": data, "next": next })
+        };
+        answer(self.look(listed).await)
     }
 
     async fn order(self: Arc<Self>, id: String, order: Order) -> Response {
@@ -251,8 +284,8 @@ impl Acquirer {
             delay_us: delay_us.and_then(|delay| delay.try_into().ok()),
             ..Row::default()
         };
-        let (wanted, this) = (asked.clone(), self.clone());
-        let written = tokio::task::spawn_blocking(move || this.write(asked, behaviour));
+        let (wanted, address) = (asked.clone(), self.address.clone());
+        let written = self.write(move |books| decide(books, &address, asked, behaviour));
         let same = |known: &Row| {
             (known.amount, &known.currency, &known.kind, &known.charge)
                 == (
@@ -263,33 +296,40 @@ impl Acquirer {
                 )
         };
         match written.await {
-            Ok(Ok(known)) if !same(&known) => {
+            Ok(known) if !same(&known) => {
                 refuse(StatusCode::CONFLICT, "id_used_for_another_charge")
             }
-            Ok(Ok(_)) if behaviour.first == First::LostAnswer && tries == 1 => cut(),
-            Ok(Ok(known)) => Json(known).into_response(),
-            _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
+            Ok(_) if behaviour.first == First::LostAnswer && tries == 1 => cut(),
+            Ok(known) => Json(known).into_response(),
+            Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
         }
     }
+}
 
-    /// Decides and writes down under one lock: what comes at once is decided one after the other.
-    fn write(&self, asked: Row, behaviour: Behaviour) -> io::Result<Row> {
-        let mut books = self.books();
-        let code = match books.find(&asked.charge) {
-            Some(charge) => refusal(&books, charge, &asked),
-            None => (!behaviour.approve).then_some("insufficient_funds"),
-        };
-        let needs_action = behaviour.action && asked.charge.is_empty();
-        let status = match code {
-            None if needs_action => "requires_action",
-            None => "approved",
-            Some(_) => "declined",
-        };
-        books.write(Row {
-            status: status.to_owned(),
-            action_url: needs_action.then(|| format!("{}/3ds/{}", self.address, asked.id)),
-            code: code.map(ToOwned::to_owned),
-            ..asked
-        })
+/// Decides and writes down: what comes at once is decided one after the other.
+fn decide(books: &mut Books, address: &str, asked: Row, behaviour: Behaviour) -> io::Result<Row> {
+    let code = match books.find(&asked.charge) {
+        Some(charge) => refusal(books, charge, &asked),
+        None => (!behaviour.approve).then_some("insufficient_funds"),
+    };
+    let needs_action = behaviour.action && asked.charge.is_empty();
+    let status = match code {
+        None if needs_action => "requires_action",
+        None => "approved",
+        Some(_) => "declined",
+    };
+    books.write(Row {
+        status: status.to_owned(),
+        action_url: needs_action.then(|| format!("{address}/3ds/{}", asked.id)),
+        code: code.map(ToOwned::to_owned),
+        ..asked
+    })
+}
+
+/// What was asked for as JSON, or that the books are in trouble.
+pub(crate) fn answer(read: io::Result<impl Serialize>) -> Response {
+    match read {
+        Ok(value) => Json(value).into_response(),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "books"),
     }
 }
