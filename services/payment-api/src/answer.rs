@@ -118,6 +118,8 @@ async fn submit(app: &App, request: Request) -> Result<KeyedReply, Problem> {
             {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
+            // An earlier one may have been carried out.
+            Err(_) if tries > 1 => return Err(Code::OutcomeUnknown.into()),
             Err(status) => return Err(status.into()),
         }
     }

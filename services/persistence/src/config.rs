@@ -1,6 +1,6 @@
 //! The settings of the two programs.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use paymesh_bus::Kafka;
 use paymesh_contracts::callers::Service;
@@ -29,10 +29,14 @@ pub struct Controller {
     pub collector: Option<Collector>,
     /// How long after the queue was counted for the metrics it is counted again.
     pub backlog_pause: Duration,
+    /// How many messages for the acquirer wait before payments are taken in only as others end.
+    pub waiting_max: NonZeroU32,
     /// How long it takes callers in after it was asked to end.
     pub drain: Duration,
 }
 
+/// Nearly eight payment-processors at work, or some seconds of a small machine.
+const WAITING_MAX: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 /// Shorter secrets can be guessed.
 const PEPPER_LENGTH_MIN: usize = 32;
 
@@ -81,6 +85,11 @@ impl Controller {
             "how long until the queue is counted again, in milliseconds",
             5_000,
         );
+        let waiting_max = settings.optional(
+            "PAYMESH_WAITING_MAX",
+            "how many payments wait for the acquirer, being sent to it or not, before new ones are taken in only as others end",
+            WAITING_MAX,
+        );
         let collector = Collector::read(&mut settings);
         let drain = drain(&mut settings);
         let controller = (|| {
@@ -94,6 +103,7 @@ impl Controller {
                 health: health?,
                 collector,
                 backlog_pause,
+                waiting_max,
                 drain,
             })
         })();

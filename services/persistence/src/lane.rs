@@ -84,13 +84,15 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts a lane. It ends when every handle is gone or `stop` is cancelled, after the commands
-    /// that wait.
+    /// Starts a lane, where the first command of a group waits `gather` for others. It says to
+    /// `health`, if there is one, whether it can work. It ends when every handle is gone or `stop` is
+    /// cancelled, after the commands that wait.
     pub fn start(
         database: Database,
         hub: Hub,
-        health: Health,
+        health: Option<Health>,
         defects: Defects,
+        gather: Duration,
         stop: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         describe();
@@ -100,6 +102,7 @@ impl Lane {
             hub,
             health,
             defects,
+            gather,
             session: None,
         };
         (Self { jobs }, tokio::spawn(worker.work(waiting, stop)))
@@ -115,19 +118,23 @@ impl Lane {
             answer,
             _counted: Counted::begin(),
         };
-        self.jobs.try_send(job).map_err(|_| {
-            counter!(REFUSED).increment(1);
-            LaneError::Overloaded
-        })?;
+        self.jobs.try_send(job).map_err(|_| overloaded())?;
         answered.await.unwrap_or(Err(LaneError::Unknown))
     }
+}
+
+/// Refuses a command, because too many are under way.
+pub(crate) fn overloaded() -> LaneError {
+    counter!(REFUSED).increment(1);
+    LaneError::Overloaded
 }
 
 struct Worker {
     database: Database,
     hub: Hub,
-    health: Health,
+    health: Option<Health>,
     defects: Defects,
+    gather: Duration,
     session: Option<Session>,
 }
 
@@ -143,19 +150,34 @@ impl Worker {
                 _ = look.tick() => { let _ = self.connect().await; }
             }
             if !group.is_empty() {
+                if !self.gather.is_zero() && group.len() < GROUP_MAX {
+                    stop.run_until_cancelled(tokio::time::sleep(self.gather))
+                        .await;
+                    while group.len() < GROUP_MAX
+                        && let Ok(job) = waiting.try_recv()
+                    {
+                        group.push(job);
+                    }
+                }
                 histogram!(GROUP).record(number(group.len()));
                 self.group(std::mem::take(&mut group)).await;
             }
         }
-        self.health.set_ready(false);
+        self.show_ready(false);
+    }
+
+    fn show_ready(&self, is_ready: bool) {
+        if let Some(health) = &self.health {
+            health.set_ready(is_ready);
+        }
     }
 
     async fn connect(&mut self) -> Result<&Session, Failure> {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             self.session = None;
-            self.health.set_ready(false);
+            self.show_ready(false);
             self.session = Some(Session::open(&self.database, self.defects).await?);
-            self.health.set_ready(true);
+            self.show_ready(true);
         }
         Ok(self.session.as_ref().expect("set above"))
     }
@@ -201,7 +223,7 @@ impl Worker {
                 Err(Failure::Conflict(_)) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(Failure::Disconnected(_)) => {
                     self.session = None;
-                    self.health.set_ready(false);
+                    self.show_ready(false);
                     let late = jobs.extract_if(.., |job| job.since.elapsed() > RECONNECT_MAX);
                     Self::fail(late.collect(), LaneError::Unknown);
                     if jobs.is_empty() {
@@ -233,7 +255,7 @@ impl Worker {
 
 fn describe() {
     describe_gauge!(IN_PROGRESS, "Commands that wait or are being committed");
-    describe_counter!(REFUSED, "Commands refused because too many waited");
+    describe_counter!(REFUSED, "Commands refused because too much waited");
     // Both are there before there is anything to count.
     gauge!(IN_PROGRESS).set(0);
     counter!(REFUSED).absolute(0);

@@ -6,7 +6,7 @@
 //!   written in the same transaction as the idempotency row, the inbox row and the next message;
 //! - a group of commands is one transaction: few round trips, one commit, each hot balance written
 //!   once ([`lane`]);
-//! - rows are locked in one order everywhere: leases, payments, balances, each by id, then keys;
+//! - rows are locked in one order everywhere: payments, balances, each by id, then keys;
 //! - what was booked is sealed after its commit, and nobody who books waits for that ([`audit`]);
 //! - every command may be carried out twice and has its effect once, so a lost answer to COMMIT is
 //!   settled by doing the group again.

@@ -156,42 +156,27 @@ async fn a_kill_at_any_statement_of_a_payment_loses_and_doubles_nothing() {
         &expect![[r#"
             begin
             select i.tenant_id, i.key, i.fingerp
-            select (extract(epoch from clock_tim
-            insert into payment (id, tenant_id, 
-            insert into idempotency (tenant_id, 
-            insert into attempt (id, payment_id,
-            insert into outbox (id, consumer, pa
+            select n.now_ms, n.is_recovered, t.i
+            insert payment, idempotency, attempt, outbox
             commit
             COMMIT is answered
             select o.id, p.id, p.tenant_id, p.cu
             begin
-            select l.consumer, l.partition, l.ep
             select p.id, p.tenant_id, p.idempote
             select b.account_id, b.posted, b.hel
             select o.id, o.consumer, o.kind, o.p
             select i.tenant_id, i.key, i.fingerp
             select a.payment_id, a.id, a.number,
-            select d.payment_id, d.id, d.referen
-            select t.id, t.fee_basis_points, arr
-            select (extract(epoch from clock_tim
-            update payment p set status = c.stat
-            update attempt a set status = c.stat
-            insert into posting (id, payment_id,
-            update balance b set posted = b.post
-            update idempotency i set answer_stat
-            insert into event (id, tenant_id, pa
-            insert into outbox (id, consumer, pa
-            insert into inbox (consumer, message
-            update outbox set done_at = to_times
+            select n.now_ms, n.is_recovered, t.i
+            insert posting, event, outbox, inbox
+            update payment, attempt, balance, idempotency, outbox
             commit
             COMMIT is answered
             begin
-            select l.consumer, l.partition, l.ep
             select o.id, o.consumer, o.kind, o.p
-            select (extract(epoch from clock_tim
-            insert into inbox (consumer, message
+            select n.now_ms, n.is_recovered, t.i
+            insert inbox, webhook_delivery
             update outbox set done_at = to_times
-            insert into webhook_delivery (messag
             commit
             COMMIT is answered
         "#]],
@@ -232,44 +217,28 @@ async fn a_kill_at_any_write_of_a_refund_loses_and_doubles_nothing() {
             select b.account_id, b.posted, b.hel
             select i.tenant_id, i.key, i.fingerp
             select a.payment_id, a.id, a.number,
-            select d.payment_id, d.id, d.referen
-            select (extract(epoch from clock_tim
-            insert into idempotency (tenant_id, 
-            insert into attempt (id, payment_id,
-            update payment p set status = c.stat
-            update balance b set posted = b.post
-            insert into outbox (id, consumer, pa
+            select n.now_ms, n.is_recovered, t.i
+            insert idempotency, attempt, outbox
+            update payment, balance
             commit
             COMMIT is answered
             select o.id, p.id, p.tenant_id, p.cu
             begin
-            select l.consumer, l.partition, l.ep
             select p.id, p.tenant_id, p.idempote
             select b.account_id, b.posted, b.hel
             select o.id, o.consumer, o.kind, o.p
             select i.tenant_id, i.key, i.fingerp
             select a.payment_id, a.id, a.number,
-            select d.payment_id, d.id, d.referen
-            select t.id, t.fee_basis_points, arr
-            select (extract(epoch from clock_tim
-            update payment p set status = c.stat
-            update attempt a set status = c.stat
-            insert into posting (id, payment_id,
-            update balance b set posted = b.post
-            update idempotency i set answer_stat
-            insert into event (id, tenant_id, pa
-            insert into outbox (id, consumer, pa
-            insert into inbox (consumer, message
-            update outbox set done_at = to_times
+            select n.now_ms, n.is_recovered, t.i
+            insert posting, event, outbox, inbox
+            update payment, attempt, balance, idempotency, outbox
             commit
             COMMIT is answered
             begin
-            select l.consumer, l.partition, l.ep
             select o.id, o.consumer, o.kind, o.p
-            select (extract(epoch from clock_tim
-            insert into inbox (consumer, message
+            select n.now_ms, n.is_recovered, t.i
+            insert inbox, webhook_delivery
             update outbox set done_at = to_times
-            insert into webhook_delivery (messag
             commit
             COMMIT is answered
         "#]],

@@ -252,12 +252,8 @@ async fn a_kill_at_any_write_of_a_dispute_loses_and_doubles_nothing() {
                 .map(String::as_str)
                 .collect();
             expect_test::expect![[r#"
-                update payment p set status = c.stat
-                insert into dispute (id, payment_id,
-                insert into posting (id, payment_id,
-                update balance b set posted = b.post
-                insert into event (id, tenant_id, pa
-                insert into outbox (id, consumer, pa
+                insert dispute, posting, event, outbox
+                update payment, balance
                 commit
                 COMMIT is answered
             "#]]

@@ -30,6 +30,8 @@ use paymesh_persistence::{
 use paymesh_transport::bind;
 use tonic::service::Routes;
 
+/// How long a webhook that was tried waits for others, to be written with them.
+const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
 /// How long calls may take that are under way when nobody is taken in any more.
 const CALLS_MAX: Duration = Duration::from_secs(5);
 
@@ -261,7 +263,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let settings = Controller::read(Settings::from_environment())?;
     let traces = start_traces(settings.collector, "db-controller")?;
     let stop = stop_signal()?;
-    let (health, hub) = (Health::default(), Hub::default());
+    let (health, hub) = (Health::default(), Hub::new(settings.waiting_max));
     // Before anybody is told that this service is ready.
     let listener = bind(settings.listen).await?;
     serve_health(&health, metrics, settings.health).await?;
@@ -271,8 +273,18 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let (lane, worker) = Lane::start(
         settings.database.clone(),
         hub.clone(),
-        health,
+        Some(health),
         Defects::from_environment(),
+        Duration::ZERO,
+        lane_stop.clone(),
+    );
+    // Nobody waits for these: they are written by many at once, and not before a merchant's.
+    let (webhook_lane, webhook_worker) = Lane::start(
+        settings.database.clone(),
+        hub.clone(),
+        None,
+        Defects::from_environment(),
+        WEBHOOKS_GATHER,
         lane_stop.clone(),
     );
     // Who settles last tells of it too.
@@ -303,10 +315,16 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         let (reader, hub) = (queue_reader.clone(), hub.clone());
         tokio::spawn(publish(kafka, presence, reader, hub, closing.clone()))
     });
-    let meter = tokio::spawn(meter(meter_reader, settings.backlog_pause, closing.clone()));
+    let meter = tokio::spawn(meter(
+        meter_reader,
+        hub.clone(),
+        settings.backlog_pause,
+        closing.clone(),
+    ));
     let sealer = tokio::spawn(audit::seal(audit_reader, closing.clone()));
     let queue = QueueService {
         lane,
+        webhook_lane,
         attempts: queue_reader.apart(),
         webhooks: queue_reader.apart(),
         reader: queue_reader,
@@ -333,6 +351,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     sealer.await?;
     lane_stop.cancel();
     worker.await?;
+    webhook_worker.await?;
     herald_stop.cancel();
     herald.await?;
     traces.end().await;

@@ -84,6 +84,9 @@ impl Decider<'_> {
 
     fn done(&mut self, message_id: MessageId, message: MessageRow, epoch: i64) {
         if self.world.completed.insert(message_id) {
+            // What one could not handle another one did.
+            let setbacks = &mut self.changes.setbacks;
+            setbacks.retain(|setback| setback.message_id != message_id);
             self.changes.completed.push((message_id, message, epoch));
         }
     }

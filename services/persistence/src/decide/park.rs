@@ -20,7 +20,9 @@ impl Decider<'_> {
         message.failures += 1;
         let is_parked = message.failures >= FAILURES_MAX;
         let reason = || reason.chars().take(REASON_CHARS_MAX).collect();
-        self.changes.setbacks.push(Setback {
+        let setbacks = &mut self.changes.setbacks;
+        setbacks.retain(|setback| setback.message_id != message_id);
+        setbacks.push(Setback {
             message_id,
             failures: message.failures,
             available_at_ms: now_ms + check_delay_ms(message.failures - 1),

@@ -6,6 +6,7 @@ use metrics::{Unit, describe_gauge, gauge};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Hub;
 use crate::{
     audit::Shard,
     command::Consumer,
@@ -17,14 +18,14 @@ const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Counts until `stop` is cancelled.
-pub async fn meter(reader: Reader, pause: Duration, stop: CancellationToken) {
+pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: CancellationToken) {
     describe();
-    stop.run_until_cancelled(count(reader, pause)).await;
+    stop.run_until_cancelled(count(reader, hub, pause)).await;
 }
 
 /// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand
 /// still, and the age of what is not sealed grows: nobody can say that it is sealed.
-async fn count(reader: Reader, pause: Duration) {
+async fn count(reader: Reader, hub: Hub, pause: Duration) {
     let mut tick = tokio::time::interval(pause);
     // After a long count as after a short one.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,7 +34,12 @@ async fn count(reader: Reader, pause: Duration) {
         tick.tick().await;
         for consumer in [Consumer::Attempts, Consumer::Webhooks] {
             match timeout(ANSWER_MAX, reader.backlog(consumer)).await {
-                Ok(Ok(backlog)) => show(consumer, backlog),
+                Ok(Ok(backlog)) => {
+                    if matches!(consumer, Consumer::Attempts) {
+                        hub.admission.counted(backlog.waiting);
+                    }
+                    show(consumer, backlog);
+                }
                 Ok(Err(failure)) => {
                     tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
                 }

@@ -8,12 +8,16 @@
 //! reader that was thought dead is refused. Over Kafka the holder is a relay: a takeover ends what
 //! it put, which nobody can claim any more, and not the work on what was claimed before.
 
+mod admission;
 mod herald;
 mod meter;
 mod outlet;
 mod relay;
 mod topic;
 
+use std::{num::NonZeroU32, sync::Arc};
+
+use admission::Admission;
 use paymesh_contracts::{AttemptId, MessageId};
 use tokio::sync::{broadcast, watch};
 
@@ -34,23 +38,26 @@ pub struct Hub {
     completed: broadcast::Sender<MessageId>,
     attempts: watch::Sender<u64>,
     webhooks: watch::Sender<u64>,
+    admission: Arc<Admission>,
 }
 
-impl Default for Hub {
-    fn default() -> Self {
+impl Hub {
+    /// Nothing has happened yet. So many messages for the acquirer may wait before new payments are
+    /// taken in only as others end.
+    pub fn new(waiting_max: NonZeroU32) -> Self {
         Self {
             settled: broadcast::Sender::new(16_384),
             elsewhere: broadcast::Sender::new(16_384),
             completed: broadcast::Sender::new(16_384),
             attempts: watch::Sender::new(0),
             webhooks: watch::Sender::new(0),
+            admission: Arc::new(Admission::new(waiting_max)),
         }
     }
-}
 
-impl Hub {
     /// Tells everyone what a group did. A listener that is gone or slow looks for itself.
     pub(crate) fn committed(&self, done: &Done) {
+        self.admission.committed(done);
         for settled in &done.settled {
             let _ = self.settled.send(settled.clone());
         }
@@ -60,6 +67,11 @@ impl Hub {
         for consumer in &done.woken {
             self.bell(*consumer).send_modify(|rung| *rung += 1);
         }
+    }
+
+    /// Whether one more payment is taken in.
+    pub(crate) fn admits(&self) -> bool {
+        self.admission.admits()
     }
 
     /// Attempts that are settled from now on.
@@ -73,6 +85,9 @@ impl Hub {
     }
 
     fn hear(&self, attempt: Option<AttemptId>) {
+        if attempt.is_some() {
+            self.admission.ended_elsewhere();
+        }
         let _ = self.elsewhere.send(attempt);
     }
 

@@ -23,6 +23,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// The same while messages are worked on.
 const BUSY_POLL: Duration = Duration::from_millis(25);
 
+/// Merchants are told of many payments at once, since nobody waits for that.
+const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
+
 /// One outlet's supply.
 pub struct Relay {
     /// Where messages and leases are.
@@ -60,6 +63,15 @@ impl Relay {
         let mut is_new = true;
         // Whether there may be messages that were not asked for.
         let (mut may_wait, mut looked) = (true, Instant::now());
+        let gather = match self.consumer {
+            Consumer::Attempts => Duration::ZERO,
+            Consumer::Webhooks => WEBHOOKS_GATHER,
+        };
+        let pause = |may_wait, in_flight: &HashMap<MessageId, Instant>| match may_wait {
+            true => gather,
+            false if in_flight.is_empty() => POLL,
+            false => BUSY_POLL,
+        };
         loop {
             if renewed.is_none_or(|at| at.elapsed() >= RENEW) {
                 renewed = Some(Instant::now());
@@ -92,7 +104,7 @@ impl Relay {
                 }
             }
             let room = self.in_flight_max.saturating_sub(in_flight.len());
-            let is_time = may_wait || Instant::now() >= looked + poll(&in_flight);
+            let is_time = looked.elapsed() >= pause(may_wait, &in_flight);
             if is_time && room > 0 && !leases.is_empty() {
                 let busy: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
                 let limit = i64::try_from(room).unwrap_or(i64::MAX);
@@ -134,16 +146,9 @@ impl Relay {
                     }
                 }
                 _ = rung.changed() => may_wait = true,
-                () = tokio::time::sleep_until(looked + poll(&in_flight)) => {}
+                // One that may look at once waits for room, or for its leases.
+                () = tokio::time::sleep_until(looked + pause(may_wait && !gather.is_zero(), &in_flight)) => {}
             }
         }
-    }
-}
-
-fn poll(in_flight: &HashMap<MessageId, Instant>) -> Duration {
-    if in_flight.is_empty() {
-        POLL
-    } else {
-        BUSY_POLL
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     command::{Command, Outcome},
-    lane::Lane,
+    lane::{Lane, overloaded},
     queue::Hub,
     store::Reader,
     world::Settled,
@@ -66,6 +66,13 @@ impl Payments for PaymentsService {
         request: Request<wire::CreatePaymentRequest>,
     ) -> Result<Response<wire::KeyedReply>, Status> {
         let create = read_create(request.into_inner())?;
+        if !self.hub.admits() {
+            // What was taken in before is answered.
+            let is_used = self.reader.is_used(&create.request.key).await;
+            if !is_used.map_err(|failure| failed(&failure))? {
+                return Err(overloaded().into());
+            }
+        }
         keyed_reply(self.lane.run(Command::CreatePayment(create)).await?)
     }
 

@@ -29,6 +29,8 @@ const RECOVERY_POLL: Duration = Duration::from_millis(250);
 pub struct QueueService {
     /// Where effects are committed.
     pub lane: Lane,
+    /// The same for webhooks.
+    pub webhook_lane: Lane,
     /// Where messages are.
     pub reader: Reader,
     /// The same for who streams attempts, on a connection that nobody else waits for.
@@ -249,7 +251,11 @@ impl Queue for QueueService {
     ) -> Result<Response<wire::CompleteReply>, Status> {
         use complete_reply::Outcome as Word;
         let complete = read_complete(request.into_inner(), self.uses_kafka)?;
-        let word = match self.lane.run(Command::Complete(complete)).await? {
+        let lane = match complete.lease.consumer {
+            Consumer::Attempts => &self.lane,
+            Consumer::Webhooks => &self.webhook_lane,
+        };
+        let word = match lane.run(Command::Complete(complete)).await? {
             Outcome::Applied => Word::Applied,
             Outcome::Already => Word::Already,
             Outcome::Fenced => Word::Fenced,

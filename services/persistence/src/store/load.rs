@@ -1,6 +1,7 @@
-//! What a group needs, locked in the one order: leases, payments, balances. Sent in one go, once it is
-//! known which payments those are; the server works through it statement by statement, so each sees
-//! what the locks before it froze.
+//! What a group needs, locked in the one order: payments, balances. Sent in one go, once it is known
+//! which payments those are, and disputes apart, if there are any; the server works through it statement by statement, so each sees what the
+//! locks before it froze. Each statement has a price in processor time whatever it finds, so there are
+//! few.
 
 use std::collections::HashMap;
 
@@ -11,20 +12,17 @@ use uuid::Uuid;
 
 use super::{
     ms,
-    rows::{attempt, attempts, dispute, disputes, key, message, payment, payments},
+    rows::{
+        ATTEMPT_COLUMNS, attempt, attempts, dispute, disputes, key, message, payment, payments,
+    },
     wants::Wants,
 };
 use crate::{
-    command::{Command, Consumer},
+    command::Command,
     ledger::{AccountId, Balance},
     payment::{AttemptRow, DisputeRow},
     world::{TenantRow, World},
 };
-
-const LEASES: &str = "select l.consumer, l.partition, l.epoch from lease l
-    join unnest($1::text[], $2::int2[]) as w (consumer, partition)
-      on l.consumer = w.consumer and l.partition = w.partition
-    order by l.consumer, l.partition for share of l";
 
 /// What never changes of the payments that a group is about, read before its transaction: the rest is
 /// then asked for by its own ids. $1: messages; $2: payments; $3, $4: keys of which the first is
@@ -41,14 +39,18 @@ const ABOUT: &str = "select o.id, p.id, p.tenant_id, p.currency,
     join idempotency i on i.tenant_id = k.tenant_id and i.key = k.key
     join payment p on p.id = i.payment_id";
 
-const PAYMENTS: &str = payments!("where p.id = any($1::uuid[]) order by p.id for update of p");
+/// No key of a payment ever changes: a webhook that names one waits for none that is locked here.
+const PAYMENTS: &str =
+    payments!("where p.id = any($1::uuid[]) order by p.id for no key update of p");
 
 const BALANCES: &str = "select b.account_id, b.posted, b.held, b.floor from balance b
     where b.account_id = any($1::uuid[]) order by b.account_id for update of b";
 
+/// The lease is not locked: when it is taken over meanwhile, the inbox lets one end of the message in.
 const MESSAGES: &str = "select o.id, o.consumer, o.kind, o.payment_id, o.attempt_id, o.event_id,
-        o.endpoint_id, o.try, i.message_id is not null, o.failures
+        o.endpoint_id, o.try, i.message_id is not null, o.failures, o.partition, l.epoch
     from outbox o left join inbox i on i.consumer = o.consumer and i.message_id = o.id
+    join lease l on l.consumer = o.consumer and l.partition = o.partition
     where o.id = any($1::uuid[])";
 
 const KEYS: &str = "select i.tenant_id, i.key, i.fingerprint, i.request_id, i.payment_id,
@@ -56,26 +58,29 @@ const KEYS: &str = "select i.tenant_id, i.key, i.fingerprint, i.request_id, i.pa
     from unnest($1::uuid[], $2::text[]) as k (tenant_id, key)
     join idempotency i on i.tenant_id = k.tenant_id and i.key = k.key";
 
-const ATTEMPTS: &str =
-    attempts!("where a.payment_id = any($1::uuid[]) order by a.payment_id, a.number");
+/// With whether the payment has disputes.
+const ATTEMPTS: &str = attempts!(
+    ", (select true from dispute d where d.payment_id = a.payment_id limit 1)",
+    "where a.payment_id = any($1::uuid[]) order by a.payment_id, a.number"
+);
 
 const DISPUTES: &str =
     disputes!("where d.payment_id = any($1::uuid[]) order by d.payment_id, d.opened_at, d.id");
 
-const TENANTS: &str = "select t.id, t.fee_basis_points,
+/// The time, whether the ledger has recovered, and merchants.
+const TENANTS: &str = concat!(
+    "select n.now_ms, n.is_recovered, t.id, t.fee_basis_points,
         array(select e.id from webhook_endpoint e
               where e.tenant_id = t.id and e.disabled_at is null order by e.id)
-    from tenant t where t.id = any($1::uuid[])";
-
-const NOW: &str = concat!(
-    "select ",
+    from (select ",
     ms!("clock_timestamp()"),
-    ", (select recovered_at is not null from ledger_epoch order by epoch desc limit 1)"
+    " as now_ms, (select recovered_at is not null from ledger_epoch order by epoch desc limit 1)
+            as is_recovered) n
+    left join tenant t on t.id = any($1::uuid[])"
 );
 
 /// The statements above, prepared.
 pub(super) struct Loads {
-    leases: Statement,
     about: Statement,
     payments: Statement,
     balances: Statement,
@@ -84,26 +89,21 @@ pub(super) struct Loads {
     attempts: Statement,
     disputes: Statement,
     tenants: Statement,
-    now: Statement,
 }
 
 impl Loads {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let (leases, about, payments, balances, messages, keys, attempts, disputes, tenants, now) =
-            try_join!(
-                client.prepare(LEASES),
-                client.prepare(ABOUT),
-                client.prepare(PAYMENTS),
-                client.prepare(BALANCES),
-                client.prepare(MESSAGES),
-                client.prepare(KEYS),
-                client.prepare(ATTEMPTS),
-                client.prepare(DISPUTES),
-                client.prepare(TENANTS),
-                client.prepare(NOW),
-            )?;
+        let (about, payments, balances, messages, keys, attempts, disputes, tenants) = try_join!(
+            client.prepare(ABOUT),
+            client.prepare(PAYMENTS),
+            client.prepare(BALANCES),
+            client.prepare(MESSAGES),
+            client.prepare(KEYS),
+            client.prepare(ATTEMPTS),
+            client.prepare(DISPUTES),
+            client.prepare(TENANTS),
+        )?;
         Ok(Self {
-            leases,
             about,
             payments,
             balances,
@@ -112,7 +112,6 @@ impl Loads {
             attempts,
             disputes,
             tenants,
-            now,
         })
     }
 }
@@ -144,35 +143,26 @@ pub(super) async fn world(
         let about = client.query(&loads.about, &of_payments).await?;
         wants.belonging(&about);
     }
-    let of_leases: [Value<'_>; 2] = [&wants.lease_consumers, &wants.lease_partitions];
     let has_payments = !wants.payments.is_empty();
     let of_payments: [Value<'_>; 1] = [&wants.payments];
     let of_accounts: [Value<'_>; 1] = [&wants.accounts];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
     let of_keys: [Value<'_>; 2] = [&wants.key_tenants, &wants.keys];
     let of_tenants: [Value<'_>; 1] = [&wants.tenants];
-    let ((), leases, payments, balances, messages, keys, attempts, disputes, tenants, now) = try_join!(
+    let ((), payments, balances, messages, keys, attempts, tenants) = try_join!(
         client.batch_execute("begin"),
-        query(has_messages, &loads.leases, &of_leases),
         query(has_payments, &loads.payments, &of_payments),
         query(!wants.accounts.is_empty(), &loads.balances, &of_accounts),
         query(has_messages, &loads.messages, &of_messages),
         query(!wants.keys.is_empty(), &loads.keys, &of_keys),
         query(has_payments, &loads.attempts, &of_payments),
-        query(has_payments, &loads.disputes, &of_payments),
-        query(!wants.tenants.is_empty(), &loads.tenants, &of_tenants),
-        client.query_one(&loads.now, &[]),
+        client.query(&loads.tenants, &of_tenants),
     )?;
-    let mut world = World {
-        now_ms: now.get(0),
-        is_recovered: now.get(1),
-        ..World::default()
-    };
-    for row in leases {
-        if let Some(consumer) = Consumer::from_word(row.get(0)) {
-            world.epochs.insert((consumer, row.get(1)), row.get(2));
-        }
-    }
+    let has_disputes = attempts
+        .iter()
+        .any(|row| row.get::<_, Option<bool>>(ATTEMPT_COLUMNS) == Some(true));
+    let disputes = query(has_disputes, &loads.disputes, &of_payments).await?;
+    let mut world = World::default();
     let mut attempts_of: HashMap<PaymentId, Vec<AttemptRow>> = HashMap::new();
     for row in &attempts {
         attempts_of
@@ -202,6 +192,8 @@ pub(super) async fn world(
             world.completed.insert(id);
         }
         if let Some(message) = message(row) {
+            let place = (message.consumer, row.get(10));
+            world.epochs.insert(place, row.get(11));
             world.messages.insert(id, message);
         }
     }
@@ -222,21 +214,17 @@ pub(super) async fn accounts(
 ) -> Result<World, Error> {
     let of_balances: [Value<'_>; 1] = [&accounts];
     let of_tenants: [Value<'_>; 1] = [&tenants];
-    let ((), balances, tenants, now) = try_join!(
+    let ((), balances, tenants) = try_join!(
         client.batch_execute("begin"),
         client.query(&loads.balances, &of_balances),
         client.query(&loads.tenants, &of_tenants),
-        client.query_one(&loads.now, &[]),
     )?;
-    let mut world = World {
-        now_ms: now.get(0),
-        is_recovered: now.get(1),
-        ..World::default()
-    };
+    let mut world = World::default();
     take_accounts(&mut world, balances, tenants);
     Ok(world)
 }
 
+/// Takes balances, merchants and the time.
 fn take_accounts(world: &mut World, balances: Vec<Row>, tenants: Vec<Row>) {
     for row in balances {
         let balance = Balance {
@@ -247,11 +235,15 @@ fn take_accounts(world: &mut World, balances: Vec<Row>, tenants: Vec<Row>) {
         world.balances.insert(AccountId(row.get(0)), balance);
     }
     for row in tenants {
-        let endpoints: Vec<Uuid> = row.get(2);
+        (world.now_ms, world.is_recovered) = (row.get(0), row.get(1));
+        let Some(id) = row.get::<_, Option<Uuid>>(2) else {
+            continue;
+        };
+        let endpoints: Vec<Uuid> = row.get(4);
         let tenant = TenantRow {
-            fee_basis_points: row.get(1),
+            fee_basis_points: row.get(3),
             endpoints: endpoints.into_iter().map(EndpointId).collect(),
         };
-        world.tenants.insert(TenantId(row.get(0)), tenant);
+        world.tenants.insert(TenantId(id), tenant);
     }
 }

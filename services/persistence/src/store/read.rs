@@ -15,7 +15,10 @@ use super::{
     page::{Side, Texts},
     rows,
 };
-use crate::payment::{AttemptRow, DisputeRow};
+use crate::{
+    command::Key,
+    payment::{AttemptRow, DisputeRow},
+};
 
 const ATTEMPTS: &str =
     rows::attempts!("where a.payment_id = any($1::uuid[]) order by a.payment_id, a.number");
@@ -28,6 +31,8 @@ const PAYMENTS: Texts = Texts {
     older: rows::payments!("where p.tenant_id = $1 and p.id < $2 order by p.id desc limit $3"),
     newer: rows::payments!("where p.tenant_id = $1 and p.id > $2 order by p.id limit $3"),
 };
+
+const IS_USED: &str = "select from idempotency where tenant_id = $1 and key = $2";
 
 const BALANCES: &str = "select a.kind, b.currency, b.posted, b.held from balance b
     join account a on a.id = b.account_id
@@ -148,6 +153,12 @@ impl Reader {
             tenant_id: TenantId(row.get(0)).bytes(),
             scopes: row.get(1),
         }))
+    }
+
+    /// Whether something was made with an idempotency key.
+    pub(crate) async fn is_used(&self, key: &Key) -> Result<bool, Failure> {
+        let rows = self.query(IS_USED, &[&key.0.0, &key.1]).await?;
+        Ok(!rows.is_empty())
     }
 
     /// A payment of a tenant.

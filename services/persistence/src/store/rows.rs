@@ -32,16 +32,23 @@ macro_rules! payments {
     };
 }
 
-/// The columns of an attempt, in the order that [`attempt`] reads them. What an earlier version
-/// wrote is about the whole amount, under the key of its payment.
+/// How many columns [`attempts!`] has; more follow.
+pub(super) const ATTEMPT_COLUMNS: usize = 13;
+
+/// The columns of an attempt, in the order that [`attempt`] reads them, and more. What an earlier
+/// version wrote is about the whole amount, under the key of its payment.
 macro_rules! attempts {
     ($rest:literal) => {
+        $crate::store::rows::attempts!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "select a.payment_id, a.id, a.number, a.status, a.acquirer_reference, a.failure_code,
                 a.checks, a.kind, coalesce(a.amount, p.amount),
                 coalesce(a.idempotency_key, p.idempotency_key), a.action_url, a.dispute,
-                a.explanation
-            from attempt a join payment p on p.id = a.payment_id ",
+                a.explanation",
+            $more,
+            " from attempt a join payment p on p.id = a.payment_id ",
             $rest
         )
     };

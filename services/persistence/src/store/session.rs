@@ -17,7 +17,7 @@ use crate::{
     decide::{Decider, TimeOrderedIds},
     defect::Defects,
     ledger::{AccountId, Booking},
-    world::{Changes, Settled},
+    world::{Changes, MessageRow, Settled},
 };
 
 /// A command, and where it is in a trace.
@@ -40,6 +40,10 @@ pub struct Done {
     pub settled: Vec<Settled>,
     /// Messages that took effect, or could not be handled: nobody works on them any more.
     pub completed: Vec<MessageId>,
+    /// How many messages for the acquirer it left that are due.
+    pub attempts_left: usize,
+    /// How many such messages came to their end.
+    pub attempts_ended: usize,
     /// Who has new messages.
     pub woken: Vec<Consumer>,
 }
@@ -50,7 +54,7 @@ impl Session {
         let connection = Connection::enter_by_index(database).await?;
         Ok(Self {
             loads: Loads::prepare(&connection.client).await?,
-            writes: Box::pin(Writes::prepare(&connection.client)).await?,
+            writes: Writes::default(),
             connection,
             defects,
         })
@@ -156,12 +160,24 @@ impl Session {
             .collect();
         woken.sort_unstable();
         woken.dedup();
+        let for_acquirer = |message: &MessageRow| matches!(message.consumer, Consumer::Attempts);
+        let is_left =
+            |message: &MessageRow| for_acquirer(message) && message.available_at_ms <= world.now_ms;
+        let attempts_left = changes
+            .messages
+            .iter()
+            .filter(|(_, row)| is_left(row))
+            .count();
+        let ended = changes.completed.iter().map(|(_, message, _)| message);
+        let attempts_ended = ended.filter(|row| for_acquirer(row)).count();
         let taken = changes.completed.into_iter().map(|row| row.0);
         let set_back = changes.setbacks.into_iter().map(|row| row.message_id);
         Ok(Done {
             outcomes,
             settled: changes.settled,
             completed: taken.chain(set_back).collect(),
+            attempts_left,
+            attempts_ended,
             woken,
         })
     }

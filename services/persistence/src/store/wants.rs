@@ -14,8 +14,6 @@ use crate::{
 /// What the commands of a group name, and what belongs to it.
 #[derive(Default)]
 pub(super) struct Wants {
-    pub(super) lease_consumers: Vec<&'static str>,
-    pub(super) lease_partitions: Vec<i16>,
     pub(super) messages: Vec<Uuid>,
     pub(super) payment_messages: Vec<Uuid>,
     pub(super) verdicts: Vec<Uuid>,
@@ -64,17 +62,6 @@ impl Wants {
                             wants.payment_messages.push(id);
                             wants.verdicts.push(id);
                         }
-                    }
-                    let lease = (complete.lease.consumer.word(), complete.lease.partition);
-                    if !wants
-                        .lease_consumers
-                        .iter()
-                        .copied()
-                        .zip(wants.lease_partitions.iter().copied())
-                        .any(|known| known == lease)
-                    {
-                        wants.lease_consumers.push(lease.0);
-                        wants.lease_partitions.push(lease.1);
                     }
                 }
             }

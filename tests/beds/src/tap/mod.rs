@@ -301,9 +301,48 @@ impl Ear {
     }
 }
 
-/// The beginning of a statement, enough to know it by.
+/// The beginning of a statement, enough to know it by; of one that writes to several tables, which.
 fn short(statement: &str) -> String {
     let words: Vec<&str> = statement.split_whitespace().collect();
+    let written: Vec<&str> = words.windows(3).filter_map(|three| table(three)).collect();
+    if let [_, _, ..] = written.as_slice() {
+        let verb = words.iter().find_map(|word| verb(word)).unwrap_or_default();
+        return format!("{verb} {}", written.join(", "));
+    }
     let start = words.join(" ");
     start.chars().take(36).collect()
+}
+
+/// Whether a word, the first in brackets perhaps, begins to write.
+fn verb(word: &str) -> Option<&str> {
+    let word = word.trim_start_matches('(');
+    ["insert", "update"].contains(&word).then_some(word)
+}
+
+/// The table that three words write to. `on conflict do update set` names none.
+fn table<'a>(words: &[&'a str]) -> Option<&'a str> {
+    match (verb(words[0])?, words) {
+        ("update", [_, "set", _]) => None,
+        ("insert", [_, "into", table]) | ("update", [_, table, _]) => Some(table),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_known_by_its_beginning_or_by_what_it_writes_to() {
+        assert_eq!(
+            short("select o.id,\n  o.consumer"),
+            "select o.id, o.consumer"
+        );
+        let one = "insert into dispute (id) select $1 on conflict (id) do update set status = 1";
+        assert_eq!(short(one), "insert into dispute (id) select $1 o");
+        let two = format!(
+            "with part_0 as ({one}), part_1 as (insert into event (id) select $2) update outbox o set a = 1"
+        );
+        assert_eq!(short(&two), "insert dispute, event, outbox");
+    }
 }

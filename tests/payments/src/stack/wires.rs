@@ -20,7 +20,7 @@ impl Stack {
             self.servers.push((port, link));
         }
         if self.wishes.wires == Wires::Counted {
-            let statements = Protocol::Postgres("insert into payment");
+            let statements = Protocol::Postgres("select o.id, o.consumer");
             let to_postgres = Tap::to(self.postgres.port(), statements)?;
             let to_controller = Tap::to(self.card.ports.controller, Protocol::Http2)?;
             self.taps.insert(Wire::ControllerToPostgres, to_postgres);

@@ -64,6 +64,54 @@ fn what_cannot_be_handled_is_left_to_whoever_claims_it_from_the_relay_that_took_
     assert_eq!(complete(EPOCH), Outcome::Applied);
 }
 
+#[test]
+fn what_one_could_not_handle_and_another_did_in_the_same_group_is_done() {
+    let mut bench = Bench::new();
+    let (consumer, message_id) = (Consumer::Webhooks, MessageId(Uuid::from_u128(1 << 64)));
+    bench.world.epochs.insert((consumer, 0), EPOCH);
+    let message = MessageRow {
+        consumer,
+        payment_id: PaymentId(Uuid::from_u128(1 << 64)),
+        work: Work::DeliverWebhook(EventId(Uuid::from_u128(1)), EndpointId(Uuid::from_u128(2))),
+        try_number: 1,
+        available_at_ms: 0,
+        failures: 0,
+    };
+    bench.world.messages.insert(message_id, message);
+    let cannot = || Effect::CannotHandle {
+        reason: "no".to_owned(),
+    };
+    let did = Effect::WebhookTried {
+        delivered: true,
+        status: None,
+        error: None,
+        is_removed: false,
+    };
+    let mut changes = Changes::default();
+    for effect in [cannot(), cannot(), did] {
+        let command = Command::Complete(Complete {
+            message_id,
+            lease: Lease {
+                consumer,
+                partition: 0,
+                epoch: EPOCH,
+            },
+            is_claimed: false,
+            effect,
+        });
+        let outcome = Decider {
+            world: &mut bench.world,
+            changes: &mut changes,
+            ids: &mut bench.ids,
+            defects: Defects::default(),
+        }
+        .decide(&command);
+        assert_eq!(outcome, Outcome::Applied);
+        assert!(changes.setbacks.len() <= 1, "one row changes once");
+    }
+    assert_eq!((changes.completed.len(), changes.setbacks.len()), (1, 0));
+}
+
 proptest! {
     #[test]
     fn what_cannot_be_handled_comes_again_later_each_time_and_is_parked_with_its_reason(
