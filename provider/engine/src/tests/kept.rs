@@ -7,7 +7,7 @@ use expect_test::expect;
 use super::{
     object::{Fake, id},
     rules::{CALM, check_end, our_tags, plant, remembered, single},
-    scenario::{Stage, apply, check_stage, engine, job, mark, paused},
+    scenario::{Stage, apply, check_stage, engine, job, mark, paused, run, world_before},
     world::World,
 };
 use crate::{Graph, Holder, Job, Memory};
@@ -143,4 +143,25 @@ fn a_tainted_cluster_without_its_private_data_is_destroyed() {
         check_end(&outcome, &expect!["finished"]);
         assert!(world.books().things.is_empty());
     });
+}
+
+#[test]
+fn a_run_remembers_its_owner_and_a_destroy_forgets_everything() {
+    paused(async {
+        let (world, memory) = world_before(1, Stage::Changed).await;
+        let memory = memory.expect("a stage came before");
+        assert_eq!(memory.owner.as_deref(), Some("payments/test"));
+        let outcome = run(&world, CALM, Stage::Gone, Some(memory)).await;
+        let outcome = outcome.expect("nobody kills it");
+        assert!(outcome.is_finished());
+        assert_eq!(outcome.memory, Memory::default());
+    });
+}
+
+#[test]
+fn an_engine_keeps_the_claims_of_its_process() {
+    let engine = engine(&World::new(1), CALM);
+    assert!(!engine.claims().is_applying());
+    engine.claims().apply_began();
+    assert!(engine.claims().is_applying());
 }

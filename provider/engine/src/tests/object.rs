@@ -272,6 +272,13 @@ impl Object for Fake {
         }
     }
 
+    fn foresee(&self, cx: &Context, seen: &Seen) -> Option<Seen> {
+        let (field, value) = self.differ_first(cx, Some(seen))?;
+        let mut next = seen.clone();
+        next.body["fields"][field] = value.into();
+        (field == "version").then_some(next)
+    }
+
     async fn apply(&self, cx: &Context, seen: Option<&Seen>) -> Result<Sent, Fault> {
         if let (Some(seen), Some(write)) = (seen, self.differ_first(cx, seen)) {
             let (id, etag) = (self.id(), Self::etag_of(seen));

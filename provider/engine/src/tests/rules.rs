@@ -569,7 +569,11 @@ fn a_plan_lists_disruptive_steps_in_order() {
         let steps: Vec<String> = steps.into_iter().map(|it| it.title).collect();
         expect![[r#"
             cluster version 1 -> 2
-            cluster version 2 -> 3"#]]
+            pool-b version 1 -> 2
+            pool-a2 version 1 -> 2
+            cluster version 2 -> 3
+            pool-b version 2 -> 3
+            pool-a2 version 2 -> 3"#]]
         .assert_eq(&steps.join("\n"));
     });
 }
