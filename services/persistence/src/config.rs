@@ -35,8 +35,9 @@ pub struct Controller {
     pub drain: Duration,
 }
 
-/// Nearly eight payment-processors at work, or some seconds of a small machine.
-const WAITING_MAX: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+/// Four payment-processors at work, or less than two seconds of a small machine: what waits for longer
+/// than its client does is of no use.
+const WAITING_MAX: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// Shorter secrets can be guessed.
 const PEPPER_LENGTH_MIN: usize = 32;
 
