@@ -27,14 +27,14 @@ resource "terraform_data" "it" {{
   input = "note-${{count.index}}"
 }}
 """
-# Its example sets no attribute.
+# Its example sets no attribute, and its one type is called so whatever the program's name.
 PEER = """
 terraform {{
   required_providers {{
-    peer = {{ source = "paymesh/peer" }}
+    null = {{ source = "paymesh/peer" }}
   }}
 }}
-resource "peer_resource" "it" {{
+resource "null_resource" "it" {{
   count = {count}
 }}
 """

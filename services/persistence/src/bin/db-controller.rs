@@ -22,7 +22,7 @@ use paymesh_persistence::{
     defect::Defects,
     lane::Lane,
     merchant::add_merchant,
-    queue::{Hub, herald, meter, publish},
+    queue::{Hub, WEBHOOKS_GATHER, herald, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Database, Reader, SettlementBreak, chain},
@@ -30,8 +30,6 @@ use paymesh_persistence::{
 use paymesh_transport::bind;
 use tonic::service::Routes;
 
-/// How long a webhook that was tried waits for others, to be written with them.
-const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
 /// How long calls may take that are under way when nobody is taken in any more.
 const CALLS_MAX: Duration = Duration::from_secs(5);
 

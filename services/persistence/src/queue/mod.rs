@@ -15,7 +15,7 @@ mod outlet;
 mod relay;
 mod topic;
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use admission::Admission;
 use paymesh_contracts::{AttemptId, MessageId};
@@ -28,6 +28,9 @@ pub use relay::Relay;
 pub use topic::publish;
 
 use crate::{command::Consumer, store::Done, world::Settled};
+
+/// How long webhooks wait for others, on their way out and once they were tried: nobody waits for one.
+pub const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
 
 /// What has been committed here, and what is heard of other replicas, for those who wait for it in
 /// this process.

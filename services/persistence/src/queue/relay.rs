@@ -8,7 +8,7 @@ use paymesh_operations::{Place, Span, SpanKind};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use uuid::Uuid;
 
-use super::{Hub, Outlet};
+use super::{Hub, Outlet, WEBHOOKS_GATHER};
 use crate::{
     command::Consumer,
     store::{Failure, Holder, Reader},
@@ -22,9 +22,6 @@ const RENEW: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(100);
 /// The same while messages are worked on.
 const BUSY_POLL: Duration = Duration::from_millis(25);
-
-/// Merchants are told of many payments at once, since nobody waits for that.
-const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
 
 /// One outlet's supply.
 pub struct Relay {

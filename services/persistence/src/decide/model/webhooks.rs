@@ -20,6 +20,17 @@ enum Told {
     Removed,
 }
 
+/// What comes of `command` in the world of `bench`, and what is to be written.
+fn decide(bench: &mut Bench, changes: &mut Changes, command: &Command) -> Outcome {
+    Decider {
+        world: &mut bench.world,
+        changes,
+        ids: &mut bench.ids,
+        defects: Defects::default(),
+    }
+    .decide(command)
+}
+
 fn told() -> impl Strategy<Value = Told> {
     prop_oneof![1 => Just(Told::Confirmed), 12 => Just(Told::Refused), 1 => Just(Told::Removed)]
 }
@@ -51,13 +62,7 @@ fn what_cannot_be_handled_is_left_to_whoever_claims_it_from_the_relay_that_took_
                 reason: "no".to_owned(),
             },
         });
-        Decider {
-            world: &mut bench.world,
-            changes: &mut Changes::default(),
-            ids: &mut bench.ids,
-            defects: Defects::default(),
-        }
-        .decide(&command)
+        decide(&mut bench, &mut Changes::default(), &command)
     };
     assert_eq!(complete(EPOCH - 1), Outcome::Fenced);
     assert_eq!(complete(EPOCH + 1), Outcome::Fenced);
@@ -99,13 +104,7 @@ fn what_one_could_not_handle_and_another_did_in_the_same_group_is_done() {
             is_claimed: false,
             effect,
         });
-        let outcome = Decider {
-            world: &mut bench.world,
-            changes: &mut changes,
-            ids: &mut bench.ids,
-            defects: Defects::default(),
-        }
-        .decide(&command);
+        let outcome = decide(&mut bench, &mut changes, &command);
         assert_eq!(outcome, Outcome::Applied);
         assert!(changes.setbacks.len() <= 1, "one row changes once");
     }
@@ -137,13 +136,7 @@ proptest! {
         });
         for number in 1..=tries {
             let mut changes = Changes::default();
-            let outcome = Decider {
-                world: &mut bench.world,
-                changes: &mut changes,
-                ids: &mut bench.ids,
-                defects: Defects::default(),
-            }
-            .decide(&command);
+            let outcome = decide(&mut bench, &mut changes, &command);
             prop_assert_eq!(outcome, Outcome::Applied);
             prop_assert!(changes.completed.is_empty());
             let setback = &changes.setbacks[0];
@@ -185,13 +178,7 @@ proptest! {
             });
             let mut changes = Changes::default();
             for expected in [Outcome::Applied, Outcome::Already] {
-                let outcome = Decider {
-                    world: &mut bench.world,
-                    changes: &mut changes,
-                    ids: &mut bench.ids,
-                    defects: Defects::default(),
-                }
-                .decide(&command);
+                let outcome = decide(&mut bench, &mut changes, &command);
                 prop_assert_eq!(outcome, expected);
             }
             prop_assert_eq!(changes.deliveries.len(), 1);
