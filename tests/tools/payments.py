@@ -1,8 +1,9 @@
-"""The payment services on this machine: `python3 tests/tools/payments.py up|down|check|torture`.
+"""The payment services on this machine: `python3 tests/tools/payments.py up|down|check|clock|torture`.
 
 Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services
 and the sandbox acquirer from nothing, and a charge. All can be repeated and interrupted.
 `BUS=kafka` has messages go over a real Apache Kafka.
+`clock` has what waits for a time happen FORWARD earlier, such as `8d` or `20m`.
 `torture` pays while everything that can fail does; LONG=1 makes it ten times as long, SEED=n
 another order of faults and payments. With `BUS=kafka` it is a shorter run on three brokers, which
 fail too.
@@ -76,15 +77,20 @@ def torture() -> int:
 
 def main(words) -> int:
     """The command."""
-    if len(words) != 1 or words[0] not in ("up", "down", "check", "torture"):
+    if len(words) != 1 or words[0] not in ("up", "down", "check", "clock", "torture"):
         print(__doc__, file=sys.stderr)
+        return 2
+    forward = os.environ.get("FORWARD")
+    if words[0] == "clock" and not forward:
+        print("payments: say how far, as in `make payments-clock FORWARD=8d`", file=sys.stderr)
         return 2
     try:
         if words[0] == "torture":
             return torture()
         bus, environment = chosen_bus() if words[0] == "up" else ("", os.environ)
         chosen = ["--bus", bus] if bus else []
-        return subprocess.run([programs() / "paymesh-payments", words[0], *chosen, folder()],
+        further = [forward] if words[0] == "clock" else []
+        return subprocess.run([programs() / "paymesh-payments", words[0], *chosen, folder(), *further],
                               env=environment).returncode
     except (Missing, KeyboardInterrupt) as reason:
         print(f"\npayments: {reason}", file=sys.stderr)

@@ -55,6 +55,7 @@ pub const CALLERS: &[(&str, &[Service])] = &[
     ),
     ("/paymesh.persistence.v1.Payments/ListEvents", API),
     ("/paymesh.persistence.v1.Payments/ReplayEvent", API),
+    ("/paymesh.persistence.v1.Payments/ListDeliveries", API),
     ("/paymesh.persistence.v1.Payments/Changes", API),
     ("/paymesh.persistence.v1.Queue/Pull", PROCESSOR),
     ("/paymesh.persistence.v1.Queue/Claim", PROCESSOR),

@@ -9,6 +9,9 @@ use crate::{
     id::{AttemptId, DisputeId, EventId},
 };
 
+/// What is kept of a delivery that was not tried any more, in the place of a reason.
+pub const ENDPOINT_REMOVED: &str = "the endpoint was removed";
+
 /// Something that happened. `version` grows when a reader of the old shape could misunderstand
 /// the new one; new members alone do not change it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

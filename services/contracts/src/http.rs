@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     dispute::Dispute,
     event::Event,
-    id::{AttemptId, NotAnId, PaymentId},
+    id::{AttemptId, EndpointId, NotAnId, PaymentId},
     money::{Money, UnknownCurrency},
     persistence,
 };
@@ -333,6 +333,56 @@ pub struct Replay {
     pub endpoints: u32,
 }
 
+/// How far an address was told of an event.
+///
+/// It is `pending` while it waits for a try: the first one, another one after the address did not
+/// confirm, or one of an event that is told again. It is `delivered` when nothing waits and the
+/// address confirmed it, whenever that was: an event that is told again in vain stays so. It is
+/// `given_up` when it was never confirmed and is not tried any more: after 16 tries, the last of them
+/// 23 hours after the first, or because the address was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// It waits for a try.
+    Pending,
+    /// The address confirmed it, and nothing waits.
+    Delivered,
+    /// It was never confirmed, and nobody tries any more.
+    GivenUp,
+}
+
+words!(DeliveryStatus { Pending "pending", Delivered "delivered", GivenUp "given_up", });
+
+/// An address that is told of an event, or was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Delivery {
+    /// The id of the address; it may have been removed since.
+    #[schema(pattern = "^hook_[a-p]{32}$")]
+    pub endpoint: String,
+    /// How far it was told.
+    pub status: DeliveryStatus,
+    /// How often it was tried, each time that the event was told again included.
+    pub tries: u32,
+    /// When it was last tried.
+    #[schema(format = DateTime, example = "2026-11-21T05:00:00.000Z")]
+    pub last_try_at: Option<String>,
+    /// While it is `pending`: from when on it is tried next. Without it we put it aside, to look at it
+    /// ourselves.
+    #[schema(format = DateTime, example = "2026-11-21T05:00:05.000Z")]
+    pub next_try_at: Option<String>,
+    /// When the address last confirmed it, with any 2xx answer.
+    #[schema(format = DateTime, example = "2026-11-21T05:00:05.000Z")]
+    pub delivered_at: Option<String>,
+}
+
+/// Every address that is told of an event or was, newest first. What was told before there was this
+/// list may be missing.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DeliveryList {
+    /// The addresses, each once.
+    pub data: Vec<Delivery>,
+}
+
 /// The accounts of a merchant and what moved between them.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Ledger {
@@ -469,6 +519,23 @@ impl TryFrom<persistence::Payment> for Payment {
             attempts: attempts.collect::<Result<_, Unreadable>>()?,
             created_at: time_text(payment.created_at_ms),
             updated_at: time_text(payment.updated_at_ms),
+        })
+    }
+}
+
+impl TryFrom<persistence::Delivery> for Delivery {
+    type Error = Unreadable;
+
+    fn try_from(delivery: persistence::Delivery) -> Result<Self, Unreadable> {
+        let time = |at_ms: i64| (at_ms > 0).then(|| time_text(at_ms));
+        Ok(Self {
+            endpoint: EndpointId::from_bytes(&delivery.endpoint_id)?.to_string(),
+            status: DeliveryStatus::from_word(&delivery.status)
+                .ok_or(Unreadable::Field("delivery status"))?,
+            tries: delivery.tries,
+            last_try_at: time(delivery.last_try_at_ms),
+            next_try_at: time(delivery.next_try_at_ms),
+            delivered_at: time(delivery.delivered_at_ms),
         })
     }
 }

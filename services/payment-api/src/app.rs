@@ -85,6 +85,7 @@ fn parts() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(webhooks::rotate))
         .routes(routes!(events::list))
         .routes(routes!(events::replay))
+        .routes(routes!(events::deliveries))
         .split_for_parts()
 }
 

@@ -49,6 +49,23 @@ impl Problem {
             }
         }
     }
+
+    /// The same of a method that db-controller of the version before does not know. There it is
+    /// nobody's, so it is refused before anybody looks whether it exists.
+    pub(crate) fn from_new_method(status: &tonic::Status) -> Self {
+        match status.code() {
+            tonic::Code::Unimplemented | tonic::Code::PermissionDenied => {
+                tracing::warn!(
+                    message = status.message(),
+                    "db-controller does not know a method; is it of an earlier version?"
+                );
+                Self::from(Code::OutcomeUnknown).because(
+                    "a part of us that was not renewed yet cannot do this; nothing was done",
+                )
+            }
+            _ => Self::from_read(status),
+        }
+    }
 }
 
 impl From<Code> for Problem {
@@ -96,5 +113,28 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_version_before_does_not_know_is_to_be_asked_again_and_everything_else_is_as_ever() {
+        let code = |status: &Status| Problem::from_new_method(status).code;
+        for unknown in [
+            Status::unimplemented("unknown"),
+            Status::permission_denied("called a method that nobody may call"),
+        ] {
+            assert_eq!(code(&unknown), Code::OutcomeUnknown);
+            // Of a method that has been there for long it is a mistake of ours.
+            assert_eq!(Problem::from_read(&unknown).code, Code::Internal);
+        }
+        assert_eq!(code(&Status::not_found("no event")), Code::NotFound);
+        let away = Status::unavailable("the database does not answer");
+        assert_eq!(code(&away), Code::OutcomeUnknown);
     }
 }

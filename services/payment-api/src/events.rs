@@ -10,8 +10,8 @@ use axum::{
 use paymesh_contracts::{
     Code, ErrorBody, EventId,
     event::Event,
-    http::{EventPage, Replay},
-    persistence::{ListEventsRequest, ReplayEventRequest},
+    http::{Delivery, DeliveryList, EventPage, Replay, Unreadable},
+    persistence::{ListDeliveriesRequest, ListEventsRequest, ReplayEventRequest},
 };
 
 use crate::{
@@ -100,4 +100,40 @@ pub(crate) async fn replay(
     Ok(Json(Replay {
         endpoints: told.endpoints,
     }))
+}
+
+/// Reads how far each address was told of an event.
+///
+/// An event that happened while there was no address has none.
+#[utoipa::path(
+    get, path = "/v1/events/{id}/deliveries", tag = "webhooks",
+    params(("id" = String, Path, description = "Its id", pattern = "^evt_[a-p]{32}$")),
+    responses(
+        (status = 200, body = DeliveryList, description = "Each address, and how far it was told."),
+        (status = 401, body = ErrorBody, description = "The API key is missing, unknown or revoked."),
+        (status = 403, body = ErrorBody, description = "The API key may not do this."),
+        (status = 404, body = ErrorBody, description = "There is no such event."),
+        (status = 422, body = ErrorBody, description = "Something looks like a card number."),
+        (status = 429, body = ErrorBody, description = "More requests than one replica takes of one merchant."),
+        (status = 500, body = ErrorBody, description = "We made a mistake."),
+        (status = 503, body = ErrorBody, description = "Try again."),
+    ),
+)]
+pub(crate) async fn deliveries(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Clean,
+    Address(id): Address<String>,
+) -> Result<Json<DeliveryList>, Problem> {
+    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let event_id: EventId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
+    let request = ListDeliveriesRequest {
+        tenant_id: tenant_id.bytes(),
+        event_id: event_id.bytes(),
+    };
+    let found = app.payments().list_deliveries(request).await;
+    let found = found.map_err(|status| Problem::from_new_method(&status))?;
+    let data = found.into_inner().deliveries.into_iter();
+    let data: Result<Vec<Delivery>, Unreadable> = data.map(Delivery::try_from).collect();
+    Ok(Json(DeliveryList { data: data? }))
 }

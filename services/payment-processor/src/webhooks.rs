@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use metrics::{counter, describe_counter};
 use paymesh_contracts::{
     EventId,
+    event::ENDPOINT_REMOVED,
     persistence::{DeliverWebhook, WebhookTried, complete_request::Effect, message::Work},
     signature,
 };
@@ -71,7 +72,7 @@ impl Webhooks {
             is_removed: delivery.is_removed,
         };
         if delivery.is_removed {
-            return Ok(untried("the endpoint was removed"));
+            return Ok(untried(ENDPOINT_REMOVED));
         }
         if !self.may_call(&delivery.url) {
             return Ok(untried("the address is not public"));

@@ -22,6 +22,24 @@ pub fn partition_of(payment_id: PaymentId) -> i16 {
     i16::from(payment_id.0.as_bytes()[15]) % PARTITIONS
 }
 
+/// The id of a message that tells of an event: half of it is of the event's id, half of one that was
+/// drawn. So the key of the messages finds all that tell of an event, whenever they were left.
+pub fn telling(event_id: EventId, drawn: Uuid) -> MessageId {
+    let mut bytes = event_id.0.into_bytes();
+    bytes[8..].copy_from_slice(&drawn.as_bytes()[8..]);
+    MessageId(Uuid::from_bytes(bytes))
+}
+
+/// Between which ids the messages are that tell of an event, both included. Others may be too.
+pub fn told_between(event_id: EventId) -> (Uuid, Uuid) {
+    let filled = |with: u8| {
+        let mut bytes = event_id.0.into_bytes();
+        bytes[8..].fill(with);
+        Uuid::from_bytes(bytes)
+    };
+    (filled(0), filled(u8::MAX))
+}
+
 /// What is loaded and locked for a group, as far as the group can need it.
 #[derive(Debug, Default)]
 pub struct World {
@@ -256,4 +274,22 @@ pub struct Settled {
     pub payment_id: Option<PaymentId>,
     /// The final answer to its key.
     pub answer: Answer,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_of_an_event_is_found_between_two_ids_and_what_tells_of_another_is_not() {
+        let event_of = |number: u128| EventId(Uuid::from_u128(number << 64 | 5));
+        let (first, last) = told_between(event_of(7));
+        for drawn in [0, 1, u128::MAX] {
+            let drawn = Uuid::from_u128(drawn);
+            let is_found = |number| (first..=last).contains(&telling(event_of(number), drawn).0);
+            assert_eq!([6, 7, 8].map(is_found), [false, true, false], "{drawn}");
+        }
+        let told = |drawn| telling(event_of(7), Uuid::from_u128(drawn));
+        assert_ne!(told(1), told(2));
+    }
 }

@@ -1,4 +1,4 @@
-//! `paymesh-payments up|down|check|torture FOLDER`: the payment services on this machine.
+//! `paymesh-payments up|down|check|clock|torture FOLDER`: the payment services on this machine.
 
 use std::{
     error::Error,
@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use paymesh_payments::{
     Bus, Client, Stack, Wishes, check,
-    stack::Card,
+    stack::{Card, Forward, move_clock},
     torture::{Plan, run},
 };
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -64,6 +64,14 @@ enum Act {
         /// Where everything is kept.
         folder: PathBuf,
     },
+    /// Has what waits for a time happen that much earlier: reservations and actions expire, webhooks
+    /// are tried again, deadlines and earlier secrets end.
+    Clock {
+        /// Where everything is kept.
+        folder: PathBuf,
+        /// How far: 90s, 20m, 36h or 8d.
+        forward: Forward,
+    },
 }
 
 #[tokio::main]
@@ -72,6 +80,7 @@ async fn main() -> ExitCode {
         Act::Up { folder, bus } => up(&folder, bus).await,
         Act::Down { folder } => down(&folder),
         Act::Check { folder } => verify(&folder).await,
+        Act::Clock { folder, forward } => clock(&folder, forward).await,
         Act::Torture {
             folder,
             payments,
@@ -242,6 +251,7 @@ What to type next
     -H 'Content-Type: application/json' -d '{{\"amount\":{{\"amount\":500,\"currency\":\"EUR\"}},\"payment_method\":\"tok_lost\"}}'
   curl -s $PAYMESH_API/v1/ledger -H \"Authorization: Bearer $PAYMESH_API_KEY\"
   make payments-check     # history, acquirer's books and ledger must tell one story
+  make payments-clock FORWARD=8d    # what waits, such as a reservation that expires, happens earlier
   make payments-down      # stops everything and deletes it",
         started.as_secs_f64(),
         card.api_url,
@@ -306,4 +316,42 @@ async fn verify(folder: &Path) -> Result<(), Box<dyn Error>> {
     } else {
         Err("the stories differ; see above (what is open may only need a moment)".into())
     }
+}
+
+async fn clock(folder: &Path, forward: Forward) -> Result<(), Box<dyn Error>> {
+    let card = read_card(folder)?;
+    let moved = move_clock(&card.database_url, forward.0).await;
+    let moved = moved.map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotConnected => io::Error::other(format!(
+            "nothing runs in {}: its PostgreSQL does not answer; type `make payments`",
+            folder.display()
+        )),
+        _ => reason,
+    })?;
+    if moved.is_nothing() {
+        println!(
+            "Nothing waits for a time. A payment with \"capture\":\"manual\" does for seven days, one \
+             with the token tok_action for 15 minutes."
+        );
+        return Ok(());
+    }
+    println!("What was moved");
+    for line in moved.to_string().lines() {
+        println!("  {line}");
+    }
+    println!(
+        "
+The services find what is due by themselves, within a second. What is tried again in vain, as a
+webhook, waits anew from now on. The acquirer's clock stands still: it voids what it is asked to, and
+ends a dispute by hand only.
+
+What to look at next
+  . {shown}/env
+  curl -s $PAYMESH_API/v1/payments -H \"Authorization: Bearer $PAYMESH_API_KEY\"   # expired is canceled
+  curl -s $PAYMESH_API/v1/events -H \"Authorization: Bearer $PAYMESH_API_KEY\"     # and was told
+  curl -s $PAYMESH_API/v1/ledger -H \"Authorization: Bearer $PAYMESH_API_KEY\"     # nothing of it is held
+  make payments-check     # all books still tell one story",
+        shown = folder.display(),
+    );
+    Ok(())
 }

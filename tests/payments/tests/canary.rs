@@ -136,7 +136,7 @@ const HEADERS: [&str; 14] = [
     "x-card",
 ];
 
-const ADDRESSES: [(&str, &str); 18] = [
+const ADDRESSES: [(&str, &str); 19] = [
     ("GET", "/{}"),
     ("GET", "/v1/{}"),
     ("GET", "/openapi.json?{}"),
@@ -153,6 +153,7 @@ const ADDRESSES: [(&str, &str); 18] = [
     ("GET", "/v1/ledger?payment={}"),
     ("GET", "/v1/events?after={}"),
     ("POST", "/v1/events/{}/replay"),
+    ("GET", "/v1/events/{}/deliveries"),
     ("POST", "/v1/webhook_endpoints/{}/rotate"),
     ("DELETE", "/v1/webhook_endpoints/{}"),
 ];

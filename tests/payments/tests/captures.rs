@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 /// How long anything unknown may take to be settled.
 const SETTLED: Duration = Duration::from_secs(30);
+/// Longer than money is reserved.
+const RESERVED: Duration = Duration::from_hours(8 * 24);
+/// Longer than a customer has.
+const ACTION: Duration = Duration::from_mins(20);
 
 fn share(amount: i64) -> String {
     json!({ "amount": { "amount": amount, "currency": "EUR" } }).to_string()
@@ -103,20 +107,6 @@ async fn balance(shop: &Shop, account: &str) -> (i64, i64) {
     })
 }
 
-/// Lets a reservation expire now.
-fn let_time_pass(shop: &Shop, payment: &Value) {
-    let place = format!(
-        "(select payment_id from event where encode(body, 'escape') like '%{}%' limit 1)",
-        id_of(payment)
-    );
-    shop.sql(&format!(
-        "update payment set expires_at = now() where id = {place}"
-    ));
-    shop.sql(&format!(
-        "update outbox set available_at = now() where kind = 'expire' and payment_id = {place}"
-    ));
-}
-
 /// An empty request, or all that is left.
 const WHOLE: &str = "{}";
 
@@ -183,7 +173,7 @@ async fn check_reservations(shop: &Shop) {
     check_act(shop, "cancel", &canceled, "cancel", WHOLE, "canceled").await;
     let expired = pay(shop, "expired", "tok_approve", "manual", "requires_capture").await;
     assert!(expired["expires_at"].is_string(), "{expired}");
-    let_time_pass(shop, &expired);
+    shop.stack.forward(RESERVED).await.unwrap();
     shop.check_told(&expired, &["payment.canceled", "payment.requires_capture"])
         .await;
     assert_eq!(read(shop, id_of(&expired)).await["status"], "canceled");
@@ -314,7 +304,7 @@ async fn check_actions(shop: &Shop) {
         "requires_action",
     )
     .await;
-    let_time_pass(shop, &late);
+    shop.stack.forward(ACTION).await.unwrap();
     shop.check_told(&late, &["payment.canceled", "payment.requires_action"])
         .await;
 }

@@ -14,13 +14,14 @@ mod verdict;
 #[cfg(test)]
 mod model;
 
+pub(crate) use complete::WEBHOOK_TRIES_MAX;
 use paymesh_contracts::{EventId, MessageId, PaymentId};
 use uuid::Uuid;
 
 use crate::{
     command::{Command, Consumer, Key, Outcome},
     defect::Defects,
-    world::{Changes, MessageRow, Work, World},
+    world::{Changes, MessageRow, Work, World, telling},
 };
 
 /// Where fresh ids come from.
@@ -98,12 +99,12 @@ impl Decider<'_> {
             available_at_ms,
             failures: 0,
         };
-        let message_id = self.message_id();
+        let drawn = self.ids.fresh();
+        let message_id = match work {
+            Work::DeliverWebhook(event_id, _) => telling(event_id, drawn),
+            _ => MessageId(drawn),
+        };
         self.changes.messages.push((message_id, message));
-    }
-
-    fn message_id(&mut self) -> MessageId {
-        MessageId(self.ids.fresh())
     }
 
     fn event_id(&mut self) -> EventId {

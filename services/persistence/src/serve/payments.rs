@@ -234,6 +234,20 @@ impl Payments for PaymentsService {
             .ok_or_else(|| Status::not_found("there is no such event"))
     }
 
+    async fn list_deliveries(
+        &self,
+        request: Request<wire::ListDeliveriesRequest>,
+    ) -> Result<Response<wire::Deliveries>, Status> {
+        let request = request.into_inner();
+        let tenant_id = TenantId::from_bytes(&request.tenant_id).map_err(unreadable)?;
+        let event_id = EventId::from_bytes(&request.event_id).map_err(unreadable)?;
+        let found = self.reader.deliveries(tenant_id, event_id).await;
+        found
+            .map_err(|failure| failed(&failure))?
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("there is no such event"))
+    }
+
     async fn changes(
         &self,
         _: Request<wire::ChangesRequest>,

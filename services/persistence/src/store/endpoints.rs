@@ -33,11 +33,13 @@ const ROTATE_SECRET: &str = concat!(
     ms!("previous_until")
 );
 
+/// The ids of the messages are as `telling` makes them.
 const REPLAY_EVENT: &str =
     "insert into outbox (id, consumer, partition, kind, payment_id, event_id,
         endpoint_id, available_at)
-    select gen_random_uuid(), 'webhooks', $4::int2, 'deliver_webhook', $3::uuid, $2::uuid, id,
-        clock_timestamp()
+    select encode(substr(uuid_send($2::uuid), 1, 8) || substr(uuid_send(gen_random_uuid()), 9),
+            'hex')::uuid,
+        'webhooks', $4::int2, 'deliver_webhook', $3::uuid, $2::uuid, id, clock_timestamp()
     from webhook_endpoint where tenant_id = $1 and disabled_at is null
     returning id";
 

@@ -4,6 +4,7 @@ mod audit;
 mod backlog;
 mod connection;
 mod database;
+mod deliveries;
 mod endpoints;
 mod epoch;
 mod leases;
