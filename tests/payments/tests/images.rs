@@ -8,13 +8,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use paymesh_payments::{Collector, Member, Shop, Wishes};
 use reqwest::Url;
 
-/// Those of which there is an image.
+/// Those of which there is an image, and that a charge goes through.
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
+/// How long the probe may take to pay once.
+const PAID_MAX: Duration = Duration::from_mins(1);
 /// The image's user.
 const USER: &str = "65532";
 
@@ -69,8 +72,13 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     let report = stack.report().await.unwrap();
     assert_eq!(report.payments, 1, "{report}\n{}", stack.logs());
 
+    let merchant = stack.add_merchant("Synthetic probe", 0).unwrap();
+    stack.add_probe(&merchant, &[]).unwrap();
+    let paid = stack.wait_for_runs("ok", 1, PAID_MAX).await;
+    paid.unwrap();
+
     let ids = stack.ids();
-    for member in SERVICES {
+    for member in SERVICES.into_iter().chain([Member::Probe]) {
         let name = member.program();
         let (_, id) = ids.iter().find(|(other, _)| other == name).unwrap();
         check_contained(name, *id);
@@ -86,6 +94,7 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
 
+    assert!(stack.stop(Member::Probe), "{}", stack.logs());
     for member in SERVICES {
         assert!(stack.stop(member), "{}: {}", member.program(), stack.logs());
         let spans = collector.spans();

@@ -11,7 +11,12 @@ use paymesh_beds::Subject;
 use paymesh_payments::{Caller, Member, Shop, Stack, Wishes, order, stack::identity};
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
-const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
+const SERVICES: [Member; 4] = [
+    Member::Api,
+    Member::Processor,
+    Member::Controller,
+    Member::Probe,
+];
 
 /// The value of the series whose name and labels are `series`.
 fn value(metrics: &str, series: &str) -> Option<f64> {
@@ -91,8 +96,14 @@ async fn check_comes_to(stack: &Stack, member: Member, series: &str, holds: impl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
-    let mut shop = Shop::open(Wishes::default()).await;
+    let wishes = Wishes {
+        probe_every_ms: Some(60_000),
+        ..Wishes::default()
+    };
+    let mut shop = Shop::open(wishes).await;
     let secret = shop.add_webhook().await;
+    let probed = shop.stack.wait_for_runs("ok", 1, SEEN_MAX).await;
+    probed.unwrap();
     let (stack, client) = (&mut shop.stack, &shop.client);
     let nowhere = format!("{}/v1/nothing-4111111111111111", stack.card.api_url);
     let refused = reqwest::Client::new().put(nowhere).send().await.unwrap();

@@ -124,6 +124,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-persistence -> paymesh-bus, paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-plugin -> paymesh-plugin-derive
         paymesh-plugin-derive -> nothing
+        paymesh-probe -> paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-tidy -> nothing
         paymesh-transport -> paymesh-contracts, paymesh-operations
     "#]].assert_eq(&edges);

@@ -7,6 +7,7 @@ mod certificates;
 mod clock;
 mod hand;
 mod parts;
+mod probe;
 mod releases;
 mod replicas;
 mod report;
@@ -32,6 +33,7 @@ pub use card::Card;
 pub use certificates::identity;
 pub use clock::{Forward, MOVED, Moved, move_clock};
 pub use parts::{Bus, Member, Pauses, Release, Wire, Wires, Wishes};
+use probe::Probe;
 use releases::programs;
 pub use replicas::Replica;
 pub(crate) use servers::SERVERS;
@@ -61,6 +63,8 @@ pub struct Stack {
     servers: Vec<(u16, Option<Link>)>,
     lost: Option<Lost>,
     wishes: Wishes,
+    /// What the probe is started with, if there is one.
+    probe: Option<Probe>,
     /// Whom the services believe.
     pub authority: Authority,
     /// What db-controller is told of the way to the database, from its next start on.
@@ -105,6 +109,7 @@ impl Stack {
             servers: Vec::new(),
             lost: None,
             wishes,
+            probe: None,
             authority,
             database_options: String::new(),
             api_certificate: None,
@@ -140,6 +145,12 @@ impl Stack {
         for member in Member::ALL {
             stack.ready(member)?;
         }
+        if let Some(every_ms) = wishes.probe_every_ms {
+            let api_key = stack.add_merchant("Synthetic probe", 0)?;
+            let every_ms = every_ms.to_string();
+            let settings = [("PAYMESH_PROBE_EVERY_MS", every_ms.as_str())];
+            stack.add_probe(&api_key, &settings)?;
+        }
         Ok(stack)
     }
 
@@ -166,8 +177,7 @@ impl Stack {
 
     /// Every log there is, one after the other.
     pub fn logs(&self) -> String {
-        Member::ALL
-            .into_iter()
+        members()
             .map(|member| match member {
                 Member::Postgres => fs::read(self.postgres.log())
                     .map(|log| String::from_utf8_lossy(&log).into_owned())
@@ -292,7 +302,7 @@ impl Stack {
         let (ports, secrets) = (&self.card.ports, &self.card.secrets);
         let at = |port: u16| format!("127.0.0.1:{port}");
         let folder = match member {
-            Member::Acquirer => programs(Release::This)?,
+            Member::Acquirer | Member::Probe => programs(Release::This)?,
             _ => self.programs.clone(),
         };
         let mut command = Command::new(folder.join(program));
@@ -308,7 +318,8 @@ impl Stack {
         // Nobody is sent here by what looks whether it is ready, unless that was wished for.
         let drain = self.wishes.drain_ms.unwrap_or_default();
         command.env("PAYMESH_DRAIN_MS", drain.to_string());
-        if let (Some(url), true) = (&self.collector_url, member != Member::Acquirer) {
+        let has_spans = !matches!(member, Member::Acquirer | Member::Probe);
+        if let (Some(url), true) = (&self.collector_url, has_spans) {
             command.env("PAYMESH_TRACES_URL", url);
         }
         if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
@@ -358,6 +369,11 @@ impl Stack {
                         .unwrap_or(1_000_000)
                         .to_string(),
                 ),
+            Member::Probe => {
+                let probe = self.probe.as_ref();
+                let probe = probe.ok_or_else(|| io::Error::other("no probe was put in"))?;
+                command.envs(probe.settings.iter().map(|(name, text)| (name, text)))
+            }
             Member::Postgres => unreachable!("the bed starts it"),
         };
         Ok(command)
@@ -374,8 +390,7 @@ impl Stack {
 
     /// The processes that run, with their ids; PostgreSQL's have children of their own.
     pub fn ids(&self) -> Vec<(String, u32)> {
-        let services = Member::ALL
-            .into_iter()
+        let services = members()
             .filter_map(|member| Some((member.program().to_owned(), self.processes.get(&member)?)))
             .map(|(name, process)| (name, process.id()));
         let servers = std::iter::once(&self.postgres).chain(&self.standbys);
@@ -408,6 +423,7 @@ impl Stack {
             Member::Processor => Some(ports.processor_health),
             Member::Controller => Some(ports.controller_health),
             Member::Acquirer => Some(ports.acquirer),
+            Member::Probe => self.probe.as_ref().map(|probe| probe.health),
         }
     }
 
@@ -436,6 +452,11 @@ impl Drop for Stack {
         }
         self.processes.clear();
     }
+}
+
+/// All that may run.
+fn members() -> impl Iterator<Item = Member> {
+    Member::ALL.into_iter().chain([Member::Probe])
 }
 
 /// Waits until a service says that it is ready.

@@ -13,10 +13,12 @@ pub enum Member {
     Acquirer,
     /// The database server.
     Postgres,
+    /// The synthetic probe, which pays as a merchant.
+    Probe,
 }
 
 impl Member {
-    /// All of them.
+    /// All that a payment needs.
     pub const ALL: [Self; 5] = [
         Self::Api,
         Self::Processor,
@@ -33,6 +35,7 @@ impl Member {
             Self::Controller => "paymesh-db-controller",
             Self::Acquirer => "paymesh-acquirer",
             Self::Postgres => "postgres",
+            Self::Probe => "paymesh-probe",
         }
     }
 }
@@ -65,6 +68,9 @@ pub struct Wishes {
     /// How long a service that is asked to end takes callers in all the same; not at all, if nothing
     /// is wished.
     pub drain_ms: Option<u32>,
+    /// The probe, as a merchant who pays no fee, and how long it is from one run to the next; no probe
+    /// if nothing is wished.
+    pub probe_every_ms: Option<u32>,
 }
 
 /// Of which programs.
