@@ -20,7 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import clusters  # noqa: E402
-import peer  # noqa: E402
+import peers  # noqa: E402
 import start  # noqa: E402
 import trivial  # noqa: E402
 from bed import Bed, Disagreement  # noqa: E402
@@ -28,8 +28,9 @@ from catalogue import CATALOGUE, Missing, get  # noqa: E402
 from figure import HEADINGS  # noqa: E402
 
 PARTS = {
-    "start": lambda bed, programs: start.measure(bed, programs, (TOP / "examples/local/main.tf").read_text("utf-8")),
-    "trivial": lambda bed, programs: trivial.measure(bed, programs, peer.program()),
+    "start": lambda bed, programs: start.measure(
+        bed, programs, (TOP / "examples/local/main.tf").read_text("utf-8"), peers.all_peers()),
+    "trivial": lambda bed, programs: trivial.measure(bed, programs, peers.all_peers()),
     "clusters": clusters.measure,
 }
 PAGE = TOP / "docs" / "guides" / "benchmarks.md"
@@ -84,7 +85,7 @@ description: |-
 |{'---|' * len(HEADINGS)}
 {rows}
 
-`terraform_data` is built into Terraform: it has no plugin, no process and no wire. The sample provider is the small one of `provider/plugin/examples`, tf-provider the null example of the other framework in Rust. Terraform itself takes time that grows with the square of the number of resources; our share is what is left when the time of `terraform_data` is taken away. The clusters are made on the simulated cloud, with both clouds' request budgets on; the longest chain is the time in which the cloud worked on the cluster that kept it busiest.
+`terraform_data` is built into Terraform: it has no plugin, no process and no wire. The sample provider is the small one of `provider/plugin/examples`; tf-provider is the null example of the other framework in Rust, and hashicorp/time a provider on the framework in Go, whose `time_static` asks nobody for anything either. Terraform itself takes time that grows with the square of the number of resources; our share is what is left when the time of `terraform_data` is taken away. The clusters are made on the simulated cloud, with both clouds' request budgets on; the longest chain is the time in which the cloud worked on the cluster that kept it busiest.
 """
 
 

@@ -12,7 +12,7 @@ from contender import Contender
 from figure import Figure
 
 COUNT = 16
-RATE = 20
+RATE = 10
 # The smallest that both clouds take. Secondary ranges belong to one cluster, and a region has two
 # pairs of them.
 CLUSTERS = f"""

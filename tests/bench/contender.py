@@ -1,6 +1,8 @@
 """Terraform with one provider, in a folder of its own."""
 
+import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -27,16 +29,16 @@ resource "terraform_data" "it" {{
   input = "note-${{count.index}}"
 }}
 """
-# Its example sets no attribute, and its one type is called so whatever the program's name.
+# No attribute is set. A type is called after its provider, whatever its address.
 PEER = """
-terraform {{
-  required_providers {{
-    null = {{ source = "paymesh/peer" }}
-  }}
-}}
-resource "null_resource" "it" {{
-  count = {count}
-}}
+terraform {{{{
+  required_providers {{{{
+    {name} = {{{{ source = "paymesh/{name}" }}}}
+  }}}}
+}}}}
+resource "{type}" "it" {{{{
+  count = {{count}}
+}}}}
 """
 
 
@@ -87,24 +89,37 @@ class Contender:
 
     def plan_megabytes(self) -> float:
         """The most memory (MB of 10^6 bytes) of a process that served one plan."""
+        status, _ = self.planned("status")
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) * 1024 / 1e6
+
+    def plan_seconds(self) -> tuple:
+        """The processor time of the provider and of Terraform in one plan."""
+        stat, terraform = self.planned("stat")
+        user, system = stat.rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK"), terraform
+
+    def planned(self, file) -> tuple:
+        """What /proc says in `file` of a process that served one plan, and Terraform's processor time."""
         process = subprocess.Popen(
             [self.program, "-debug"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             line = next(line for line in process.stdout if "TF_REATTACH_PROVIDERS=" in line)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             self.terraform("plan", "-input=false", TF_REATTACH_PROVIDERS=line.split("'")[1])
-            status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            said = Path(f"/proc/{process.pid}/{file}").read_text("utf-8")
         finally:
             process.terminate()
             process.wait()
-        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) * 1024 / 1e6
+        return said, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 class Trivial(Contender):
     """A provider with a resource that does next to nothing."""
 
-    def __init__(self, bed, name, template, program=None):
+    def __init__(self, bed, name, template, program=None, called=None):
         super().__init__(bed, name, program)
-        self.template = template
+        self.template, self.called = template, called or name
         self.notes = bed.folder / name / "notes"
         self.notes.mkdir()
 
@@ -122,7 +137,7 @@ class Trivial(Contender):
 
 def sample(bed, programs):
     """Our framework's own small resource, a file."""
-    return Trivial(bed, "sample", SAMPLE, programs / "examples" / "sample")
+    return Trivial(bed, "sample", SAMPLE, programs / "examples" / "sample", "sample provider")
 
 
 def built_in(bed):
@@ -130,6 +145,6 @@ def built_in(bed):
     return Trivial(bed, "terraform_data", BUILT_IN)
 
 
-def peer(bed, program):
-    """The null example of another framework in Rust."""
-    return Trivial(bed, "peer", PEER, program)
+def peer(bed, of):
+    """Somebody else's provider (`peers.Peer`)."""
+    return Trivial(bed, of.name, PEER.format(name=of.name, type=of.type), of.program, of.called)

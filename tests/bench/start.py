@@ -2,7 +2,7 @@
 
 import statistics
 
-from contender import Contender, sample
+from contender import Contender, peer, sample
 from figure import Figure
 
 ROUNDS = 9
@@ -11,23 +11,24 @@ START_MAX = 20
 MEMORY_MAX = 25
 
 
-def measure(bed, programs, local):
-    """Beside the limits, and beside the sample, which has one small resource and no cloud."""
+def measure(bed, programs, local, peers):
+    """Beside the limits, beside the sample, which has one small resource and no cloud, and beside others."""
     ours = Contender(bed, "paymesh", programs / "terraform-provider-paymesh")
     ours.write(local)
-    small = sample(bed, programs)
-    small.hold(1)
-    for contender in (ours, small):
+    others = [sample(bed, programs), *(peer(bed, one) for one in peers)]
+    for small in others:
+        small.hold(1)
+    for contender in (ours, *others):
         contender.terraform("apply", "-auto-approve", "-input=false")
-    starts = [[contender.schema_milliseconds() for contender in (ours, small)] for _ in range(ROUNDS)]
-    start, start_of_small = (statistics.median(column) for column in zip(*starts))
-    memory, memory_of_small = ours.plan_megabytes(), small.plan_megabytes()
+    starts = [[contender.schema_milliseconds() for contender in (ours, *others)] for _ in range(ROUNDS)]
+    start, *starts_of_others = (statistics.median(column) for column in zip(*starts))
+    memory, memory_of_small = ours.plan_megabytes(), others[0].plan_megabytes()
     ours.terraform("destroy", "-auto-approve", "-input=false")
     start_is = f"start to schema, ms (median of {ROUNDS})"
     memory_is = "most memory in a plan of two clusters, MB"
     return [
         Figure("start", start_is, start, "limit", START_MAX, 1.0),
-        Figure("start", start_is, start, "sample provider", start_of_small),
+        *(Figure("start", start_is, start, small.called, taken) for small, taken in zip(others, starts_of_others)),
         Figure("start", memory_is, memory, "limit", MEMORY_MAX, 1.0),
         Figure("start", memory_is, memory, "sample provider", memory_of_small),
     ]

@@ -77,7 +77,8 @@ impl Reads {
 }
 
 fn key(request: &Request) -> String {
-    format!("{} {:?}", normal(&request.address), request.query)
+    let (query, body) = (&request.query, &request.body);
+    format!("{} {query:?} {body:?}", normal(&request.address))
 }
 
 /// Azure ids are case-insensitive; on Google no two names differ in case only.

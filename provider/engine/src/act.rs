@@ -6,6 +6,7 @@ use crate::{
     Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Subject, Unfinished,
     decide::{Act, Decision},
     difference::listed,
+    locks::Held,
     run::Run,
 };
 
@@ -31,7 +32,7 @@ impl Run<'_> {
         let Some(object) = self.state().graph.node(id).map(|it| it.object.clone()) else {
             return Ok(());
         };
-        let held = tokio::select! {
+        let mut held = tokio::select! {
             held = self.engine.locks.hold(object.locks()) => held,
             halt = self.halted() => return Err(halt),
         };
@@ -56,7 +57,7 @@ impl Run<'_> {
             Act::Rest(what) => self.rest(id, &object, &what).await,
             Act::AwaitName(wait) => self.await_name(id, wait).await,
             Act::Doubt => self.doubt(id).await,
-            act => self.write(id, &object, act).await,
+            act => self.write(id, &object, act, &mut held).await,
         };
         drop(held);
         result
@@ -73,11 +74,17 @@ impl Run<'_> {
         Ok(self.decide(&self.state(), id))
     }
 
-    async fn write(&self, id: &ObjectId, object: &Arc<dyn Object>, act: Act) -> Result<(), Halt> {
+    async fn write(
+        &self,
+        id: &ObjectId,
+        object: &Arc<dyn Object>,
+        act: Act,
+        held: &mut Held,
+    ) -> Result<(), Halt> {
         let step = act.title();
         let started = self.engine.clock.now();
         self.report(id, &step, started, Happening::Started);
-        let result = self.send(id, object, &act, started).await;
+        let result = self.send(id, object, &act, started, held).await;
         match &result {
             Ok(()) => self.report(id, &step, started, Happening::Finished),
             Err(Halt::Faults(faults)) => {
@@ -101,6 +108,7 @@ impl Run<'_> {
         object: &Arc<dyn Object>,
         act: &Act,
         started: paymesh_clock::Moment,
+        held: &mut Held,
     ) -> Result<(), Halt> {
         let (context, seen) = {
             let mut state = self.state();
@@ -114,7 +122,9 @@ impl Run<'_> {
             (Act::Hold, Some(seen)) => object.hold(&context, seen).await,
             (Act::Delete, Some(seen)) => object.delete(&context, seen).await,
             _ => object.apply(&context, None).await,
-        }?;
+        };
+        held.answered();
+        let sent = sent?;
         self.accepted(id, object, act);
         match sent {
             Sent::Done => {}

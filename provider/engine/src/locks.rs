@@ -15,7 +15,14 @@ pub(crate) struct Locks(Mutex<HashMap<LockKey, Arc<AsyncMutex<()>>>>);
 
 /// Keys that are held. Dropping it frees them.
 #[derive(Debug)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] Vec<OwnedMutexGuard<()>>);
+pub(crate) struct Held(Vec<(LockKey, OwnedMutexGuard<()>)>);
+
+impl Held {
+    /// The cloud has answered: frees the keys that were held for that alone.
+    pub(crate) fn answered(&mut self) {
+        self.0.retain(|(key, _)| !key.is_for_request);
+    }
+}
 
 impl Locks {
     /// Waits until all `keys` are free and takes them, always in the same order, so that two
@@ -27,10 +34,10 @@ impl Locks {
                 .0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .entry(key)
+                .entry(key.clone())
                 .or_default()
                 .clone();
-            guards.push(lock.lock_owned().await);
+            guards.push((key, lock.lock_owned().await));
         }
         Held(guards)
     }

@@ -50,17 +50,27 @@ impl fmt::Display for ObjectId {
 ///
 /// Keys are compared over all resources of the process, so a key carries the full cloud path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LockKey(String);
+pub struct LockKey {
+    path: String,
+    pub(crate) is_for_request: bool,
+}
 
 impl LockKey {
-    /// The key called `path`.
+    /// The key called `path`, held until what was written has come to its end and shows.
     pub fn new(path: impl Into<String>) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            is_for_request: false,
+        }
     }
 
-    /// The key as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The key called `path`, held until the cloud has answered: for a document that many write and
+    /// each reads before, where nobody has to wait until another's part of it shows.
+    pub fn for_request(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            is_for_request: true,
+        }
     }
 }
 
@@ -93,7 +103,7 @@ pub trait Object: Send + Sync + 'static {
         false
     }
 
-    /// The keys held while this object is written, until the write's operation has ended.
+    /// The keys held while this object is written.
     fn locks(&self) -> Vec<LockKey> {
         Vec::new()
     }

@@ -338,8 +338,8 @@ pub struct Replay {
 /// It is `pending` while it waits for a try: the first one, another one after the address did not
 /// confirm, or one of an event that is told again. It is `delivered` when nothing waits and the
 /// address confirmed it, whenever that was: an event that is told again in vain stays so. It is
-/// `given_up` when it was never confirmed and is not tried any more: after 16 tries, the last of them
-/// 23 hours after the first, or because the address was removed.
+/// `given_up` when it was never confirmed and is not tried any more: after 24 tries, the last of them
+/// three days after the first, or because the address was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {

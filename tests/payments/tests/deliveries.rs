@@ -125,12 +125,12 @@ async fn a_merchant_reads_how_far_each_endpoint_was_told_of_an_event() {
     let second = newest_endpoint(&shop).await;
     let both = event_of_payment(&shop, "both").await;
     stands(&shop, &both, &first, "delivered", 1).await;
-    for tries in 1..16 {
+    for tries in 1..24 {
         let waiting = stands(&shop, &both, &second, "pending", tries).await;
         assert!(!is_over(&waiting), "{waiting}");
         shop.stack.forward(PAUSE).await.unwrap();
     }
-    let given_up = stands(&shop, &both, &second, "given_up", 16).await;
+    let given_up = stands(&shop, &both, &second, "given_up", 24).await;
     assert!(is_over(&given_up), "{given_up}");
     assert!(given_up["delivered_at"].is_null(), "{given_up}");
     let listed = deliveries(&shop, &both).await;

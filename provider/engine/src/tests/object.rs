@@ -29,7 +29,7 @@ pub(super) struct Fake {
     pub(super) needs: Vec<&'static str>,
     pub(super) tagged: bool,
     pub(super) holds: bool,
-    pub(super) lock: Option<&'static str>,
+    pub(super) lock: Option<LockKey>,
     /// `version` climbs one at a time, `zone` never changes, all else changes in place.
     pub(super) want: BTreeMap<&'static str, i64>,
     /// Children that must keep up with the version.
@@ -182,7 +182,7 @@ impl Object for Fake {
     }
 
     fn locks(&self) -> Vec<LockKey> {
-        self.lock.map(LockKey::new).into_iter().collect()
+        self.lock.iter().cloned().collect()
     }
 
     fn carries_holder(&self) -> bool {
@@ -208,7 +208,7 @@ impl Object for Fake {
                 let tagged = thing.tags.contains_key(Mark::OWNER_KEY);
                 let child = Self {
                     parent: Some(self.name),
-                    lock: self.lock,
+                    lock: self.lock.clone(),
                     tagged: tagged || !name.starts_with("role"),
                     holds: tagged,
                     drained: name == "old",

@@ -10,20 +10,20 @@ use super::{
     scenario::{engine, mark, paused},
     world::World,
 };
-use crate::{Graph, Job};
+use crate::{Graph, Job, LockKey};
 
 /// A cluster with pools that its version waits for.
 fn graph(world: &World, version: i64, pools: &[&'static str]) -> Graph {
     let mut graph = Graph::new();
     graph.principal(Fake {
-        lock: Some("cluster"),
+        lock: Some(LockKey::new("cluster")),
         followers: vec!["pool"],
         ..Fake::new(world, "cluster").want("version", version)
     });
     for pool in pools {
         graph.present(Fake {
             parent: Some("cluster"),
-            lock: Some("cluster"),
+            lock: Some(LockKey::new("cluster")),
             ..Fake::new(world, pool).want("version", version)
         });
     }

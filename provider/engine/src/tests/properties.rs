@@ -9,7 +9,7 @@ use super::{
     scenario::{Stage, apply, check_stage, engine, job, mark, paused, run, world_before},
     world::{Mishap, Site, World},
 };
-use crate::{End, FaultKind, Graph, Job, Memory, Outcome, seeded::SeededBugs};
+use crate::{End, FaultKind, Graph, Job, LockKey, Memory, Outcome, seeded::SeededBugs};
 
 fn site() -> impl Strategy<Value = Site> {
     prop_oneof![
@@ -181,26 +181,39 @@ fn check_only_lost_to_the_other(faults: &[crate::Fault]) -> Result<(), String> {
 }
 
 /// One resource of many that share a lock key.
-fn small(world: &World, name: &'static str) -> Job {
+fn small(world: &World, name: &'static str, key: LockKey) -> Job {
     let mut graph = Graph::new();
     graph.principal(Fake {
-        lock: Some("shared"),
+        lock: Some(key),
         ..Fake::new(world, name).want("size", 1)
     });
     Job::new(graph, mark())
 }
 
+/// How long three creations take that share `key`.
+async fn creations(key: &LockKey) -> Duration {
+    let world = World::new(7);
+    let engine = engine(&world, SeededBugs::default());
+    let jobs = ["a", "b", "c"].map(|name| small(&world, name, key.clone()));
+    let outcomes = futures::future::join_all(jobs.iter().map(|it| engine.converge(it))).await;
+    assert!(outcomes.iter().all(Outcome::is_finished));
+    world.clock.now().since(paymesh_clock::Moment::default())
+}
+
 #[test]
 fn resources_that_share_a_lock_key_write_one_after_the_other() {
     paused(async {
-        let world = World::new(7);
-        let engine = engine(&world, SeededBugs::default());
-        let jobs = ["a", "b", "c"].map(|name| small(&world, name));
-        let outcomes = futures::future::join_all(jobs.iter().map(|it| engine.converge(it))).await;
-        assert!(outcomes.iter().all(Outcome::is_finished));
+        let took = creations(&LockKey::new("shared")).await;
         // Each creation takes at least 30 seconds in the cloud.
-        assert!(
-            world.clock.now().since(paymesh_clock::Moment::default()) > Duration::from_secs(90)
-        );
+        assert!(took > Duration::from_secs(90), "{took:?}");
+    });
+}
+
+#[test]
+fn resources_that_share_a_key_for_the_request_wait_for_no_effect() {
+    paused(async {
+        let one_by_one = creations(&LockKey::new("shared")).await;
+        let took = creations(&LockKey::for_request("shared")).await;
+        assert!(took * 2 < one_by_one, "{took:?} beside {one_by_one:?}");
     });
 }

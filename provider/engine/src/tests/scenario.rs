@@ -7,7 +7,7 @@ use super::{
     object::{Drain, Fake, id},
     world::World,
 };
-use crate::{Engine, Graph, Job, Mark, Memory, Outcome, StopToken, seeded::SeededBugs};
+use crate::{Engine, Graph, Job, LockKey, Mark, Memory, Outcome, StopToken, seeded::SeededBugs};
 
 /// What the configuration wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) fn graph(world: &World, stage: Stage) -> Graph {
     let size = if stage == Stage::Made { 1 } else { 2 };
     let pool = |name| Fake {
         parent: Some("cluster"),
-        lock: Some("cluster"),
+        lock: Some(LockKey::new("cluster")),
         ..Fake::new(world, name)
             .want("version", version)
             .want("size", size)
@@ -82,7 +82,7 @@ pub(super) fn graph(world: &World, stage: Stage) -> Graph {
     graph.principal(Fake {
         parent: Some("group"),
         needs: vec!["identity"],
-        lock: Some("cluster"),
+        lock: Some(LockKey::new("cluster")),
         followers: vec!["pool-a1", "pool-a2", "pool-b"],
         ..Fake::new(world, "cluster")
             .want("version", version)
@@ -94,7 +94,7 @@ pub(super) fn graph(world: &World, stage: Stage) -> Graph {
         needs: vec!["identity"],
         tagged: false,
         holds: false,
-        lock: Some("cluster"),
+        lock: Some(LockKey::new("cluster")),
         ..Fake::new(world, "role")
     });
     graph.present(pool("pool-b"));

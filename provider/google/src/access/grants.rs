@@ -159,9 +159,9 @@ impl Grants {
         sent.map_err(|fault| needs_role(fault, scope.writer(), &scope.to_string()))
     }
 
-    /// The policy; `None` if there is no such project or repository.
-    async fn policy(&self) -> Result<Option<Value>, Fault> {
-        match self.send(self.want.scope.read()).await {
+    /// The policy that `read` asks for; `None` if there is no such project or repository.
+    async fn policy(&self, read: Request) -> Result<Option<Value>, Fault> {
+        match self.send(read).await {
             Ok(policy) => Ok(Some(policy)),
             Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
             Err(fault) => Err(fault),
@@ -171,7 +171,7 @@ impl Grants {
     /// Writes `wanted` in place of what is ours.
     async fn write(&self, cx: &Context, wanted: &BTreeSet<Grant>) -> Result<Sent, Fault> {
         let scope = &self.want.scope;
-        let Some(before) = self.policy().await? else {
+        let Some(before) = self.policy(scope.read()).await? else {
             let fault = Fault::new(
                 self.id(),
                 FaultKind::Refused,
@@ -247,11 +247,14 @@ impl Object for Grants {
     }
 
     fn locks(&self) -> Vec<LockKey> {
-        vec![LockKey::new(format!("{}:iamPolicy", self.want.scope))]
+        vec![LockKey::for_request(format!(
+            "{}:iamPolicy",
+            self.want.scope
+        ))]
     }
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
-        let Some(policy) = self.policy().await? else {
+        let Some(policy) = self.policy(self.want.scope.read().shared()).await? else {
             return Ok(Observation::Absent);
         };
         let ours = policy::ours(&policy, &self.sign(cx));

@@ -8,8 +8,8 @@ use crate::{
     world::{DeliveryRow, MessageRow, Work, partition_of},
 };
 
-/// How often a merchant is told before we give up: with the delays below, 23 hours.
-pub(crate) const WEBHOOK_TRIES_MAX: i32 = 16;
+/// How often a merchant is told before we give up: with the delays below, 71 hours, which we call three days.
+pub(crate) const WEBHOOK_TRIES_MAX: i32 = 24;
 
 /// When a merchant who could not be told is told again: 5 s, doubling up to 6 hours.
 pub(super) fn webhook_delay_ms(tries: i32) -> i64 {

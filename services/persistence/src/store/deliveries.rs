@@ -186,20 +186,20 @@ mod tests {
     #[test]
     fn what_was_confirmed_once_is_delivered_when_nothing_waits_and_when_nobody_listens_any_more() {
         check(&confirmed(over(refused())), "delivered", 0);
-        check(&confirmed(after_so_many(16)), "delivered", 0);
+        check(&confirmed(after_so_many(24)), "delivered", 0);
         check(&confirmed(removed(refused())), "delivered", 0);
     }
 
     #[test]
     fn what_was_never_confirmed_is_given_up_after_the_last_try_or_with_its_endpoint() {
-        check(&after_so_many(16), "given_up", 0);
+        check(&after_so_many(24), "given_up", 0);
         check(&removed(refused()), "given_up", 0);
         check(&removed(over(refused())), "given_up", 0);
     }
 
     #[test]
     fn nothing_is_said_of_an_endpoint_whose_next_try_is_not_found() {
-        for number in 1..16 {
+        for number in 1..24 {
             assert_eq!(after_so_many(number).message(), None);
         }
     }

@@ -275,7 +275,7 @@ impl Database {
         });
         let messages = rows(
             "select o.id, o.kind, o.payment_id, o.done_at is not null, o.event_id, o.endpoint_id,
-                o.try, d.delivered or o.try >= 16 or d.error = 'the endpoint was removed',
+                o.try, d.delivered or o.try >= 24 or d.error = 'the endpoint was removed',
                 o.attempt_id, o.available_at <= now(), o.parked_reason
              from outbox o left join webhook_delivery d on d.message_id = o.id",
         );

@@ -148,8 +148,8 @@ proptest! {
     }
 
     #[test]
-    fn a_merchant_is_told_until_it_confirms_or_goes_later_each_time_and_sixteen_times_at_most(
-        all in prop::collection::vec(told(), 20)
+    fn a_merchant_is_told_until_it_confirms_or_goes_later_each_time_and_for_three_days_at_most(
+        all in prop::collection::vec(told(), 30)
     ) {
         let mut bench = Bench::new();
         let payment_id = PaymentId(Uuid::from_u128(1 << 64));
@@ -182,7 +182,7 @@ proptest! {
                 prop_assert_eq!(outcome, expected);
             }
             prop_assert_eq!(changes.deliveries.len(), 1);
-            let goes_on = told == Told::Refused && tries < 16;
+            let goes_on = told == Told::Refused && tries < 24;
             prop_assert_eq!(changes.messages.len(), usize::from(goes_on));
             if let Some((again, message)) = changes.messages.pop() {
                 prop_assert_eq!((message.try_number, message.available_at_ms), (tries + 1, delay_ms));
