@@ -13,7 +13,7 @@ use std::{
 use paymesh_payments::{Collector, Member, Shop, Wishes};
 use reqwest::Url;
 
-/// Those of which there is an image.
+/// Those of which there is an image, beside the merchant's page.
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
 /// The image's user.
 const USER: &str = "65532";
@@ -69,8 +69,13 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     let report = stack.report().await.unwrap();
     assert_eq!(report.payments, 1, "{report}\n{}", stack.logs());
 
+    stack.open_page().unwrap();
+    let page = reqwest::Client::new().get(format!("{}/payments", stack.page_url()));
+    let page = page.basic_auth("merchant", Some(&stack.card.api_key));
+    assert_eq!(page.send().await.unwrap().status(), 200);
+
     let ids = stack.ids();
-    for member in SERVICES {
+    for member in SERVICES.into_iter().chain([Member::Page]) {
         let name = member.program();
         let (_, id) = ids.iter().find(|(other, _)| other == name).unwrap();
         check_contained(name, *id);
@@ -86,6 +91,7 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
 
+    assert!(stack.stop(Member::Page), "{}", stack.logs());
     for member in SERVICES {
         assert!(stack.stop(member), "{}: {}", member.program(), stack.logs());
         let spans = collector.spans();

@@ -11,7 +11,12 @@ use paymesh_beds::Subject;
 use paymesh_payments::{Caller, Member, Shop, Stack, Wishes, order, stack::identity};
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
-const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
+const SERVICES: [Member; 4] = [
+    Member::Api,
+    Member::Processor,
+    Member::Controller,
+    Member::Page,
+];
 
 /// The value of the series whose name and labels are `series`.
 fn value(metrics: &str, series: &str) -> Option<f64> {
@@ -94,6 +99,7 @@ async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
     let mut shop = Shop::open(Wishes::default()).await;
     let secret = shop.add_webhook().await;
     let (stack, client) = (&mut shop.stack, &shop.client);
+    stack.open_page().unwrap();
     let nowhere = format!("{}/v1/nothing-4111111111111111", stack.card.api_url);
     let refused = reqwest::Client::new().put(nowhere).send().await.unwrap();
     assert_eq!(refused.status(), 404);

@@ -66,6 +66,8 @@ pub struct Stack {
     /// The files of the certificate and key of the API, from its next start on; without them it
     /// serves HTTP.
     pub api_certificate: Option<(String, String)>,
+    /// What the page is told beside or instead, from its next start on.
+    pub page_settings: Vec<(&'static str, String)>,
     /// Where the services send spans, from their next start on, if anywhere.
     pub collector_url: Option<String>,
 }
@@ -81,18 +83,21 @@ impl Stack {
         };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs(wishes.release)?;
-        let card = folder.join("card.json");
-        let known = fs::read(&card)
+        let known = fs::read(folder.join("card.json"))
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         let is_new = known.is_none();
+        let mut card: Card = match known {
+            Some(card) => card,
+            None => Card::new(&postgres)?,
+        };
+        if card.complete()? && !is_new {
+            card.write(folder)?;
+        }
         let mut stack = Self {
             folder: folder.to_owned(),
             programs,
-            card: match known {
-                Some(card) => card,
-                None => Card::new(&postgres)?,
-            },
+            card,
             postgres,
             standbys: Vec::new(),
             kafka,
@@ -106,6 +111,7 @@ impl Stack {
             authority,
             database_options: String::new(),
             api_certificate: None,
+            page_settings: Vec::new(),
             collector_url: wishes
                 .collector_port
                 .map(|port| format!("http://127.0.0.1:{port}/v1/traces")),
@@ -127,10 +133,8 @@ impl Stack {
         stack.ready(Member::Controller)?;
         if is_new {
             stack.card.api_key = stack.add_merchant("Demo shop", 290)?;
-            // Written last: a stack that was interrupted before is begun anew.
-            let text = serde_json::to_vec_pretty(&stack.card)?;
-            fs::write(folder.join("card.new"), text)?;
-            fs::rename(folder.join("card.new"), card)?;
+            // Last: a stack that was interrupted before is begun anew.
+            stack.card.write(folder)?;
         }
         for member in [Member::Processor, Member::Api] {
             stack.launch(member)?;
@@ -166,6 +170,7 @@ impl Stack {
     pub fn logs(&self) -> String {
         Member::ALL
             .into_iter()
+            .chain([Member::Page])
             .map(|member| match member {
                 Member::Postgres => fs::read(self.postgres.log())
                     .map(|log| String::from_utf8_lossy(&log).into_owned())
@@ -213,9 +218,20 @@ impl Stack {
         self.ready(member)
     }
 
+    /// Starts the page of the merchant, and waits until it is ready.
+    pub fn open_page(&mut self) -> io::Result<()> {
+        self.restart(Member::Page)
+    }
+
+    /// Where the page of the merchant is.
+    pub fn page_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.card.ports.page)
+    }
+
     /// Lets everything run on; gives the process ids, the last started first.
     pub fn leave(mut self) -> Vec<u32> {
         let order = [
+            Member::Page,
             Member::Api,
             Member::Processor,
             Member::Controller,
@@ -290,7 +306,7 @@ impl Stack {
         let (ports, secrets) = (&self.card.ports, &self.card.secrets);
         let at = |port: u16| format!("127.0.0.1:{port}");
         let folder = match member {
-            Member::Acquirer => programs(Release::This)?,
+            Member::Acquirer | Member::Page => programs(Release::This)?,
             _ => self.programs.clone(),
         };
         let mut command = Command::new(folder.join(program));
@@ -306,7 +322,8 @@ impl Stack {
         // Nobody is sent here by what looks whether it is ready, unless that was wished for.
         let drain = self.wishes.drain_ms.unwrap_or_default();
         command.env("PAYMESH_DRAIN_MS", drain.to_string());
-        if let (Some(url), true) = (&self.collector_url, member != Member::Acquirer) {
+        let has_spans = !matches!(member, Member::Acquirer | Member::Page);
+        if let (Some(url), true) = (&self.collector_url, has_spans) {
             command.env("PAYMESH_TRACES_URL", url);
         }
         if let (Member::Api, Some((certificate, key))) = (member, &self.api_certificate) {
@@ -356,8 +373,17 @@ impl Stack {
                         .unwrap_or(1_000_000)
                         .to_string(),
                 ),
+            Member::Page => command
+                .env("PAYMESH_PAGE_LISTEN", at(ports.page))
+                .env("PAYMESH_PAGE_API_URL", &self.card.api_url)
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.page_health)),
             Member::Postgres => unreachable!("the bed starts it"),
         };
+        if member == Member::Page {
+            for (name, value) in &self.page_settings {
+                command.env(name, value);
+            }
+        }
         Ok(command)
     }
 
@@ -374,6 +400,7 @@ impl Stack {
     pub fn ids(&self) -> Vec<(String, u32)> {
         let services = Member::ALL
             .into_iter()
+            .chain([Member::Page])
             .filter_map(|member| Some((member.program().to_owned(), self.processes.get(&member)?)))
             .map(|(name, process)| (name, process.id()));
         let servers = std::iter::once(&self.postgres).chain(&self.standbys);
@@ -406,6 +433,7 @@ impl Stack {
             Member::Processor => Some(ports.processor_health),
             Member::Controller => Some(ports.controller_health),
             Member::Acquirer => Some(ports.acquirer),
+            Member::Page => Some(ports.page_health),
         }
     }
 
@@ -427,7 +455,12 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for member in [Member::Api, Member::Processor, Member::Controller] {
+        for member in [
+            Member::Page,
+            Member::Api,
+            Member::Processor,
+            Member::Controller,
+        ] {
             if let Some(process) = self.processes.get(&member) {
                 process.signal(Signal::KILL);
             }

@@ -13,10 +13,12 @@ pub enum Member {
     Acquirer,
     /// The database server.
     Postgres,
+    /// The page of the merchant, in a stack that opened it.
+    Page,
 }
 
 impl Member {
-    /// All of them.
+    /// All that are in every stack.
     pub const ALL: [Self; 5] = [
         Self::Api,
         Self::Processor,
@@ -33,6 +35,7 @@ impl Member {
             Self::Controller => "paymesh-db-controller",
             Self::Acquirer => "paymesh-acquirer",
             Self::Postgres => "postgres",
+            Self::Page => "paymesh-merchant-page",
         }
     }
 }
