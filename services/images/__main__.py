@@ -18,14 +18,15 @@ import oci  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-PACKAGES = ("db-operator", "payment-api", "payment-processor", "persistence", "probe")
+PACKAGES = ("db-operator", "merchant-page", "payment-api", "payment-processor", "persistence", "probe")
 # Each program, and whether it believes the authorities of its machine: payment-processor those of
-# merchants and acquirer, payment-api that of a collector of spans, the probe that of payment-api, the
-# other two that of a database for which nobody named one.
+# merchants and acquirer, payment-api that of a collector of spans, merchant-page and probe that of
+# payment-api, the other two that of a database for which nobody named one.
 IMAGES = {
     "db-controller": True,
     "db-migrate": True,
     "db-operator": False,
+    "merchant-page": True,
     "payment-api": True,
     "payment-processor": True,
     "probe": True,

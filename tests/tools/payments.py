@@ -1,7 +1,8 @@
 """The payment services on this machine: `python3 tests/tools/payments.py up|down|check|clock|torture`.
 
-Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services
-and the sandbox acquirer from nothing, and a charge. All can be repeated and interrupted.
+Builds the programs, then lets `paymesh-payments` (tests/payments) do it: PostgreSQL, the services,
+the merchant's page, a receiver of webhooks and the sandbox acquirer from nothing, and a charge. All
+can be repeated and interrupted.
 `BUS=kafka` has messages go over a real Apache Kafka.
 `clock` has what waits for a time happen FORWARD earlier, such as `8d` or `20m`.
 `torture` pays while everything that can fail does; LONG=1 makes it ten times as long, SEED=n
@@ -23,7 +24,7 @@ sys.dont_write_bytecode = True
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
-PACKAGES = ("acquirer", "payment-api", "payment-processor", "payments", "persistence")
+PACKAGES = ("acquirer", "merchant-page", "payment-api", "payment-processor", "payments", "persistence")
 
 
 def programs() -> Path:

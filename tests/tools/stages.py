@@ -240,6 +240,11 @@ def console() -> str:
                PAYMESH_BIN_DIR=binaries())
 
 
+def page() -> str:
+    """The merchant's page in a real browser; by hand, since a browser is not everywhere."""
+    return run(sys.executable, "tests/tools/page.py", PAYMESH_BIN_DIR=binaries())
+
+
 def cargo(*words):
     """A stage that is one cargo command."""
     return lambda: run("cargo", *words)
@@ -266,7 +271,7 @@ STAGES = {
     "crash": crash,
 }
 BY_HAND = {"console": console, "crash-matrix": crash_matrix, "images": images, "mutants": mutants,
-           "upgrade": upgrade}
+           "page": page, "upgrade": upgrade}
 
 
 def main(names) -> int:

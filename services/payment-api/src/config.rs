@@ -47,7 +47,7 @@ impl Api {
     /// Reads all of it.
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
         let controller = Controller::read(&mut settings, Service::PaymentApi);
-        let https = Https::read(&mut settings);
+        let https = Https::read(&mut settings, "PAYMESH_LISTEN");
         let Rate(requests_per_second) = settings.optional(
             "PAYMESH_REQUESTS_PER_SECOND",
             "how many requests a second this replica takes of one merchant",

@@ -28,9 +28,9 @@ pub struct Https {
 }
 
 impl Https {
-    /// Reads how and where HTTP is served.
-    pub fn read(settings: &mut Settings) -> Option<Self> {
-        let address = settings.required("PAYMESH_LISTEN", "where HTTP is served, as IP:PORT");
+    /// Reads how and where HTTP is served; `listen` is the name of the setting that says where.
+    pub fn read(settings: &mut Settings, listen: &str) -> Option<Self> {
+        let address = settings.required(listen, "where HTTP is served, as IP:PORT");
         let is_plain = settings.optional(
             PLAINTEXT,
             "`true` has HTTP go without TLS, because that ends at what stands before this service",
@@ -45,7 +45,7 @@ impl Https {
         }
         let files = if is_given {
             let certificate: Option<PathBuf> =
-                settings.required(CERTIFICATE, "the certificate of the API, as a file in PEM");
+                settings.required(CERTIFICATE, "its certificate, as a file in PEM");
             let key: Option<PathBuf> = settings.required(KEY, "its key, as a file in PEM");
             let files = Files::read("http", vec![certificate?, key?], |texts| {
                 config(&texts[0], &texts[1])
@@ -65,7 +65,7 @@ impl Https {
         let address: SocketAddr = address?;
         if files.is_none() && !is_plain && !address.ip().is_loopback() {
             settings.mistake(format!(
-                "PAYMESH_LISTEN is not loopback: API keys travel with each request, so give {CERTIFICATE} and \
+                "{listen} is not loopback: API keys travel with each request, so give {CERTIFICATE} and \
                  {KEY}, or {PLAINTEXT}=true if TLS ends before this service"
             ));
             return None;
@@ -163,11 +163,13 @@ mod tests {
     use super::*;
     use crate::fixture::Authority;
 
+    const LISTEN: &str = "PAYMESH_LISTEN";
+
     fn check(pairs: &[(&str, &str)], mistake: Option<&str>) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let known: std::collections::HashMap<_, _> = pairs.iter().map(owned).collect();
         let mut settings = Settings::new(move |name| known.get(name).cloned());
-        let https = Https::read(&mut settings);
+        let https = Https::read(&mut settings, LISTEN);
         let said = settings.done(https).err().map(|said| said.0.concat());
         let is_expected = match (&said, mistake) {
             (None, None) => true,
@@ -179,18 +181,17 @@ mod tests {
 
     #[test]
     fn http_is_served_on_loopback_or_where_tls_ends_before_it() {
-        let listen = "PAYMESH_LISTEN";
-        check(&[(listen, "127.0.0.1:1")], None);
+        check(&[(LISTEN, "127.0.0.1:1")], None);
         check(
-            &[(listen, "0.0.0.0:1")],
+            &[(LISTEN, "0.0.0.0:1")],
             Some("PAYMESH_LISTEN is not loopback"),
         );
-        check(&[(listen, "0.0.0.0:1"), (PLAINTEXT, "true")], None);
+        check(&[(LISTEN, "0.0.0.0:1"), (PLAINTEXT, "true")], None);
         let authority = Authority::new();
         let files = authority.files("https://api.example/");
         let [certificate, key, _] = files.map(|path| path.to_str().unwrap().to_owned());
         let both = [
-            (listen, "0.0.0.0:1"),
+            (LISTEN, "0.0.0.0:1"),
             (CERTIFICATE, &*certificate),
             (KEY, &*key),
         ];
@@ -199,7 +200,7 @@ mod tests {
         let three = [&both[..], &[(PLAINTEXT, "true")]].concat();
         check(&three, Some("PAYMESH_HTTP_PLAINTEXT and"));
         let wrong = [
-            (listen, "0.0.0.0:1"),
+            (LISTEN, "0.0.0.0:1"),
             (CERTIFICATE, &*key),
             (KEY, &*certificate),
         ];

@@ -4,17 +4,21 @@ use std::{
     error::Error,
     fs, io,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
 use clap::{Parser, Subcommand};
+use paymesh_beds::{Process, http_is_ready, wait_for};
 use paymesh_payments::{
-    Bus, Client, Stack, Wishes, check,
+    Bus, Client, Listener, Stack, Wishes, check,
     stack::{Card, Forward, move_clock},
     torture::{Plan, run},
 };
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// How long the merchant's end of webhooks may take to be there.
+const LISTENS_MAX: Duration = Duration::from_secs(15);
 
 /// The payment services on this machine, from nothing.
 #[derive(Parser)]
@@ -26,7 +30,8 @@ struct Words {
 
 #[derive(Subcommand)]
 enum Act {
-    /// Starts PostgreSQL, the services and the sandbox acquirer, and makes a charge.
+    /// Starts PostgreSQL, the services, the merchant's page, a receiver of webhooks and the sandbox
+    /// acquirer, and makes a charge.
     Up {
         /// Where everything is kept.
         folder: PathBuf,
@@ -72,6 +77,14 @@ enum Act {
         /// How far: 90s, 20m, 36h or 8d.
         forward: Forward,
     },
+    /// Takes webhooks in until it is asked to end. `up` starts it.
+    #[command(hide = true)]
+    Listen {
+        /// Where everything is kept.
+        folder: PathBuf,
+        /// The port on loopback.
+        port: u16,
+    },
 }
 
 #[tokio::main]
@@ -81,6 +94,10 @@ async fn main() -> ExitCode {
         Act::Down { folder } => down(&folder),
         Act::Check { folder } => verify(&folder).await,
         Act::Clock { folder, forward } => clock(&folder, forward).await,
+        Act::Listen { folder, port } => {
+            let listener = Listener::new(&folder, port);
+            listener.run().await.map_err(Into::into)
+        }
         Act::Torture {
             folder,
             payments,
@@ -164,6 +181,20 @@ fn start_time(id: &str) -> Option<String> {
     (!state.starts_with('Z')).then(|| time.split_whitespace().collect::<Vec<_>>().join("_"))
 }
 
+/// Starts the merchant's end of webhooks, and waits until it is there.
+fn listen(folder: &Path, port: u16) -> io::Result<Process> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env_clear().arg("listen").arg(folder);
+    command.arg(port.to_string());
+    let log = folder.join("webhooks.log");
+    let mut process = Process::start("the webhook receiver", &mut command, &log)?;
+    let ready = wait_for("the webhook receiver", LISTENS_MAX, || {
+        process.ended().map_or_else(|| http_is_ready(port), Err)
+    });
+    ready.map_err(|late| io::Error::other(late.to_string()))?;
+    Ok(process)
+}
+
 async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     end_processes(folder)?;
@@ -171,18 +202,24 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
         bus,
         ..Wishes::default()
     };
-    let stack = Stack::start(folder, wishes)?;
-    let card = stack.card.clone();
+    let mut stack = Stack::start(folder, wishes)?;
+    stack.open_page()?;
+    let (card, page) = (stack.card.clone(), stack.page_url());
+    let listener = Listener::new(folder, card.listener_port());
+    let listening = listen(folder, card.listener_port())?;
     let started = began.elapsed();
     let history = stack.history();
-    let lines: String = stack
-        .leave()
+    let mut ids = stack.leave();
+    // After who tells it.
+    ids.push(listening.leave());
+    let lines: String = ids
         .iter()
         .filter_map(|id| Some(format!("{id} {}\n", start_time(&id.to_string())?)))
         .collect();
     fs::write(folder.join("pids"), lines)?;
 
     let client = Client::new(&card.api_url, &card.api_key, &history)?;
+    listener.subscribe(&client).await?;
     let began = Instant::now();
     let key = format!("demo-{:08x}", rand::random::<u32>());
     let body = r#"{"amount":{"amount":1250,"currency":"EUR"},"payment_method":"tok_approve","reference":"order 7"}"#;
@@ -198,6 +235,16 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
         } else {
             "- NOT the same"
         }
+    );
+    let payment = answer.json();
+    let Some(payment) = payment["id"].as_str() else {
+        return Err(format!("the charge was refused: {}", answer.body).into());
+    };
+    let told = listener.wait_for(payment).await?;
+    println!(
+        "\nThe webhook about it, whose signature is right\n  {} {}",
+        told["event"]["type"].as_str().unwrap_or_default(),
+        told["event"]["id"].as_str().unwrap_or_default()
     );
     let (_, ledger) = client.get("/v1/ledger", "/v1/ledger").await?;
     println!("\nThe ledger, credits less debits");
@@ -231,22 +278,25 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
     fs::write(
         folder.join("env"),
         format!(
-            "export PAYMESH_API='{}'\nexport PAYMESH_API_KEY='{}'\n",
+            "export PAYMESH_API='{}'\nexport PAYMESH_API_KEY='{}'\nexport PAYMESH_PAGE='{page}'\n",
             card.api_url, card.api_key
         ),
     )?;
     println!(
         "
 What exists ({:.1} s to start)
-  payment-api, payment-processor, db-controller, {servers}, a sandbox acquirer; all on loopback
+  payment-api, payment-processor, db-controller, {servers}, a sandbox acquirer, a page for the
+  merchant and a receiver of webhooks; all on loopback
 
 Where to look
+  page            {page}/   (name: anything, password: what `echo $PAYMESH_API_KEY` prints below)
+  webhooks        {}
   API             {}   (its document: {}/openapi.json)
   logs            {shown}/*.log, {logs}
   acquirer        {shown}/books.jsonl
 
 What to type next
-  . {shown}/env
+  . {shown}/env; echo $PAYMESH_API_KEY
   curl -s $PAYMESH_API/v1/payments -H \"Authorization: Bearer $PAYMESH_API_KEY\" -H \"Idempotency-Key: $RANDOM$RANDOM\" \\
     -H 'Content-Type: application/json' -d '{{\"amount\":{{\"amount\":500,\"currency\":\"EUR\"}},\"payment_method\":\"tok_lost\"}}'
   curl -s $PAYMESH_API/v1/ledger -H \"Authorization: Bearer $PAYMESH_API_KEY\"
@@ -254,6 +304,7 @@ What to type next
   make payments-clock FORWARD=8d    # what waits, such as a reservation that expires, happens earlier
   make payments-down      # stops everything and deletes it",
         started.as_secs_f64(),
+        listener.told().display(),
         card.api_url,
         card.api_url,
     );

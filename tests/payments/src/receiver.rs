@@ -163,7 +163,7 @@ fn take(inbox: &Inbox, headers: &HeaderMap, body: &[u8]) -> StatusCode {
 }
 
 /// `t=<seconds>,v1=<hex>`: HMAC-SHA-256 of `<seconds>.<body>`; one `v1` for each secret in use.
-fn is_signed(secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
+pub(crate) fn is_signed(secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
     let value = headers
         .get("paymesh-signature")
         .and_then(|value| value.to_str().ok())

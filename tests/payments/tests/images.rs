@@ -14,7 +14,7 @@ use std::{
 use paymesh_payments::{Collector, Member, Shop, Wishes};
 use reqwest::Url;
 
-/// Those of which there is an image, and that a charge goes through.
+/// Those of which there is an image, beside the probe and the merchant's page.
 const SERVICES: [Member; 3] = [Member::Api, Member::Processor, Member::Controller];
 /// How long the probe may take to pay once.
 const PAID_MAX: Duration = Duration::from_mins(1);
@@ -77,8 +77,13 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     let paid = stack.wait_for_runs("ok", 1, PAID_MAX).await;
     paid.unwrap();
 
+    stack.open_page().unwrap();
+    let page = reqwest::Client::new().get(format!("{}/payments", stack.page_url()));
+    let page = page.basic_auth("merchant", Some(&stack.card.api_key));
+    assert_eq!(page.send().await.unwrap().status(), 200);
+
     let ids = stack.ids();
-    for member in SERVICES.into_iter().chain([Member::Probe]) {
+    for member in SERVICES.into_iter().chain([Member::Probe, Member::Page]) {
         let name = member.program();
         let (_, id) = ids.iter().find(|(other, _)| other == name).unwrap();
         check_contained(name, *id);
@@ -95,6 +100,7 @@ async fn a_charge_goes_through_the_images_whose_processes_may_do_nothing_else() 
     assert!(output.status.success(), "{told}");
 
     assert!(stack.stop(Member::Probe), "{}", stack.logs());
+    assert!(stack.stop(Member::Page), "{}", stack.logs());
     for member in SERVICES {
         assert!(stack.stop(member), "{}: {}", member.program(), stack.logs());
         let spans = collector.spans();

@@ -16,6 +16,7 @@ const SERVICES: [Member; 4] = [
     Member::Processor,
     Member::Controller,
     Member::Probe,
+    Member::Page,
 ];
 
 /// The value of the series whose name and labels are `series`.
@@ -105,6 +106,7 @@ async fn the_metrics_tell_what_was_done_what_waits_and_no_secret() {
     let probed = shop.stack.wait_for_runs("ok", 1, SEEN_MAX).await;
     probed.unwrap();
     let (stack, client) = (&mut shop.stack, &shop.client);
+    stack.open_page().unwrap();
     let nowhere = format!("{}/v1/nothing-4111111111111111", stack.card.api_url);
     let refused = reqwest::Client::new().put(nowhere).send().await.unwrap();
     assert_eq!(refused.status(), 404);

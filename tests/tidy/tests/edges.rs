@@ -116,6 +116,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-fuzz -> paymesh (dev), paymesh-azure (dev), paymesh-clock (dev), paymesh-engine (dev), paymesh-google (dev), paymesh-kubernetes (dev), paymesh-plugin (dev)
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-kubernetes -> nothing
+        paymesh-merchant-page -> paymesh-contracts, paymesh-operations, paymesh-transport
         paymesh-operations -> nothing
         paymesh-operator-tests -> paymesh-beds
         paymesh-payment-api -> paymesh-contracts, paymesh-operations, paymesh-transport

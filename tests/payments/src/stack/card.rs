@@ -1,6 +1,6 @@
 //! What has to stay the same from one start of a stack to the next.
 
-use std::io;
+use std::{fs, io, path::Path};
 
 use paymesh_beds::{Postgres, reserve_port};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,13 @@ pub(super) struct Ports {
     pub(super) controller: u16,
     pub(super) controller_health: u16,
     pub(super) acquirer: u16,
+    // What a folder of before there was a page does not know.
+    #[serde(default)]
+    pub(super) page: u16,
+    #[serde(default)]
+    pub(super) page_health: u16,
+    #[serde(default)]
+    pub(super) listener: u16,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +49,31 @@ fn random() -> String {
 }
 
 impl Card {
+    /// The port where the merchant of the demo listens.
+    pub fn listener_port(&self) -> u16 {
+        self.ports.listener
+    }
+
+    /// Reserves the ports that an earlier version did not know of; says whether there were any.
+    pub(super) fn complete(&mut self) -> io::Result<bool> {
+        let ports = &mut self.ports;
+        let mut is_other = false;
+        for port in [&mut ports.page, &mut ports.page_health, &mut ports.listener] {
+            if *port == 0 {
+                *port = reserve_port()?;
+                is_other = true;
+            }
+        }
+        Ok(is_other)
+    }
+
+    /// Keeps it in a folder. A stack that was interrupted before is begun anew.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        fs::write(folder.join("card.new"), text)?;
+        fs::rename(folder.join("card.new"), folder.join("card.json"))
+    }
+
     /// The card of a new stack on a database server.
     pub(super) fn new(postgres: &Postgres) -> io::Result<Self> {
         let api = reserve_port()?;
@@ -56,6 +88,9 @@ impl Card {
                 controller: reserve_port()?,
                 controller_health: reserve_port()?,
                 acquirer: reserve_port()?,
+                page: reserve_port()?,
+                page_health: reserve_port()?,
+                listener: reserve_port()?,
             },
             secrets: Secrets {
                 pepper: random(),

@@ -72,6 +72,8 @@ pub struct Stack {
     /// The files of the certificate and key of the API, from its next start on; without them it
     /// serves HTTP.
     pub api_certificate: Option<(String, String)>,
+    /// What the page is told beside or instead, from its next start on.
+    pub page_settings: Vec<(&'static str, String)>,
     /// Where the services send spans, from their next start on, if anywhere.
     pub collector_url: Option<String>,
 }
@@ -87,18 +89,21 @@ impl Stack {
         };
         let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
         let programs = programs(wishes.release)?;
-        let card = folder.join("card.json");
-        let known = fs::read(&card)
+        let known = fs::read(folder.join("card.json"))
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         let is_new = known.is_none();
+        let mut card: Card = match known {
+            Some(card) => card,
+            None => Card::new(&postgres)?,
+        };
+        if card.complete()? && !is_new {
+            card.write(folder)?;
+        }
         let mut stack = Self {
             folder: folder.to_owned(),
             programs,
-            card: match known {
-                Some(card) => card,
-                None => Card::new(&postgres)?,
-            },
+            card,
             postgres,
             standbys: Vec::new(),
             kafka,
@@ -113,6 +118,7 @@ impl Stack {
             authority,
             database_options: String::new(),
             api_certificate: None,
+            page_settings: Vec::new(),
             collector_url: wishes
                 .collector_port
                 .map(|port| format!("http://127.0.0.1:{port}/v1/traces")),
@@ -134,10 +140,8 @@ impl Stack {
         stack.ready(Member::Controller)?;
         if is_new {
             stack.card.api_key = stack.add_merchant("Demo shop", 290)?;
-            // Written last: a stack that was interrupted before is begun anew.
-            let text = serde_json::to_vec_pretty(&stack.card)?;
-            fs::write(folder.join("card.new"), text)?;
-            fs::rename(folder.join("card.new"), card)?;
+            // Last: a stack that was interrupted before is begun anew.
+            stack.card.write(folder)?;
         }
         for member in [Member::Processor, Member::Api] {
             stack.launch(member)?;
@@ -225,9 +229,20 @@ impl Stack {
         self.ready(member)
     }
 
+    /// Starts the page of the merchant, and waits until it is ready.
+    pub fn open_page(&mut self) -> io::Result<()> {
+        self.restart(Member::Page)
+    }
+
+    /// Where the page of the merchant is.
+    pub fn page_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.card.ports.page)
+    }
+
     /// Lets everything run on; gives the process ids, the last started first.
     pub fn leave(mut self) -> Vec<u32> {
         let order = [
+            Member::Page,
             Member::Api,
             Member::Processor,
             Member::Controller,
@@ -302,7 +317,7 @@ impl Stack {
         let (ports, secrets) = (&self.card.ports, &self.card.secrets);
         let at = |port: u16| format!("127.0.0.1:{port}");
         let folder = match member {
-            Member::Acquirer | Member::Probe => programs(Release::This)?,
+            Member::Acquirer | Member::Probe | Member::Page => programs(Release::This)?,
             _ => self.programs.clone(),
         };
         let mut command = Command::new(folder.join(program));
@@ -318,7 +333,7 @@ impl Stack {
         // Nobody is sent here by what looks whether it is ready, unless that was wished for.
         let drain = self.wishes.drain_ms.unwrap_or_default();
         command.env("PAYMESH_DRAIN_MS", drain.to_string());
-        let has_spans = !matches!(member, Member::Acquirer | Member::Probe);
+        let has_spans = !matches!(member, Member::Acquirer | Member::Probe | Member::Page);
         if let (Some(url), true) = (&self.collector_url, has_spans) {
             command.env("PAYMESH_TRACES_URL", url);
         }
@@ -374,8 +389,17 @@ impl Stack {
                 let probe = probe.ok_or_else(|| io::Error::other("no probe was put in"))?;
                 command.envs(probe.settings.iter().map(|(name, text)| (name, text)))
             }
+            Member::Page => command
+                .env("PAYMESH_PAGE_LISTEN", at(ports.page))
+                .env("PAYMESH_PAGE_API_URL", &self.card.api_url)
+                .env("PAYMESH_HEALTH_LISTEN", at(ports.page_health)),
             Member::Postgres => unreachable!("the bed starts it"),
         };
+        if member == Member::Page {
+            for (name, value) in &self.page_settings {
+                command.env(name, value);
+            }
+        }
         Ok(command)
     }
 
@@ -424,6 +448,7 @@ impl Stack {
             Member::Controller => Some(ports.controller_health),
             Member::Acquirer => Some(ports.acquirer),
             Member::Probe => self.probe.as_ref().map(|probe| probe.health),
+            Member::Page => Some(ports.page_health),
         }
     }
 
@@ -445,7 +470,12 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for member in [Member::Api, Member::Processor, Member::Controller] {
+        for member in [
+            Member::Page,
+            Member::Api,
+            Member::Processor,
+            Member::Controller,
+        ] {
             if let Some(process) = self.processes.get(&member) {
                 process.signal(Signal::KILL);
             }
@@ -456,7 +486,7 @@ impl Drop for Stack {
 
 /// All that may run.
 fn members() -> impl Iterator<Item = Member> {
-    Member::ALL.into_iter().chain([Member::Probe])
+    Member::ALL.into_iter().chain([Member::Probe, Member::Page])
 }
 
 /// Waits until a service says that it is ready.

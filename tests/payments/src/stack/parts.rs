@@ -15,10 +15,12 @@ pub enum Member {
     Postgres,
     /// The synthetic probe, which pays as a merchant.
     Probe,
+    /// The page of the merchant, in a stack that opened it.
+    Page,
 }
 
 impl Member {
-    /// All that a payment needs.
+    /// All that are in every stack.
     pub const ALL: [Self; 5] = [
         Self::Api,
         Self::Processor,
@@ -36,6 +38,7 @@ impl Member {
             Self::Acquirer => "paymesh-acquirer",
             Self::Postgres => "postgres",
             Self::Probe => "paymesh-probe",
+            Self::Page => "paymesh-merchant-page",
         }
     }
 }
