@@ -11,7 +11,7 @@ use paymesh_beds::Subject;
 use paymesh_payments::{Caller, Member, Shop, Stack, Wishes, order, stack::identity};
 
 const SEEN_MAX: Duration = Duration::from_secs(30);
-const SERVICES: [Member; 4] = [
+const SERVICES: [Member; 5] = [
     Member::Api,
     Member::Processor,
     Member::Controller,
