@@ -16,7 +16,7 @@ mod settings;
 
 pub use confluent_kafka::common::Error as KafkaError;
 pub use consumer::{Consumer, Record};
-pub use places::Place;
+pub use places::{Place, Places};
 pub use presence::Presence;
 pub use producer::{Producer, Refused};
 pub use settings::Kafka;

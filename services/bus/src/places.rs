@@ -33,39 +33,39 @@ impl Partition {
 
 /// Every record that was taken and not settled.
 #[derive(Default)]
-pub(crate) struct Places(BTreeMap<i32, Partition>);
+pub struct Places(BTreeMap<i32, Partition>);
 
 impl Places {
     /// A record was taken. One that was taken before comes again because the partition was away.
-    pub(crate) fn take(&mut self, place: Place) {
+    pub fn take(&mut self, place: Place) {
         let begin = || Partition::from(place.offset);
         let partition = self.0.entry(place.partition).or_insert_with(begin);
         if place.offset < partition.next {
             *partition = begin();
         }
         partition.at_work.insert(place.offset);
-        partition.next = place.offset + 1;
+        partition.next = place.offset.saturating_add(1);
     }
 
     /// Nothing more is to be done about a record.
-    pub(crate) fn settle(&mut self, place: Place) {
+    pub fn settle(&mut self, place: Place) {
         if let Some(partition) = self.0.get_mut(&place.partition) {
             partition.at_work.remove(&place.offset);
         }
     }
 
     /// Forgets the partitions that went to somebody else: so do their records.
-    pub(crate) fn keep(&mut self, is_ours: impl Fn(i32) -> bool) {
+    pub fn keep(&mut self, is_ours: impl Fn(i32) -> bool) {
         self.0.retain(|partition, _| is_ours(*partition));
     }
 
     /// How many records are at work.
-    pub(crate) fn at_work(&self) -> usize {
+    pub fn at_work(&self) -> usize {
         self.0.values().map(|one| one.at_work.len()).sum()
     }
 
     /// What can be committed and is not: partitions, each with the first offset not settled.
-    pub(crate) fn uncommitted(&self) -> Vec<(i32, i64)> {
+    pub fn uncommitted(&self) -> Vec<(i32, i64)> {
         let dirty = self.0.iter().filter_map(|(partition, one)| {
             let reached = one.reached();
             (one.committed < reached).then_some((*partition, reached))
@@ -74,7 +74,7 @@ impl Places {
     }
 
     /// These were committed.
-    pub(crate) fn committed(&mut self, offsets: &[(i32, i64)]) {
+    pub fn committed(&mut self, offsets: &[(i32, i64)]) {
         for (partition, offset) in offsets {
             if let Some(one) = self.0.get_mut(partition) {
                 one.committed = *offset;
@@ -136,5 +136,12 @@ mod tests {
         assert_eq!((places.at_work(), places.uncommitted()), (1, vec![]));
         places.settle(at(7));
         assert_eq!(places.uncommitted(), [(3, 8)]);
+    }
+
+    #[test]
+    fn the_last_offset_that_there_can_be_is_one() {
+        let mut places = taken([i64::MAX - 1, i64::MAX]);
+        places.settle(at(i64::MAX - 1));
+        assert_eq!(places.uncommitted(), [(3, i64::MAX)]);
     }
 }

@@ -434,6 +434,9 @@ pub struct Posting {
     pub created_at: String,
 }
 
+/// The last time that can be written, in milliseconds since 1970: at the end of the year 9999.
+pub const TIME_MS_MAX: i64 = 253_402_207_200_000;
+
 /// A time as the API writes it: RFC 3339, milliseconds, UTC.
 pub fn time_text(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms).map_or_else(
@@ -537,5 +540,16 @@ impl TryFrom<persistence::Delivery> for Delivery {
             next_try_at: time(delivery.next_try_at_ms),
             delivered_at: time(delivery.delivered_at_ms),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_up_to_the_last_one() {
+        assert_eq!(time_text(TIME_MS_MAX), "9999-12-30T22:00:00.000Z");
+        assert_eq!(time_text(0), "1970-01-01T00:00:00.000Z");
     }
 }

@@ -38,8 +38,11 @@ pub(crate) async fn find(
     }))
 }
 
-/// What a Secret says; else a word and what is wrong with it.
-fn read(secret: &KubeSecret, statement_max: Duration) -> Result<Server, (&'static str, String)> {
+/// What a Secret says; else a word and what is wrong with it, without a value of it.
+pub fn read(
+    secret: &KubeSecret,
+    statement_max: Duration,
+) -> Result<Server, (&'static str, String)> {
     let labels = secret.metadata.labels.as_ref();
     let label = labels.and_then(|labels| labels.get(LABEL.0));
     if label.map(String::as_str) != Some(LABEL.1) {

@@ -66,11 +66,15 @@ pub(crate) enum Done {
 }
 
 /// What a Secret of ours holds.
-struct Held {
-    login: String,
-    password: Secret,
-    rotated_at: Timestamp,
-    revision: String,
+pub struct Held {
+    /// Which of the role's two logins.
+    pub login: String,
+    /// Its password, of letters that stand for themselves in a URI.
+    pub password: Secret,
+    /// When it was made.
+    pub rotated_at: Timestamp,
+    /// The revision that it was made for.
+    pub revision: String,
 }
 
 impl Keeper<'_> {
@@ -337,10 +341,14 @@ pub(crate) fn value(secret: &KubeSecret, key: &str) -> Option<String> {
     String::from_utf8(bytes.0.clone()).ok()
 }
 
-/// What a Secret of ours holds; `None` if it cannot be used, and a new password has to be made.
-fn held(secret: &KubeSecret, role: &RoleSpec) -> Option<Held> {
+/// What a Secret of ours holds; `None` if it cannot be used, and a new password has to be made. One
+/// that somebody else wrote may have letters that the URI beside it cannot have.
+pub fn held(secret: &KubeSecret, role: &RoleSpec) -> Option<Held> {
+    let stands_for_itself =
+        |letter: char| letter.is_ascii_alphanumeric() || "-._~".contains(letter);
     let login = value(secret, "username")?;
-    let password = value(secret, "password").filter(|it| !it.is_empty())?;
+    let password = value(secret, "password")?;
+    (!password.is_empty() && password.chars().all(stands_for_itself)).then_some(())?;
     logins(&role.name).contains(&login).then_some(())?;
     Some(Held {
         login,
@@ -409,6 +417,37 @@ pub(crate) fn finalizer() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crd::Access;
+
+    #[test]
+    fn only_what_the_uri_can_have_too_is_used_again() {
+        let role = RoleSpec {
+            name: "reader".to_owned(),
+            access: Access::ReadOnly,
+            secret_name: "reader".to_owned(),
+        };
+        let is_used = |login: &str, password: &str| {
+            let data = [("username", login), ("password", password)]
+                .map(|(key, it)| (key.to_owned(), ByteString(it.as_bytes().to_vec())));
+            let annotations = [(ROTATED_AT, "2026-11-22T12:00:00Z"), (REVISION, "0")]
+                .map(|(key, it)| (key.to_owned(), it.to_owned()));
+            let secret = KubeSecret {
+                metadata: ObjectMeta {
+                    annotations: Some(annotations.into()),
+                    ..ObjectMeta::default()
+                },
+                data: Some(data.into()),
+                ..KubeSecret::default()
+            };
+            held(&secret, &role).is_some()
+        };
+        assert!(is_used("reader_b", new_password().expose()));
+        assert!(is_used("reader_a", "a.word~of-somebody_else"));
+        for password in ["", "a/b", "a@b", "a%62", "a?b", "a#b", "ä", "a b", "a\0"] {
+            assert!(!is_used("reader_a", password), "{password:?}");
+        }
+        assert!(!is_used("writer_a", "a"));
+    }
 
     #[test]
     fn a_password_is_due_after_its_time_and_at_once_if_its_time_cannot_be() {

@@ -44,13 +44,14 @@ impl Head {
 }
 
 /// A stream to a server that has to ask for SCRAM; with TLS, what is inside of that.
-pub(crate) struct Guarded<S> {
+pub struct Guarded<S> {
     stream: S,
     head: Head,
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// Guards what a server says over `stream`.
+    pub fn new(stream: S) -> Self {
         let head = Head::default();
         Self { stream, head }
     }

@@ -139,7 +139,7 @@ impl Candidate {
         let before = lease.spec.take().unwrap_or_default();
         let count = before.lease_transitions.unwrap_or_default();
         let is_kept = before.holder_identity.as_deref() == Some(&self.identity);
-        let mut record = self.record(count + i32::from(!is_kept));
+        let mut record = self.record(count.saturating_add(i32::from(!is_kept)));
         if is_kept {
             record.acquire_time = before.acquire_time;
         }

@@ -8,19 +8,19 @@
 //! statement, a log, an event or a status, and none is told to a server: it is proved by SCRAM; nothing
 //! is waited for without a limit.
 
-mod administrator;
+pub mod administrator;
 pub mod context;
 mod converge;
 pub mod crd;
-mod credentials;
+pub mod credentials;
 mod database;
 pub mod failure;
 mod grants;
-mod guard;
+pub mod guard;
 mod home;
 pub mod leader;
 pub mod manifests;
-mod mark;
+pub mod mark;
 mod password;
 mod problem;
 mod reach;
@@ -34,3 +34,5 @@ pub mod settings;
 mod status;
 mod tls;
 mod writes;
+
+pub use server::Server;

@@ -17,7 +17,7 @@ const RELEASED: &str = "released";
 
 /// The mark of one `Database`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub struct Mark {
     /// NAMESPACE/NAME.
     pub(crate) object: String,
     uid: String,
@@ -25,7 +25,7 @@ pub(crate) struct Mark {
 
 /// Whose a thing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub enum Whose {
     /// This object's.
     Ours,
     /// It was left behind by a deleted object of this namespace and name.
@@ -36,7 +36,7 @@ pub(crate) enum Whose {
 
 impl Mark {
     /// The mark of an object.
-    pub(crate) fn of(database: &Database) -> Self {
+    pub fn of(database: &Database) -> Self {
         Self {
             object: format!(
                 "{}/{}",
@@ -48,7 +48,7 @@ impl Mark {
     }
 
     /// The number that stands for the object in an advisory lock: the beginning of its uid.
-    pub(crate) fn lock(&self) -> i64 {
+    pub fn lock(&self) -> i64 {
         let digits = self.uid.chars().filter_map(|digit| digit.to_digit(16));
         digits
             .take(15)
@@ -56,12 +56,12 @@ impl Mark {
     }
 
     /// What is written on a thing that is left behind.
-    pub(crate) fn released(&self) -> String {
+    pub fn released(&self) -> String {
         format!("{PREFIX} {} {RELEASED}", self.object)
     }
 
     /// Whose a thing is on which `text` is written.
-    pub(crate) fn read(&self, text: Option<&str>) -> Whose {
+    pub fn read(&self, text: Option<&str>) -> Whose {
         match text {
             Some(text) if text == self.to_string() => Whose::Ours,
             Some(text) if text == self.released() => Whose::Released,

@@ -30,16 +30,20 @@ const BEAT: Duration = Duration::from_secs(4);
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// A server, and who its administrator is.
-pub(crate) struct Server {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+pub struct Server {
+    /// Its name, or its address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
     pub(crate) tls: Option<Tls>,
-    /// The authority of its certificate, for those who connect.
-    pub(crate) authority: Option<String>,
-    pub(crate) username: String,
-    pub(crate) password: Secret,
+    /// The authority of its certificate, for those who connect; `None` without TLS.
+    pub authority: Option<String>,
+    /// Its administrator.
+    pub username: String,
+    /// The administrator's password.
+    pub password: Secret,
     /// The database that the administrator connects to before there is the operator's own.
-    pub(crate) database: String,
+    pub database: String,
     /// How long the server may work on a statement.
     pub(crate) statement_max: Duration,
 }

@@ -33,19 +33,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 reason.column()
             ))
         })?;
-        refuse_card_numbers(&value, "")?;
+        refuse_card_numbers(&value)?;
         let fields = T::deserialize(value)
             .map_err(|reason| Problem::from(Code::BodyInvalid).because(shape(&reason)))?;
         Ok(Self(fields))
     }
 }
 
+/// What serde says of a field of what has none.
+const NO_FIELDS: &str = "there are no fields";
+
 /// The reason without what the caller sent: serde quotes unknown values and fields.
 fn shape(reason: &serde_json::Error) -> String {
     let text = reason.to_string();
     let mut parts = text.split(['`', '"']);
     let kind = parts.next().unwrap_or_default().trim().to_owned();
-    let expected = text.find("expected").map_or("", |at| &text[at..]);
+    // The caller's words stand before serde's, and may be the same.
+    let expected = if text.ends_with(NO_FIELDS) {
+        NO_FIELDS
+    } else {
+        text.rfind("expected ").map_or("", |at| &text[at..])
+    };
     if kind.starts_with("missing field") {
         text.clone()
     } else {
@@ -93,22 +101,38 @@ fn refuse_card_numbers_outside(headers: &HeaderMap, uri: &Uri) -> Result<(), Pro
     Ok(())
 }
 
-fn refuse_card_numbers(value: &Value, path: &str) -> Result<(), Problem> {
-    let refused = || Problem::about(Code::CardNumberRefused, path.trim_start_matches('.'));
+fn refuse_card_numbers(value: &Value) -> Result<(), Problem> {
+    let Some(mut way) = way_to_card_number(value) else {
+        return Ok(());
+    };
+    way.reverse();
+    let place = way.join(".");
+    // Names that are none by themselves can be one behind each other.
+    let is_one = looks_like_card_number(&place);
+    let place = if is_one { String::new() } else { place };
+    Err(Problem::about(Code::CardNumberRefused, place))
+}
+
+/// The names that lead to what looks like a card number, the innermost first. They are the caller's and
+/// may be as long as the body, so none is written down before it is known to lead there.
+fn way_to_card_number(value: &Value) -> Option<Vec<String>> {
+    let longer = |mut way: Vec<String>, name: String| {
+        way.push(name);
+        way
+    };
     match value {
-        Value::String(text) if looks_like_card_number(text) => Err(refused()),
-        Value::Number(number) if looks_like_card_number(&number.to_string()) => Err(refused()),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| refuse_card_numbers(item, &format!("{path}.{index}"))),
-        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-            if looks_like_card_number(name) {
-                return Err(refused());
-            }
-            refuse_card_numbers(member, &format!("{path}.{name}"))
+        Value::String(text) => looks_like_card_number(text).then(Vec::new),
+        Value::Number(number) => looks_like_card_number(&number.to_string()).then(Vec::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
+            way_to_card_number(item).map(|way| longer(way, index.to_string()))
         }),
-        _ => Ok(()),
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            if looks_like_card_number(name) {
+                return Some(Vec::new());
+            }
+            way_to_card_number(member).map(|way| longer(way, name.clone()))
+        }),
+        Value::Null | Value::Bool(_) => None,
     }
 }
 
@@ -132,4 +156,60 @@ pub(crate) fn fingerprint(act: &str, fields: &impl Serialize) -> Vec<u8> {
     canonical.push(0);
     canonical.extend(serde_json::to_vec(fields).expect("a request is plain data"));
     digest::sha256(&canonical).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+    use paymesh_contracts::http::{CreatePayment, Nothing};
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is said of a body that is not of this shape.
+    fn said<T: DeserializeOwned>(body: Value) -> String {
+        let read = T::deserialize(body);
+        shape(&read.err().expect("the body is not of this shape"))
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_said_without_what_was_sent() {
+        let body = |capture: &str| json!({ "amount": { "amount": 1, "currency": "EUR" }, "payment_method": "t", "capture": capture });
+        let words = "unknown variant; expected `automatic` or `manual`";
+        for sent in ["later", "expected hunter2", "`, expected hunter2"] {
+            assert_eq!(said::<CreatePayment>(body(sent)), words);
+        }
+        for name in ["hunter2", "expected hunter2", "`, expected hunter2"] {
+            let words = "unknown field; there are no fields";
+            assert_eq!(said::<Nothing>(json!({ name: 1 })), words);
+        }
+        assert_eq!(said::<CreatePayment>(json!({})), "missing field `amount`");
+    }
+
+    /// What is said of a body with a card number.
+    async fn refused(body: &Value) -> Value {
+        let problem = refuse_card_numbers(body).expect_err("there is a card number");
+        let answer = problem.into_response().into_body();
+        let answer = to_bytes(answer, BODY_BYTES_MAX).await.unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn where_a_card_number_is_is_said_and_not_which() {
+        let card = "4242 4242 4242 4242";
+        for (body, place) in [
+            (json!({ "reference": card }), "reference"),
+            (json!({ "a": [1, { "b": card }] }), "a.1.b"),
+            (json!({ "a": { card: 1 } }), "a"),
+            (json!({ "a": 4_242_424_242_424_242_u64 }), "a"),
+            // Each name by itself is none.
+            (json!({ "42424242": { "42424242": card } }), ""),
+        ] {
+            let answer = refused(&body).await;
+            assert_eq!(answer["error"]["param"], place, "{answer}");
+            assert!(!looks_like_card_number(&answer.to_string()), "{answer}");
+        }
+        let body = json!({ "a": [1, null, true, "order-7", { "b": 0.5 }] });
+        assert!(refuse_card_numbers(&body).is_ok());
+    }
 }

@@ -188,6 +188,10 @@ pub(crate) async fn remove(
 }
 
 fn is_allowed(text: &str) -> bool {
+    // Urls are read without some of them, and PostgreSQL keeps no text with a NUL.
+    if text.chars().any(char::is_control) {
+        return false;
+    }
     let Ok(url) = Url::parse(text) else {
         return false;
     };
@@ -198,4 +202,36 @@ fn is_allowed(text: &str) -> bool {
     };
     let has_password = !url.username().is_empty() || url.password().is_some();
     !has_password && (url.scheme() == "https" || url.scheme() == "http" && is_loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_go_to_https_or_to_this_machine_and_the_address_is_kept_as_it_was_given() {
+        for url in [
+            "https://shop.example/paymesh",
+            "https://10.0.0.1:8443/",
+            "http://127.0.0.1:9/hook?a=b",
+            "http://[::1]/",
+        ] {
+            assert!(is_allowed(url), "{url}");
+        }
+        for url in [
+            "",
+            "/paymesh",
+            "http://shop.example/",
+            "http://localhost/",
+            "ftp://127.0.0.1/",
+            "https://me@shop.example/",
+            "https://me:secret@shop.example/",
+            "https://shop.example/\0",
+            "https://shop.exa\tmple/",
+            "https://shop.example/\n",
+            "https://shop.example/\u{85}",
+        ] {
+            assert!(!is_allowed(url), "{url:?}");
+        }
+    }
 }

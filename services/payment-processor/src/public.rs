@@ -59,6 +59,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     segments[0] & 0xe000 == 0x2000
         && !(segments[0] == 0x2001 && segments[1] < 0x0200)
         && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
+        && !(segments[0] == 0x3fff && segments[1] < 0x1000)
         && segments[0] != 0x2002
 }
 
@@ -85,10 +86,17 @@ mod tests {
             "fd00:ec2::254",
             "fe80::1",
             "2001:db8::1",
+            "3fff:fff::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in ["1.1.1.1", "100.63.0.1", "198.20.0.1", "2606:4700::1111"] {
+        for text in [
+            "1.1.1.1",
+            "100.63.0.1",
+            "198.20.0.1",
+            "2606:4700::1111",
+            "3fff:1000::1",
+        ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }

@@ -52,8 +52,9 @@ impl Webhooks {
         })
     }
 
-    /// Addresses that are written as numbers are not looked up, so they are checked here.
-    fn may_call(&self, url: &str) -> bool {
+    /// Whether a webhook may go to an address, as far as its text says. One that is written as a number
+    /// is not looked up, so it is checked here.
+    pub fn may_call(&self, url: &str) -> bool {
         self.private_allowed
             || Url::parse(url).is_ok_and(|url| match url.host() {
                 Some(Host::Ipv4(address)) => is_public(address.into()),

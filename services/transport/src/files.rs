@@ -1,12 +1,19 @@
 //! Files that are read again when they change, as cert-manager and the like renew them.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::watch;
 
 /// How often they are looked at. A renewal is announced days before the old certificate ends.
 const LOOK: Duration = Duration::from_secs(2);
+/// The longest path of Linux.
+const PATH_BYTES_MAX: usize = 4_096;
 
 const EXPIRES: &str = "paymesh_certificate_expires_seconds";
 const REFUSED: &str = "paymesh_certificates_refused_total";
@@ -169,8 +176,18 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Vec<String>> {
     }
 }
 
-fn unreadable(path: &std::path::Path, reason: &io::Error) -> String {
-    format!("{} cannot be read: {reason}", path.display())
+fn unreadable(path: &Path, reason: &io::Error) -> String {
+    format!("{} cannot be read: {reason}", shown(path))
+}
+
+/// A path as a person is told of it. What is given in place of one may be the key itself.
+pub(crate) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_pem = text.contains("-----") || text.contains(char::is_control);
+    if is_pem || text.len() > PATH_BYTES_MAX {
+        return "what is given in place of a path".to_owned();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -199,5 +216,21 @@ mod tests {
         assert!(files.look().is_err());
         fs::write(&path, "two").unwrap();
         assert_eq!(files.look(), Ok(false));
+    }
+
+    #[test]
+    fn a_key_that_is_given_in_place_of_a_path_is_not_told() {
+        let said = |text: &str| read_all(&[PathBuf::from(text)]).unwrap_err().concat();
+        assert!(said("/no/such file").starts_with("/no/such file cannot be read: "));
+        let long = "hunter2".repeat(PATH_BYTES_MAX);
+        for key in [
+            "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN PRIVATE KEY----- hunter2 -----END PRIVATE KEY-----",
+            "hunter2\n",
+            long.as_str(),
+        ] {
+            let said = said(key);
+            assert!(!said.contains("hunter2"), "{said}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
+    files::shown,
     pem,
     verify::{Asked, Servers},
 };
@@ -33,7 +34,7 @@ impl Roots {
     fn read(&self) -> Result<RootCertStore, String> {
         match self {
             Self::File(path) => {
-                let shown = path.display();
+                let shown = shown(path);
                 let text = fs::read(path).map_err(|reason| format!("{shown}: {reason}"))?;
                 pem::roots(&text).map_err(|reason| format!("{shown}: {reason}"))
             }

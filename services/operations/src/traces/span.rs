@@ -65,7 +65,24 @@ impl Place {
 
 /// What a caller says of its trace; empty if that cannot be read.
 fn context_of(text: &str) -> Context {
+    if !has_form(text) {
+        return Context::new();
+    }
     TraceContextPropagator::new().extract_with_context(&Context::new(), &One(text))
+}
+
+/// The lengths of the parts of a place: version, trace, span and flags.
+const PARTS: [usize; 4] = [2, 32, 16, 2];
+
+/// Whether a text has the form that W3C gives a place. `OpenTelemetry` also takes numbers of other
+/// lengths, and with a sign: written as a place they would not be what was looked at.
+fn has_form(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let mut parts = text.trim().split('-');
+    PARTS.iter().all(|length| {
+        let part = parts.next().unwrap_or_default();
+        part.len() == *length && part.bytes().all(is_digit)
+    })
 }
 
 /// The one header that is read: what others keep beside it is not ours to carry.
@@ -182,6 +199,19 @@ mod tests {
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
             false,
         );
+        for text in [
+            "0-af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-+b7ad6b716920333-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-+1",
+            "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-00",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            check(text, false);
+        }
         check("4111111111111111", false);
         check("", false);
     }

@@ -1,10 +1,10 @@
 //! The gRPC services of db-controller.
 
-mod notices;
+pub mod notices;
 mod payments;
 mod queue;
-mod recovery;
-mod request;
+pub mod recovery;
+pub mod request;
 
 use paymesh_contracts::id::NotAnId;
 use tonic::Status;
@@ -14,8 +14,18 @@ pub use queue::QueueService;
 
 use crate::{lane::LaneError, store::Failure};
 
+/// A text as PostgreSQL can keep it: it has no NUL. Others write texts beside what they did, and that has
+/// to be kept whatever they write.
+fn kept(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{FFFD}")
+    } else {
+        text
+    }
+}
+
 fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
+    (!text.is_empty()).then(|| kept(text))
 }
 
 fn unreadable(_: NotAnId) -> Status {

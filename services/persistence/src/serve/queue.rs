@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use paymesh_contracts::{
-    AttemptId, MessageId,
-    persistence::{self as wire, complete_reply, complete_request, queue_server::Queue},
+    MessageId,
+    persistence::{self as wire, complete_reply, queue_server::Queue},
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{failed, notices, recovery, some, unreadable};
+use super::{
+    failed, notices, recovery,
+    request::{consumer, read_complete},
+};
 use crate::{
-    command::{Command, Complete, Consumer, Effect, Lease, Outcome},
+    command::{Command, Consumer, Outcome},
     lane::Lane,
     queue::{Hub, Relay, Stream},
     store::{Failure, Reader, chain},
@@ -43,69 +46,6 @@ pub struct QueueService {
     pub uses_kafka: bool,
     /// When streams end, so that their readers go to another replica.
     pub closing: CancellationToken,
-}
-
-fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
-    use complete_request::Effect as Wire;
-    let attempt = |bytes: &[u8]| AttemptId::from_bytes(bytes).map_err(unreadable);
-    Ok(match effect {
-        Wire::Approved(approved) => Effect::Approved {
-            attempt_id: attempt(&approved.attempt_id)?,
-            acquirer_reference: approved.acquirer_reference,
-        },
-        Wire::Declined(declined) => Effect::Declined {
-            attempt_id: attempt(&declined.attempt_id)?,
-            failure_code: some(declined.failure_code)
-                .ok_or_else(|| Status::invalid_argument("a decline has a failure code"))?,
-            acquirer_reference: some(declined.acquirer_reference),
-        },
-        Wire::Unknown(unknown) => Effect::Unknown {
-            attempt_id: attempt(&unknown.attempt_id)?,
-            contradiction: some(unknown.contradiction),
-        },
-        Wire::Webhook(tried) => Effect::WebhookTried {
-            delivered: tried.delivered,
-            status: i32::try_from(tried.status)
-                .ok()
-                .filter(|status| *status > 0),
-            error: some(tried.error),
-            is_removed: tried.is_removed,
-        },
-        Wire::ActionRequired(required) => Effect::ActionRequired {
-            attempt_id: attempt(&required.attempt_id)?,
-            url: some(required.url)
-                .ok_or_else(|| Status::invalid_argument("an action has an address"))?,
-        },
-        Wire::CannotHandle(cannot) => Effect::CannotHandle {
-            reason: cannot.reason,
-        },
-        Wire::Expired(wire::Expired {}) => Effect::Expired,
-    })
-}
-
-fn read_complete(request: wire::CompleteRequest, is_claimed: bool) -> Result<Complete, Status> {
-    let lease = request
-        .lease
-        .ok_or_else(|| Status::invalid_argument("there is no lease"))?;
-    Ok(Complete {
-        message_id: MessageId::from_bytes(&request.message_id).map_err(unreadable)?,
-        lease: Lease {
-            consumer: consumer(&lease.consumer)?,
-            partition: i16::try_from(lease.partition)
-                .map_err(|_| Status::invalid_argument("there is no such partition"))?,
-            epoch: lease.epoch,
-        },
-        is_claimed,
-        effect: read_effect(
-            request
-                .effect
-                .ok_or_else(|| Status::invalid_argument("there is no known effect"))?,
-        )?,
-    })
-}
-
-fn consumer(word: &str) -> Result<Consumer, Status> {
-    Consumer::from_word(word).ok_or_else(|| Status::invalid_argument("there is no such consumer"))
 }
 
 #[tonic::async_trait]

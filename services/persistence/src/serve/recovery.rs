@@ -25,7 +25,7 @@ use crate::{
 
 /// What was lost, and how it is had again.
 #[derive(Debug)]
-enum Lost {
+pub enum Lost {
     /// Taken in again.
     Request(Command),
     /// Made again when its time comes: nobody but ourselves asked for it.
@@ -89,7 +89,7 @@ pub(super) async fn adopt(
 }
 
 /// What the acquirer did it for, or why that cannot be known.
-fn lost(
+pub fn lost(
     id: AttemptId,
     kind: AttemptKind,
     charge: wire::AcquirerCharge,

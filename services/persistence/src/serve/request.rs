@@ -1,16 +1,19 @@
 //! What callers send as commands, and what comes of them as answers.
 
 use paymesh_contracts::{
-    DisputeId, Money, PaymentId, TenantId,
+    AttemptId, DisputeId, MessageId, Money, PaymentId, TenantId,
     http::{AttemptKind, CaptureMethod},
-    persistence::{self as wire, keyed_reply},
+    persistence::{self as wire, complete_request, keyed_reply},
 };
 use tonic::{Response, Status};
 use uuid::Uuid;
 
-use super::{some, unreadable};
+use super::{kept, some, unreadable};
 use crate::{
-    command::{Act, Answer, CreatePayment, DisputeAnswer, DisputeName, Keyed, Outcome},
+    command::{
+        Act, Answer, Complete, Consumer, CreatePayment, DisputeAnswer, DisputeName, Effect, Keyed,
+        Lease, Outcome,
+    },
     store::Side,
 };
 
@@ -48,7 +51,8 @@ fn read_keyed(
     })
 }
 
-pub(super) fn read_create(request: wire::CreatePaymentRequest) -> Result<CreatePayment, Status> {
+/// A payment to take in.
+pub fn read_create(request: wire::CreatePaymentRequest) -> Result<CreatePayment, Status> {
     let amount = request
         .amount
         .ok_or_else(|| Status::invalid_argument("there is no amount"))?;
@@ -70,7 +74,8 @@ pub(super) fn read_create(request: wire::CreatePaymentRequest) -> Result<CreateP
     })
 }
 
-pub(super) fn read_act(request: wire::ActRequest) -> Result<Act, Status> {
+/// Something to be done with a payment.
+pub fn read_act(request: wire::ActRequest) -> Result<Act, Status> {
     let kind = AttemptKind::from_word(&request.kind).filter(|kind| {
         matches!(
             kind,
@@ -110,7 +115,8 @@ pub(super) fn read_act(request: wire::ActRequest) -> Result<Act, Status> {
     })
 }
 
-pub(super) fn read_side(after: &[u8], before: &[u8]) -> Result<Side, Status> {
+/// Which part of a list a page shows.
+pub fn read_side(after: &[u8], before: &[u8]) -> Result<Side, Status> {
     let id = |bytes| {
         Uuid::from_slice(bytes).map_err(|_| Status::invalid_argument("an id is not 16 bytes"))
     };
@@ -122,6 +128,70 @@ pub(super) fn read_side(after: &[u8], before: &[u8]) -> Result<Side, Status> {
             "after and before exclude each other",
         )),
     }
+}
+
+fn read_effect(effect: complete_request::Effect) -> Result<Effect, Status> {
+    use complete_request::Effect as Wire;
+    let attempt = |bytes: &[u8]| AttemptId::from_bytes(bytes).map_err(unreadable);
+    Ok(match effect {
+        Wire::Approved(approved) => Effect::Approved {
+            attempt_id: attempt(&approved.attempt_id)?,
+            acquirer_reference: kept(approved.acquirer_reference),
+        },
+        Wire::Declined(declined) => Effect::Declined {
+            attempt_id: attempt(&declined.attempt_id)?,
+            failure_code: some(declined.failure_code)
+                .ok_or_else(|| Status::invalid_argument("a decline has a failure code"))?,
+            acquirer_reference: some(declined.acquirer_reference),
+        },
+        Wire::Unknown(unknown) => Effect::Unknown {
+            attempt_id: attempt(&unknown.attempt_id)?,
+            contradiction: some(unknown.contradiction),
+        },
+        Wire::Webhook(tried) => Effect::WebhookTried {
+            delivered: tried.delivered,
+            status: i32::try_from(tried.status)
+                .ok()
+                .filter(|status| *status > 0),
+            error: some(tried.error),
+            is_removed: tried.is_removed,
+        },
+        Wire::ActionRequired(required) => Effect::ActionRequired {
+            attempt_id: attempt(&required.attempt_id)?,
+            url: some(required.url)
+                .ok_or_else(|| Status::invalid_argument("an action has an address"))?,
+        },
+        Wire::CannotHandle(cannot) => Effect::CannotHandle {
+            reason: kept(cannot.reason),
+        },
+        Wire::Expired(wire::Expired {}) => Effect::Expired,
+    })
+}
+
+/// What came of a message. `is_claimed` says whether it was claimed from a topic.
+pub fn read_complete(request: wire::CompleteRequest, is_claimed: bool) -> Result<Complete, Status> {
+    let lease = request
+        .lease
+        .ok_or_else(|| Status::invalid_argument("there is no lease"))?;
+    Ok(Complete {
+        message_id: MessageId::from_bytes(&request.message_id).map_err(unreadable)?,
+        lease: Lease {
+            consumer: consumer(&lease.consumer)?,
+            partition: i16::try_from(lease.partition)
+                .map_err(|_| Status::invalid_argument("there is no such partition"))?,
+            epoch: lease.epoch,
+        },
+        is_claimed,
+        effect: read_effect(
+            request
+                .effect
+                .ok_or_else(|| Status::invalid_argument("there is no known effect"))?,
+        )?,
+    })
+}
+
+pub(super) fn consumer(word: &str) -> Result<Consumer, Status> {
+    Consumer::from_word(word).ok_or_else(|| Status::invalid_argument("there is no such consumer"))
 }
 
 /// What is answered to a request under a key.

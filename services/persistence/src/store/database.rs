@@ -61,6 +61,12 @@ impl FromStr for Database {
             return Err("it does not begin with postgres://".to_owned());
         }
         let (address, parameters) = text.split_once('?').unwrap_or((text, ""));
+        // What stands before an @ is a password, or part of one; a parameter that is unknown is told.
+        if parameters.contains('@') {
+            return Err(
+                "an @ stands behind its ?: in a password they are written %40 and %3F".to_owned(),
+            );
+        }
         let (mut mode, mut roots, mut others) = (None, None, Vec::new());
         for parameter in parameters
             .split('&')
@@ -180,6 +186,13 @@ mod tests {
         );
         check("?sslrootcert=/no/such%20file", Err("/no/such file: "));
         check("?sslmode=disable&sslcert=mine", Err("unknown option"));
+        let unquoted = "?hunter2=a@db.example/payments";
+        check(unquoted, Err("written %40 and %3F"));
+        check_at("@db.example", unquoted, Err("written %40 and %3F"));
+        check(
+            "?sslmode=disable&application_name=a%40b",
+            Ok((SslMode::Disable, Trust::Anyone)),
+        );
         let here = || Ok((SslMode::Disable, Trust::Anyone));
         check_at("127.0.0.1:1", "", here());
         check_at("localhost,[::1]:2", "", here());
