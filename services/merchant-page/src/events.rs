@@ -78,9 +78,9 @@ pub(crate) async fn of_payment(
     let (Ok(made), Ok(changed)) = moments else {
         return Ok(Err(Lack::Unreadable));
     };
-    let list = format!("/v1/events?limit={LOOKED_THROUGH}");
-    let first = format!("{list}&before={}", id_at(made - SKEW_MS));
-    let last = format!("{list}&after={}", id_at(changed + SKEW_MS));
+    let events = format!("/v1/events?limit={LOOKED_THROUGH}");
+    let first = format!("{events}&before={}", id_at(made - SKEW_MS));
+    let last = format!("{events}&after={}", id_at(changed + SKEW_MS));
     let (first, last) = tokio::try_join!(
         api.get::<EventPage>(key, &first),
         api.get::<EventPage>(key, &last),

@@ -30,6 +30,7 @@ const TOLD: &str = concat!(
 );
 
 /// What became of all messages that tell one endpoint of an event.
+#[derive(Clone, Copy)]
 struct Told {
     endpoint_id: EndpointId,
     /// Whether nobody wants to be told there any more.

@@ -12,7 +12,10 @@ use paymesh_contracts::{
     Code, ErrorBody,
     callers::Service,
     card::looks_like_card_number,
-    http::{EndpointList, EventPage, Ledger, Payment, PaymentPage, Replay, WebhookEndpoint},
+    http::{
+        DeliveryList, EndpointList, EventPage, Ledger, Payment, PaymentPage, Replay,
+        WebhookEndpoint,
+    },
     persistence::payments_server::PaymentsServer,
 };
 use paymesh_fuzz::{Choices, bytes, document, text};
@@ -145,6 +148,10 @@ fn acts() -> Vec<Act> {
         get(
             &format!("/v1/events?limit=1&before={event}"),
             is_a::<EventPage>,
+        ),
+        get(
+            &format!("/v1/events/{event}/deliveries"),
+            is_a::<DeliveryList>,
         ),
         get(&format!("/v1/ledger?payment={payment}"), is_a::<Ledger>),
         get("/v1/webhook_endpoints", is_a::<EndpointList>),

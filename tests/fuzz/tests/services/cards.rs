@@ -33,7 +33,7 @@ pub(crate) fn spelled(choices: &mut Choices<'_>, parted_by: &[&str]) -> String {
     let mut spelled = String::new();
     for digit in [before, number, after].concat().chars() {
         if !spelled.is_empty() && !parted_by.is_empty() && choices.is_one_in(4) {
-            spelled.push_str(choices.one_of(parted_by));
+            spelled.push_str(choices.one_of::<&str>(parted_by));
         }
         spelled.push(digit);
     }

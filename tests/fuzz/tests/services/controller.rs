@@ -298,6 +298,24 @@ impl Payments for Controller {
         self.answer(wire::ReplayEventReply { endpoints: 1 })
     }
 
+    async fn list_deliveries(
+        &self,
+        request: Request<wire::ListDeliveriesRequest>,
+    ) -> Answered<wire::Deliveries> {
+        let request = request.into_inner();
+        self.take_ids(&request.tenant_id, &request.event_id)?;
+        self.answer(wire::Deliveries {
+            deliveries: vec![wire::Delivery {
+                endpoint_id: vec![13; 16],
+                status: "pending".to_owned(),
+                tries: 2,
+                last_try_at_ms: 1_763_740_800_000,
+                next_try_at_ms: 1_763_740_810_000,
+                delivered_at_ms: 0,
+            }],
+        })
+    }
+
     async fn changes(&self, _: Request<wire::ChangesRequest>) -> Answered<BoxStream<wire::Change>> {
         Err(Status::unimplemented("nobody waits here"))
     }

@@ -273,10 +273,10 @@ fn a_call() {
             Err(status) => check_refused(&status),
             Ok(Side::Newest) => assert!(after.is_empty() && before.is_empty()),
             Ok(Side::Older(id)) => {
-                assert_eq!((id.as_bytes().as_slice(), 0), (&*after, before.len()))
+                assert_eq!((id.as_bytes().as_slice(), 0), (&*after, before.len()));
             }
             Ok(Side::Newer(id)) => {
-                assert_eq!((0, id.as_bytes().as_slice()), (after.len(), &*before))
+                assert_eq!((0, id.as_bytes().as_slice()), (after.len(), &*before));
             }
         }
     });

@@ -250,7 +250,7 @@ fn a_secret_of_a_server() {
         data.insert("password".to_owned(), ByteString(password.clone()));
         let is_labelled = labels.get(label).is_some_and(|it| it == "true");
         let secret = secret(labels, BTreeMap::new(), data);
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         match administrator::read(&secret, limit) {
             Err((reason, said)) => {
                 let expected = if is_labelled {

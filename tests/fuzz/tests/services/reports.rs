@@ -161,7 +161,7 @@ fn a_head() {
             1 => json!({ "log": line, "stream": "stderr" }).to_string(),
             _ => format!("{{}} {{ {line}"),
         };
-        assert_eq!(Head::read(&line), [head.clone()], "{line:?}");
+        assert_eq!(Head::read(&line), std::slice::from_ref(&head), "{line:?}");
     });
 }
 
