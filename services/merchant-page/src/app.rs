@@ -173,7 +173,7 @@ mod tests {
             "pending",
             "3 tries",
             "https://shop.example",
-            "<time datetime=\"2026-11-21T05:01:10.000Z\">",
+            "<time datetime=\"2026-11-21T05:01:10.000Z\" title=\"2026-11-21T05:01:10.000Z\">2026-11-21 05:01:10</time>",
         ];
         check_holds(&one(), &[], &payment).await;
         let ledger = ["EUR 12.50", "EUR 0.05", "What is owed to you.", &link];

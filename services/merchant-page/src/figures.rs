@@ -19,6 +19,14 @@ pub(crate) fn amount(minor: i64, currency: &str) -> String {
     }
 }
 
+/// A time of the API to the second, for people; as it is if it is none.
+pub(crate) fn moment(text: &str) -> String {
+    match text.split_once('T') {
+        Some((day, time)) if text.is_ascii() && time.len() > 8 => format!("{day} {}", &time[..8]),
+        _ => text.to_owned(),
+    }
+}
+
 /// An id with the middle left out: most begin with the time they were made at, and differ at the end.
 pub(crate) fn short(id: &str) -> String {
     let parted = id.split_once('_').and_then(|(kind, letters)| {
@@ -46,6 +54,14 @@ mod tests {
         );
         assert_eq!(amount(i64::MIN, "EUR"), "EUR -92233720368547758.08");
         assert_eq!(amount(7, "XTS"), "XTS 7 in minor units");
+    }
+
+    #[test]
+    fn a_time_is_told_to_the_second_and_another_text_as_it_is() {
+        assert_eq!(moment("2026-11-21T05:01:10.000Z"), "2026-11-21 05:01:10");
+        for other in ["", "T", "soon", "Tünïcödé öf söme kïnd"] {
+            assert_eq!(moment(other), other);
+        }
     }
 
     #[test]

@@ -79,12 +79,12 @@ pub(crate) fn dispute(status: DisputeStatus) -> Badge {
 /// What was asked of the acquirer.
 pub(crate) fn asked(kind: AttemptKind) -> &'static str {
     match kind {
-        AttemptKind::Charge => "Take money",
-        AttemptKind::Authorize => "Reserve money",
-        AttemptKind::Capture => "Take what was reserved",
-        AttemptKind::Void => "Let go what was reserved",
-        AttemptKind::Refund => "Give money back",
-        AttemptKind::Contest => "Refuse a dispute",
+        AttemptKind::Charge => "Charge",
+        AttemptKind::Authorize => "Authorize",
+        AttemptKind::Capture => "Capture",
+        AttemptKind::Void => "Void",
+        AttemptKind::Refund => "Refund",
+        AttemptKind::Contest => "Contest a dispute",
         AttemptKind::Accept => "Accept a dispute",
     }
 }

@@ -117,8 +117,8 @@ async fn pages_hold_payments_in_every_state_and_what_came_of_them() {
     let come_of_it = [
         "EUR 10.00",
         "EUR 4.00",
-        "Take money",
-        "Give money back",
+        "Charge",
+        "Refund",
         "approved",
         "acquirer_receivable",
         "merchant_payable",
