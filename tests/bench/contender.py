@@ -77,15 +77,18 @@ class Contender:
         return done, seconds
 
     def schema_milliseconds(self) -> float:
-        """From the start of the process to its answer, as Terraform's log tells it."""
+        """From the start of the process until Terraform has its schema and has ended it, as Terraform's own
+        log tells it of every provider."""
         log = self.terraform("validate", TF_LOG="trace")[0].stderr
         moment = {}
+        words = {"start": "starting plugin:", "end": "provider: plugin process exited:"}
         for line in log.splitlines():
-            words = {"start": "starting plugin:", "answer": "tf_rpc=GetProviderSchema"}
             for key, mark in words.items():
                 if mark in line and (stamp := re.match(r"(\S+T\S+?)(Z|[+-]\d\d:?\d\d)? ", line)):
                     moment.setdefault(key, datetime.fromisoformat(stamp.group(1)))
-        return (moment["answer"] - moment["start"]).total_seconds() * 1000
+        if len(moment) < len(words):
+            raise Disagreement(f"{self.name}: Terraform's log tells no start and end of the process")
+        return (moment["end"] - moment["start"]).total_seconds() * 1000
 
     def plan_megabytes(self) -> float:
         """The most memory (MB of 10^6 bytes) of a process that served one plan."""

@@ -29,7 +29,7 @@ class Peer:
 
 
 def all_peers() -> list:
-    """Those that can be built here, from the cache or now."""
+    """All of them, from the cache or built now."""
     rust = cache.ensure(f"tf-provider-{TF_PROVIDER}", build_null) / "bin" / "terraform-provider-null"
     go = cache.ensure(f"terraform-provider-time-{TIME}", build_time) / "terraform-provider-time"
     return [

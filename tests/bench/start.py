@@ -24,7 +24,7 @@ def measure(bed, programs, local, peers):
     start, *starts_of_others = (statistics.median(column) for column in zip(*starts))
     memory, memory_of_small = ours.plan_megabytes(), others[0].plan_megabytes()
     ours.terraform("destroy", "-auto-approve", "-input=false")
-    start_is = f"start to schema, ms (median of {ROUNDS})"
+    start_is = f"start to schema and end, ms (median of {ROUNDS})"
     memory_is = "most memory in a plan of two clusters, MB"
     return [
         Figure("start", start_is, start, "limit", START_MAX, 1.0),

@@ -52,7 +52,7 @@ struct Inner {
     http: reqwest::Client,
     tokens: TokenCache,
     budgets: Budgets,
-    reads: Reads,
+    reads: Arc<Reads>,
     headers: HeaderMap,
     request_id_header: Option<HeaderName>,
     patience: Patience,
@@ -66,6 +66,7 @@ pub struct ClientBuilder {
     tokens: Arc<dyn TokenSource>,
     extra_ca: Option<Vec<u8>>,
     budgets: Budgets,
+    reads: Arc<Reads>,
     headers: HeaderMap,
     request_id_header: Option<HeaderName>,
     patience: Patience,
@@ -101,6 +102,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Shares reads with `other`, another endpoint of the same cloud: a write to one ends the sharing
+    /// at both.
+    #[must_use]
+    pub fn reads_of(mut self, other: &Client) -> Self {
+        self.reads = other.inner.reads.clone();
+        self
+    }
+
     /// A header on every request.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -128,7 +137,7 @@ impl ClientBuilder {
                 http,
                 tokens: TokenCache::new(self.tokens),
                 budgets: self.budgets,
-                reads: Reads::default(),
+                reads: self.reads,
                 headers: self.headers,
                 request_id_header: self.request_id_header,
                 patience: self.patience,
@@ -152,6 +161,7 @@ impl Client {
             tokens,
             extra_ca: None,
             budgets: Budgets::default(),
+            reads: Arc::default(),
             headers: HeaderMap::new(),
             request_id_header: None,
             patience,

@@ -78,7 +78,8 @@ impl Reads {
 
 fn key(request: &Request) -> String {
     let (query, body) = (&request.query, &request.body);
-    format!("{} {query:?} {body:?}", normal(&request.address))
+    let address = normal(&request.address);
+    format!("{} {address} {query:?} {body:?}", request.api)
 }
 
 /// Azure ids are case-insensitive; on Google no two names differ in case only.
@@ -113,6 +114,17 @@ mod tests {
         check_forgotten(path, "/g/rg/clusters/ab", false);
         check_forgotten(path, "/g/rg/clusters/a/agentPools/q", false);
         check_forgotten("/g/rg", "/g/rg/clusters/a", true);
+    }
+
+    #[test]
+    fn reads_of_one_address_that_ask_for_other_things_are_not_one() {
+        let reads = Reads::default();
+        let read = |version: u8| Request::post("/v1/p:read", serde_json::json!(version)).shared();
+        let first = reads.place(&read(1)).unwrap();
+        assert!(Arc::ptr_eq(&first, &reads.place(&read(1)).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &reads.place(&read(3)).unwrap()));
+        let elsewhere = read(1).api("other");
+        assert!(!Arc::ptr_eq(&first, &reads.place(&elsewhere).unwrap()));
     }
 
     #[test]

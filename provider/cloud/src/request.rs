@@ -158,7 +158,7 @@ impl Request {
     }
 
     /// The path of the address, without scheme, host and query.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         let rest = match self.address.split_once("://") {
             Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
             None => &self.address,

@@ -105,12 +105,16 @@ impl Google {
             outage: limits.outage,
         };
         let tokens: Arc<dyn TokenSource> = Arc::new(SignIn::new(tokens.clone(), clock.clone()));
-        let build = |base: &str| {
+        let build = |base: &str, first: Option<&(Api, Client)>| {
             let mut builder = Client::builder(base, clock.clone(), tokens.clone(), patience)
                 .budget(Api::Container.name(), VerbClass::Read, CONTAINER_RATE)
                 .budget(Api::Container.name(), VerbClass::Write, CONTAINER_RATE);
             if let Some(pem) = &endpoints.extra_ca {
                 builder = builder.extra_ca(pem.clone());
+            }
+            // What is written through one API shows in another: a service account in a policy.
+            if let Some((_, first)) = first {
+                builder = builder.reads_of(first);
             }
             builder.build()
         };
@@ -123,7 +127,7 @@ impl Google {
                 .find(|(other, _)| endpoints.of(*other) == base);
             let client = match known {
                 Some((_, client)) => client.clone(),
-                None => build(base)?,
+                None => build(base, clients.first())?,
             };
             clients.push((api, client));
         }

@@ -26,7 +26,7 @@ pub(crate) struct Part {
     payment: Option<String>,
 }
 
-/// Reads the balances and the newest hundred movements.
+/// Reads the balances, and the newest movements: those of the newest hundred events.
 #[utoipa::path(
     get, path = "/v1/ledger", tag = "ledger", params(Part),
     responses(

@@ -254,13 +254,16 @@ impl Object for Grants {
     }
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {
-        let Some(policy) = self.policy(self.want.scope.read().shared()).await? else {
+        let read = self.want.scope.read().shared();
+        let shared = read.path().to_owned();
+        let policy = self.policy(read).await?;
+        let is_ours = |policy: &Value| !policy::ours(policy, &self.sign(cx)).is_empty();
+        let Some(policy) = policy.filter(is_ours) else {
+            // Whoever doubts that nothing is there must not be shown this answer again.
+            let client = self.google.client(self.want.scope.api());
+            client.forget_reads_around(&shared);
             return Ok(Observation::Absent);
         };
-        let ours = policy::ours(&policy, &self.sign(cx));
-        if ours.is_empty() {
-            return Ok(Observation::Absent);
-        }
         let mut seen = Seen::new(policy);
         seen.ownership = Ownership::Ours;
         Ok(Observation::Present(seen))

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures::try_join;
+use futures::{FutureExt, try_join};
 use paymesh_contracts::{PaymentId, TenantId, digest, persistence as wire};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
@@ -36,17 +36,34 @@ const IS_USED: &str = "select from idempotency where tenant_id = $1 and key = $2
 
 const BALANCES: &str = "select a.kind, b.currency, b.posted, b.held from balance b
     join account a on a.id = b.account_id
-    where a.tenant_id = $1 and (b.posted <> 0 or b.held <> 0
-        or exists (select from posting p where p.debit_account = a.id or p.credit_account = a.id))
-    order by b.currency, a.kind";
+    where a.tenant_id = $1 order by b.currency, a.kind";
 
-const POSTINGS: &str = concat!(
-    "select p.id, p.kind, d.kind, c.kind, p.amount, p.currency, p.payment_id, ",
-    ms!("p.created_at"),
-    " from posting p join account d on d.id = p.debit_account
-        join account c on c.id = p.credit_account
-        where d.tenant_id = $1 and ($2::uuid is null or p.payment_id = $2)
-        order by p.seq desc limit 100"
+/// What `moved` moved, the newest first. A ledger grows without an end, so it is never walked
+/// through: postings are found by their payments.
+macro_rules! postings {
+    ($moved:literal) => {
+        concat!(
+            $moved,
+            " select p.id, p.kind, d.kind, c.kind, p.amount, p.currency, p.payment_id, ",
+            ms!("p.created_at"),
+            " from moved p join account d on d.id = p.debit_account
+                join account c on c.id = p.credit_account
+                where d.tenant_id = $1 order by p.seq desc limit 100"
+        )
+    };
+}
+
+const POSTINGS_OF_PAYMENT: &str =
+    postings!("with moved as materialized (select * from posting where payment_id = $2)");
+
+/// Whatever moves money tells of it in the same transaction: what moved since the oldest of the
+/// newest events is all of the payments that these are about.
+const NEWEST_POSTINGS: &str = postings!(
+    "with told as materialized (select payment_id, created_at from event
+            where tenant_id = $1 order by id desc limit 100),
+        moved as materialized (select * from posting
+            where payment_id = any (array(select payment_id from told))
+                and created_at >= (select min(created_at) from told))"
 );
 
 /// A connection that is opened again when it is gone.
@@ -235,7 +252,8 @@ impl Reader {
         Ok(rows.iter().filter_map(payment).collect())
     }
 
-    /// The balances of a tenant and its newest postings, or those of one payment.
+    /// The newest postings of a tenant, which came with its newest hundred events, or those of one
+    /// payment; and the balances that are not 0 or moved by these.
     pub async fn ledger(
         &self,
         tenant_id: TenantId,
@@ -243,12 +261,24 @@ impl Reader {
     ) -> Result<wire::Ledger, Failure> {
         let client = self.client().await?;
         let payment = payment_id.map(|id| id.0);
-        let (tenant_values, posting_values): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 2]) =
-            ([&tenant_id.0], [&tenant_id.0, &payment]);
-        let (balances, postings) = try_join!(
-            client.query(BALANCES, &tenant_values),
-            client.query(POSTINGS, &posting_values)
-        )?;
+        let tenant: [&(dyn ToSql + Sync); 1] = [&tenant_id.0];
+        let both: [&(dyn ToSql + Sync); 2] = [&tenant_id.0, &payment];
+        let postings = match payment_id {
+            Some(_) => client.query(POSTINGS_OF_PAYMENT, &both).left_future(),
+            None => client.query(NEWEST_POSTINGS, &tenant).right_future(),
+        };
+        let (balances, postings) = try_join!(client.query(BALANCES, &tenant), postings)?;
+        let is_moved = |kind: &str, currency: &str| {
+            postings.iter().any(|row| {
+                let of = [2, 3].map(|at| row.get::<_, &str>(at) == kind);
+                of.contains(&true) && row.get::<_, &str>(5) == currency
+            })
+        };
+        let is_shown = |row: &Row| {
+            let [posted, held] = [2, 3].map(|at| row.get::<_, i64>(at));
+            posted != 0 || held != 0 || is_moved(row.get(0), row.get(1))
+        };
+        let balances: Vec<Row> = balances.into_iter().filter(is_shown).collect();
         let balance = |row: Row| wire::Balance {
             account: row.get(0),
             posted: Some(wire::Money {
