@@ -133,9 +133,9 @@ async fn pages_hold_payments_in_every_state_and_what_came_of_them() {
     let action = asked["next_action"]["redirect_url"].as_str().unwrap();
     let customer = ["requires_action", action, "Expires"];
     browser.see(&page_of(&asked), &customer).await;
-    let held = ["requires_capture", "Reserve money", "Nothing is booked."];
+    let held = ["requires_capture", "Authorize", "Nothing is booked."];
     browser.see(&page_of(&reserved), &held).await;
-    let gone = ["canceled", "Let go what was reserved", "payment.canceled"];
+    let gone = ["canceled", "Void", "payment.canceled"];
     browser.see(&page_of(&canceled), &gone).await;
     let taken_back = ["Disputes", "needs_response", "dispute.opened"];
     browser.see(&page_of(&disputed), &taken_back).await;
