@@ -7,8 +7,14 @@
 //! - what moves money is asked for under one idempotency key, however often; that of a refund follows
 //!   from its payment, so whoever asks for it, before or after a crash, asks for the same one;
 //! - a payment without the probe's own reference is never touched;
-//! - no money is left behind: what a run charged and did not refund is refunded when the probe starts,
-//!   and after each run until nothing is left ([`rounds`]);
+//! - no money is left behind: what a run charged and did not refund is refunded after it and each later
+//!   one until it is, and what another process left is looked for at the start and every hour
+//!   ([`rounds`]);
+//! - a charge whose outcome is not known is asked for again under its key until it is, then refunded.
+//!   A new start has lost that key: if such a charge becomes visible only after the look at the start,
+//!   the look an hour later finds it; what is visible still later is found by another start only;
+//! - a payment that another process may still refund in its run is left alone until that run is over;
+//! - while more than five of its payments are not refunded or not known, it charges nothing;
 //! - whatever comes of its runs, it stays up and ready: it is there to tell.
 
 pub mod config;

@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     config::Probe,
     meter,
+    run::STEPS,
     trouble::{Hope, Trouble, is_under_way},
 };
 
@@ -89,6 +90,11 @@ impl Merchant {
         self.step_max
     }
 
+    /// How long a run may take.
+    pub(crate) fn run_max(&self) -> Duration {
+        self.step_max * STEPS
+    }
+
     /// Charges under a key, and waits for what comes of it.
     pub(crate) async fn charge(&self, key: &str, until: Instant) -> Result<Payment, Trouble> {
         let ask = self.act("v1/payments", key.to_owned(), &self.order);
@@ -125,6 +131,14 @@ impl Merchant {
     /// The newest of what happened.
     pub(crate) async fn events(&self, until: Instant) -> Result<EventPage, Trouble> {
         self.ask(&self.get("v1/events?limit=100"), until).await
+    }
+
+    /// A payment as it is now.
+    pub(crate) async fn payment(&self, id: PaymentId, until: Instant) -> Result<Payment, Trouble> {
+        let payment = self
+            .ask(&self.get(&format!("v1/payments/{id}")), until)
+            .await;
+        payment.map_err(|trouble| trouble.about(id))
     }
 
     /// Some payments, older than `after` if that is given.
@@ -180,7 +194,12 @@ impl Merchant {
         match self.send(ask, half).await {
             Err(trouble) if trouble.hope == Hope::Now => {
                 sleep(AGAIN).await;
-                self.send(ask, until).await
+                let sent = self.send(ask, until).await;
+                // What came of the second says nothing of the first.
+                sent.map_err(|again: Trouble| Trouble {
+                    may_be_done: again.may_be_done || trouble.may_be_done,
+                    ..again
+                })
             }
             other => other,
         }
@@ -216,6 +235,7 @@ impl Merchant {
         }
         serde_json::from_slice(&body).map_err(|_| Trouble {
             status: Some(status.as_u16()),
+            may_be_done: true,
             ..Trouble::wrong("an answer that cannot be read")
         })
     }

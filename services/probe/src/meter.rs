@@ -56,6 +56,12 @@ pub(crate) fn count(is_ok: bool) {
     counter!(RUNS, "outcome" => outcome).increment(1);
 }
 
+/// Counts a step that failed.
+pub(crate) fn failed(step: Step, trouble: Trouble) -> Failure {
+    counter!(STEP_FAILURES, "step" => step.word()).increment(1);
+    Failure { step, trouble }
+}
+
 /// A step that is timed and has a limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timed {
@@ -80,9 +86,6 @@ impl Timed {
     pub(crate) fn end<T>(self, result: Result<T, Trouble>) -> Result<T, Failure> {
         let step = self.step;
         histogram!(STEP_SECONDS, "step" => step.word()).record(self.began.elapsed());
-        result.map_err(|trouble| {
-            counter!(STEP_FAILURES, "step" => step.word()).increment(1);
-            Failure { step, trouble }
-        })
+        result.map_err(|trouble| failed(step, trouble))
     }
 }

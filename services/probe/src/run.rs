@@ -5,7 +5,6 @@ use paymesh_contracts::{
     http::{Payment, PaymentStatus},
 };
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     ledger::Moved,
@@ -15,12 +14,15 @@ use crate::{
     trouble::Trouble,
 };
 
-/// Pays and refunds; gives the payment of which nothing is left but the fee.
-pub(crate) async fn run(merchant: &Merchant) -> Result<PaymentId, Failure> {
+/// Of how many steps a run is, each of which has the same limit.
+pub(crate) const STEPS: u32 = 5;
+
+/// Charges under a key, and refunds, until nothing is left but the fee.
+pub(crate) async fn run(merchant: &Merchant, key: &str) -> Result<(), Failure> {
     let begin = |step| Timed::begin(step, merchant.step_max());
 
     let timed = begin(Step::Charge);
-    let payment = timed.end(charge(merchant, timed.until).await)?;
+    let payment = timed.end(charge(merchant, key, timed.until).await)?;
     let id = payment.id;
 
     let timed = begin(Step::ChargeLedger);
@@ -33,13 +35,11 @@ pub(crate) async fn run(merchant: &Merchant) -> Result<PaymentId, Failure> {
     timed.end(merchant.refund(id, timed.until).await)?;
 
     let timed = begin(Step::RefundLedger);
-    timed.end(check_rest(merchant, id, fee_minor, timed.until).await)?;
-    Ok(id)
+    timed.end(check_rest(merchant, id, fee_minor, timed.until).await)
 }
 
-async fn charge(merchant: &Merchant, until: Instant) -> Result<Payment, Trouble> {
-    let key = format!("probe-charge-{}", Uuid::new_v4());
-    let payment = merchant.charge(&key, until).await?;
+async fn charge(merchant: &Merchant, key: &str, until: Instant) -> Result<Payment, Trouble> {
+    let payment = merchant.charge(key, until).await?;
     let is_whole = payment.amount == merchant.amount() && payment.captured == Some(payment.amount);
     if payment.status == PaymentStatus::Succeeded && is_whole {
         return Ok(payment);

@@ -28,6 +28,8 @@ pub(crate) struct Trouble {
     pub(crate) payment: Option<PaymentId>,
     /// Whether asking again may help.
     pub(crate) hope: Hope,
+    /// Whether what was asked for may be done all the same, now or later.
+    pub(crate) may_be_done: bool,
 }
 
 impl Trouble {
@@ -39,6 +41,7 @@ impl Trouble {
             code: None,
             payment: None,
             hope: Hope::Never,
+            may_be_done: false,
         }
     }
 
@@ -46,6 +49,7 @@ impl Trouble {
     pub(crate) fn lost(came: impl Into<String>) -> Self {
         Self {
             hope: Hope::Now,
+            may_be_done: true,
             ..Self::wrong(came)
         }
     }
@@ -63,7 +67,11 @@ impl Trouble {
         while let Some(source) = reason.source() {
             reason = source;
         }
-        Self::lost(format!("{kind}: {reason}"))
+        Self {
+            // Without a connection nothing was sent.
+            may_be_done: !error.is_connect(),
+            ..Self::lost(format!("{kind}: {reason}"))
+        }
     }
 
     /// An answer that is none of success.
@@ -80,10 +88,14 @@ impl Trouble {
         } else {
             Hope::Never
         };
+        // These say of themselves that nothing was done.
+        let is_undone = is(Code::Overloaded) || is(Code::Recovering);
+        let may_be_done = hope == Hope::Now || status >= 500 && !is_undone;
         Self {
             status: Some(status),
             code,
             hope,
+            may_be_done,
             ..Self::wrong("a refusal")
         }
     }
@@ -150,5 +162,24 @@ mod tests {
         }
         check(502, "<html>Bad Gateway</html>", Hope::Now, None);
         check(404, "<html>Not Found</html>", Hope::Never, None);
+    }
+
+    #[test]
+    fn only_who_says_so_did_nothing() {
+        for (code, expected) in [
+            (Code::OutcomeUnknown, true),
+            (Code::KeyInFlight, true),
+            (Code::Internal, true),
+            (Code::Overloaded, false),
+            (Code::Recovering, false),
+            (Code::RateLimited, false),
+            (Code::Unauthenticated, false),
+        ] {
+            let body = serde_json::to_vec(&code.body("req_a", None, None)).unwrap();
+            let trouble = Trouble::refusal(code.status(), &body);
+            assert_eq!(trouble.may_be_done, expected, "{trouble:?}");
+        }
+        assert!(Trouble::refusal(502, b"<html>Bad Gateway</html>").may_be_done);
+        assert!(Trouble::lost("no answer in time").may_be_done);
     }
 }
