@@ -37,12 +37,12 @@ def main() -> int:
     # PostgreSQL runs as another user when we are root.
     place.chmod(0o755)
     stack = place / "stack"
-    if subprocess.run([program, "up", stack]).returncode:
-        return 1
     failed = 1
     try:
-        walk = TOP / "tests" / "payments" / "browser" / "walk.py"
-        failed = subprocess.run([python, "-B", walk, stack / "card.json", chromium, PICTURES]).returncode
+        failed = subprocess.run([program, "up", stack]).returncode
+        if not failed:
+            walk = TOP / "tests" / "payments" / "browser" / "walk.py"
+            failed = subprocess.run([python, "-B", walk, stack / "card.json", chromium, PICTURES]).returncode
     finally:
         if failed:
             for log in stack.glob("*.log"):

@@ -1,7 +1,10 @@
 // Keeps a page live: asks for the same address again, and exchanges what it shows if that changed.
 "use strict";
 
-const PERIOD_MS = 2000;
+const PERIOD_MS = 5000;
+// How long to wait while the page is away, and how long at most if it asks for it.
+const PAUSE_MS_MAX = 60000;
+const ASKED_MS_MAX = 3600000;
 const ANSWER_MS_MAX = 20000;
 
 const live = document.getElementById("live");
@@ -11,6 +14,7 @@ const address = new URL(location.href);
 address.username = address.password = address.hash = "";
 let shown = main.innerHTML;
 let since = new Date();
+let patience = PERIOD_MS;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -20,7 +24,7 @@ const seen = () => new Promise((done) => {
   document.addEventListener("visibilitychange", () => done(), { once: true });
 });
 
-// Said aloud once, not every two seconds.
+// Said aloud once, not with every look.
 function tell(words, state) {
   if (live.textContent !== words) live.textContent = words;
   live.dataset.state = state;
@@ -29,6 +33,13 @@ function tell(words, state) {
 function stale(reason) {
   const clock = since.toISOString().slice(11, 19);
   tell(`Not live since ${clock} UTC: ${reason}`, "stale");
+}
+
+// How many milliseconds to leave it alone: longer each time, and no shorter than it asks for.
+function away(askedMs) {
+  const wait = Math.max(patience, Math.min(askedMs, ASKED_MS_MAX));
+  patience = Math.min(2 * patience, PAUSE_MS_MAX);
+  return wait;
 }
 
 function lackOf(page) {
@@ -66,9 +77,10 @@ async function look() {
     // What was shown last stays: it is old, and better than nothing.
     stale(lackOf(fresh));
     const seconds = Number(answer.headers.get("retry-after")) || 0;
-    return Math.max(PERIOD_MS, seconds * 1000);
+    return away(seconds * 1000);
   }
   since = new Date();
+  patience = PERIOD_MS;
   tell("Live", "live");
   if (fresh.innerHTML !== shown && !isMarked()) {
     shown = fresh.innerHTML;
@@ -88,7 +100,7 @@ async function watch() {
       wait = await look();
     } catch {
       stale("this page's server does not answer.");
-      wait = PERIOD_MS;
+      wait = away(0);
     }
   }
 }

@@ -14,6 +14,16 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a connection to it may take.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
+/// What an API key may be allowed. Of what payment-api says no other word is shown.
+const SCOPES: [&str; 4] = [
+    "payments:write",
+    "payments:read",
+    "ledger:read",
+    "webhooks:write",
+];
+/// After how many seconds to try again if nobody says it: the script's own pace.
+const AGAIN_SECONDS: u64 = 5;
+
 /// payment-api.
 pub struct Api {
     client: Client,
@@ -27,8 +37,8 @@ pub(crate) type Part<T> = Result<T, Lack>;
 /// Why something is not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
-    /// The key has not the scope that this takes.
-    Scope(String),
+    /// The key has not the scope that this takes, where that is known.
+    Scope(Option<&'static str>),
     /// There is no such thing, or it is another merchant's.
     Nothing,
     /// Too much was asked of it; after how many seconds to try again.
@@ -44,14 +54,23 @@ pub(crate) enum Lack {
 }
 
 impl Lack {
-    /// The status of a page whose main part this is.
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
+    /// How a page ends whose main part this is.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let again_seconds = match self {
+            Self::Busy(seconds) | Self::Away(seconds) => Some(*seconds),
+            Self::Silent => Some(AGAIN_SECONDS),
+            _ => None,
+        };
+        let status = match self {
             Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::Nothing => StatusCode::NOT_FOUND,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Away(_) | Self::Silent => StatusCode::SERVICE_UNAVAILABLE,
             Self::Strange(_) | Self::Unreadable => StatusCode::BAD_GATEWAY,
+        };
+        Outcome {
+            status,
+            again_seconds,
         }
     }
 }
@@ -63,10 +82,8 @@ impl fmt::Display for Lack {
             _ => write!(out, "Try again in {seconds} seconds."),
         };
         match self {
-            Self::Scope(scope) if scope.is_empty() => {
-                out.write_str("Your API key may not read this.")
-            }
-            Self::Scope(scope) => write!(
+            Self::Scope(None) => out.write_str("Your API key may not read this."),
+            Self::Scope(Some(scope)) => write!(
                 out,
                 "Your API key may not read this: it has not the scope {scope}."
             ),
@@ -93,9 +110,30 @@ impl fmt::Display for Lack {
     }
 }
 
-/// The status of a page whose main part this is.
-pub(crate) fn status_of<T>(part: &Part<T>) -> StatusCode {
-    part.as_ref().map_or_else(Lack::status, |_| StatusCode::OK)
+/// How a page ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// After how many seconds to look again, if it may be another then.
+    pub(crate) again_seconds: Option<u64>,
+}
+
+impl From<StatusCode> for Outcome {
+    fn from(status: StatusCode) -> Self {
+        Self {
+            status,
+            again_seconds: None,
+        }
+    }
+}
+
+/// How a page ends whose main part this is.
+pub(crate) fn outcome_of<T>(part: &Part<T>) -> Outcome {
+    match part {
+        Ok(_) => StatusCode::OK.into(),
+        Err(lack) => lack.outcome(),
+    }
 }
 
 impl Api {
@@ -165,8 +203,9 @@ async fn lack(answer: Response) -> Lack {
     match answer.status() {
         StatusCode::FORBIDDEN => {
             let body = answer.json::<ErrorBody>().await.ok();
-            let scope = body.and_then(|body| body.error.param);
-            Lack::Scope(scope.unwrap_or_default())
+            let param = body.and_then(|body| body.error.param);
+            let scope = param.and_then(|param| SCOPES.into_iter().find(|known| *known == param));
+            Lack::Scope(scope)
         }
         StatusCode::NOT_FOUND => Lack::Nothing,
         StatusCode::TOO_MANY_REQUESTS => Lack::Busy(seconds),

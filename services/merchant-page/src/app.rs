@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
     middleware::{Next, from_fn},
     response::{IntoResponse, Redirect, Response},
     routing::{MethodRouter, get},
@@ -57,9 +60,32 @@ async fn wrong_method() -> impl IntoResponse {
     )
 }
 
+/// Whether another site has a browser ask, which says the key by itself. To follow a link from there
+/// is fine: that site sees nothing of what comes. Who does not say where it asks from is no browser,
+/// and knows no key that it was not told.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
+    let site = "sec-fetch-site";
+    let is_own = !headers.contains_key(site) || says(site, "same-origin") || says(site, "none");
+    let is_followed = says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
+    !(is_own || is_followed)
+}
+
 async fn guard(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let is_of_another_site = is_of_another_site(request.headers());
+    let mode = request.headers().get("sec-fetch-mode");
+    let is_script = mode.is_some_and(|mode| mode != "navigate");
+    let mut response = if is_of_another_site {
+        let text = "No other site may have a browser ask this page.\n";
+        (StatusCode::FORBIDDEN, text).into_response()
+    } else {
+        next.run(request).await
+    };
     let headers = response.headers_mut();
+    if is_script {
+        // A browser would ask for a key in the midst of what somebody reads; the script says it there.
+        headers.remove(WWW_AUTHENTICATE);
+    }
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -68,11 +94,12 @@ async fn guard(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::RETRY_AFTER;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::fixture::{
-        ENDPOINT, EVENT, KEY, PAYMENT, Seen, api_at, api_that_says, event, look, payment,
+        ENDPOINT, EVENT, KEY, PAYMENT, Seen, api_at, api_that_says, event, look, look_with, payment,
     };
 
     const PAGES: [&str; 3] = ["/payments", "/ledger", "/webhooks"];
@@ -275,22 +302,37 @@ mod tests {
         let deliveries = format!("/v1/events/{EVENT}/deliveries");
         let unknown = [(&*deliveries, 404, Value::Null)];
         check_holds(&one(), &unknown, &["payment.succeeded", "There is no such"]).await;
+        // Of what the version before told, nothing may be known.
+        let none = [(&*deliveries, 200, json!({ "data": [] }))];
+        check_holds(&one(), &none, &["payment.succeeded", "nothing known"]).await;
         let strange = [("/v1/ledger", 200, json!({ "balances": 7 }))];
         check_holds(&one(), &strange, &["cannot read", "order 7"]).await;
     }
 
     #[tokio::test]
     async fn a_page_without_its_main_part_says_so_by_its_status_too() {
-        for (said, status, text) in [
-            (404, StatusCode::NOT_FOUND, "it is not yours"),
-            (429, StatusCode::TOO_MANY_REQUESTS, "in 7 seconds"),
-            (503, StatusCode::SERVICE_UNAVAILABLE, "in 7 seconds"),
-            (500, StatusCode::BAD_GATEWAY, "the status 500"),
+        let seven = Some(HeaderValue::from_static("7"));
+        for (said, status, text, again) in [
+            (404, StatusCode::NOT_FOUND, "it is not yours", None),
+            (
+                429,
+                StatusCode::TOO_MANY_REQUESTS,
+                "in 7 seconds",
+                seven.as_ref(),
+            ),
+            (
+                503,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "in 7 seconds",
+                seven.as_ref(),
+            ),
+            (500, StatusCode::BAD_GATEWAY, "the status 500", None),
         ] {
             let path = format!("/v1/payments/{PAYMENT}");
             let seen = see(&one(), &[(&path, said, Value::Null)]).await;
             assert_eq!(seen.status, status, "{said}");
             assert!(seen.text.contains(text), "{said}: {}", seen.text);
+            assert_eq!(seen.headers.get(RETRY_AFTER), again, "{said}");
             let is_away = seen.text.contains("data-away");
             assert_eq!(is_away, status != StatusCode::NOT_FOUND, "{said}");
         }
@@ -314,7 +356,8 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_in_no_answer_whatever_payment_api_says_or_if_it_says_nothing() {
         let echo = json!({ "error": {
-            "type": KEY, "code": KEY, "message": KEY, "advice": KEY, "request_id": KEY,
+            "type": KEY, "code": KEY, "message": KEY, "advice": KEY, "param": KEY,
+            "request_id": KEY,
         } });
         let path = format!("/v1/payments/{PAYMENT}");
         for status in [200, 400, 403, 404, 422, 429, 500, 503] {
@@ -326,7 +369,73 @@ mod tests {
         let seen = look(api_at("127.0.0.1:9"), "/payments", Some(KEY)).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(seen.text.contains("does not answer"), "{}", seen.text);
+        assert_eq!(seen.headers[RETRY_AFTER], "5");
         assert!(!seen.text.contains(KEY), "{}", seen.text);
+    }
+
+    #[tokio::test]
+    async fn how_far_they_were_told_is_asked_of_the_newest_events_only() {
+        let paid = payment(PAYMENT, "order 7");
+        let (start, _) = EVENT.split_at(EVENT.len() - 1);
+        // Newest first, as payment-api lists them; it knows no deliveries of them.
+        let happened = ('e'..='p').rev().map(|last| {
+            let mut happened = event("payment.succeeded", &paid);
+            happened["id"] = format!("{start}{last}").into();
+            happened
+        });
+        let happened: Vec<Value> = happened.collect();
+        assert_eq!(happened.len(), 12);
+        let others = [("/v1/events", 200, json!({ "data": happened }))];
+        for (address, asked) in [("/webhooks", 5), (&*one(), 10)] {
+            let text = see(address, &others).await.text;
+            let is_asked = |row: &&str| row.contains("There is no such");
+            let rows = text.split("<tr>").filter(|row| row.contains(start));
+            let (yes, no): (Vec<&str>, Vec<&str>) = rows.partition(is_asked);
+            assert_eq!((yes.len(), no.len()), (asked, 12 - asked), "{text}");
+            assert!(no.iter().all(|row| row.contains("not asked")), "{text}");
+            let newest = format!("{start}p");
+            assert!(yes.iter().any(|row| row.contains(&newest)), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_other_site_has_a_browser_ask() {
+        for (site, mode, dest, status) in [
+            ("cross-site", "no-cors", "script", StatusCode::FORBIDDEN),
+            ("same-site", "cors", "empty", StatusCode::FORBIDDEN),
+            ("cross-site", "navigate", "iframe", StatusCode::FORBIDDEN),
+            ("cross-site", "navigate", "document", StatusCode::OK),
+            ("same-origin", "cors", "empty", StatusCode::OK),
+            ("none", "navigate", "document", StatusCode::OK),
+        ] {
+            let sent = [
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ];
+            for address in pages() {
+                let api = api_that_says(answers(&[])).await;
+                let seen = look_with(api, &address, Some(KEY), &sent).await;
+                assert_eq!(seen.status, status, "{address} {sent:?}");
+                let is_shown = seen.text.contains(PAYMENT);
+                assert_eq!(is_shown, status == StatusCode::OK, "{}", seen.text);
+                for (name, value) in HEADERS {
+                    assert_eq!(seen.headers[name], value, "{address} {sent:?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_browser_asks_for_a_key_when_somebody_goes_to_a_page_and_not_for_the_script() {
+        for (mode, is_asked) in [("navigate", true), ("cors", false)] {
+            let sent = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", mode)];
+            let api = api_that_says(answers(&[])).await;
+            let seen = look_with(api, "/payments", None, &sent).await;
+            assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{mode}");
+            let asks = seen.headers.contains_key(WWW_AUTHENTICATE);
+            assert_eq!(asks, is_asked, "{mode}");
+        }
     }
 
     #[tokio::test]

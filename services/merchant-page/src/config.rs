@@ -87,7 +87,7 @@ fn authorities(settings: &mut Settings) -> Option<Vec<Certificate>> {
         AUTHORITIES,
         "the authorities of payment-api's certificate, as a file in PEM",
     )?;
-    let found = fs::read(&path).map_err(|reason| reason.to_string());
+    let found = fs::read(&path).map_err(|reason| format!("the file cannot be read: {reason}"));
     let found = found.and_then(|text| {
         let found = Certificate::from_pem_bundle(&text).unwrap_or_default();
         // Without one it would be the machine's authorities that are believed.
@@ -95,8 +95,9 @@ fn authorities(settings: &mut Settings) -> Option<Vec<Certificate>> {
             .then_some(found)
             .ok_or_else(|| "it holds no certificate in PEM".to_owned())
     });
+    // Not where it is: what is given in place of a path may be a key.
     found
-        .map_err(|reason| settings.mistake(format!("{AUTHORITIES}: {}: {reason}", path.display())))
+        .map_err(|reason| settings.mistake(format!("{AUTHORITIES}: {reason}")))
         .ok()
 }
 
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(said.len(), expected.len(), "{pairs:?}: {said:?}");
         for (said, expected) in said.iter().zip(expected) {
             assert!(said.contains(expected), "{pairs:?}: {said}");
+            assert!(!said.contains("hunter2"), "{pairs:?}: {said}");
         }
     }
 
@@ -152,8 +154,18 @@ mod tests {
             "PAYMESH_HEALTH_LISTEN is missing",
         ];
         check(&[], &missing);
-        let nowhere = (AUTHORITIES, "/nowhere/ca.pem");
-        check(&[LISTEN, API, HEALTH, nowhere], &["/nowhere/ca.pem: "]);
+    }
+
+    #[test]
+    fn authorities_are_in_a_file_and_what_is_given_for_its_path_is_not_told() {
+        let text = "PAYMESH_PAGE_API_CA: the file cannot be read: ";
+        for given in [
+            "/nowhere/hunter2",
+            "hunter2",
+            "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n",
+        ] {
+            check(&[LISTEN, API, HEALTH, (AUTHORITIES, given)], &[text]);
+        }
         // A file that is there and holds something else.
         let other = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let text = "it holds no certificate in PEM";

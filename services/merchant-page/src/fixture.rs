@@ -71,7 +71,20 @@ pub(crate) fn api_at(address: &str) -> Api {
 
 /// What somebody with this key sees at an address of the page.
 pub(crate) async fn look(api: Api, address: &str, key: Option<&str>) -> Seen {
+    look_with(api, address, key, &[]).await
+}
+
+/// What somebody with this key sees whose browser sends these headers too.
+pub(crate) async fn look_with(
+    api: Api,
+    address: &str,
+    key: Option<&str>,
+    headers: &[(&str, &str)],
+) -> Seen {
     let mut request = Request::get(address);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     if let Some(key) = key {
         let pair = STANDARD.encode(format!("merchant:{key}"));
         request = request.header(AUTHORIZATION, format!("Basic {pair}"));

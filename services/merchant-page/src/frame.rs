@@ -6,8 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-/// After how many seconds to look again at a page that could not be drawn.
-const AGAIN_SECONDS: &str = "2";
+use crate::api::Outcome;
 
 /// The frame of a page.
 pub(crate) struct Frame {
@@ -49,7 +48,11 @@ impl Frame {
 }
 
 /// A page as an answer.
-pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
+pub(crate) fn show(outcome: impl Into<Outcome>, page: &impl Template) -> Response {
+    let Outcome {
+        status,
+        again_seconds,
+    } = outcome.into();
     let text = match page.render() {
         Ok(text) => text,
         Err(reason) => {
@@ -58,13 +61,9 @@ pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
         }
     };
     let mut response = (status, Html(text)).into_response();
-    let passes_soon = [
-        StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::TOO_MANY_REQUESTS,
-    ];
-    if passes_soon.contains(&status) {
+    if let Some(seconds) = again_seconds {
         let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(AGAIN_SECONDS));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -7,7 +7,7 @@ use axum::{extract::State, response::Response};
 use paymesh_contracts::http::{Balance, Ledger, Posting};
 
 use crate::{
-    api::{Api, Part, status_of},
+    api::{Api, Part, outcome_of},
     figures::{amount, short, signed},
     frame::{Frame, show},
     sign_in::{Key, Refused},
@@ -83,10 +83,10 @@ impl From<Ledger> for Books {
 /// Shows balances and the newest movements.
 pub(crate) async fn read(State(api): State<Arc<Api>>, key: Key) -> Result<Response, Refused> {
     let ledger: Part<Ledger> = api.get(&key, "/v1/ledger").await?;
-    let status = status_of(&ledger);
+    let outcome = outcome_of(&ledger);
     let page = Page {
-        frame: Frame::live("Ledger", "/ledger", status),
+        frame: Frame::live("Ledger", "/ledger", outcome.status),
         ledger: ledger.map(Books::from),
     };
-    Ok(show(status, &page))
+    Ok(show(outcome, &page))
 }

@@ -25,8 +25,9 @@ use crate::{
     words::{self, Badge},
 };
 
-/// Of how many events of a payment it is asked how far they were told. Few payments have as many.
-const ASKED_MAX: usize = 20;
+/// Of how many events of a payment, the newest, it is asked how far they were told: each is a request
+/// of its own. Few payments have as many.
+const ASKED_MAX: usize = 10;
 
 #[derive(Template)]
 #[template(path = "payment.html")]
@@ -114,12 +115,12 @@ pub(crate) async fn read(
     let payment = match payment {
         Ok(payment) => payment,
         Err(lack) => {
-            let status = lack.status();
+            let outcome = lack.outcome();
             let page = Page {
-                frame: Frame::live("Payment", "/payments", status),
+                frame: Frame::live("Payment", "/payments", outcome.status),
                 shown: Err(lack),
             };
-            return Ok(show(status, &page));
+            return Ok(show(outcome, &page));
         }
     };
     let (events, may_miss) = told(&api, &key, &payment, &Hosts::of(&endpoints)).await?;
@@ -156,9 +157,10 @@ async fn told(
         Err(lack) => return Ok((Err(lack), false)),
     };
     let mut rows: Vec<Row> = found.events.into_iter().map(Row::from).collect();
-    let asked: Vec<EventId> = rows.iter().take(ASKED_MAX).map(|row| row.id).collect();
+    let newest = rows.len().saturating_sub(ASKED_MAX);
+    let asked: Vec<EventId> = rows[newest..].iter().map(|row| row.id).collect();
     let told = deliveries::of_each(api, key, &asked, hosts).await?;
-    for (row, told) in rows.iter_mut().zip(told) {
+    for (row, told) in rows[newest..].iter_mut().zip(told) {
         row.told = Some(told);
     }
     Ok((Ok(rows), found.may_miss))

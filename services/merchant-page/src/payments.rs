@@ -13,7 +13,7 @@ use paymesh_contracts::{
 };
 
 use crate::{
-    api::{Api, Part, status_of},
+    api::{Api, Part, outcome_of},
     figures::short,
     frame::{Frame, lost, show},
     paging::{Side, Ways, part_of},
@@ -77,14 +77,14 @@ pub(crate) async fn list(
     };
     let address = format!("/v1/payments?limit={LENGTH}{part}");
     let found: Part<PaymentPage> = api.get(&key, &address).await?;
-    let status = status_of(&found);
+    let outcome = outcome_of(&found);
     let list = found.map(|found| List {
         rows: found.data.into_iter().map(Row::from).collect(),
         ways: Ways::of(&part, found.previous, found.next),
     });
     let page = Page {
-        frame: Frame::live("Payments", "/payments", status),
+        frame: Frame::live("Payments", "/payments", outcome.status),
         list,
     };
-    Ok(show(status, &page))
+    Ok(show(outcome, &page))
 }

@@ -1,6 +1,7 @@
 //! Who looks: HTTP Basic authentication, whose password is the merchant's API key.
 //!
 //! A browser asks for it by itself and says it with each request, so nothing has to be kept here.
+//! That it would say it for other sites too is stopped in `app.rs`.
 
 use askama::Template;
 use axum::{

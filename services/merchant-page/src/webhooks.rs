@@ -15,7 +15,7 @@ use paymesh_contracts::{
 use url::Url;
 
 use crate::{
-    api::{Api, Part, status_of},
+    api::{Api, Part, outcome_of},
     deliveries,
     events::Row,
     figures::short,
@@ -27,7 +27,7 @@ use crate::{
 /// How many events one page shows.
 const LENGTH: u32 = 25;
 /// Of how many of them it is asked how far they were told: each is a request of its own.
-const ASKED_MAX: usize = 10;
+const ASKED_MAX: usize = 5;
 
 /// The list of endpoints, at payment-api.
 pub(crate) const ENDPOINTS: &str = "/v1/webhook_endpoints";
@@ -93,10 +93,10 @@ pub(crate) async fn read(
     )?;
     let hosts = Hosts::of(&endpoints);
     // Either part is worth a page.
-    let status = if endpoints.is_ok() {
-        StatusCode::OK
+    let outcome = if endpoints.is_ok() {
+        StatusCode::OK.into()
     } else {
-        status_of(&events)
+        outcome_of(&events)
     };
     let mut events = events.map(|found| List {
         rows: found.data.into_iter().map(Row::from).collect(),
@@ -119,11 +119,11 @@ pub(crate) async fn read(
         listed.collect()
     });
     let page = Page {
-        frame: Frame::live("Webhooks", "/webhooks", status),
+        frame: Frame::live("Webhooks", "/webhooks", outcome.status),
         endpoints,
         events,
     };
-    Ok(show(status, &page))
+    Ok(show(outcome, &page))
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ mod tests {
         assert!(read(&[outside, (PLAINTEXT, "true")]).is_ok());
         check_mistake(
             &[(URL, "https://pay.example/"), (CA, "/nowhere/ca.pem")],
-            "PAYMESH_PROBE_CA: /nowhere/ca.pem",
+            "PAYMESH_PROBE_CA: the file of the authorities cannot be read",
         );
     }
 

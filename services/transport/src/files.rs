@@ -1,19 +1,12 @@
 //! Files that are read again when they change, as cert-manager and the like renew them.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::watch;
 
 /// How often they are looked at. A renewal is announced days before the old certificate ends.
 const LOOK: Duration = Duration::from_secs(2);
-/// The longest path of Linux.
-const PATH_BYTES_MAX: usize = 4_096;
 
 const EXPIRES: &str = "paymesh_certificate_expires_seconds";
 const REFUSED: &str = "paymesh_certificates_refused_total";
@@ -22,11 +15,15 @@ const REFUSED: &str = "paymesh_certificates_refused_total";
 /// 1970; or says everything that is wrong with it.
 type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<(T, i64), Vec<String>> + Send + Sync>;
 
+/// What a file holds, and where it is. Where it is, is never told: what is given in place of a path may
+/// be the key itself, and no text shows whether it is.
+pub type Held = (&'static str, PathBuf);
+
 /// Some files and what was made of them.
 pub struct Files<T> {
     /// What they are for, in metrics.
     name: &'static str,
-    paths: Vec<PathBuf>,
+    files: Vec<Held>,
     texts: Vec<Vec<u8>>,
     build: Build<T>,
     made: Arc<T>,
@@ -73,14 +70,14 @@ impl<T: Send + Sync + 'static> Files<T> {
     /// Reads files; says everything that is wrong with them.
     pub fn read(
         name: &'static str,
-        paths: Vec<PathBuf>,
+        files: Vec<Held>,
         build: impl Fn(&[Vec<u8>]) -> Result<(T, i64), Vec<String>> + Send + Sync + 'static,
     ) -> Result<Self, Vec<String>> {
-        let texts = read_all(&paths)?;
+        let texts = read_all(&files)?;
         let (made, expires) = build(&texts)?;
         Ok(Self {
             name,
-            paths,
+            files,
             texts,
             build: Box::new(build),
             made: Arc::new(made),
@@ -129,7 +126,7 @@ impl<T: Send + Sync + 'static> Files<T> {
             match self.look() {
                 Ok(false) => (seen, told) = (None, None),
                 Ok(true) => {
-                    tracing::info!(files = ?self.paths, "certificates were renewed");
+                    tracing::info!(files = self.name, "certificates were renewed");
                     tell.send_replace(self.made.clone());
                     self.show();
                     (seen, told) = (None, None);
@@ -150,7 +147,7 @@ impl<T: Send + Sync + 'static> Files<T> {
 
     /// Whether they are others now, and can be used.
     pub(crate) fn look(&mut self) -> Result<bool, Vec<String>> {
-        let texts = read_all(&self.paths)?;
+        let texts = read_all(&self.files)?;
         if texts == self.texts {
             return Ok(false);
         }
@@ -160,13 +157,15 @@ impl<T: Send + Sync + 'static> Files<T> {
     }
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Vec<String>> {
+fn read_all(files: &[Held]) -> Result<Vec<Vec<u8>>, Vec<String>> {
     let mut mistakes = Vec::new();
     let mut texts = Vec::new();
-    for path in paths {
+    for (what, path) in files {
         match fs::read(path) {
             Ok(text) => texts.push(text),
-            Err(reason) => mistakes.push(unreadable(path, &reason)),
+            Err(reason) => {
+                mistakes.push(format!("the file of the {what} cannot be read: {reason}"));
+            }
         }
     }
     if mistakes.is_empty() {
@@ -174,20 +173,6 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Vec<String>> {
     } else {
         Err(mistakes)
     }
-}
-
-fn unreadable(path: &Path, reason: &io::Error) -> String {
-    format!("{} cannot be read: {reason}", shown(path))
-}
-
-/// A path as a person is told of it. What is given in place of one may be the key itself.
-pub(crate) fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_pem = text.contains("-----") || text.contains(char::is_control);
-    if is_pem || text.len() > PATH_BYTES_MAX {
-        return "what is given in place of a path".to_owned();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -199,7 +184,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "one").unwrap();
-        let mut files = Files::read("test", vec![path.clone()], |texts| match &texts[0][..] {
+        let held = vec![("test", path.clone())];
+        let mut files = Files::read("test", held, |texts| match &texts[0][..] {
             b"bad" => Err(vec!["it is bad".to_owned()]),
             text => Ok((text.to_vec(), 9)),
         })
@@ -220,16 +206,20 @@ mod tests {
 
     #[test]
     fn a_key_that_is_given_in_place_of_a_path_is_not_told() {
-        let said = |text: &str| read_all(&[PathBuf::from(text)]).unwrap_err().concat();
-        assert!(said("/no/such file").starts_with("/no/such file cannot be read: "));
-        let long = "hunter2".repeat(PATH_BYTES_MAX);
+        let long = "hunter2".repeat(4_096);
         for key in [
             "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
             "-----BEGIN PRIVATE KEY----- hunter2 -----END PRIVATE KEY-----",
             "hunter2\n",
+            // The body of a key, on one line.
+            "hunter2",
+            "/no/hunter2",
             long.as_str(),
         ] {
-            let said = said(key);
+            let held = [("key", PathBuf::from(key))];
+            let said = read_all(&held).unwrap_err().concat();
+            let start = "the file of the key cannot be read: ";
+            assert!(said.starts_with(start), "{said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
     }

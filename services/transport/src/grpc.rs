@@ -394,8 +394,13 @@ mod tests {
             &[("PAYMESH_CONTROLLER_URL", "https://db-controller:1")],
         ]
         .concat();
-        let names = "PAYMESH_TLS_CERTIFICATE, PAYMESH_TLS_KEY, PAYMESH_TLS_CA: /no/";
-        check_client(&gone, &[names, names]);
+        check_client(
+            &gone,
+            &[
+                "PAYMESH_TLS_CERTIFICATE, PAYMESH_TLS_KEY, PAYMESH_TLS_CA: the file of the certificate cannot be read",
+                "PAYMESH_TLS_CERTIFICATE, PAYMESH_TLS_KEY, PAYMESH_TLS_CA: the file of the key cannot be read",
+            ],
+        );
         check_server(
             &url("")[..3],
             &[

@@ -47,9 +47,8 @@ impl Https {
             let certificate: Option<PathBuf> =
                 settings.required(CERTIFICATE, "its certificate, as a file in PEM");
             let key: Option<PathBuf> = settings.required(KEY, "its key, as a file in PEM");
-            let files = Files::read("http", vec![certificate?, key?], |texts| {
-                config(&texts[0], &texts[1])
-            });
+            let files = vec![("certificate", certificate?), ("key", key?)];
+            let files = Files::read("http", files, |texts| config(&texts[0], &texts[1]));
             match files {
                 Ok(files) => Some(files),
                 Err(mistakes) => {

@@ -45,7 +45,12 @@ impl Mutual {
     ) -> Result<Files<Self>, Vec<String>> {
         // A process stays who it is: what it was let in for is open, and nobody was asked again.
         let running = OnceLock::new();
-        Files::read("grpc", vec![certificate, key, authorities], move |texts| {
+        let files = vec![
+            ("certificate", certificate),
+            ("key", key),
+            ("authorities", authorities),
+        ];
+        Files::read("grpc", files, move |texts| {
             let mutual = Self::new(service, &texts[0], &texts[1], &texts[2])?;
             let (is, was) = (
                 &mutual.identity,

@@ -24,7 +24,12 @@ impl Texts {
         key: PathBuf,
         authorities: PathBuf,
     ) -> Result<Files<Self>, Vec<String>> {
-        Files::read(name, vec![certificate, key, authorities], |texts| {
+        let files = vec![
+            ("certificate", certificate),
+            ("key", key),
+            ("authorities", authorities),
+        ];
+        Files::read(name, files, |texts| {
             Self::new(&texts[0], &texts[1], &texts[2])
         })
     }

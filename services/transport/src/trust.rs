@@ -5,7 +5,6 @@ use std::{fs, path::PathBuf, sync::Arc};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
-    files::shown,
     pem,
     verify::{Asked, Servers},
 };
@@ -34,9 +33,11 @@ impl Roots {
     fn read(&self) -> Result<RootCertStore, String> {
         match self {
             Self::File(path) => {
-                let shown = shown(path);
-                let text = fs::read(path).map_err(|reason| format!("{shown}: {reason}"))?;
-                pem::roots(&text).map_err(|reason| format!("{shown}: {reason}"))
+                // Not where it is: what is given in place of a path may be a key.
+                let text = fs::read(path).map_err(|reason| {
+                    format!("the file of the authorities cannot be read: {reason}")
+                })?;
+                pem::roots(&text)
             }
             Self::System => {
                 let found = rustls_native_certs::load_native_certs();

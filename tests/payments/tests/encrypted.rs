@@ -41,7 +41,8 @@ async fn the_database_shows_who_it_is_as_the_connection_string_asks() {
         check_said(stack, &said);
     };
     check_refused(&stack, "?sslmode=require", "server does not support TLS");
-    check_refused(&stack, "?sslrootcert=/no/such", "/no/such: No such file");
+    let nowhere = "the file of the authorities cannot be read: No such file";
+    check_refused(&stack, "?sslrootcert=/no/such", nowhere);
 
     let (ours, other) = (
         Authority::new("ours").unwrap(),

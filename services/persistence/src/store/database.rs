@@ -129,7 +129,8 @@ impl FromStr for Database {
         };
         config.ssl_mode(mode);
         // Files that cannot be read are found at the start.
-        trust.client(PROTOCOL)?;
+        let client = trust.client(PROTOCOL);
+        client.map_err(|reason| format!("sslrootcert: {reason}"))?;
         Ok(Self { config, trust })
     }
 }
@@ -184,7 +185,10 @@ mod tests {
             "?sslmode=require&sslrootcert=system",
             Err("goes with sslmode=verify-full only"),
         );
-        check("?sslrootcert=/no/such%20file", Err("/no/such file: "));
+        check(
+            "?sslrootcert=/no/hunter2",
+            Err("sslrootcert: the file of the authorities cannot be read: "),
+        );
         check("?sslmode=disable&sslcert=mine", Err("unknown option"));
         let unquoted = "?hunter2=a@db.example/payments";
         check(unquoted, Err("written %40 and %3F"));

@@ -198,15 +198,14 @@ fn files(folder: &TempDir, service: Service) -> HashMap<&'static str, String> {
     kinds.into_iter().zip(texts).map(write).collect()
 }
 
-/// What is given for a variable. A secret may be given in place of anything; of a path, only as the key
-/// that was meant to be in its file.
+/// What is given for a variable. A secret may be given in place of anything.
 fn given(choices: &mut Choices<'_>, kind: Kind, files: &HashMap<&'static str, String>) -> String {
     let is_odd = choices.is_one_in(6);
     match kind {
         Kind::File(_) if is_odd => {
             let pem = format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n");
             let line = pem.replace('\n', " ");
-            let odd: [&str; 5] = ["/no/such/file", "/", ".", &pem, &line];
+            let odd: [&str; 6] = ["/no/such/file", "/", ".", &pem, &line, CANARY];
             (*choices.one_of(&odd)).to_owned()
         }
         Kind::File(name) => files[name].clone(),
