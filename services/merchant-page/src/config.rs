@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use paymesh_operations::{Settings, SettingsError, drain};
-use paymesh_transport::Https;
+use paymesh_transport::{Https, shown};
 use reqwest::Certificate;
 use url::{Host, Url};
 
@@ -96,7 +96,7 @@ fn authorities(settings: &mut Settings) -> Option<Vec<Certificate>> {
             .ok_or_else(|| "it holds no certificate in PEM".to_owned())
     });
     found
-        .map_err(|reason| settings.mistake(format!("{AUTHORITIES}: {}: {reason}", path.display())))
+        .map_err(|reason| settings.mistake(format!("{AUTHORITIES}: {}: {reason}", shown(&path))))
         .ok()
 }
 
@@ -158,5 +158,9 @@ mod tests {
         let other = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let text = "it holds no certificate in PEM";
         check(&[LISTEN, API, HEALTH, (AUTHORITIES, other)], &[text]);
+        // What is in a file may be given in place of where it is.
+        let pem = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
+        let text = "PAYMESH_PAGE_API_CA: what is given in place of a path: ";
+        check(&[LISTEN, API, HEALTH, (AUTHORITIES, pem)], &[text]);
     }
 }

@@ -181,7 +181,7 @@ fn unreadable(path: &Path, reason: &io::Error) -> String {
 }
 
 /// A path as a person is told of it. What is given in place of one may be the key itself.
-pub(crate) fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     let is_pem = text.contains("-----") || text.contains(char::is_control);
     if is_pem || text.len() > PATH_BYTES_MAX {

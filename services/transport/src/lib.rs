@@ -30,7 +30,7 @@ mod trust;
 mod verify;
 
 pub use accept::bind;
-pub use files::{Files, Renewed};
+pub use files::{Files, Renewed, shown};
 pub use grpc::{Controller, Grpc};
 pub use https::Https;
 pub use identity::Identity;
