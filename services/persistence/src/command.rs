@@ -101,6 +101,9 @@ pub struct DisputeNotice {
     pub payment_id: PaymentId,
     /// As the acquirer calls it.
     pub reference: String,
+    /// Whether it calls it otherwise, in a way that cannot be kept: then a person has to look, since
+    /// nobody could answer the dispute under this name.
+    pub is_renamed: bool,
     /// How much.
     pub amount: Money,
     /// Why, in the acquirer's words.
@@ -109,7 +112,7 @@ pub struct DisputeNotice {
     pub status: DisputeStatus,
     /// Grows with each change of this dispute.
     pub version: i64,
-    /// Until when it can be answered.
+    /// Until when it can be answered, if it says.
     pub respond_by_ms: Option<i64>,
 }
 

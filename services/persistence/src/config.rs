@@ -38,6 +38,9 @@ pub struct Controller {
 /// Four payment-processors at work, or less than two seconds of a small machine: what waits for longer
 /// than its client does is of no use.
 const WAITING_MAX: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
+const BACKLOG: &str = "PAYMESH_BACKLOG_MS";
+/// Beyond a day nothing is watched any more.
+const BACKLOG_PAUSE_MAX: Duration = Duration::from_hours(24);
 /// Shorter secrets can be guessed.
 const PEPPER_LENGTH_MIN: usize = 32;
 
@@ -68,6 +71,17 @@ pub fn pepper(settings: &mut Settings) -> Option<Secret> {
         .map(|long| long.0)
 }
 
+/// How long until the queue is counted again.
+fn backlog_pause(settings: &mut Settings) -> Duration {
+    let meaning = "how long until the queue is counted again, in milliseconds";
+    let read = settings.milliseconds(BACKLOG, meaning, 5_000);
+    if read.is_zero() || read > BACKLOG_PAUSE_MAX {
+        let longest = BACKLOG_PAUSE_MAX.as_millis();
+        settings.mistake(format!("{BACKLOG} is between 1 and {longest}"));
+    }
+    read
+}
+
 impl Controller {
     /// Reads all of it.
     pub fn read(mut settings: Settings) -> Result<Self, SettingsError> {
@@ -81,11 +95,7 @@ impl Controller {
             "PAYMESH_HEALTH_LISTEN",
             "where health and metrics are served, as IP:PORT",
         );
-        let backlog_pause = settings.milliseconds(
-            "PAYMESH_BACKLOG_MS",
-            "how long until the queue is counted again, in milliseconds",
-            5_000,
-        );
+        let backlog_pause = backlog_pause(&mut settings);
         let waiting_max = settings.optional(
             "PAYMESH_WAITING_MAX",
             "how many payments wait for the acquirer, being sent to it or not, before new ones are taken in only as others end",
@@ -109,5 +119,28 @@ impl Controller {
             })
         })();
         settings.done(controller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_counted_neither_all_the_time_nor_never() {
+        for (text, is_mistake) in [
+            ("0", true),
+            ("1", false),
+            ("86400000", false),
+            ("86400001", true),
+        ] {
+            let mut settings =
+                Settings::new(move |name| (name == BACKLOG).then(|| text.to_owned()));
+            let pause = backlog_pause(&mut settings);
+            let said = settings.done(Some(pause)).err();
+            let said = said.map(|SettingsError(mistakes)| mistakes.concat());
+            let expected = "PAYMESH_BACKLOG_MS is between 1 and 86400000";
+            assert_eq!(said.as_deref(), is_mistake.then_some(expected), "{text}");
+        }
     }
 }

@@ -367,3 +367,50 @@ async fn no_statement_of_a_payment_reads_a_table_from_end_to_end() {
     shop.stack.restart(Member::Controller).unwrap();
     shop.check_books(SETTLED).await;
 }
+
+/// Tables that a ledger is made of which were read from end to end, and how much was read of indexes.
+const READ_OF_LEDGERS: &str =
+    "select (select coalesce(string_agg(format('%s %s', relname, seq_scan), ', '), '')
+        from pg_stat_user_tables where seq_scan > 0
+            and relname in ('account', 'balance', 'posting', 'event', 'payment')),
+    (select sum(idx_tup_read) from pg_stat_user_indexes
+        where relname in ('account', 'balance', 'posting', 'event', 'payment'))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_read_without_those_of_others() {
+    /// Of others; each has a row in every table that could be read whole, and in most of them two.
+    const PAYMENTS: usize = 300;
+    /// Of each address.
+    const READS: usize = 300;
+    /// One address that read one table whole would read half as many rows for each read as there are
+    /// payments, at least. What the payments did last may be counted among it.
+    const READ_MAX: usize = 100;
+    let mut shop = Shop::open(Wishes::default()).await;
+    let quiet = shop.stack.add_merchant("Quiet shop", 290).unwrap();
+    let quiet = shop.client.of_merchant(&quiet);
+    let paid = quiet.pay("only", &order(1250, "tok_approve"), 10).await;
+    let paid = paid.unwrap();
+    assert_eq!(paid.status, 201, "{paid:?}");
+    let id = paid.json()["id"].as_str().unwrap().to_owned();
+    for number in 0..PAYMENTS {
+        assert_eq!(shop.pay(&format!("order-{number}")).await.status, 201);
+    }
+    shop.sql("select pg_stat_reset()");
+    for address in ["/v1/ledger".to_owned(), format!("/v1/ledger?payment={id}")] {
+        for _ in 0..READS {
+            let (status, ledger) = quiet.get("/v1/ledger", &address).await.unwrap();
+            assert_eq!(status, 200, "{ledger}");
+            let count = |list: &str| ledger[list].as_array().map(Vec::len);
+            // The charge and its fee, and where both went.
+            let counts = (count("balances"), count("postings"));
+            assert_eq!(counts, (Some(3), Some(2)), "{address}: {ledger}");
+        }
+    }
+    // A connection tells the last of what it did when it ends.
+    assert!(shop.stack.stop(Member::Controller));
+    let found = shop.sql(READ_OF_LEDGERS);
+    let (whole, read) = found.trim().rsplit_once('|').unwrap();
+    assert_eq!(whole, "");
+    let read = read.parse::<usize>().unwrap() / (2 * READS);
+    assert!(read <= READ_MAX, "{read} rows of indexes for each read");
+}

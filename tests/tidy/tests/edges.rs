@@ -113,7 +113,7 @@ fn rooms_use_only_the_rooms_they_may() {
         paymesh-crash -> paymesh-acceptance
         paymesh-db-operator -> paymesh-operations
         paymesh-engine -> paymesh-clock
-        paymesh-fuzz -> paymesh (dev), paymesh-azure (dev), paymesh-bus (dev), paymesh-clock (dev), paymesh-contracts (dev), paymesh-db-operator (dev), paymesh-engine (dev), paymesh-google (dev), paymesh-kubernetes (dev), paymesh-operations (dev), paymesh-payment-api (dev), paymesh-payment-processor (dev), paymesh-persistence (dev), paymesh-plugin (dev), paymesh-transport (dev)
+        paymesh-fuzz -> paymesh (dev), paymesh-azure (dev), paymesh-bus (dev), paymesh-clock (dev), paymesh-contracts (dev), paymesh-db-operator (dev), paymesh-engine (dev), paymesh-google (dev), paymesh-kubernetes (dev), paymesh-merchant-page (dev), paymesh-operations (dev), paymesh-payment-api (dev), paymesh-payment-processor (dev), paymesh-persistence (dev), paymesh-plugin (dev), paymesh-probe (dev), paymesh-transport (dev)
         paymesh-google -> paymesh-clock, paymesh-cloud, paymesh-engine, paymesh-kubernetes
         paymesh-kubernetes -> nothing
         paymesh-merchant-page -> paymesh-contracts, paymesh-operations, paymesh-transport

@@ -13,6 +13,10 @@ use super::{
     wire::{Refusal, Row, Rows, Sent, Told, serde_json_from, verdict},
 };
 
+/// The most that one answer may hold, unpacked: as much as db-controller takes in one message of gRPC,
+/// so what a longer page says could not be handed on. A verdict has a few hundred bytes.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
 /// An acquirer over HTTP and JSON.
 pub struct HttpAcquirer {
     client: Client,
@@ -51,13 +55,21 @@ impl HttpAcquirer {
     }
 
     async fn answer_to(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), NoWord> {
-        let answer = request
+        let mut answer = request
             .bearer_auth(self.token.expose())
             .send()
             .await
             .map_err(no_word)?;
         let status = answer.status();
-        Ok((status, answer.bytes().await.map_err(no_word)?.to_vec()))
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(no_word)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                let reason = "its answer is longer than any may be".to_owned();
+                return Err(NoWord::Silent(reason));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, body))
     }
 }
 
@@ -151,5 +163,88 @@ impl Acquirer for HttpAcquirer {
         } else {
             Err(NoWord::Silent(format!("status {}", status.as_u16())))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paymesh_contracts::{Currency, Money, persistence::Origin};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn order() -> Order {
+        Order {
+            attempt_id: AttemptId(Uuid::from_u128(9)),
+            amount: Money::new(5, Currency::Eur),
+            task: Task::Charge("tok_approve".to_owned()),
+            origin: Origin {
+                tenant_id: vec![1; 16],
+                payment_id: vec![2; 16],
+                idempotency_key: "order-1".to_owned(),
+                fingerprint: vec![3; 32],
+                reference: String::new(),
+                payment_method: "tok_approve".to_owned(),
+            },
+        }
+    }
+
+    /// An acquirer that answers everything with this.
+    async fn acquirer(status: u16, body: String) -> HttpAcquirer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}");
+        let text = format!("{head}\r\n\r\n{body}");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4_096];
+                let count = stream.read(&mut asked).await.unwrap_or_default();
+                // Who has read enough ends the connection, and what is left is not wanted.
+                if count > 0 && stream.write_all(text.as_bytes()).await.is_ok() {
+                    tokio::io::copy(&mut stream, &mut tokio::io::sink())
+                        .await
+                        .unwrap_or_default();
+                }
+            }
+        });
+        let base = format!("http://{address}/").parse().unwrap();
+        HttpAcquirer::new(&base, Secret::from("sk_1".to_owned()), LIMIT).unwrap()
+    }
+
+    /// A document, and spaces behind it until it is so long.
+    fn padded(text: &str, length: usize) -> String {
+        let spaces = " ".repeat(length - text.len());
+        format!("{text}{spaces}")
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_no_word_whatever_it_begins_with() {
+        // A process has one, and this is its only test that needs it.
+        let crypto = rustls::crypto::aws_lc_rs::default_provider();
+        crypto.install_default().unwrap();
+        let order = order();
+        let id = order.attempt_id;
+        let approved = format!(
+            r#"{{"id":"{id}","amount":5,"currency":"EUR","status":"approved","reference":"ch_1"}}"#
+        );
+        let whole = acquirer(200, padded(&approved, ANSWER_BYTES_MAX)).await;
+        let reference = "ch_1".to_owned();
+        let expected = Ok(Some(Verdict::Approved { reference }));
+        assert_eq!(whole.find(&order).await, expected);
+        let silent = NoWord::Silent("its answer is longer than any may be".to_owned());
+        let longer = acquirer(200, padded(&approved, ANSWER_BYTES_MAX + 1)).await;
+        assert_eq!(longer.find(&order).await, Err(silent.clone()));
+        assert_eq!(longer.send(&order).await, Err(silent.clone()));
+        // A refusal would have failed the payment.
+        let refusal = padded(r#"{"code":"insufficient_funds"}"#, ANSWER_BYTES_MAX + 1);
+        let refused = acquirer(422, refusal).await;
+        assert_eq!(refused.send(&order).await, Err(silent));
     }
 }

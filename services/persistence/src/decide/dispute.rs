@@ -57,7 +57,7 @@ impl Decider<'_> {
                 DisputeRow {
                     status,
                     version: notice.version,
-                    respond_by_ms: notice.respond_by_ms,
+                    respond_by_ms: notice.respond_by_ms.or(before.respond_by_ms),
                     ..before
                 },
             ),
@@ -198,6 +198,9 @@ fn against(
     known: Option<&DisputeRow>,
     notice: &DisputeNotice,
 ) -> Option<String> {
+    if notice.is_renamed {
+        return Some("no dispute, as its name cannot be kept".to_owned());
+    }
     let amount_minor = notice.amount.amount_minor;
     let is_same_currency = notice.amount.currency == payment.amount.currency;
     let Some(known) = known else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Unit, describe_gauge, gauge};
-use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -16,8 +16,6 @@ use crate::{
 const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
 /// How long the database may take to say a number.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// Tokio has no interval of nothing, and panics.
-const PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// Counts until `stop` is cancelled.
 pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: CancellationToken) {
@@ -28,7 +26,9 @@ pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: Cancellation
 /// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand
 /// still, and the age of what is not sealed grows: nobody can say that it is sealed.
 async fn count(reader: Reader, hub: Hub, pause: Duration) {
-    let mut tick = every(pause);
+    let mut tick = interval(pause);
+    // After a long count as after a short one.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ages = Shard::ALL.map(Age::new);
     loop {
         tick.tick().await;
@@ -50,14 +50,6 @@ async fn count(reader: Reader, hub: Hub, pause: Duration) {
             age.measure(&reader).await;
         }
     }
-}
-
-/// Ticks after each `pause`, which may be set to nothing.
-fn every(pause: Duration) -> Interval {
-    let mut tick = tokio::time::interval(pause.max(PAUSE_MIN));
-    // After a long count as after a short one.
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick
 }
 
 /// How long the oldest row has waited that a chain does not have.
@@ -133,22 +125,5 @@ fn show(consumer: Consumer, backlog: Backlog) {
         .set(backlog.parked as f64);
     if matches!(consumer, Consumer::Attempts) {
         gauge!("paymesh_unknown_attempts").set(backlog.unknown_attempts as f64);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_of_nothing_is_a_short_one() {
-        for (pause, period) in [
-            (Duration::ZERO, PAUSE_MIN),
-            (Duration::from_secs(5), Duration::from_secs(5)),
-        ] {
-            let mut tick = every(pause);
-            tick.tick().await;
-            assert_eq!(tick.period(), period);
-        }
     }
 }

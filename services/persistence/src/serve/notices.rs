@@ -48,22 +48,33 @@ pub(super) async fn hear(
 }
 
 /// What a notice says of a dispute of this payment. A word or an amount that is not known stops the
-/// notices here until somebody knows it; a time that nobody can write down says nothing.
+/// notices here until somebody knows it; a time that nobody can write down says nothing, and the one
+/// before stays.
 pub fn read(
     notice: wire::DisputeNotice,
     (tenant_id, payment_id): (TenantId, PaymentId),
 ) -> Result<DisputeNotice, Status> {
     let unknown = |what| Status::invalid_argument(format!("a notice has no known {what}"));
     let amount: Option<Money> = notice.amount.and_then(|amount| amount.try_into().ok());
+    let respond_by_ms =
+        Some(notice.respond_by_ms).filter(|at_ms| (1..=TIME_MS_MAX).contains(at_ms));
+    if respond_by_ms.is_none() && notice.respond_by_ms != 0 {
+        tracing::warn!(
+            payment = %payment_id,
+            at_ms = notice.respond_by_ms,
+            "a dispute is to be answered by a time that cannot be written down"
+        );
+    }
     Ok(DisputeNotice {
         tenant_id,
         payment_id,
+        is_renamed: notice.dispute.contains('\0'),
         reference: kept(notice.dispute),
         amount: amount.ok_or_else(|| unknown("amount"))?,
         reason: kept(notice.reason),
         status: DisputeStatus::from_word(&notice.status).ok_or_else(|| unknown("status"))?,
         version: notice.version,
-        respond_by_ms: Some(notice.respond_by_ms).filter(|at_ms| (1..=TIME_MS_MAX).contains(at_ms)),
+        respond_by_ms,
     })
 }
 
@@ -104,6 +115,8 @@ mod tests {
             (odd.reference.as_str(), odd.reason.as_str()),
             ("dp\u{FFFD}_1", "\u{FFFD}")
         );
+        assert!(odd.is_renamed);
+        assert!(!read_of(notice()).unwrap().is_renamed);
         for (at_ms, expected) in [
             (0, None),
             (i64::MIN, None),

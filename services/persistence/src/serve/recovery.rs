@@ -16,7 +16,7 @@ use paymesh_contracts::{
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{failed, some};
+use super::{failed, kept, some};
 use crate::{
     command::{Act, Command, CreatePayment, DisputeAnswer, DisputeName, Keyed, Outcome},
     lane::Lane,
@@ -114,6 +114,10 @@ pub fn lost(
     if !follows(1) {
         return Err("its id does not follow from its origin");
     }
+    // Nobody was given a key that cannot be kept, and another one would name something else.
+    if origin.idempotency_key.contains('\0') {
+        return Err(unreadable);
+    }
     let request = Keyed {
         key: (tenant_id, origin.idempotency_key),
         fingerprint: origin.fingerprint.try_into().map_err(|_| unreadable)?,
@@ -141,7 +145,7 @@ pub fn lost(
         request,
         payment_id,
         amount,
-        payment_method: origin.payment_method,
+        payment_method: kept(origin.payment_method),
         reference: some(origin.reference),
         capture,
     })))
@@ -196,5 +200,24 @@ mod tests {
         let mut bare = charge(tenant, "order-1");
         bare.origin = None;
         assert_eq!(reason(bare), "it says nothing of its origin");
+    }
+
+    #[test]
+    fn no_text_of_an_acquirer_keeps_the_recovery_from_its_end() {
+        let tenant = TenantId(Uuid::from_u128(7));
+        let id = attempt_id(tenant, "order-1", 1);
+        let mut odd = charge(tenant, "order-1");
+        let origin = odd.origin.as_mut().unwrap();
+        origin.payment_method = "tok\0_approve".to_owned();
+        origin.reference = "\0".to_owned();
+        let found = lost(id, AttemptKind::Charge, odd, None);
+        let Ok(Lost::Request(Command::Adopt(payment))) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(payment.payment_method, "tok\u{FFFD}_approve");
+        assert_eq!(payment.reference.as_deref(), Some("\u{FFFD}"));
+        let id = attempt_id(tenant, "order\0", 1);
+        let found = lost(id, AttemptKind::Charge, charge(tenant, "order\0"), None);
+        assert_eq!(found.unwrap_err(), "its origin cannot be read");
     }
 }

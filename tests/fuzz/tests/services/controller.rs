@@ -47,6 +47,8 @@ pub(crate) struct Controller {
     asked: AtomicUsize,
     /// What the real one would not have taken.
     refused: Mutex<Option<String>>,
+    /// The status and the body of the last answer that it gave as kept.
+    kept: Mutex<Option<(u32, Vec<u8>)>>,
 }
 
 type Answered<M> = Result<Response<M>, Status>;
@@ -56,6 +58,7 @@ impl Controller {
     pub(crate) fn follow(&self, input: Option<&[u8]>) {
         let mut left = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         *left = input.map(<[u8]>::to_vec);
+        self.keep(None);
     }
 
     /// How often it was asked for anything but whose a key is.
@@ -63,10 +66,28 @@ impl Controller {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// What the real one would not have taken, if there was such a thing.
+    /// What the real one would not have taken, if there was such a thing since this was asked last.
     pub(crate) fn refused(&self) -> Option<String> {
-        let refused = self.refused.lock();
-        refused.unwrap_or_else(PoisonError::into_inner).clone()
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.take()
+    }
+
+    /// The status and the body of the last answer that it gave as kept, if it gave one since this was
+    /// asked last.
+    pub(crate) fn kept(&self) -> Option<(u32, Vec<u8>)> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take()
+    }
+
+    fn keep(&self, answer: Option<&wire::Answer>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = answer.map(|answer| (answer.status, answer.body.clone()));
+    }
+
+    fn answer_keyed(&self, payment_id: Vec<u8>) -> Answered<wire::KeyedReply> {
+        let reply = self.answer(Self::keyed(payment_id))?;
+        self.keep(reply.get_ref().answer.as_ref());
+        Ok(reply)
     }
 
     /// Notes what the real one makes of a request, and whether PostgreSQL can keep its texts.
@@ -163,14 +184,14 @@ impl Payments for Controller {
             &request.reference,
         ];
         self.take(read_create(request.clone()), &texts)?;
-        self.answer(Self::keyed(request.payment_id))
+        self.answer_keyed(request.payment_id)
     }
 
     async fn act(&self, request: Request<wire::ActRequest>) -> Answered<wire::KeyedReply> {
         let request = request.into_inner();
         let texts: [&str; 2] = [&request.idempotency_key, &request.explanation];
         self.take(read_act(request.clone()), &texts)?;
-        self.answer(Self::keyed(request.payment_id))
+        self.answer_keyed(request.payment_id)
     }
 
     async fn confirm(
@@ -190,7 +211,9 @@ impl Payments for Controller {
     ) -> Answered<wire::Answer> {
         let request = request.into_inner();
         self.take(Ok(()), &[&request.idempotency_key])?;
-        self.answer(Self::kept_answer())
+        let answer = self.answer(Self::kept_answer())?;
+        self.keep(Some(answer.get_ref()));
+        Ok(answer)
     }
 
     async fn read_payment(

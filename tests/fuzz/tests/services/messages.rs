@@ -396,6 +396,8 @@ fn a_word_of_the_acquirer() {
                     assert_eq!(Some(wire::Money::from(read.amount)), sent.amount);
                     assert_eq!(read.status.word(), sent.status);
                     assert_eq!((read.version, read.payment_id), (sent.version, of.1));
+                    // By another name nobody could answer the dispute.
+                    assert_eq!(read.is_renamed, read.reference != sent.dispute, "{read:?}");
                     let texts = [&read.reference, &read.reason];
                     assert!(texts.iter().all(|text| !text.contains('\0')), "{read:?}");
                 }
@@ -412,11 +414,35 @@ fn a_word_of_the_acquirer() {
         let Ok(Lost::Request(command)) = lost(id, kind, sent.clone(), answer) else {
             return;
         };
-        let (request, payment_id, amount) = match command {
-            Command::Adopt(create) => (create.request, create.payment_id, Some(create.amount)),
-            Command::AdoptAct(act) => (act.request, act.payment_id, act.amount),
+        let (request, payment_id, amount, texts) = match command {
+            Command::Adopt(create) => {
+                let texts = [Some(create.payment_method), create.reference];
+                (
+                    create.request,
+                    create.payment_id,
+                    Some(create.amount),
+                    texts,
+                )
+            }
+            Command::AdoptAct(act) => {
+                let (dispute, explanation) = act.answer.map_or((None, None), |answer| {
+                    let DisputeName::Reference(dispute) = answer.dispute else {
+                        panic!("what was lost names its dispute as the acquirer does");
+                    };
+                    (Some(dispute), answer.explanation)
+                });
+                (
+                    act.request,
+                    act.payment_id,
+                    act.amount,
+                    [dispute, explanation],
+                )
+            }
             other => panic!("{other:?} is not what was lost"),
         };
+        // PostgreSQL keeps none, and one would be asked for again and again.
+        let mut texts = texts.iter().flatten().chain([&request.key.1]);
+        assert!(texts.all(|text| !text.contains('\0')), "{sent:?}");
         // Only we can make an id follow from a key.
         assert_eq!(attempt_id(request.key.0, &request.key.1, 1), id);
         assert_eq!(amount.map(wire::Money::from), sent.amount);

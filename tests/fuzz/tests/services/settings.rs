@@ -1,4 +1,4 @@
-//! Settings of the five programs, from their environments: all that is wrong is said at once, and
+//! Settings of six programs, from their environments: all that is wrong is said at once, and
 //! nothing of what was given.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe};
@@ -7,10 +7,12 @@ use bolero::check;
 use paymesh_contracts::callers::Service;
 use paymesh_db_operator::settings::Operator;
 use paymesh_fuzz::{Choices, text};
+use paymesh_merchant_page::config::Page;
 use paymesh_operations::{Settings, SettingsError};
 use paymesh_payment_api::config::Api;
 use paymesh_payment_processor::config::Processor;
 use paymesh_persistence::{config, store::Database};
+use paymesh_probe::config::Probe;
 use tempfile::TempDir;
 
 use crate::samples::{self, CANARY};
@@ -101,7 +103,7 @@ const KAFKA: [(&str, Kind); 4] = [
     ("PAYMESH_KAFKA_CA", Kind::File("authority")),
 ];
 
-fn programs() -> [(Service, Program); 4] {
+fn programs() -> [(Service, Program); 6] {
     let with = |more: &[(&'static str, Kind)]| {
         let mut variables = shared();
         variables.extend_from_slice(more);
@@ -180,9 +182,55 @@ fn programs() -> [(Service, Program); 4] {
         (Service::PaymentApi, api),
         (Service::PaymentProcessor, processor),
         (Service::DbController, controller),
-        // It has no certificate; what it is given of one it does not read.
+        // No service knows the others, so whose certificate they are given is all the same.
         (Service::DbController, operator),
+        (Service::PaymentApi, probe()),
+        (Service::PaymentApi, page()),
     ]
+}
+
+fn probe() -> Program {
+    Program {
+        variables: vec![
+            HEALTH,
+            ("PAYMESH_PROBE_API_URL", Kind::Text("https://pay.example/")),
+            ("PAYMESH_PROBE_API_KEY", Kind::Secret),
+            ("PAYMESH_PROBE_CA", Kind::File("authority")),
+            ("PAYMESH_PROBE_PAYMENT_METHOD", Kind::Text("tok_approve")),
+            ("PAYMESH_PROBE_CURRENCY", Kind::Text("JPY")),
+            ("PAYMESH_PROBE_EVERY_MS", Kind::Milliseconds),
+            ("PAYMESH_PROBE_MS_MAX", Kind::Milliseconds),
+            ("PAYMESH_HTTP_PLAINTEXT", Kind::Text("true")),
+        ],
+        required: vec![
+            "PAYMESH_HEALTH_LISTEN",
+            "PAYMESH_PROBE_API_URL",
+            "PAYMESH_PROBE_API_KEY",
+            "PAYMESH_PROBE_PAYMENT_METHOD",
+        ],
+        read: |settings| Probe::read(settings).map(drop),
+    }
+}
+
+fn page() -> Program {
+    Program {
+        variables: vec![
+            HEALTH,
+            ("PAYMESH_PAGE_LISTEN", Kind::Text("127.0.0.1:2")),
+            ("PAYMESH_PAGE_API_URL", Kind::Text("https://pay.example/")),
+            ("PAYMESH_PAGE_API_CA", Kind::File("authority")),
+            ("PAYMESH_HTTP_PLAINTEXT", Kind::Text("false")),
+            ("PAYMESH_HTTP_CERTIFICATE", Kind::File("certificate")),
+            ("PAYMESH_HTTP_KEY", Kind::File("key")),
+            ("PAYMESH_DRAIN_MS", Kind::Milliseconds),
+        ],
+        required: vec![
+            "PAYMESH_HEALTH_LISTEN",
+            "PAYMESH_PAGE_LISTEN",
+            "PAYMESH_PAGE_API_URL",
+        ],
+        read: |settings| Page::read(settings).map(drop),
+    }
 }
 
 /// The files of a service, by what they are.
@@ -281,11 +329,13 @@ fn an_environment() {
 }
 
 /// Numbers that whoever is given them reads.
-const READ_BY_ALL: [&str; 10] = [
+const READ_BY_ALL: [&str; 12] = [
     "PAYMESH_ACQUIRER_ANSWER_MS_MAX",
     "PAYMESH_ACQUIRER_NOTICE_MS",
     "PAYMESH_GRPC_CONNECTION_MS_MAX",
     "PAYMESH_BACKLOG_MS",
+    "PAYMESH_PROBE_EVERY_MS",
+    "PAYMESH_PROBE_MS_MAX",
     "PAYMESH_RESYNC_MS",
     "PAYMESH_RETRY_MS",
     "PAYMESH_STATEMENT_MS",

@@ -54,6 +54,7 @@ impl Bench {
                 tenant_id: self.tenant,
                 payment_id: self.payment_of(of),
                 reference: reference(number),
+                is_renamed: false,
                 amount: Money::new(amount, Currency::Eur),
                 reason: "fraudulent".to_owned(),
                 status,

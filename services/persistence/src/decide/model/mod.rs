@@ -8,12 +8,12 @@ mod disputes;
 mod reference;
 mod webhooks;
 
-use paymesh_contracts::{TenantId, dispute::DisputeStatus, http::AttemptKind};
+use paymesh_contracts::{Currency, Money, TenantId, dispute::DisputeStatus, http::AttemptKind};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    command::{Command, Outcome},
+    command::{Command, DisputeNotice, Outcome},
     decide::Decider,
     defect::Defects,
     world::Changes,
@@ -215,4 +215,46 @@ fn while_the_ledger_recovers_known_keys_are_answered_and_only_what_was_lost_is_t
     assert!(is_replay(outcome(&create(1, 333, 2), true, ours)));
     // Its charge is on its way still, as far as we know; the refund was made all the same.
     assert!(is_new(outcome(&refund(9), true, ours)));
+}
+
+#[test]
+fn a_dispute_by_another_name_is_noted_and_a_deadline_stays_until_another_is_said() {
+    let mut bench = Bench::new();
+    bench.group(&[Deed::Create {
+        key: 1,
+        amount: 333,
+        is_manual: false,
+        request: 1,
+    }]);
+    let payment_id = bench.payment_of(1);
+    let mut hear = |version, respond_by_ms, is_renamed| {
+        let notice = DisputeNotice {
+            tenant_id: bench.tenant,
+            payment_id,
+            reference: "dp_1".to_owned(),
+            is_renamed,
+            amount: Money::new(33, Currency::Eur),
+            reason: "fraudulent".to_owned(),
+            status: DisputeStatus::NeedsResponse,
+            version,
+            respond_by_ms,
+        };
+        let mut changes = Changes::default();
+        let outcome = Decider {
+            world: &mut bench.world,
+            changes: &mut changes,
+            ids: &mut bench.ids,
+            defects: Defects::default(),
+        }
+        .decide(&Command::Hear(notice));
+        assert_eq!(outcome, Outcome::Applied);
+        let disputes = bench.world.payments[&payment_id].disputes.iter();
+        let deadlines: Vec<Option<i64>> = disputes.map(|one| one.respond_by_ms).collect();
+        (changes.mismatches.len(), deadlines)
+    };
+    assert_eq!(hear(1, Some(7), true), (1, Vec::new()));
+    assert_eq!(hear(1, Some(7), false), (0, vec![Some(7)]));
+    assert_eq!(hear(2, None, false), (0, vec![Some(7)]));
+    assert_eq!(hear(3, Some(8), false), (0, vec![Some(8)]));
+    assert_eq!(hear(4, Some(9), true), (1, vec![Some(8)]));
 }
