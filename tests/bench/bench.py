@@ -85,7 +85,7 @@ description: |-
 |{'---|' * len(HEADINGS)}
 {rows}
 
-`terraform_data` is built into Terraform: it has no plugin, no process and no wire. The sample provider is the small one of `provider/plugin/examples`; tf-provider is the null example of the other framework in Rust, and hashicorp/time a provider on the framework in Go, whose `time_static` asks nobody for anything either. Terraform itself takes time that grows with the square of the number of resources; our share is what is left when the time of `terraform_data` is taken away. The clusters are made on the simulated cloud, with both clouds' request budgets on; the longest chain is the time in which the cloud worked on the cluster that kept it busiest.
+`terraform_data` is built into Terraform: it has no plugin, no process and no wire. The sample provider is the small one of `provider/plugin/examples`; tf-provider is the null example of the other framework in Rust, and hashicorp/time a provider on the framework in Go, whose `time_static` asks nobody for anything either. Terraform itself takes time that grows with the square of the number of resources; our share is what is left when the time of `terraform_data` is taken away. Any provider behind the wire costs Terraform itself, which encodes, sends and waits, more than its built-in resource does: how little of a first plan is the provider's own is on the line of its processor time. That bounds the aims that stand beside `terraform_data`; no provider could meet them. The clusters are made on the simulated cloud, with both clouds' request budgets on; the longest chain is the time in which the cloud worked on the cluster that kept it busiest.
 """
 
 

@@ -23,7 +23,7 @@ pub type Held = (&'static str, PathBuf);
 pub struct Files<T> {
     /// What they are for, in metrics.
     name: &'static str,
-    files: Vec<Held>,
+    held: Vec<Held>,
     texts: Vec<Vec<u8>>,
     build: Build<T>,
     made: Arc<T>,
@@ -77,7 +77,7 @@ impl<T: Send + Sync + 'static> Files<T> {
         let (made, expires) = build(&texts)?;
         Ok(Self {
             name,
-            files,
+            held: files,
             texts,
             build: Box::new(build),
             made: Arc::new(made),
@@ -147,7 +147,7 @@ impl<T: Send + Sync + 'static> Files<T> {
 
     /// Whether they are others now, and can be used.
     pub(crate) fn look(&mut self) -> Result<bool, Vec<String>> {
-        let texts = read_all(&self.files)?;
+        let texts = read_all(&self.held)?;
         if texts == self.texts {
             return Ok(false);
         }
