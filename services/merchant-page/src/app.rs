@@ -311,20 +311,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_without_its_main_part_says_so_by_its_status_too() {
-        let seven = Some(HeaderValue::from_static("7"));
+        let asked = Some(HeaderValue::from_static("7"));
         for (said, status, text, again) in [
             (404, StatusCode::NOT_FOUND, "it is not yours", None),
             (
                 429,
                 StatusCode::TOO_MANY_REQUESTS,
                 "in 7 seconds",
-                seven.as_ref(),
+                asked.as_ref(),
             ),
             (
                 503,
                 StatusCode::SERVICE_UNAVAILABLE,
                 "in 7 seconds",
-                seven.as_ref(),
+                asked.as_ref(),
             ),
             (500, StatusCode::BAD_GATEWAY, "the status 500", None),
         ] {
