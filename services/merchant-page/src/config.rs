@@ -170,9 +170,5 @@ mod tests {
         let other = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let text = "it holds no certificate in PEM";
         check(&[LISTEN, API, HEALTH, (AUTHORITIES, other)], &[text]);
-        // What is in a file may be given in place of where it is.
-        let pem = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
-        let text = "PAYMESH_PAGE_API_CA: what is given in place of a path: ";
-        check(&[LISTEN, API, HEALTH, (AUTHORITIES, pem)], &[text]);
     }
 }

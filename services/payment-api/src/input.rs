@@ -34,9 +34,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             ))
         })?;
         refuse_card_numbers(&value)?;
+        if has_list(&value) {
+            return Err(Problem::from(Code::BodyInvalid).because("a list, where none belongs"));
+        }
         let fields = T::deserialize(value)
             .map_err(|reason| Problem::from(Code::BodyInvalid).because(shape(&reason)))?;
         Ok(Self(fields))
+    }
+}
+
+/// Whether there is a list anywhere. No body has one, and serde would take it for the fields of an object
+/// in their order.
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(fields) => fields.values().any(has_list),
+        _ => false,
     }
 }
 
@@ -184,6 +197,23 @@ mod tests {
             assert_eq!(said::<Nothing>(json!({ name: 1 })), words);
         }
         assert_eq!(said::<CreatePayment>(json!({})), "missing field `amount`");
+    }
+
+    #[tokio::test]
+    async fn a_list_is_no_object_with_its_fields_in_order() {
+        let asked = |body: Value| async move {
+            let request = Request::new(body.to_string().into());
+            Body::<CreatePayment>::from_request(request, &()).await
+        };
+        let amount = json!({ "amount": 1250, "currency": "EUR" });
+        let whole = json!({ "amount": amount, "payment_method": "tok_approve" });
+        assert!(asked(whole).await.is_ok());
+        for body in [
+            json!([amount, "tok_approve"]),
+            json!({ "amount": [1250, "EUR"], "payment_method": "tok_approve" }),
+        ] {
+            assert!(asked(body.clone()).await.is_err(), "{body}");
+        }
     }
 
     /// What is said of a body with a card number.

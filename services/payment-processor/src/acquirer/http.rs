@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     Acquirer, List, NoWord, Notices, Order, Page, Task, Verdict,
-    wire::{Refusal, Row, Rows, Sent, Told, serde_json_from, verdict},
+    wire::{Refusal, Row, Rows, Sent, Told, read_object, verdict},
 };
 
 /// The most that one answer may hold, unpacked: as much as db-controller takes in one message of gRPC,
@@ -102,13 +102,11 @@ impl Acquirer for HttpAcquirer {
             StatusCode::OK => verdict(order, &body),
             // Refused before anything was done: the acquirer's own word for "no".
             StatusCode::UNPROCESSABLE_ENTITY => Ok(Verdict::Declined {
-                code: serde_json_from::<Refusal>(&body)?.code,
+                code: read_object::<Refusal>(&body)?.code,
                 reference: None,
             }),
             // Something else was done under this id.
-            StatusCode::CONFLICT => Err(NoWord::Contradiction(
-                serde_json_from::<Refusal>(&body)?.code,
-            )),
+            StatusCode::CONFLICT => Err(NoWord::Contradiction(read_object::<Refusal>(&body)?.code)),
             other => Err(NoWord::Silent(format!("status {}", other.as_u16()))),
         }
     }
@@ -138,7 +136,7 @@ impl Acquirer for HttpAcquirer {
         if status != StatusCode::OK {
             return Err(NoWord::Silent(format!("status {}", status.as_u16())));
         }
-        let rows: Rows = serde_json_from(&body)?;
+        let rows: Rows = read_object(&body)?;
         Ok(Page {
             rows: rows.data.into_iter().filter_map(Row::listed).collect(),
             next: rows.next,
@@ -152,7 +150,7 @@ impl Acquirer for HttpAcquirer {
         if status != StatusCode::OK {
             return Err(NoWord::Silent(format!("status {}", status.as_u16())));
         }
-        serde_json_from(&body).map(Told::read)
+        read_object(&body).map(Told::read)
     }
 
     async fn void(&self, attempt_id: AttemptId) -> Result<(), NoWord> {

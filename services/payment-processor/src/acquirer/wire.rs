@@ -4,7 +4,8 @@ use paymesh_contracts::{
     AttemptId, Currency, Money, PaymentId, TenantId, digest,
     persistence::{self, DisputeNotice, Origin},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{Listed, NoWord, Notices, Order, Task, Verdict};
 
@@ -86,7 +87,7 @@ pub(super) struct Row {
     #[serde(default)]
     explanation: String,
     #[serde(default)]
-    metadata: serde_json::Value,
+    metadata: Value,
 }
 
 #[derive(Deserialize)]
@@ -202,7 +203,7 @@ impl Told {
 
 /// What an answer says of an order, if it is about this very one.
 pub(super) fn verdict(order: &Order, body: &[u8]) -> Result<Verdict, NoWord> {
-    let answer: Answer = serde_json_from(body)?;
+    let answer: Answer = read_object(body)?;
     if answer.id != order.attempt_id.to_string() {
         return Err(NoWord::Contradiction("another attempt".to_owned()));
     }
@@ -226,6 +227,9 @@ pub(super) fn verdict(order: &Order, body: &[u8]) -> Result<Verdict, NoWord> {
     }
 }
 
-pub(super) fn serde_json_from<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NoWord> {
-    serde_json::from_slice(body).map_err(|_| NoWord::Silent("its answer cannot be read".to_owned()))
+/// What an answer says. It has to be an object: serde would take a list for its members in their order.
+pub(super) fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, NoWord> {
+    let unreadable = |_| NoWord::Silent("its answer cannot be read".to_owned());
+    let members: Map<String, Value> = serde_json::from_slice(body).map_err(unreadable)?;
+    T::deserialize(Value::Object(members)).map_err(unreadable)
 }
