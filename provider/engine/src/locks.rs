@@ -42,3 +42,28 @@ impl Locks {
         Held(guards)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_for_the_request_keeps_others_out_until_the_answer_and_another_until_it_is_dropped()
+     {
+        let locks = Locks::default();
+        for (key, is_free) in [
+            (LockKey::for_request("policy"), true),
+            (LockKey::new("cluster"), false),
+        ] {
+            let take = || locks.hold(vec![key.clone()]).now_or_never();
+            let mut held = locks.hold(vec![key.clone()]).await;
+            assert!(take().is_none(), "{key:?}");
+            held.answered();
+            assert_eq!(take().is_some(), is_free, "{key:?}");
+            drop(held);
+            assert!(take().is_some(), "{key:?}");
+        }
+    }
+}
