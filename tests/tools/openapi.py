@@ -9,7 +9,6 @@ fails.
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -74,8 +73,6 @@ def drawn(card, place) -> int:
 
 def main() -> int:
     """The command."""
-    # In the background of a shell SIGINT is ignored, and with it the end of what is started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     # All of it is on loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
     program = Path(os.environ["PAYMESH_BIN_DIR"]) / "paymesh-payments"

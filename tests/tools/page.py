@@ -5,7 +5,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,6 @@ PICTURES = TOP / "target" / "page"
 
 def main() -> int:
     """The command."""
-    # In the background of a shell SIGINT is ignored, and with it the end of what is started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     # All of it is on loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
     try:

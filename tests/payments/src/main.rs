@@ -136,9 +136,17 @@ fn read_card(folder: &Path) -> io::Result<Card> {
     Ok(serde_json::from_slice(&text)?)
 }
 
+/// What follows a process in the file `pids` that would wait for its clients at SIGTERM, and cuts
+/// their connections at SIGINT: PostgreSQL.
+const CUTS: &str = "cuts";
+/// How long a program may take to end by itself.
+const END_MAX: Duration = Duration::from_secs(15);
+
 /// Ends what an earlier `up` left running. Only its own processes: an id that was given to another
-/// program since has another start time, and is left alone.
+/// program since has another start time, and is left alone. One that does not end keeps nobody else
+/// from it, and is told.
 fn end_processes(folder: &Path) -> io::Result<()> {
+    let mut stay = Vec::new();
     for line in fs::read_to_string(folder.join("pids"))
         .unwrap_or_default()
         .lines()
@@ -147,21 +155,33 @@ fn end_processes(folder: &Path) -> io::Result<()> {
         let (Some(id), Some(started)) = (words.next(), words.next()) else {
             continue;
         };
+        let cuts = words.next() == Some(CUTS);
         let Some(pid) = id.parse().ok().and_then(Pid::from_raw) else {
             continue;
         };
         if start_time(id).as_deref() != Some(started) {
             continue;
         }
-        // SIGINT: PostgreSQL cuts its connections, the others finish what they began.
-        let _ = kill_process(pid, Signal::INT);
-        let limit = Instant::now() + Duration::from_secs(15);
+        // Not SIGINT for all: what a shell started in the background ignores it from birth.
+        let signal = if cuts { Signal::INT } else { Signal::TERM };
+        let _ = kill_process(pid, signal);
+        let limit = Instant::now() + END_MAX;
         while test_kill_process(pid).is_ok() && start_time(id).as_deref() == Some(started) {
             if Instant::now() > limit {
-                return Err(io::Error::other(format!("process {id} does not end")));
+                let program = told_by_ps(id, "args=").unwrap_or_default();
+                stay.push(format!("process {id} ({program})"));
+                break;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+    if !stay.is_empty() {
+        return Err(io::Error::other(format!(
+            "asked to end, {} did not within {END_MAX:?}; look at the logs in {}, then `kill -9` what \
+             stays and type this again",
+            stay.join(", "),
+            folder.display()
+        )));
     }
     match fs::remove_file(folder.join("pids")) {
         Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(reason),
@@ -171,14 +191,18 @@ fn end_processes(folder: &Path) -> io::Result<()> {
 
 /// When a process started, as the system tells it; `None` when it is gone.
 fn start_time(id: &str) -> Option<String> {
-    let output = std::process::Command::new("ps")
-        .args(["-o", "lstart=,stat=", "-p", id])
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let (time, state) = text.trim().rsplit_once(' ')?;
+    let text = told_by_ps(id, "lstart=,stat=")?;
+    let (time, state) = text.rsplit_once(' ')?;
     // A process that has ended and waits to be noticed is gone.
     (!state.starts_with('Z')).then(|| time.split_whitespace().collect::<Vec<_>>().join("_"))
+}
+
+fn told_by_ps(id: &str, columns: &str) -> Option<String> {
+    let output = Command::new("ps").args(["-o", columns, "-p", id]).output();
+    let text = String::from_utf8_lossy(&output.ok()?.stdout)
+        .trim()
+        .to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 /// Starts the merchant's end of webhooks, and waits until it is there.
@@ -209,12 +233,16 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
     let listening = listen(folder, card.listener_port())?;
     let started = began.elapsed();
     let history = stack.history();
+    let database = stack.postgres.id();
     let mut ids = stack.leave();
     // After who tells it.
     ids.push(listening.leave());
     let lines: String = ids
         .iter()
-        .filter_map(|id| Some(format!("{id} {}\n", start_time(&id.to_string())?)))
+        .filter_map(|id| {
+            let cuts = if *id == database { CUTS } else { "" };
+            Some(format!("{id} {} {cuts}\n", start_time(&id.to_string())?))
+        })
         .collect();
     fs::write(folder.join("pids"), lines)?;
 

@@ -332,7 +332,10 @@ impl Demo {
         // Not a pipe: what is started goes on, and would keep it open.
         let said = self.0.with_extension("said");
         let file = File::create(&said).unwrap();
-        let status = Command::new(env!("CARGO_BIN_EXE_paymesh-payments"))
+        // As in the background of a shell, where SIGINT is ignored by all that is started.
+        let status = Command::new("sh")
+            .args(["-c", "trap '' INT; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_paymesh-payments"))
             .arg(word)
             .arg(&self.0)
             .stdout(file.try_clone().unwrap())
