@@ -11,16 +11,15 @@ from pathlib import Path
 
 from bed import Disagreement
 
-SAMPLE = """
+SMALLEST = """
 terraform {{
   required_providers {{
-    sample = {{ source = "paymesh/sample" }}
+    smallest = {{ source = "paymesh/smallest" }}
   }}
 }}
-provider "sample" {{ directory = "{notes}" }}
-resource "sample_note" "it" {{
+resource "smallest_echo" "it" {{
   count = {count}
-  name  = "note-${{count.index}}"
+  input = "note-${{count.index}}"
 }}
 """
 BUILT_IN = """
@@ -123,24 +122,20 @@ class Trivial(Contender):
     def __init__(self, bed, name, template, program=None, called=None):
         super().__init__(bed, name, program)
         self.template, self.called = template, called or name
-        self.notes = bed.folder / name / "notes"
-        self.notes.mkdir()
 
     def hold(self, count):
         """Wants `count` resources."""
-        self.write(self.template.format(count=count, notes=self.notes))
+        self.write(self.template.format(count=count))
 
     def forget(self):
-        """Has no state and no object."""
+        """Has no state."""
         for state in self.module.glob("terraform.tfstate*"):
             state.unlink()
-        for note in self.notes.iterdir():
-            note.unlink()
 
 
-def sample(bed, programs):
-    """Our framework's own small resource, a file."""
-    return Trivial(bed, "sample", SAMPLE, programs / "examples" / "sample", "sample provider")
+def smallest(bed, programs):
+    """The least that a provider on our framework is."""
+    return Trivial(bed, "smallest", SMALLEST, programs / "examples" / "smallest", "smallest provider")
 
 
 def built_in(bed):

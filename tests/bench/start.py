@@ -2,7 +2,7 @@
 
 import statistics
 
-from contender import Contender, peer, sample
+from contender import Contender, peer, smallest
 from figure import Figure
 
 ROUNDS = 9
@@ -12,10 +12,10 @@ MEMORY_MAX = 25
 
 
 def measure(bed, programs, local, peers):
-    """Beside the limits, beside the sample, which has one small resource and no cloud, and beside others."""
+    """Beside the limits, beside the smallest provider, which has no cloud, and beside others."""
     ours = Contender(bed, "paymesh", programs / "terraform-provider-paymesh")
     ours.write(local)
-    others = [sample(bed, programs), *(peer(bed, one) for one in peers)]
+    others = [smallest(bed, programs), *(peer(bed, one) for one in peers)]
     for small in others:
         small.hold(1)
     for contender in (ours, *others):
@@ -30,5 +30,5 @@ def measure(bed, programs, local, peers):
         Figure("start", start_is, start, "limit", START_MAX, 1.0),
         *(Figure("start", start_is, start, small.called, taken) for small, taken in zip(others, starts_of_others)),
         Figure("start", memory_is, memory, "limit", MEMORY_MAX, 1.0),
-        Figure("start", memory_is, memory, "sample provider", memory_of_small),
+        Figure("start", memory_is, memory, "smallest provider", memory_of_small),
     ]

@@ -7,7 +7,7 @@ held to a line.
 
 import statistics
 
-from contender import built_in, peer, sample
+from contender import built_in, peer, smallest
 from figure import Figure
 
 # First plans of so many resources, and how many of each.
@@ -19,7 +19,7 @@ SECOND_PLANS = 3
 
 def measure(bed, programs, peers):
     """Plans, and whole lives."""
-    ours, core = sample(bed, programs), built_in(bed)
+    ours, core = smallest(bed, programs), built_in(bed)
     contenders = {contender.called: contender for contender in (ours, core, *(peer(bed, one) for one in peers))}
     most = {one.called: one.most for one in peers}
     figures, seconds = [], {}

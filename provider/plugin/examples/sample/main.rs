@@ -1,5 +1,5 @@
-//! A small provider with every feature of the protocol: the trivial resource of the benchmarks, and
-//! the witness of what Terraform's core really calls.
+//! A small provider with every feature of the protocol: the witness of what Terraform's core really
+//! calls.
 //!
 //! Its objects are files in the directory of the provider block. With `SAMPLE_JOURNAL` set, every call
 //! appends one line to that file: process, call, whether there was a prior state, private data in and
