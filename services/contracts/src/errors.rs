@@ -65,6 +65,7 @@ catalogue! {
     MethodNotAllowed "method_not_allowed" 405 "invalid_request", "This address does not know this method.", "Compare it with the OpenAPI document.";
     OutcomeUnknown "outcome_unknown" 503 "unavailable", "We cannot say whether the request was carried out.", "Send it again with the same idempotency key; it will not happen twice.";
     Recovering "recovering" 503 "unavailable", "The database moved to another server and is being compared with the acquirer. Nothing was done.", "Send it again after `Retry-After` seconds with the same idempotency key.";
+    Upgrading "upgrading" 503 "unavailable", "A part of us that this needs is still of the version before. Nothing was done.", "Send it again after `Retry-After` seconds; it passes when the upgrade is over.";
     RateLimited "rate_limited" 429 "unavailable", "These are more requests a second than this server takes of one merchant. Nothing was done.", "Send it again after `Retry-After` seconds, and fewer at once.";
     Overloaded "overloaded" 503 "unavailable", "Too many requests are being worked on. Nothing was done.", "Send it again after `Retry-After` seconds with the same idempotency key.";
     Internal "internal" 500 "internal", "We made a mistake.", "Send it again with the same idempotency key; if it stays, tell us the request id.";

@@ -110,6 +110,8 @@ ids! {
     EndpointId "hook";
     /// One message of the queue.
     MessageId "msg";
+    /// An API key, for whoever must not see the key itself.
+    KeyId "key";
 }
 
 #[cfg(test)]

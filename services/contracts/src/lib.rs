@@ -19,6 +19,7 @@ pub mod http;
 pub mod id;
 pub mod money;
 pub mod reference;
+pub mod scope;
 pub mod signature;
 
 /// The gRPC protocol of db-controller, version 1, generated from `proto/`.
@@ -29,6 +30,7 @@ pub mod persistence {
 
 pub use errors::{Code, ErrorBody};
 pub use id::{
-    AttemptId, DisputeId, EndpointId, EventId, MessageId, PaymentId, PostingId, TenantId,
+    AttemptId, DisputeId, EndpointId, EventId, KeyId, MessageId, PaymentId, PostingId, TenantId,
 };
 pub use money::{Currency, Money};
+pub use scope::Scope;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use paymesh_contracts::ErrorBody;
+use paymesh_contracts::{ErrorBody, Scope};
 use reqwest::{Certificate, Client, Response, StatusCode, header::RETRY_AFTER, redirect::Policy};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -14,13 +14,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a connection to it may take.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
-/// What an API key may be allowed. Of what payment-api says no other word is shown.
-const SCOPES: [&str; 4] = [
-    "payments:write",
-    "payments:read",
-    "ledger:read",
-    "webhooks:write",
-];
 /// After how many seconds to try again if nobody says it: the script's own pace.
 const AGAIN_SECONDS: u64 = 5;
 
@@ -38,7 +31,7 @@ pub(crate) type Part<T> = Result<T, Lack>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
     /// The key has not the scope that this takes, where that is known.
-    Scope(Option<&'static str>),
+    Scope(Option<Scope>),
     /// There is no such thing, or it is another merchant's.
     Nothing,
     /// Too much was asked of it; after how many seconds to try again.
@@ -85,7 +78,8 @@ impl fmt::Display for Lack {
             Self::Scope(None) => out.write_str("Your API key may not read this."),
             Self::Scope(Some(scope)) => write!(
                 out,
-                "Your API key may not read this: it has not the scope {scope}."
+                "Your API key may not read this: it has not the scope {}.",
+                scope.word()
             ),
             Self::Nothing => out.write_str("There is no such thing, or it is not yours."),
             Self::Busy(seconds) => {
@@ -204,8 +198,8 @@ async fn lack(answer: Response) -> Lack {
         StatusCode::FORBIDDEN => {
             let body = answer.json::<ErrorBody>().await.ok();
             let param = body.and_then(|body| body.error.param);
-            let scope = param.and_then(|param| SCOPES.into_iter().find(|known| *known == param));
-            Lack::Scope(scope)
+            // Of what it says no other word is shown.
+            Lack::Scope(param.and_then(|param| Scope::from_word(&param)))
         }
         StatusCode::NOT_FOUND => Lack::Nothing,
         StatusCode::TOO_MANY_REQUESTS => Lack::Busy(seconds),

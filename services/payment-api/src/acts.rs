@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use paymesh_contracts::{
-    Code, ErrorBody, Money, PaymentId, TenantId,
+    Code, ErrorBody, Money, PaymentId, Scope, TenantId,
     http::{AttemptKind, Nothing, Payment, Share},
     persistence::ActRequest,
 };
@@ -150,7 +150,7 @@ pub(crate) async fn actor(
     headers: &HeaderMap,
     id: &str,
 ) -> Result<(TenantId, PaymentId, String), Problem> {
-    let tenant_id = authorize(app, headers, "payments:write").await?;
+    let tenant_id = authorize(app, headers, Scope::PaymentsWrite).await?;
     let payment_id = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     Ok((tenant_id, payment_id, idempotency_key(headers)?))
 }

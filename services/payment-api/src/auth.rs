@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, header};
-use paymesh_contracts::{Code, TenantId, digest, persistence::AuthenticateRequest};
+use paymesh_contracts::{Code, Scope, TenantId, digest, persistence::AuthenticateRequest};
 use tokio::time::Instant;
 
 use crate::{app::App, error::Problem};
@@ -50,7 +50,7 @@ impl Keys {
 pub(crate) async fn authorize(
     app: &App,
     headers: &HeaderMap,
-    scope: &str,
+    scope: Scope,
 ) -> Result<TenantId, Problem> {
     let key = headers
         .get(header::AUTHORIZATION)
@@ -66,10 +66,10 @@ pub(crate) async fn authorize(
         known
     };
     app.limits.take(known.tenant_id)?;
-    if known.scopes.iter().any(|known| known == scope) {
+    if scope.is_among(&known.scopes) {
         Ok(known.tenant_id)
     } else {
-        Err(Problem::about(Code::MissingScope, scope))
+        Err(Problem::about(Code::MissingScope, scope.word()))
     }
 }
 

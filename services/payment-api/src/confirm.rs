@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use paymesh_contracts::{
-    AttemptId, Code, ErrorBody, PaymentId,
+    AttemptId, Code, ErrorBody, PaymentId, Scope,
     http::Payment,
     persistence::{ConfirmRequest, ReadPaymentRequest},
 };
@@ -52,7 +52,7 @@ pub(crate) async fn confirm(
     _: Clean,
     Address(id): Address<String>,
 ) -> Result<(StatusCode, Json<Payment>), Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsWrite).await?;
     let payment_id: PaymentId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     let until = Instant::now() + wait_of(&headers);
     let request = ConfirmRequest {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use paymesh_contracts::{
-    Code, ErrorBody, Money, PaymentId,
+    Code, ErrorBody, Money, PaymentId, Scope,
     http::{CreatePayment, Payment},
     persistence::CreatePaymentRequest,
 };
@@ -46,7 +46,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Body(fields): Body<CreatePayment>,
 ) -> Result<Response, Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsWrite).await?;
     let key = idempotency_key(&headers)?;
     check(&fields)?;
     let request = CreatePaymentRequest {

@@ -51,7 +51,8 @@ impl Problem {
     }
 
     /// The same of a method that db-controller of the version before does not know. There it is
-    /// nobody's, so it is refused before anybody looks whether it exists.
+    /// nobody's, so it is refused before anybody looks whether it exists. 503 and not 501, because it
+    /// passes with the upgrade; who exchanges db-controller first has none of it.
     pub(crate) fn from_new_method(status: &tonic::Status) -> Self {
         match status.code() {
             tonic::Code::Unimplemented | tonic::Code::PermissionDenied => {
@@ -59,9 +60,7 @@ impl Problem {
                     message = status.message(),
                     "db-controller does not know a method; is it of an earlier version?"
                 );
-                Self::from(Code::OutcomeUnknown).because(
-                    "a part of us that was not renewed yet cannot do this; nothing was done",
-                )
+                Code::Upgrading.into()
             }
             _ => Self::from_read(status),
         }
@@ -129,7 +128,10 @@ mod tests {
             Status::unimplemented("unknown"),
             Status::permission_denied("called a method that nobody may call"),
         ] {
-            assert_eq!(code(&unknown), Code::OutcomeUnknown);
+            assert_eq!(code(&unknown), Code::Upgrading);
+            let answer = Problem::from_new_method(&unknown).into_response();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.headers().contains_key(header::RETRY_AFTER));
             // Of a method that has been there for long it is a mistake of ours.
             assert_eq!(Problem::from_read(&unknown).code, Code::Internal);
         }

@@ -8,7 +8,7 @@ use axum::{
     http::HeaderMap,
 };
 use paymesh_contracts::{
-    Code, ErrorBody, EventId,
+    Code, ErrorBody, EventId, Scope,
     event::Event,
     http::{Delivery, DeliveryList, EventPage, Replay, Unreadable},
     persistence::{ListDeliveriesRequest, ListEventsRequest, ReplayEventRequest},
@@ -46,7 +46,7 @@ pub(crate) async fn list(
     _: Clean,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<EventPage>, Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsRead).await?;
     let cut = Cut::of(page, |text| text.parse().map(EventId::bytes))?;
     let request = ListEventsRequest {
         tenant_id: tenant_id.bytes(),
@@ -90,7 +90,7 @@ pub(crate) async fn replay(
     _: Clean,
     Address(id): Address<String>,
 ) -> Result<Json<Replay>, Problem> {
-    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::WebhooksWrite).await?;
     let event_id: EventId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     let request = ReplayEventRequest {
         tenant_id: tenant_id.bytes(),
@@ -125,7 +125,7 @@ pub(crate) async fn deliveries(
     _: Clean,
     Address(id): Address<String>,
 ) -> Result<Json<DeliveryList>, Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsRead).await?;
     let event_id: EventId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     let request = ListDeliveriesRequest {
         tenant_id: tenant_id.bytes(),

@@ -8,7 +8,7 @@ use axum::{
     http::HeaderMap,
 };
 use paymesh_contracts::{
-    Code, ErrorBody, PaymentId, PostingId,
+    Code, ErrorBody, PaymentId, PostingId, Scope,
     http::{Balance, Ledger, Posting, SignedMoney, time_text},
     persistence::{self, ReadLedgerRequest},
 };
@@ -45,7 +45,7 @@ pub(crate) async fn read(
     _: Clean,
     part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<Ledger>, Problem> {
-    let tenant_id = authorize(&app, &headers, "ledger:read").await?;
+    let tenant_id = authorize(&app, &headers, Scope::LedgerRead).await?;
     let Query(part) = part.map_err(|_| Problem::about(Code::FieldInvalid, "payment"))?;
     let payment_id = match part.payment {
         None => Vec::new(),

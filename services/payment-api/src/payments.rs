@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use paymesh_contracts::{
-    Code, ErrorBody, PaymentId,
+    Code, ErrorBody, PaymentId, Scope,
     http::{Payment, PaymentPage},
     persistence::{ListPaymentsRequest, ReadPaymentRequest},
 };
@@ -43,7 +43,7 @@ pub(crate) async fn read(
     _: Clean,
     Address(id): Address<String>,
 ) -> Result<Response, Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsRead).await?;
     let payment_id: PaymentId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     let request = ReadPaymentRequest {
         tenant_id: tenant_id.bytes(),
@@ -78,7 +78,7 @@ pub(crate) async fn list(
     _: Clean,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let tenant_id = authorize(&app, &headers, "payments:read").await?;
+    let tenant_id = authorize(&app, &headers, Scope::PaymentsRead).await?;
     let cut = Cut::of(page, |text| text.parse().map(PaymentId::bytes))?;
     let request = ListPaymentsRequest {
         tenant_id: tenant_id.bytes(),

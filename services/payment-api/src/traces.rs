@@ -5,7 +5,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use paymesh_contracts::card::looks_like_card_number;
+use paymesh_contracts::card::hides_card_number;
 use paymesh_operations::{Span, TRACEPARENT};
 
 use crate::meter::method_word;
@@ -21,7 +21,7 @@ pub(crate) async fn follow(request: Request, next: Next) -> Response {
     let told = told.and_then(|told| told.to_str().ok());
     // Where we are in a trace is kept with each message.
     let told = told
-        .filter(|told| !looks_like_card_number(told))
+        .filter(|told| !hides_card_number(told))
         .unwrap_or_default();
     let span = Span::first(name, told);
     let response = span.place().within(next.run(request)).await;

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use paymesh_contracts::{
-    Code, EndpointId, ErrorBody,
+    Code, EndpointId, ErrorBody, Scope,
     http::{
         CreateWebhookEndpoint, EndpointList, ListedEndpoint, RotateSecret, WebhookEndpoint,
         time_text,
@@ -50,7 +50,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Body(fields): Body<CreateWebhookEndpoint>,
 ) -> Result<(StatusCode, Json<WebhookEndpoint>), Problem> {
-    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::WebhooksWrite).await?;
     if fields.url.len() > 2_048 || !is_allowed(&fields.url) {
         return Err(Problem::about(Code::FieldInvalid, "url")
             .because("it is an https address without a password; http only on loopback"));
@@ -91,7 +91,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     _: Clean,
 ) -> Result<Json<EndpointList>, Problem> {
-    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::WebhooksRead).await?;
     let request = ListWebhookEndpointsRequest {
         tenant_id: tenant_id.bytes(),
     };
@@ -136,7 +136,7 @@ pub(crate) async fn rotate(
     Address(id): Address<String>,
     Body(fields): Body<RotateSecret>,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
-    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::WebhooksWrite).await?;
     let endpoint_id: EndpointId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     if fields.overlap_seconds > OVERLAP_SECONDS_MAX {
         return Err(Problem::about(Code::FieldInvalid, "overlap_seconds")
@@ -177,7 +177,7 @@ pub(crate) async fn remove(
     _: Clean,
     Address(id): Address<String>,
 ) -> Result<StatusCode, Problem> {
-    let tenant_id = authorize(&app, &headers, "webhooks:write").await?;
+    let tenant_id = authorize(&app, &headers, Scope::WebhooksWrite).await?;
     let endpoint_id: EndpointId = id.parse().map_err(|_| Problem::from(Code::NotFound))?;
     let request = RemoveWebhookEndpointRequest {
         tenant_id: tenant_id.bytes(),

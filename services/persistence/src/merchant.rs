@@ -1,12 +1,13 @@
-//! Taking in a merchant: a tenant, its accounts in every currency, and its first API key.
+//! Taking in a merchant: a tenant, its accounts in every currency, and its first API key; and further
+//! keys.
 
-use paymesh_contracts::{Currency, TenantId, digest};
+use paymesh_contracts::{Currency, KeyId, Scope, TenantId, digest};
 use paymesh_operations::Secret;
 use uuid::Uuid;
 
 use crate::{
     ledger::{AccountId, AccountKind},
-    store::{Connection, Database, Failure, random_hex},
+    store::{Connection, Database, Failure, Reader, random_hex},
 };
 
 /// A new merchant. The key is shown this once; the database holds a keyed hash of it.
@@ -17,12 +18,21 @@ pub struct Merchant {
     pub api_key: Secret,
 }
 
-/// What an API key may do when its merchant is taken in.
-const SCOPES: [&str; 4] = [
-    "payments:write",
-    "payments:read",
-    "ledger:read",
-    "webhooks:write",
+/// A new API key, which is shown this once too.
+pub struct NewKey {
+    /// What names it from now on.
+    pub id: KeyId,
+    /// The key.
+    pub key: Secret,
+}
+
+/// What an API key may do when its merchant is taken in: everything. `webhooks:read` is part of
+/// `webhooks:write`, and left out because a version before knows only that.
+const SCOPES: [Scope; 4] = [
+    Scope::PaymentsWrite,
+    Scope::PaymentsRead,
+    Scope::LedgerRead,
+    Scope::WebhooksWrite,
 ];
 
 /// Takes a merchant in.
@@ -33,11 +43,8 @@ pub async fn add_merchant(
     fee_basis_points: i32,
 ) -> Result<Merchant, Failure> {
     let tenant_id = TenantId(Uuid::now_v7());
-    let api_key = format!("sk_{}", random_hex());
-    let hash = digest::keyed(
-        pepper.expose().as_bytes(),
-        &digest::sha256(api_key.as_bytes()),
-    );
+    let (api_key, hash) = draw_key(pepper);
+    let scopes = SCOPES.map(Scope::word);
     let mut client = Connection::open(database).await?.client;
     let transaction = client.transaction().await?;
     transaction
@@ -49,7 +56,7 @@ pub async fn add_merchant(
     transaction
         .execute(
             "insert into api_key (hash, tenant_id, scopes) values ($1, $2, $3)",
-            &[&hash.as_slice(), &tenant_id.0, &SCOPES.as_slice()],
+            &[&hash.as_slice(), &tenant_id.0, &scopes.as_slice()],
         )
         .await?;
     for currency in Currency::ALL {
@@ -70,8 +77,24 @@ pub async fn add_merchant(
         }
     }
     transaction.commit().await?;
-    Ok(Merchant {
-        tenant_id,
-        api_key: Secret::from(api_key),
-    })
+    Ok(Merchant { tenant_id, api_key })
+}
+
+/// Gives a merchant one more API key; `None` if there is no such merchant.
+pub async fn add_key(
+    reader: &Reader,
+    pepper: &Secret,
+    tenant_id: TenantId,
+    scopes: &[Scope],
+) -> Result<Option<NewKey>, Failure> {
+    let (key, hash) = draw_key(pepper);
+    let id = reader.add_key(tenant_id, &hash, scopes).await?;
+    Ok(id.map(|id| NewKey { id, key }))
+}
+
+/// A key that nobody has, and the keyed hash that the database holds of it.
+fn draw_key(pepper: &Secret) -> (Secret, [u8; 32]) {
+    let key = format!("sk_{}", random_hex());
+    let hash = digest::keyed(pepper.expose().as_bytes(), &digest::sha256(key.as_bytes()));
+    (key.into(), hash)
 }

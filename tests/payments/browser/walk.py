@@ -140,7 +140,7 @@ def main(card_file, chromium, pictures):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         url = f"http://127.0.0.1:{card['ports']['page']}"
-        walk = Walk(browser, url, card["api_key"], Path(pictures))
+        walk = Walk(browser, url, card["page_key"], Path(pictures))
         # The dispute is heard of a little later.
         page = walk.page()
         page.goto(f"{url}/payments/{payments['disputed']}")

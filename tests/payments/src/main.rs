@@ -227,6 +227,7 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
         ..Wishes::default()
     };
     let mut stack = Stack::start(folder, wishes)?;
+    stack.hand_out_page_key()?;
     stack.open_page()?;
     let (card, page) = (stack.card.clone(), stack.page_url());
     let listener = Listener::new(folder, card.listener_port());
@@ -306,8 +307,8 @@ async fn up(folder: &Path, bus: Bus) -> Result<(), Box<dyn Error>> {
     fs::write(
         folder.join("env"),
         format!(
-            "export PAYMESH_API='{}'\nexport PAYMESH_API_KEY='{}'\nexport PAYMESH_PAGE='{page}'\n",
-            card.api_url, card.api_key
+            "export PAYMESH_API='{}'\nexport PAYMESH_API_KEY='{}'\nexport PAYMESH_PAGE='{page}'\nexport PAYMESH_PAGE_KEY='{}'\n",
+            card.api_url, card.api_key, card.page_key
         ),
     )?;
     println!(
@@ -317,14 +318,15 @@ What exists ({:.1} s to start)
   merchant and a receiver of webhooks; all on loopback
 
 Where to look
-  page            {page}/   (name: anything, password: what `echo $PAYMESH_API_KEY` prints below)
+  page            {page}/   (name: anything, password: what `echo $PAYMESH_PAGE_KEY` prints below,
+                  a key that only reads)
   webhooks        {}
   API             {}   (its document: {}/openapi.json)
   logs            {shown}/*.log, {logs}
   acquirer        {shown}/books.jsonl
 
 What to type next
-  . {shown}/env; echo $PAYMESH_API_KEY
+  . {shown}/env; echo $PAYMESH_PAGE_KEY
   curl -s $PAYMESH_API/v1/payments -H \"Authorization: Bearer $PAYMESH_API_KEY\" -H \"Idempotency-Key: $RANDOM$RANDOM\" \\
     -H 'Content-Type: application/json' -d '{{\"amount\":{{\"amount\":500,\"currency\":\"EUR\"}},\"payment_method\":\"tok_lost\"}}'
   curl -s $PAYMESH_API/v1/ledger -H \"Authorization: Bearer $PAYMESH_API_KEY\"

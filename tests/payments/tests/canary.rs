@@ -46,7 +46,7 @@ fn euros(amount: u64) -> Value {
 type Body = fn(&str) -> Value;
 
 /// Every field of every request, and what is no field.
-const BODIES: [(&str, Body); 23] = [
+const BODIES: [(&str, Body); 24] = [
     ("/v1/payments", |it| order_with("amount", euros(digits(it)))),
     ("/v1/payments", |it| {
         order_with("amount", json!({ "amount": 990, "currency": it }))
@@ -99,6 +99,10 @@ const BODIES: [(&str, Body); 23] = [
     (
         "/v1/webhook_endpoints",
         |it| json!({ "url": format!("https://shop.example/?card={it}") }),
+    ),
+    (
+        "/v1/webhook_endpoints",
+        |it| json!({ "url": format!("https://shop.example/?card=%20{it}") }),
     ),
     (
         "/v1/webhook_endpoints",

@@ -228,10 +228,8 @@ async fn a_key_shows_what_is_its_merchants_and_is_in_no_log() {
     assert!(!text.contains(id_of(&mine)), "{text}");
 
     // A key that may do less shows less, and says why.
-    let reader = stack.add_merchant("Reader", 0).unwrap();
-    let scopes = "update api_key set scopes = '{payments:read}'
-        where tenant_id = (select id from tenant where name = 'Reader')";
-    stack.postgres.sql("payments", scopes).unwrap();
+    stack.add_merchant("Reader", 0).unwrap();
+    let reader = stack.add_key("Reader", "payments:read").unwrap();
     let reading = Browser::new(stack, &reader);
     reading
         .see("/payments", &["There is no payment yet."])
@@ -239,7 +237,7 @@ async fn a_key_shows_what_is_its_merchants_and_is_in_no_log() {
     let (status, text) = reading.look("/ledger").await;
     assert_eq!(status, 403, "{text}");
     assert!(text.contains("it has not the scope ledger:read"), "{text}");
-    let lacks = ["it has not the scope webhooks:write", "No event yet."];
+    let lacks = ["it has not the scope webhooks:read", "No event yet."];
     reading.see("/webhooks", &lacks).await;
 
     // payment-api is away: the page says so, and is as before when it is back.
@@ -371,6 +369,7 @@ async fn the_demo_shows_its_payments_and_tells_of_them_as_often_as_it_is_started
     let folder = folder();
     let place = folder.path().join("payments");
     let demo = Demo(place.clone());
+    let mut keys = Vec::new();
     for start in 1..=2 {
         let said = demo.check("up");
         let line = |name: &str| {
@@ -393,13 +392,21 @@ async fn the_demo_shows_its_payments_and_tells_of_them_as_often_as_it_is_started
         let browser = Browser {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             url: line("page ").trim_end_matches('/').to_owned(),
-            key: word("api_key").to_owned(),
+            key: word("page_key").to_owned(),
         };
+        keys.push(browser.key.clone());
         let paid = &told[start - 1]["event"]["payment"];
         let holds = ["EUR 12.50", "order 7", "payment.succeeded", "delivered"];
         browser.see(&page_of(paid), &holds).await;
 
+        // With the key that the demo gives out for it every page is whole, and nobody pays.
+        browser.see("/ledger", &["merchant_payable"]).await;
+        let hooks = browser.see("/webhooks", &["http://127.0.0.1:"]).await;
+        assert!(!hooks.contains("has not the scope"), "{hooks}");
         let client = Client::without_history(word("api_url"), word("api_key")).unwrap();
+        let looker = client.of_merchant(&browser.key);
+        let refused = looker.pay("looker", &order(990, "tok_approve"), 0).await;
+        assert_eq!(refused.unwrap().status, 403);
         let endpoints = "/v1/webhook_endpoints";
         let (_, listed) = client.get(endpoints, endpoints).await.unwrap();
         assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
@@ -411,4 +418,5 @@ async fn the_demo_shows_its_payments_and_tells_of_them_as_often_as_it_is_started
             assert!(connected.is_err(), "{address}: {connected:?}");
         }
     }
+    assert_eq!(keys[0], keys[1], "a key that is there goes on");
 }

@@ -9,19 +9,20 @@ use std::{
 use clap::{Parser, Subcommand};
 use paymesh_bus::Presence;
 use paymesh_contracts::{
-    MessageId,
+    KeyId, MessageId, Scope, TenantId,
     http::time_text,
     persistence::{payments_server::PaymentsServer, queue_server::QueueServer},
 };
 use paymesh_operations::{
-    Health, Settings, closing, serve_health, start_logs, start_metrics, start_traces, stop_signal,
+    Health, Secret, Settings, closing, serve_health, start_logs, start_metrics, start_traces,
+    stop_signal,
 };
 use paymesh_persistence::{
     audit::{self, Head, Shard},
     config::{self, Controller},
     defect::Defects,
     lane::Lane,
-    merchant::add_merchant,
+    merchant::{add_key, add_merchant},
     queue::{Hub, WEBHOOKS_GATHER, herald, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
@@ -90,6 +91,28 @@ enum Act {
         #[arg(long, default_value_t = 0)]
         fee_basis_points: i32,
     },
+    /// Lists the merchants with their ids.
+    Merchants,
+    /// Gives a merchant one more API key and prints it, this once and nothing else; its id goes to
+    /// the standard error.
+    AddKey {
+        /// Whose it is, as `merchants` shows it.
+        merchant: TenantId,
+        /// What it may do, with commas between: `payments:read,ledger:read,webhooks:read` for one that
+        /// only reads; beside these there are `payments:write` and `webhooks:write`.
+        #[arg(long, required = true, value_delimiter = ',')]
+        scopes: Vec<Scope>,
+    },
+    /// Lists the API keys that a merchant has and had: ids, scopes and times, never a key.
+    Keys {
+        /// Whose, as `merchants` shows it.
+        merchant: TenantId,
+    },
+    /// Takes an API key back, for good: within five seconds nobody is let in with it any more.
+    RevokeKey {
+        /// Its id, as `keys` shows it.
+        key: KeyId,
+    },
 }
 
 #[tokio::main]
@@ -143,12 +166,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             name,
             fee_basis_points,
         } => {
-            let mut settings = Settings::from_environment();
-            let (database, pepper) = (
-                config::database(&mut settings),
-                config::pepper(&mut settings),
-            );
-            let (database, pepper) = settings.done(database.zip(pepper))?;
+            let (database, pepper) = database_and_pepper()?;
             let merchant = add_merchant(&database, &pepper, &name, fee_basis_points).await?;
             println!(
                 "{}",
@@ -158,6 +176,35 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 })
             );
             Ok(())
+        }
+        Act::Merchants => {
+            for merchant in reader()?.merchants().await? {
+                println!(
+                    "{}",
+                    serde_json::json!({
+                        "tenant_id": merchant.tenant_id,
+                        "name": merchant.name,
+                        "created_at": time_text(merchant.created_at_ms),
+                    })
+                );
+            }
+            Ok(())
+        }
+        Act::AddKey { merchant, scopes } => {
+            let (database, pepper) = database_and_pepper()?;
+            let added = add_key(&Reader::new(database), &pepper, merchant, &scopes).await?;
+            let added = added.ok_or_else(|| no_merchant(merchant))?;
+            eprintln!("{} of {merchant}; this is shown once:", added.id);
+            println!("{}", added.key.expose());
+            Ok(())
+        }
+        Act::Keys { merchant } => keys(merchant).await,
+        Act::RevokeKey { key } => {
+            if reader()?.revoke_key(key).await? {
+                Ok(())
+            } else {
+                Err(format!("no key {key} is in use; `keys` lists those of a merchant").into())
+            }
         }
     }
 }
@@ -171,6 +218,40 @@ fn database() -> Result<Database, Box<dyn Error>> {
 
 fn reader() -> Result<Reader, Box<dyn Error>> {
     database().map(Reader::new)
+}
+
+/// What is needed to give out a key.
+fn database_and_pepper() -> Result<(Database, Secret), Box<dyn Error>> {
+    let mut settings = Settings::from_environment();
+    let (database, pepper) = (
+        config::database(&mut settings),
+        config::pepper(&mut settings),
+    );
+    Ok(settings.done(database.zip(pepper))?)
+}
+
+fn no_merchant(merchant: TenantId) -> String {
+    format!("there is no merchant {merchant}; `merchants` lists those there are")
+}
+
+async fn keys(merchant: TenantId) -> Result<(), Box<dyn Error>> {
+    let keys = reader()?.keys(merchant).await?;
+    // Whoever is taken in has a key, and none is ever deleted.
+    if keys.is_empty() {
+        return Err(no_merchant(merchant).into());
+    }
+    for key in keys {
+        println!(
+            "{}",
+            serde_json::json!({
+                "key": key.id,
+                "scopes": key.scopes,
+                "created_at": time_text(key.created_at_ms),
+                "revoked_at": key.revoked_at_ms.map(time_text),
+            })
+        );
+    }
+    Ok(())
 }
 
 async fn reconcile(report: &Path, grace_ms: i64) -> Result<(), Box<dyn Error>> {

@@ -7,6 +7,7 @@ mod database;
 mod deliveries;
 mod endpoints;
 mod epoch;
+mod keys;
 mod leases;
 mod load;
 mod messages;
@@ -26,6 +27,7 @@ pub(crate) use audit::{Rows, Seals, given_out, ids_without_number, wrong_balance
 pub use backlog::Backlog;
 pub use connection::{Connection, Failure};
 pub use database::Database;
+pub use keys::{KnownKey, KnownMerchant};
 pub(crate) use leases::Holder;
 pub use messages::Due;
 pub(crate) use news::News;

@@ -24,18 +24,21 @@ pub(crate) const PARTED_BY: [&str; 4] = [" ", "-", ".", "_"];
 /// are made of hexadecimal digits and dashes.
 const BESIDE: [&str; 10] = ["/", ":", "=", "\"", "x", "Z", "é", "(", "#", "\u{1F600}"];
 
-/// A number with one of `parted_by` between any of its digits, and with more digits beside it.
+/// A number with one of `parted_by` between any of its digits, and with more digits before and behind
+/// it, which one of these parts from it.
 pub(crate) fn spelled(choices: &mut Choices<'_>, parted_by: &[&str]) -> String {
     let digits = |choices: &mut Choices<'_>| "0731".get(..choices.below(4)).unwrap_or_default();
     let before = digits(choices);
     let number = *choices.one_of(&NUMBERS);
     let after = digits(choices);
     let mut spelled = String::new();
-    for digit in [before, number, after].concat().chars() {
-        if !spelled.is_empty() && !parted_by.is_empty() && choices.is_one_in(4) {
-            spelled.push_str(choices.one_of::<&str>(parted_by));
+    for part in [before, number, after] {
+        for (index, digit) in part.chars().enumerate() {
+            if !spelled.is_empty() && (index == 0 || choices.is_one_in(4)) {
+                spelled.push_str(choices.one_of::<&str>(parted_by));
+            }
+            spelled.push(digit);
         }
-        spelled.push(digit);
     }
     spelled
 }

@@ -18,9 +18,10 @@ use tonic::{Code, Request, Response, Status, codegen::BoxStream};
 use crate::samples;
 
 /// What keys may do; every eighth key may only read.
-const SCOPES: [&str; 4] = [
+const SCOPES: [&str; 5] = [
     "payments:read",
     "ledger:read",
+    "webhooks:read",
     "payments:write",
     "webhooks:write",
 ];
@@ -166,7 +167,7 @@ impl Payments for Controller {
     ) -> Answered<wire::Tenant> {
         let digest = request.into_inner().key_digest;
         let may_only_read = digest.first().is_some_and(|first| first.is_multiple_of(8));
-        let count = if may_only_read { 2 } else { SCOPES.len() };
+        let count = if may_only_read { 3 } else { SCOPES.len() };
         self.answer(wire::Tenant {
             tenant_id: samples::TENANT_ID.bytes(),
             scopes: SCOPES[..count].iter().map(|it| (*it).to_owned()).collect(),

@@ -13,6 +13,9 @@ pub struct Card {
     pub api_url: String,
     /// The merchant's key.
     pub api_key: String,
+    /// Another one of theirs, which only reads, once it was given out.
+    #[serde(default)]
+    pub page_key: String,
     /// The database, for its administrator.
     pub database_url: String,
     pub(super) ports: Ports,
@@ -80,6 +83,7 @@ impl Card {
         Ok(Self {
             api_url: format!("http://127.0.0.1:{api}"),
             api_key: String::new(),
+            page_key: String::new(),
             database_url: postgres.administrator_url("payments"),
             ports: Ports {
                 api,

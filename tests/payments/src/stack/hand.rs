@@ -5,7 +5,10 @@ use std::{
     process::{Command, Output},
 };
 
-use super::Stack;
+use super::{MERCHANT, Stack};
+
+/// What a key for the merchant's page may do.
+const READS: &str = "payments:read,ledger:read,webhooks:read";
 
 impl Stack {
     /// The acquirer's address, and what it knows us by: for charges that are not ours.
@@ -20,6 +23,34 @@ impl Stack {
         let said = self.control(&["add-merchant", "--name", name, "--fee-basis-points", &fee])?;
         let made: serde_json::Value = serde_json::from_str(&said)?;
         Ok(made["api_key"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The id of a merchant.
+    pub fn merchant(&self, name: &str) -> io::Result<String> {
+        let said = self.control(&["merchants"])?;
+        for line in said.lines() {
+            let known: serde_json::Value = serde_json::from_str(line)?;
+            if known["name"] == name {
+                return Ok(known["tenant_id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        Err(io::Error::other(format!("no merchant {name}: {said}")))
+    }
+
+    /// Gives a merchant one more API key, with these scopes.
+    pub fn add_key(&self, merchant: &str, scopes: &str) -> io::Result<String> {
+        let merchant = self.merchant(merchant)?;
+        let said = self.control(&["add-key", &merchant, "--scopes", scopes])?;
+        Ok(said.trim_end().to_owned())
+    }
+
+    /// Gives the merchant a key for the page, which only reads; one that is there goes on.
+    pub fn hand_out_page_key(&mut self) -> io::Result<()> {
+        if self.card.page_key.is_empty() {
+            self.card.page_key = self.add_key(MERCHANT, READS)?;
+            self.card.write(&self.folder)?;
+        }
+        Ok(())
     }
 
     /// What a person has db-controller do; gives what it says.

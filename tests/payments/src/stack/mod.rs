@@ -41,6 +41,8 @@ use servers::{Lost, on_servers};
 
 /// How long everything may take to get ready.
 const READY_MAX: Duration = Duration::from_mins(2);
+/// Who pays at a stack.
+pub const MERCHANT: &str = "Demo shop";
 
 /// A running stack. It ends when dropped.
 pub struct Stack {
@@ -139,7 +141,7 @@ impl Stack {
         }
         stack.ready(Member::Controller)?;
         if is_new {
-            stack.card.api_key = stack.add_merchant("Demo shop", 290)?;
+            stack.card.api_key = stack.add_merchant(MERCHANT, 290)?;
             // Last: a stack that was interrupted before is begun anew.
             stack.card.write(folder)?;
         }
