@@ -4,7 +4,7 @@
 //! payment of is voided here. Until that is finished no payment is taken in, so a failure is tried
 //! again at once and for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use paymesh_contracts::{
     AttemptId,
@@ -51,8 +51,27 @@ async fn listen(acquirer: &dyn Acquirer, channel: &Line) -> Result<(), Unfinishe
         .recoveries(RecoveriesRequest {})
         .await?
         .into_inner();
-    while let Some(task) = tasks.message().await? {
-        recover(acquirer, channel, &task).await?;
+    let mut next = tasks.message().await?;
+    while let Some(task) = next.take() {
+        let mut recovery = pin!(recover(acquirer, channel, &task));
+        next = loop {
+            tokio::select! {
+                done = &mut recovery => {
+                    done?;
+                    break match next {
+                        None => tasks.message().await?,
+                        later => later,
+                    };
+                }
+                given = tasks.message() => match given? {
+                    None => return Ok(()),
+                    // One question covers all that is open: the newer promotion need not wait.
+                    Some(newer) if newer.epoch > task.epoch => break Some(newer),
+                    // db-controllers of the version before give it out until it is done.
+                    later => next = later,
+                }
+            }
+        };
     }
     Ok(())
 }
@@ -84,7 +103,10 @@ async fn recover(
             }
         }
     }
-    let request = FinishRecoveryRequest { epoch: task.epoch };
+    let request = FinishRecoveryRequest {
+        epoch: task.epoch,
+        asked_ms: task.asked_ms,
+    };
     controller.finish_recovery(request).await?;
     tracing::info!(
         epoch = task.epoch,

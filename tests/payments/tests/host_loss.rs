@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use paymesh_payments::{Member, Shop, Wishes, order, torture::not_durable};
+use paymesh_beds::{Flow, wait_for};
+use paymesh_payments::{Member, Shop, Wire, Wires, Wishes, order, torture::not_durable};
 use serde_json::json;
 
 /// How long everything may take to come to its end.
@@ -102,6 +103,51 @@ async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
     waiting.await.unwrap().unwrap();
     let report = shop.check_books(SETTLED).await;
     assert_eq!(report.payments, 2);
+}
+
+/// Has the acquirer asked for everything, as after a promotion some time ago, and waits until it was.
+fn recover(shop: &Shop) {
+    let sql = |text: &str| shop.stack.postgres.sql("payments", text);
+    sql(
+        "update ledger_epoch set recovered_at = null, settled_at = null,
+        opened_at = clock_timestamp() - interval '2 minutes'",
+    )
+    .unwrap();
+    wait_for("the end of a recovery", SETTLED, || {
+        let left = sql("select count(*) from ledger_epoch where settled_at is null");
+        match left.map_err(|reason| reason.to_string())?.trim() {
+            "0" => Ok(()),
+            left => Err(format!("{left} to recover")),
+        }
+    })
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_acquirer_is_asked_once_for_a_promotion_however_long_it_takes() {
+    let wishes = Wishes {
+        wires: Wires::Cuttable,
+        ..Wishes::default()
+    };
+    let shop = Shop::open(wishes).await;
+    // Longer than db-controller waits before it looks what is to be recovered.
+    let slow = Flow::Slow(Duration::from_millis(400));
+    shop.stack.set_wire(Wire::ProcessorToAcquirer, slow, slow);
+    for _ in 0..3 {
+        recover(&shop);
+    }
+    let asked = || {
+        let log = shop.stack.log(Member::Processor);
+        log.matches("was asked for everything").count()
+    };
+    // The last is written down after it.
+    let end = wait_for("what the processor says of it", SETTLED, || {
+        let asked = asked();
+        (asked >= 3)
+            .then_some(asked)
+            .ok_or_else(|| format!("asked {asked} times"))
+    });
+    assert_eq!(end.unwrap(), 3);
 }
 
 /// Charges somebody at the acquirer, past us.

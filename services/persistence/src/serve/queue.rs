@@ -116,14 +116,20 @@ impl Queue for QueueService {
         let (out, tasks) = mpsc::channel(1);
         let (reader, closing) = (self.reader.clone(), self.closing.clone());
         tokio::spawn(async move {
+            // Each once to everybody who listens: another one is there when the first is gone, and
+            // who failed at it comes back. A reader is slower than a promotion: what was given out
+            // twice would be done twice, while money waits.
+            let mut given = None;
             while !out.is_closed() && !closing.is_cancelled() {
                 match reader.open_recovery().await {
                     Ok(None) => {}
-                    // Given out again until it is done: whoever had it may be gone.
+                    Ok(Some(open)) if given == Some((open.epoch, open.is_awaited)) => {}
                     Ok(Some(open)) => {
+                        given = Some((open.epoch, open.is_awaited));
                         let task = wire::Recovery {
                             epoch: open.epoch,
                             since_ms: open.since_ms,
+                            asked_ms: open.asked_ms,
                         };
                         if out.send(Ok(task)).await.is_err() {
                             return;
@@ -157,8 +163,8 @@ impl Queue for QueueService {
         &self,
         request: Request<wire::FinishRecoveryRequest>,
     ) -> Result<Response<wire::FinishRecoveryReply>, Status> {
-        let epoch = request.into_inner().epoch;
-        let finished = self.reader.finish_recovery(epoch).await;
+        let wire::FinishRecoveryRequest { epoch, asked_ms } = request.into_inner();
+        let finished = self.reader.finish_recovery(epoch, asked_ms).await;
         finished.map_err(|failure| failed(&failure))?;
         tracing::info!(
             epoch,

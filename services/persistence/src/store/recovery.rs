@@ -10,29 +10,40 @@ use super::{Failure, Reader, ms};
 /// By then a charge that was on its way to the acquirer has arrived, or never will.
 const ARRIVED_MS: i64 = 60_000;
 
+/// One question covers every epoch that is open: what each had lost lies after the earliest of their
+/// times.
 const OPEN_RECOVERY: &str = concat!(
-    "select epoch, ",
-    ms!("lost_since"),
-    " from ledger_epoch
+    "select max(epoch), ",
+    ms!("min(lost_since)"),
+    ", ",
+    ms!("clock_timestamp()"),
+    ", bool_or(recovered_at is null) from ledger_epoch
     where recovered_at is null or (settled_at is null
         and opened_at < clock_timestamp() - $1::int8 * interval '1 millisecond')
-    order by epoch desc limit 1"
+    having count(*) > 0"
 );
 
-/// Earlier epochs end with it: what they had lost lies in the same window or before it.
+/// What was on its way at a promotion had arrived if the question began late enough, not if it ended
+/// so. A processor of the version before does not say when it began.
 const FINISH_RECOVERY: &str = "update ledger_epoch set
         recovered_at = coalesce(recovered_at, clock_timestamp()),
-        settled_at = case when opened_at < clock_timestamp() - $2::int8 * interval '1 millisecond'
+        settled_at = case when opened_at
+                < coalesce(to_timestamp(nullif($3::int8, 0) / 1000.0), clock_timestamp())
+                    - $2::int8 * interval '1 millisecond'
             then clock_timestamp() end
-    where epoch = $1";
+    where epoch <= $1 and settled_at is null";
 
 /// What has to be asked of the acquirer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenRecovery {
-    /// Under which epoch.
+    /// Under which epoch; earlier ones end with it.
     pub epoch: i64,
     /// Charges since when.
     pub since_ms: i64,
+    /// When it was looked up.
+    pub asked_ms: i64,
+    /// Whether money waits for it.
+    pub is_awaited: bool,
 }
 
 impl Reader {
@@ -43,12 +54,15 @@ impl Reader {
         Ok(rows.first().map(|row| OpenRecovery {
             epoch: row.get(0),
             since_ms: row.get(1),
+            asked_ms: row.get(2),
+            is_awaited: row.get(3),
         }))
     }
 
-    /// Notes that the acquirer was asked for everything.
-    pub async fn finish_recovery(&self, epoch: i64) -> Result<(), Failure> {
-        self.query(FINISH_RECOVERY, &[&epoch, &ARRIVED_MS]).await?;
+    /// Notes that the acquirer was asked for everything, from `asked_ms` on.
+    pub async fn finish_recovery(&self, epoch: i64, asked_ms: i64) -> Result<(), Failure> {
+        self.query(FINISH_RECOVERY, &[&epoch, &ARRIVED_MS, &asked_ms])
+            .await?;
         Ok(())
     }
 
