@@ -1,9 +1,10 @@
 """Benchmarks of the payment services: `make bench-payments`, or `python3 tests/bench/services.py [ROW]...`.
 
-Without a row the headline rows run, whose steps and windows add up to some 70 minutes; the others
-run by name. What a row found is kept in `target/bench/payments`, and a row that was not void is not measured again for the same
-commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS, LOSSES and LEDGER numbers; less of
-them make a short try, which says so.
+Without a row the headline rows run, in less than 75 minutes once everything is built; the others run by
+name. How long all of it takes at most is printed before it begins, and a row that takes longer than its
+part is ended. What a row found is kept in `target/bench/payments`, and a row that was not void is not
+measured again for the same commit, build and lengths. STEP, WARM_UP and WINDOW are seconds, WINDOWS, LOSSES
+and LEDGER numbers; less of them make a short try, which says so.
 
 Prints a table, what stands beside what, and what each payment cost; writes all of it to
 `target/bench/payments.json`. Builds for release, unless PAYMESH_BIN_DIR names what is built already.
@@ -15,6 +16,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,12 +30,31 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
-HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "pgbench-hot", "full", "hot", "half", "pgbench-rate")
-BY_NAME = ("bare", "few-rows", "kafka", "loss", "many-rows", "slow", "twice")
+HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "full", "hot", "half")
+BY_NAME = ("bare", "few-rows", "kafka", "loss", "many-rows", "pgbench-hot", "pgbench-rate", "slow", "twice")
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30, "LEDGER": 10_000_000}
 # Which of them a row has, if not all of the first four.
 LENGTHS_OF = {"loss": ("LOSSES",), "many-rows": ("STEP", "WARM_UP", "WINDOW", "WINDOWS", "LEDGER")}
+# How many steps have time on the way to a knee, what is waited for between them included; two knees that
+# are compared are found more closely.
+SEARCH, CLOSE_SEARCH = 17, 30
+# Seconds of a row beside its steps and windows: servers and services begin, their books are compared at the
+# end, and everything is deleted.
+AROUND = 75
+# Seconds of them in which a row that is given up ends what it started.
+ENDS = 15
+# How many clients or callers are tried, each for a step.
+TRIED = {"pgbench-one": 3, "pgbench-fifty": 3, "pgbench-hot": 3, "bare": 4}
+# Seconds for the loss of a primary: payments go on, it is lost, and a new standby takes its place.
+LOSS = 60
+# Milliseconds for each row of a ledger that has grown: it is written, copied to two standbys, and sealed.
+GROW_MS = 2
+FEW_ROWS = 10_000
+# Seconds after an overload in which all that was taken in comes to its end.
+DRAIN = 600
 KEPT = TOP / "target" / "bench" / "payments"
+# What a headline row is compared with too, measured by name: with it all of them would take too long.
+BESIDE = {"hot": "pgbench-hot", "half": "pgbench-rate"}
 # What a merchant's payment has costs what it costs.
 ON = "on: audit chain, traces of every payment, mutual TLS, metrics, logs, webhooks"
 
@@ -135,21 +156,26 @@ def number(value) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def figures(rows) -> list:
-    """Everything that both sides are there for and that is not void."""
+def figures(rows, kept=None) -> list:
+    """Everything that both sides are there for and that is not void; one of them may be of an earlier run."""
     found = []
+    known = (kept or {}) | rows
 
     def beside(what, row, ours, words, theirs, peer=None, **wanted):
-        needed = [rows.get(name) for name in (row, peer) if name]
-        if all(one is not None and not one.void for one in needed):
-            is_one_run = len({one.run for one in needed}) == 1
-            found.append(Figure(what, ours(rows[row]), words, theirs(rows.get(peer)), is_one_run=is_one_run, **wanted))
+        needed = {name: known.get(name) for name in (row, peer) if name}
+        is_asked = any(name in rows for name in needed)
+        if is_asked and all(one is not None and not one.void for one in needed.values()):
+            is_one_run = len({one.run for one in needed.values()}) == 1
+            found.append(Figure(what, ours(known[row]), words, theirs(known.get(peer)), is_one_run=is_one_run, **wanted))
 
     def rate(row):
         return row.rate().middle
 
     def p99(row):
         return row.latency("p99").middle
+
+    def knee(row):
+        return row.outcome["knee_per_second"]
 
     full, hot, half = "full payments a second", "payments a second of one merchant", "at half the knee, ms:"
     bare = "bare postings a second through db-controller's store"
@@ -167,18 +193,21 @@ def figures(rows) -> list:
     beside(f"{slow} p99", "slow", p99, "3 x pgbench at as many commits, + 5", lambda row: 3 * p99(row) + 5,
            peer="pgbench-rate", most=1)
     beside("payments a second over Kafka", "kafka", rate, "aim, 0.5 x 1,000", lambda _: 500, least=1)
-    beside("paid a second at twice the knee", "twice", rate, "the knee", lambda row: row.outcome["knee_per_second"],
-           peer="twice", least=0.8)
-    many = rows.get("many-rows")
-    if many is not None:
-        said = f"{many.outcome['ledger_rows'] or 0:,} rows in the ledger"
-        beside(f"payments a second, {said}", "many-rows", rate, "10,000 rows, same load", rate, peer="few-rows", least=0.9)
-        beside(f"p99 in ms, {said}", "many-rows", p99, "10,000 rows, same load", p99, peer="few-rows", most=1.5)
-    loss = rows.get("loss")
+    beside("paid a second at twice the knee", "twice", rate, "the knee", knee, peer="twice", least=0.8)
+    many, few = known.get("many-rows"), known.get("few-rows")
+    if many is not None and few is not None:
+        said, other = (f"{row.outcome['ledger_rows'] or 0:,} rows in the ledger" for row in (many, few))
+        # As many are sent as to the small one, or what its own knee allows if that is less.
+        loads = [row.outcome["per_second"] for row in (many, few)]
+        beside(f"knee, {said}", "many-rows", knee, other, knee, peer="few-rows")
+        beside(f"payments a second, {said}", "many-rows", rate, other, rate, peer="few-rows", least=0.9)
+        beside(f"p99 in ms of {loads[0]} a second, {said}", "many-rows", p99, f"of {loads[1]} a second, {other}", p99,
+               peer="few-rows", most=1.5)
+    loss = known.get("loss")
     if loss is not None and loss.outcome.get("firsts_ms"):
         beside(f"first payment after a lost primary, s: p95 of {len(loss.outcome['firsts_ms'])}", "loss",
                lambda row: row.slowest_first(), "aim", lambda _: 10, most=1)
-    twice = rows.get("twice")
+    twice = known.get("twice")
     if twice is not None and not twice.void:
         if twice.refusal("p99"):
             beside("refused at twice the knee, ms: p99", "twice", lambda row: row.refusal("p99").middle,
@@ -293,6 +322,38 @@ class Bench:
         found = self.kept(name)
         return None if found is None or found.void else found
 
+    def searches(self, name) -> bool:
+        """Whether a row has to look for the knee itself."""
+        if name in ("half", "slow", "twice"):
+            full = self.source("full")
+            return full is None or not full.outcome["knee_per_second"]
+        return name in ("full", "hot", "kafka", "few-rows", "many-rows")
+
+    def search(self, name) -> int:
+        """The seconds that steps on the way to a knee may take."""
+        return self.chosen["STEP"] * (CLOSE_SEARCH if name in ("few-rows", "many-rows") else SEARCH)
+
+    def limit(self, name) -> int:
+        """The seconds after which a row is ended."""
+        step, windows = self.chosen["STEP"], self.chosen["WINDOWS"]
+        reported = self.chosen["WARM_UP"] + windows * self.chosen["WINDOW"]
+        parts = {
+            "fsync": 0,
+            "loss": (self.chosen["LOSSES"] + 1) * LOSS,
+            "twice": windows * (self.chosen["WARM_UP"] + self.chosen["WINDOW"] + DRAIN),
+            "bare": reported + DRAIN,
+            # Three brokers begin too.
+            "kafka": reported + AROUND,
+            "few-rows": reported + FEW_ROWS * GROW_MS // 1_000 + AROUND,
+            "many-rows": reported + self.chosen["LEDGER"] * GROW_MS // 1_000 + AROUND,
+        }
+        search = self.search(name) if self.searches(name) else 0
+        return AROUND + search + TRIED.get(name, 0) * step + parts.get(name, reported)
+
+    def budget(self, names) -> dict:
+        """The seconds that each row takes at most; those that are kept take none."""
+        return {name: 0 if self.source(name) else self.limit(name) for name in names}
+
     def row(self, name) -> Row:
         """A row, measured unless it is kept."""
         found = self.kept(name)
@@ -306,7 +367,7 @@ class Bench:
         KEPT.mkdir(parents=True, exist_ok=True)
         out = KEPT / f"{name}.new"
         command = [self.programs / "paymesh-payments-bench", name, place, "--out", out, *self.words(name)]
-        if subprocess.run([str(word) for word in command], env=self.environment(name)).returncode:
+        if not run([str(word) for word in command], self.environment(name), self.limit(name)):
             raise NotRun(f"{name}: see above; everything is kept in {place}")
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
         kept = {"key": self.key(name), "run": self.run, "at": at, "outcome": json.loads(out.read_text("utf-8"))}
@@ -323,17 +384,18 @@ class Bench:
 
     def words(self, name) -> list:
         """How long everything takes, and what other rows found."""
-        words = ["--step", self.chosen["STEP"], "--warm-up", self.chosen["WARM_UP"],
-                 "--window", self.chosen["WINDOW"], "--windows", self.chosen["WINDOWS"]]
+        words = ["--step", self.chosen["STEP"], "--search", self.search(name), "--warm-up", self.chosen["WARM_UP"],
+                 "--window", self.chosen["WINDOW"], "--windows", self.chosen["WINDOWS"],
+                 "--limit", self.limit(name) - ENDS]
         if name == "loss":
             words += ["--losses", self.chosen["LOSSES"]]
-        if name in ("half", "slow", "twice", "few-rows") and (full := self.source("full")) and full.outcome["knee_per_second"]:
-            words += ["--knee", full.outcome["knee_per_second"]]
+        if name in ("half", "slow", "twice") and not self.searches(name):
+            words += ["--knee", self.source("full").outcome["knee_per_second"]]
         if name == "many-rows":
             few = self.source("few-rows")
-            if few is None or not few.outcome["knee_per_second"]:
-                raise NotRun("many-rows: it takes the load of the row few-rows, which is not there")
-            words += ["--knee", few.outcome["knee_per_second"], "--ledger", self.chosen["LEDGER"]]
+            if few is None or not few.outcome["per_second"]:
+                raise NotRun("many-rows: it is compared with the row few-rows, which is not there")
+            words += ["--most", few.outcome["per_second"], "--ledger", self.chosen["LEDGER"]]
         if name == "pgbench-rate":
             half = self.source("half")
             if half is None or not half.windows:
@@ -342,13 +404,36 @@ class Bench:
         return words
 
 
+def run(words, environment, limit) -> bool:
+    """Runs a program for at most so many seconds, and whatever it started; says whether it succeeded."""
+    process = subprocess.Popen(words, env=environment, start_new_session=True)
+    try:
+        return process.wait(timeout=limit) == 0
+    except subprocess.TimeoutExpired:
+        print(f"bench: it did not end within {limit} s", file=sys.stderr, flush=True)
+        return False
+    finally:
+        # Nothing of it goes on beside the next row, also after Ctrl-C, which does not reach it by itself.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def told(budget) -> str:
+    """How long rows take at most, in minutes."""
+    parts = ", ".join(f"{name} {seconds / 60:.1f}" if seconds else f"{name} kept" for name, seconds in budget.items())
+    return f"at most {math.ceil(sum(budget.values()) / 60)} minutes: {parts}"
+
+
 def commit() -> str:
     words = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     return subprocess.run(words, cwd=TOP, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def report(about, rows, missing):
-    """Prints everything and writes it down."""
+def report(about, rows, missing, kept):
+    """Prints everything and writes it down; what is kept of other rows stands beside these."""
     print(f"\n{', '.join(f'{key} {value}' for key, value in about.items())}")
     for row in rows.values():
         if row.name == "fsync":
@@ -359,9 +444,12 @@ def report(about, rows, missing):
     print(f"{ON}\n")
     print(measured(rows))
     print(f"\n{costs(rows)}")
-    found = figures(rows)
+    found = figures(rows, kept)
     if found:
         print("\n" + table(("what", "ours", "beside", "theirs", "ratio", "aim"), [figure.cells() for figure in found]))
+    for name, peer in BESIDE.items():
+        if name in rows and peer not in rows | kept:
+            print(f"NOT COMPARED {name} with {peer}, which is measured by name: ROW={peer}")
     for reason in missing:
         print(f"NOT RUN {reason}")
     place = KEPT.with_suffix(".json")
@@ -384,6 +472,7 @@ def main(names) -> int:
     except (Missing, NotRun) as reason:
         print(f"\nbench-payments: {reason}", file=sys.stderr)
         return 1
+    print(f"==> {told(bench.budget(names or HEADLINE))}", file=sys.stderr, flush=True)
     for name in names or HEADLINE:
         try:
             rows[name] = bench.row(name)
@@ -398,7 +487,8 @@ def main(names) -> int:
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "kind": "A SHORT TRY: proves nothing" if is_short else "full length",
     }
-    report(about, rows, missing)
+    others = {name: bench.source(name) for name in HEADLINE + BY_NAME if name not in rows}
+    report(about, rows, missing, {name: row for name, row in others.items() if row})
     return 1 if missing or any(row.void for row in rows.values()) else 0
 
 

@@ -56,6 +56,8 @@ pub struct Answer {
     pub body: String,
     /// Whether it said that it is a replay.
     pub is_replay: bool,
+    /// When to ask again, if it said so.
+    pub retry_after: Option<String>,
 }
 
 impl Answer {
@@ -201,11 +203,14 @@ impl Client {
         let answer = sent.map_err(io::Error::other)?;
         let status = answer.status().as_u16();
         let is_replay = answer.headers().contains_key("idempotency-replayed");
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| Some(value.to_str().ok()?.to_owned()));
         let body = answer.text().await.map_err(io::Error::other)?;
         Ok(Answer {
             status,
             body,
             is_replay,
+            retry_after,
         })
     }
 

@@ -19,7 +19,8 @@ use crate::store::Done;
 const STILL: Duration = Duration::from_secs(2);
 
 /// Counts messages for the acquirer: at once what is committed here and what ends at other replicas,
-/// all of them whenever the database is asked.
+/// all of them whenever the database is asked. What others take in is known by that alone, so each
+/// replica may give away the same place until then.
 #[derive(Debug)]
 pub(crate) struct Admission {
     /// So many may always wait.
@@ -30,7 +31,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Waiting {
     messages: i64,
-    /// How many there were at most since the last time that few waited.
+    /// How many there were at most while nothing came to its end, since the last time that few waited.
     most: i64,
     last_end: Option<Instant>,
 }
@@ -46,8 +47,12 @@ impl Admission {
     /// Whether one more is taken in.
     pub(crate) fn admits(&self) -> bool {
         let waiting = self.waiting();
-        let is_worked_on = waiting.last_end.is_some_and(|at| at.elapsed() < STILL);
-        !is_worked_on || waiting.messages < waiting.most.max(self.enough)
+        !waiting.is_worked_on() || waiting.messages < waiting.most.max(self.enough)
+    }
+
+    /// Whether so many wait that it matters soon how many there are exactly.
+    pub(super) fn is_close(&self) -> bool {
+        2 * self.waiting().messages >= self.enough
     }
 
     /// What a group did.
@@ -80,13 +85,19 @@ impl Admission {
 }
 
 impl Waiting {
+    fn is_worked_on(&self) -> bool {
+        self.last_end.is_some_and(|at| at.elapsed() < STILL)
+    }
+
     fn set(&mut self, messages: i64, enough: i64) {
         self.messages = messages.max(0);
-        self.most = if self.messages < enough {
-            0
-        } else {
-            self.most.max(self.messages)
-        };
+        if self.messages < enough {
+            self.most = 0;
+        } else if !self.is_worked_on() {
+            // What is more than that while work goes on, replicas took in for the same end: it has to
+            // end before any of them takes more.
+            self.most = self.most.max(self.messages);
+        }
     }
 }
 
@@ -167,6 +178,29 @@ mod tests {
             "what waited before does not count any more"
         );
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_replicas_took_in_for_the_same_end_has_to_end_before_more_is_taken_in() {
+        let admission = admission();
+        admission.committed(&done(0, 1));
+        admission.counted(i64::from(2 * ENOUGH));
+        admission.ended_elsewhere();
+        assert!(!admission.admits(), "the heap would grow with every end");
+        admission.counted(i64::from(ENOUGH));
+        assert!(!admission.admits());
+        admission.ended_elsewhere();
+        assert!(admission.admits());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_matters_how_many_wait_from_half_of_the_limit_on() {
+        let admission = admission();
+        admission.counted(i64::from(ENOUGH / 2) - 1);
+        assert!(!admission.is_close());
+        admission.counted(i64::from(ENOUGH / 2));
+        assert!(admission.is_close());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_ends_at_another_replica_makes_room_here_and_shows_that_work_goes_on() {
         let admission = admission();

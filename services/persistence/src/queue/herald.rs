@@ -6,7 +6,7 @@ use std::time::Duration;
 use paymesh_contracts::AttemptId;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,30 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long the last news may take.
 const LAST_MAX: Duration = Duration::from_secs(1);
 
-/// What was settled here and nobody else was told of yet. It is kept while there is no connection.
+/// How long what the database said of whether another replica listens is taken for true: one that
+/// begins to meanwhile is told that much later.
+const HEARD_FOR: Duration = Duration::from_millis(100);
+
+/// Whether another replica listens, as the database said last, and when.
+#[derive(Default)]
+struct Heard(Option<(Instant, bool)>);
+
+impl Heard {
+    /// What it said, while that is taken for true.
+    fn known(&self) -> Option<bool> {
+        let (asked, is_heard) = self.0?;
+        (asked.elapsed() < HEARD_FOR).then_some(is_heard)
+    }
+
+    /// When it is asked again.
+    fn again(&self) -> Instant {
+        self.0
+            .map_or_else(Instant::now, |(asked, _)| asked + HEARD_FOR)
+    }
+}
+
+/// What was settled here and nobody else was told of yet. It is kept while there is no connection, and
+/// while nobody is known to listen until that is asked again.
 struct Untold {
     settled: Receiver<Settled>,
     attempts: Vec<AttemptId>,
@@ -47,8 +70,19 @@ impl Untold {
         }
     }
 
-    async fn tell(&mut self, news: &News) -> Result<(), Failure> {
-        news.tell(&self.attempts).await?;
+    async fn tell(&mut self, news: &News, heard: &mut Heard) -> Result<(), Failure> {
+        if self.attempts.is_empty() {
+            return Ok(());
+        }
+        match heard.known() {
+            Some(false) => return Ok(()),
+            Some(true) => news.tell(&self.attempts).await?,
+            None => {
+                let asked = Instant::now();
+                let is_heard = news.tell_if_heard(&self.attempts).await?;
+                heard.0 = Some((asked, is_heard));
+            }
+        }
         self.attempts.clear();
         Ok(())
     }
@@ -90,8 +124,10 @@ async fn exchange(
 ) -> Result<(), Failure> {
     // What was told before, nobody heard.
     hub.hear(None);
+    let mut heard = Heard::default();
     loop {
-        untold.tell(&news).await?;
+        untold.tell(&news, &mut heard).await?;
+        let is_kept = !untold.attempts.is_empty();
         tokio::select! {
             told = news.next() => match told {
                 Some(attempts) => for attempt in attempts {
@@ -102,11 +138,31 @@ async fn exchange(
             can_be_more = untold.more() => if !can_be_more {
                 return Ok(());
             },
+            () = sleep_until(heard.again()), if is_kept => {}
             () = stop.cancelled() => {
                 untold.take();
-                let last = timeout(LAST_MAX, untold.tell(&news)).await;
+                let mut heard = Heard::default();
+                let last = timeout(LAST_MAX, untold.tell(&news, &mut heard)).await;
                 return last.unwrap_or(Ok(()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_anybody_listens_is_asked_again_when_its_time_is_over_and_not_before() {
+        let mut heard = Heard::default();
+        assert_eq!(heard.known(), None);
+        assert!(heard.again() <= Instant::now());
+        heard.0 = Some((Instant::now(), false));
+        let again = heard.again();
+        tokio::time::advance(HEARD_FOR - Duration::from_millis(1)).await;
+        assert_eq!(heard.known(), Some(false));
+        sleep_until(again).await;
+        assert_eq!(heard.known(), None);
     }
 }

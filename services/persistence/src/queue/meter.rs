@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Unit, describe_gauge, gauge};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -14,13 +14,39 @@ use crate::{
 };
 
 const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
+/// How soon the messages for the acquirer are counted again while there are so many that new payments
+/// may have to be refused: what other replicas take in is not known otherwise.
+const CLOSE: Duration = Duration::from_millis(250);
 /// How long the database may take to say a number.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Counts until `stop` is cancelled.
 pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: CancellationToken) {
     describe();
-    stop.run_until_cancelled(count(reader, hub, pause)).await;
+    let counted = async {
+        tokio::join!(
+            count(reader.clone(), hub.clone(), pause),
+            count_closely(reader, hub)
+        )
+    };
+    stop.run_until_cancelled(counted).await;
+}
+
+/// Counts what payments are admitted by, while that is close to its limit.
+async fn count_closely(reader: Reader, hub: Hub) {
+    loop {
+        sleep(CLOSE).await;
+        if !hub.admission.is_close() {
+            continue;
+        }
+        match timeout(ANSWER_MAX, reader.waiting_count(Consumer::Attempts)).await {
+            Ok(Ok(messages)) => hub.admission.counted(messages),
+            Ok(Err(failure)) => {
+                tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
+            }
+            Err(late) => tracing::debug!(reason = %late, "the queue cannot be counted"),
+        }
+    }
 }
 
 /// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand

@@ -13,6 +13,10 @@ const BACKLOG: &str = "select
     from outbox o left join attempt a on a.id = o.attempt_id
     where o.consumer = $1 and o.done_at is null";
 
+/// The first of these alone.
+const WAITING: &str = "select count(*) from outbox where consumer = $1 and done_at is null
+    and parked_at is null and available_at <= clock_timestamp()";
+
 /// The queue of one consumer.
 #[derive(Clone, Copy, Debug)]
 pub struct Backlog {
@@ -37,5 +41,12 @@ impl Reader {
             parked: row.get(2),
             unknown_attempts: row.get(3),
         })
+    }
+
+    /// How many messages of a consumer may be worked on now and are not done.
+    pub(crate) async fn waiting_count(&self, consumer: Consumer) -> Result<i64, Failure> {
+        let rows = self.query(WAITING, &[&consumer.word()]).await?;
+        let row = rows.first().ok_or(Failure::Disconnected(None))?;
+        Ok(row.get(0))
     }
 }

@@ -14,8 +14,10 @@ use super::{
 /// Nobody waits for a standby or a disk until something was told that is committed already.
 const LISTEN: &str = "set application_name = 'paymesh-news'; set synchronous_commit = off;
     listen paymesh_settled";
-/// To tell nobody would be a transaction too.
-const TELL: &str = "select pg_notify('paymesh_settled', $1) where exists (
+const TELL: &str = "select pg_notify('paymesh_settled', $1)";
+/// To tell nobody would be a transaction too. To find out is dear: what every connection of the server
+/// does is read for it.
+const TELL_IF_HEARD: &str = "select pg_notify('paymesh_settled', $1) where exists (
     select from pg_stat_activity where application_name = 'paymesh-news'
         and datname = current_database() and pid <> pg_backend_pid())";
 /// PostgreSQL takes less than 8,000 bytes at once, and an id is 32.
@@ -25,6 +27,7 @@ const IDS_MAX: usize = 240;
 pub(crate) struct News {
     client: Client,
     tell: Statement,
+    tell_if_heard: Statement,
     /// By which what it told itself is known.
     process_id: i32,
     told: UnboundedReceiver<Notification>,
@@ -57,6 +60,7 @@ impl News {
         Ok(Self {
             process_id: row.get(0),
             tell: client.prepare(TELL).await?,
+            tell_if_heard: client.prepare(TELL_IF_HEARD).await?,
             client,
             told,
         })
@@ -65,10 +69,23 @@ impl News {
     /// Tells the others that these are settled.
     pub(crate) async fn tell(&self, attempts: &[AttemptId]) -> Result<(), Failure> {
         for some in attempts.chunks(IDS_MAX) {
-            let text: String = some.iter().map(|id| id.0.simple().to_string()).collect();
-            self.client.execute(&self.tell, &[&text]).await?;
+            self.client.execute(&self.tell, &[&text(some)]).await?;
         }
         Ok(())
+    }
+
+    /// Tells others, if any listen, that these are settled; says whether any do.
+    pub(crate) async fn tell_if_heard(&self, attempts: &[AttemptId]) -> Result<bool, Failure> {
+        let (first, rest) = attempts.split_at(attempts.len().min(IDS_MAX));
+        let told = self
+            .client
+            .query(&self.tell_if_heard, &[&text(first)])
+            .await?;
+        if told.is_empty() {
+            return Ok(false);
+        }
+        self.tell(rest).await?;
+        Ok(true)
     }
 
     /// What another replica told; nothing once the connection is gone.
@@ -80,6 +97,12 @@ impl News {
             }
         }
     }
+}
+
+/// What a notification of these says.
+fn text(attempts: &[AttemptId]) -> String {
+    let ids = attempts.iter().map(|id| id.0.simple().to_string());
+    ids.collect()
 }
 
 /// The ids of a notification. Who may connect may tell anything, and nothing is believed of it but
@@ -97,9 +120,8 @@ mod tests {
     #[test]
     fn what_is_no_id_is_passed_over() {
         let (one, two) = (AttemptId(Uuid::from_u128(7)), AttemptId(Uuid::from_u128(8)));
-        let simple = |id: AttemptId| id.0.simple().to_string();
-        assert_eq!(read(&(simple(one) + &simple(two))), [one, two]);
-        assert_eq!(read(&("x".repeat(32) + &simple(two))), [two]);
+        assert_eq!(read(&text(&[one, two])), [one, two]);
+        assert_eq!(read(&("x".repeat(32) + &text(&[two]))), [two]);
         assert_eq!(read("seven"), []);
     }
 }

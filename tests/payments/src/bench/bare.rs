@@ -97,7 +97,7 @@ pub(super) async fn measure(folder: &Path, length: Length) -> io::Result<Outcome
             outcome.windows.push(Window {
                 seen,
                 cost,
-                recovery_ms: None,
+                ..Window::default()
             });
         }
     }

@@ -15,6 +15,8 @@ const DATABASE: &str = "select pg_snapshot_xmax(pg_current_snapshot())::text::in
 const QUEUE: &str = "select count(*) from outbox
     where done_at is null and parked_at is null and available_at <= clock_timestamp()";
 
+const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000)::int8";
+
 /// What something cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
@@ -73,6 +75,12 @@ impl Meter {
             wal_bytes,
             cpu_ms,
         })
+    }
+
+    /// The clock of the database, in milliseconds since 1970.
+    pub(super) async fn clock_ms(&self) -> io::Result<u64> {
+        let [clock_ms] = self.numbers(CLOCK).await?;
+        Ok(clock_ms)
     }
 
     /// How many messages wait.

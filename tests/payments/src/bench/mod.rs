@@ -31,6 +31,7 @@ pub use seen::{Latency, Seen};
 pub use spans::count_spans;
 
 use crate::stack::Bus;
+use knee::Search;
 use load::Manner;
 use payments::Wanted;
 
@@ -82,6 +83,8 @@ pub enum Row {
 pub struct Length {
     /// A step on the way to the knee.
     pub step: u64,
+    /// All steps to the knee, with what is waited for between them.
+    pub search: u64,
     /// Before what is reported.
     pub warm_up: u64,
     /// What is reported.
@@ -97,6 +100,10 @@ pub struct Length {
 impl Length {
     fn step(self) -> Duration {
         Duration::from_secs(self.step)
+    }
+
+    fn search(self) -> Duration {
+        Duration::from_secs(self.search)
     }
 
     fn warm_up(self) -> Duration {
@@ -115,8 +122,19 @@ impl Length {
     }
 }
 
+/// What other rows found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// The knee of full payments.
+    pub knee: Option<u32>,
+    /// What `pgbench-rate` commits a second.
+    pub rate: Option<NonZeroU32>,
+    /// No more than this is sent a second in windows.
+    pub most: Option<u32>,
+}
+
 /// A window of a reported load.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Window {
     /// What was seen.
     pub seen: Seen,
@@ -124,6 +142,10 @@ pub struct Window {
     pub cost: Cost,
     /// How long after it payments were not yet as before, where more was sent than can be paid.
     pub recovery_ms: Option<u64>,
+    /// When it began and ended, by the clock of the database, in milliseconds since 1970.
+    pub clock_ms: Option<[u64; 2]>,
+    /// The longest that a row written in it waited for its seal.
+    pub unsealed_ms_max: Option<u64>,
 }
 
 /// What came of a row.
@@ -151,21 +173,25 @@ pub struct Outcome {
     pub durability: String,
 }
 
-/// Measures a row in a folder of its own. `knee` is known from another row, or is found; `rate` is
-/// what `pgbench-rate` commits a second.
-pub async fn measure(
-    row: Row,
-    folder: &Path,
-    length: Length,
-    knee: Option<u32>,
-    rate: Option<NonZeroU32>,
-) -> io::Result<Outcome> {
+/// Measures a row in a folder of its own; a knee that no other row found is looked for.
+pub async fn measure(row: Row, folder: &Path, length: Length, known: Known) -> io::Result<Outcome> {
+    let rate = known.rate;
+    let search = Search {
+        known: known.knee,
+        ..Search::USUAL
+    };
     let wanted = Wanted {
         shops: SHOPS,
         bus: Bus::Embedded,
         percent: REPORTED_PERCENT,
-        knee,
+        most: known.most,
+        search,
         manner: Manner::PATIENT,
+    };
+    // Of two ledgers each has a knee of its own: with one load for both they would be as fast.
+    let grown = Wanted {
+        search: Search::CLOSE,
+        ..wanted
     };
     match row {
         Row::Fsync => tokio::task::block_in_place(|| pgbench::fsync(folder)),
@@ -205,9 +231,9 @@ pub async fn measure(
             };
             payments::measure(folder, slow, length).await
         }
-        Row::FewRows => growth::measure(folder, FEW_ROWS, wanted, length).await,
-        Row::ManyRows => growth::measure(folder, length.ledger, wanted, length).await,
+        Row::FewRows => growth::measure(folder, FEW_ROWS, grown, length).await,
+        Row::ManyRows => growth::measure(folder, length.ledger, grown, length).await,
         Row::Loss => loss::measure(folder, length.losses).await,
-        Row::Twice => overload::measure(folder, knee, length).await,
+        Row::Twice => overload::measure(folder, search, length).await,
     }
 }

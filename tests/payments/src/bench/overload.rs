@@ -12,7 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Length, Outcome, SHOPS, Window, knee, load::Manner, seen::Seen, site::Site};
+use super::{
+    Length, Outcome, SHOPS, Window,
+    knee::{self, Search},
+    load::Manner,
+    seen::Seen,
+    site::Site,
+};
 use crate::stack::Bus;
 
 /// Enough for every payment of the time that one may wait, at twice a knee of 1,600 a second.
@@ -33,15 +39,11 @@ const SLICE: Duration = Duration::from_secs(1);
 
 /// Finds the knee unless it is known, and sends twice as much for a third of a window, as often as
 /// there are windows, each time between two calm loads at half the knee.
-pub(super) async fn measure(
-    folder: &Path,
-    knee: Option<u32>,
-    length: Length,
-) -> io::Result<Outcome> {
+pub(super) async fn measure(folder: &Path, search: Search, length: Length) -> io::Result<Outcome> {
     let mut site = Site::open(folder, SHOPS, Bus::Embedded, Manner::PATIENT).await?;
     site.keep_history();
     let mut outcome = Outcome::default();
-    let knee = site.knee(knee, length, &mut outcome).await?;
+    let knee = site.knee(search, length, &mut outcome).await?;
     let calm = NonZeroU32::new(knee / 2);
     let Some((calm, twice)) = calm.zip(NonZeroU32::new(knee.saturating_mul(2))) else {
         outcome.void.push("no step held".to_owned());
@@ -91,12 +93,13 @@ async fn round(
         tasks.push(tokio::spawn(sending));
     }
     tokio::time::sleep_until(begin.into()).await;
-    let spent = site.meter.read().await?;
+    let (spent, began) = (site.meter.read().await?, site.meter.clock_ms().await?);
     let waited = site.meter.waiting().await? + before.under_way();
     tokio::time::sleep_until((begin + span / 2).into()).await;
     site.meter.checkpoint().await?;
     tokio::time::sleep_until(end.into()).await;
     let cost = site.meter.read().await?.since(&spent);
+    let ended = site.meter.clock_ms().await?;
     let waits = site.meter.waiting().await? + during.under_way();
     for task in tasks {
         task.await.map_err(io::Error::other)?;
@@ -119,6 +122,8 @@ async fn round(
         },
         cost,
         recovery_ms: u64::try_from(recovery.as_millis()).ok(),
+        clock_ms: Some([began, ended]),
+        unsealed_ms_max: None,
     };
     Ok((window, said))
 }

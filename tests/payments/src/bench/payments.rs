@@ -2,7 +2,7 @@
 
 use std::{io, num::NonZeroU32, path::Path};
 
-use super::{Length, Outcome, load::Manner, site::Site};
+use super::{Length, Outcome, knee::Search, load::Manner, site::Site};
 use crate::stack::Bus;
 
 /// Which load is reported.
@@ -14,8 +14,10 @@ pub(super) struct Wanted {
     pub(super) bus: Bus,
     /// The part of the knee that is sent, in hundredths.
     pub(super) percent: u32,
-    /// The knee, if it is known.
-    pub(super) knee: Option<u32>,
+    /// And no more than this, if that is less.
+    pub(super) most: Option<u32>,
+    /// How the knee is found.
+    pub(super) search: Search,
     /// How clients go about it.
     pub(super) manner: Manner,
 }
@@ -29,8 +31,10 @@ pub(super) async fn measure(folder: &Path, wanted: Wanted, length: Length) -> io
 /// The same, on a stack that is there.
 pub(super) async fn report(mut site: Site, wanted: Wanted, length: Length) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
-    let knee = site.knee(wanted.knee, length, &mut outcome).await?;
-    let Some(per_second) = NonZeroU32::new(knee * wanted.percent / 100) else {
+    let knee = site.knee(wanted.search, length, &mut outcome).await?;
+    let share = knee * wanted.percent / 100;
+    let sent = wanted.most.map_or(share, |most| most.min(share));
+    let Some(per_second) = NonZeroU32::new(sent) else {
         outcome.void.push("no step held".to_owned());
         return Ok(outcome);
     };

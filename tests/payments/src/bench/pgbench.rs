@@ -135,7 +135,7 @@ pub(super) async fn measure(
             outcome.windows.push(Window {
                 seen,
                 cost,
-                recovery_ms: None,
+                ..Window::default()
             });
         }
     }

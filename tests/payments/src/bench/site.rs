@@ -11,9 +11,9 @@ use std::{
 
 use super::{
     Length, Outcome, Window,
-    knee::{self, Step},
+    knee::{self, Search, Step},
     load::{History, Load, Manner},
-    meter::Meter,
+    meter::{Cost, Meter},
     seen::Seen,
     shops::{self, Told},
     spans::Spans,
@@ -32,6 +32,9 @@ const FIRST: u32 = 50;
 const DRAINED_MAX: Duration = Duration::from_mins(2);
 /// How long after everything has come to its end the last rows may wait for their seal.
 const SEALED_MAX: Duration = Duration::from_secs(30);
+/// How long a row of a window may wait for its seal, in milliseconds: twice as long as pages a person
+/// (`PaymeshAuditUnsealed`). Who seals later does it when nobody pays.
+const UNSEALED_MS_MAX: u64 = 10_000;
 /// How many of a hundred spans have to come: else traces were off for a while, which costs less.
 const SPANS_PERCENT: u64 = 99;
 
@@ -49,6 +52,26 @@ const LEDGER: &str = "with sums as (
             where coalesce(b.posted, 0) <> coalesce(s.amount, 0))";
 
 const EVENTS: &str = "select count(*) from event";
+
+/// How long a row that was written in a window waited for its seal at most, in milliseconds; only seals
+/// since the window began can have it.
+fn longest_unsealed([from_ms, to_ms]: [u64; 2]) -> String {
+    let of = |table: &str| {
+        format!(
+            "select max(extract(epoch from s.sealed_at - r.created_at)) as seconds
+            from audit_seal s cross join lateral (select min(t.created_at) as created_at from {table} t
+                where t.seq > s.after_seq and t.seq <= s.last_seq
+                    and t.created_at >= to_timestamp({from_ms} / 1000.0)
+                    and t.created_at < to_timestamp({to_ms} / 1000.0)) r
+            where s.shard = '{table}' and s.sealed_at >= to_timestamp({from_ms} / 1000.0)"
+        )
+    };
+    let (postings, events) = (of("posting"), of("event"));
+    format!(
+        "select coalesce(max(greatest(seconds, 0)) * 1000, 0)::int8
+        from ({postings} union all {events}) longest"
+    )
+}
 
 /// A stack with shops and a meter.
 pub(super) struct Site {
@@ -70,6 +93,13 @@ pub(super) struct Site {
     /// How long everything may take to come to its end.
     drained_max: Duration,
     spans_percent: u64,
+}
+
+/// What the meter said between two spans.
+struct Border {
+    spent: Cost,
+    waiting: u64,
+    clock_ms: u64,
 }
 
 impl Site {
@@ -158,16 +188,23 @@ impl Site {
         self.spans_percent = spans_percent;
     }
 
-    /// The knee, found in steps unless it is known; 0 if no step held.
+    /// The knee, found in steps unless it is known; 0 if no step held. When the time for steps is over,
+    /// it is the most that held until then.
     pub(super) async fn knee(
         &mut self,
-        known: Option<u32>,
+        search: Search,
         length: Length,
         outcome: &mut Outcome,
     ) -> io::Result<u32> {
-        let steps = &mut outcome.steps;
-        if known.is_none() {
-            while let Some(per_second) = knee::next(steps, FIRST) {
+        let (steps, start) = (&mut outcome.steps, Instant::now());
+        if search.known.is_none() {
+            while let Some(per_second) = knee::next(steps, FIRST, search.part) {
+                if start.elapsed() + length.step() > length.search() {
+                    let over = format!("no time was left to try {per_second} a second");
+                    eprintln!("  {over}");
+                    outcome.notes.push(over);
+                    break;
+                }
                 let seen = self.step(per_second, length.step()).await?;
                 let step = Step::judge(per_second, seen, steps);
                 eprintln!(
@@ -177,7 +214,7 @@ impl Site {
                 steps.push(step);
             }
         }
-        let knee = known.unwrap_or_else(|| knee::knee(steps));
+        let knee = search.known.unwrap_or_else(|| knee::knee(steps));
         outcome.knee_per_second = Some(knee);
         Ok(knee)
     }
@@ -237,6 +274,15 @@ impl Site {
         self.doubtful += doubtful;
     }
 
+    /// What the meter says where one span ends and another begins.
+    async fn border(&self) -> io::Result<Border> {
+        Ok(Border {
+            waiting: self.meter.waiting().await?,
+            spent: self.meter.read().await?,
+            clock_ms: self.meter.clock_ms().await?,
+        })
+    }
+
     /// Sends so many a second for all spans; reads the meter at each of their borders, and has the
     /// database write a checkpoint in the middle of each, if that is wanted.
     async fn drive(
@@ -245,7 +291,7 @@ impl Site {
         spans: &[Duration],
         checkpoints: bool,
     ) -> io::Result<Vec<Window>> {
-        let mut before = (self.meter.read().await?, self.meter.waiting().await?);
+        let mut before = self.border().await?;
         let load = self.load(Instant::now(), spans);
         let sending = load
             .clone()
@@ -258,15 +304,16 @@ impl Site {
                 self.meter.checkpoint().await?;
             }
             tokio::time::sleep_until((*border + *span).into()).await;
-            let waiting = self.meter.waiting().await? + load.under_way();
-            let after = (self.meter.read().await?, waiting);
+            let mut after = self.border().await?;
+            after.waiting += load.under_way();
             windows.push(Window {
                 seen: Seen {
-                    backlog: [before.1, after.1],
+                    backlog: [before.waiting, after.waiting],
                     ..Seen::default()
                 },
-                cost: after.0.since(&before.0),
-                recovery_ms: None,
+                cost: after.spent.since(&before.spent),
+                clock_ms: Some([before.clock_ms, after.clock_ms]),
+                ..Window::default()
             });
             before = after;
         }
@@ -325,6 +372,7 @@ impl Site {
             void.push(format!("{paid} payments, {events} events, {told} webhooks"));
         }
         void.extend(self.audited(SEALED_MAX).await);
+        void.extend(self.sealed_late(&mut outcome.windows).await?);
         let came = self.spans.of(paid, self.spans_percent).await?;
         if !came.is_enough() {
             let (spans, wanted) = (came.spans, came.wanted);
@@ -335,6 +383,25 @@ impl Site {
             self.check(history, outcome).await?;
         }
         Ok(())
+    }
+
+    /// Notes in each window how long a row waited for its seal, and says in which that was too long.
+    async fn sealed_late(&self, windows: &mut [Window]) -> io::Result<Vec<String>> {
+        let mut late = Vec::new();
+        for (index, window) in windows.iter_mut().enumerate() {
+            let Some(clock_ms) = window.clock_ms else {
+                continue;
+            };
+            let [longest] = self.meter.numbers(&longest_unsealed(clock_ms)).await?;
+            window.unsealed_ms_max = Some(longest);
+            if longest > UNSEALED_MS_MAX {
+                let number = index + 1;
+                late.push(format!(
+                    "window {number}: a row waited {longest} ms for its seal"
+                ));
+            }
+        }
+        Ok(late)
     }
 
     /// Has the checker join what clients asked and heard with the acquirer's books and the database.

@@ -1,9 +1,9 @@
 //! `paymesh-payments-bench ROW FOLDER --out FILE`: measures one row and writes what came of it.
 
-use std::{error::Error, fs, num::NonZeroU32, path::PathBuf, process::ExitCode};
+use std::{error::Error, fs, num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use paymesh_payments::bench::{Length, Row, measure};
+use paymesh_payments::bench::{Known, Length, Row, measure};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// How many files this process and each that it starts may have open, if the system allows it: a
@@ -25,6 +25,9 @@ struct Words {
     /// Seconds of a step to the knee.
     #[arg(long)]
     step: u64,
+    /// Seconds that all steps may take.
+    #[arg(long)]
+    search: u64,
     /// Seconds before the windows.
     #[arg(long)]
     warm_up: u64,
@@ -46,6 +49,12 @@ struct Words {
     /// Commits a second of `pgbench-rate`.
     #[arg(long)]
     rate: Option<NonZeroU32>,
+    /// No more than this is sent a second in windows.
+    #[arg(long)]
+    most: Option<u32>,
+    /// Seconds after which the row is given up, and everything ended.
+    #[arg(long)]
+    limit: u64,
 }
 
 #[tokio::main]
@@ -76,13 +85,21 @@ async fn run(words: Words) -> Result<(), Box<dyn Error>> {
     }
     let length = Length {
         step: words.step,
+        search: words.search,
         warm_up: words.warm_up,
         window: words.window,
         windows: words.windows,
         losses: words.losses,
         ledger: words.ledger,
     };
-    let outcome = measure(words.row, folder, length, words.knee, words.rate).await?;
+    let known = Known {
+        knee: words.knee,
+        rate: words.rate,
+        most: words.most,
+    };
+    let measured = Box::pin(measure(words.row, folder, length, known));
+    let outcome = tokio::time::timeout(Duration::from_secs(words.limit), measured).await;
+    let outcome = outcome.map_err(|_| format!("it took longer than {} s", words.limit))??;
     fs::write(&words.out, serde_json::to_vec_pretty(&outcome)?)?;
     fs::remove_dir_all(folder)?;
     Ok(())

@@ -332,6 +332,9 @@ impl Stack {
         if let (Member::Controller, Some(limit)) = (member, self.wishes.connection_ms_max) {
             command.env("PAYMESH_GRPC_CONNECTION_MS_MAX", limit.to_string());
         }
+        if let (Member::Controller, Some(limit)) = (member, self.wishes.waiting_max) {
+            command.env("PAYMESH_WAITING_MAX", limit.to_string());
+        }
         // Nobody is sent here by what looks whether it is ready, unless that was wished for.
         let drain = self.wishes.drain_ms.unwrap_or_default();
         command.env("PAYMESH_DRAIN_MS", drain.to_string());

@@ -60,6 +60,9 @@ pub struct Wishes {
     pub pauses: Pauses,
     /// How much the API takes of one merchant; more than anybody asks, if nothing is wished.
     pub requests_per_second: Option<u32>,
+    /// How many payments wait for the acquirer before db-controller takes new ones in only as others
+    /// end; its default, if nothing is wished.
+    pub waiting_max: Option<u32>,
     /// After how long db-controller ends a connection; its default, if nothing is wished.
     pub connection_ms_max: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
