@@ -25,6 +25,7 @@ pub use error::{Error, ErrorDetail, ErrorKind};
 pub use operation::{Operation, Progress, Shape};
 pub use redact::{is_plainly_a_path, redacted};
 pub use request::{Reply, Request, VerbClass};
+pub use retry::backoff;
 pub use throttle::Rate;
 pub use token::{FixedToken, Token, TokenError, TokenSource};
 pub use transport::{is_loopback, transport};

@@ -37,9 +37,9 @@ pub(crate) fn verdict(status: StatusCode, code: Option<&str>) -> Verdict {
     }
 }
 
-/// The wait before try number `tries` + 1 when the cloud names none: doubling, with the upper
-/// half random so that resources do not knock in step.
-pub(crate) fn backoff(tries: u32) -> Duration {
+/// The wait before try number `tries` + 1 when the cloud names none: doubling from a second to a
+/// minute, with the upper half random so that resources do not knock in step.
+pub fn backoff(tries: u32) -> Duration {
     let whole = FIRST
         .saturating_mul(1 << tries.saturating_sub(1).min(10))
         .min(LONGEST);

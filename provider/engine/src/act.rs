@@ -123,7 +123,9 @@ impl Run<'_> {
             (Act::Delete, Some(seen)) => object.delete(&context, seen).await,
             _ => object.apply(&context, None).await,
         };
-        held.answered();
+        if object.frees_locks_early() {
+            held.free();
+        }
         let sent = sent?;
         self.accepted(id, object, act);
         match sent {

@@ -47,7 +47,9 @@ pub struct Limits {
     pub total: Duration,
     /// Waiting for somebody else's operation on an object to end.
     pub busy: Duration,
-    /// Waiting for the cloud to show what it has confirmed.
+    /// Waiting for the cloud to show what it has confirmed. Until then a read may be of the past, and
+    /// a write that follows from it loses its race: one that the object itself runs again, it runs
+    /// again for as long.
     pub settle: Duration,
     /// Pause between reads while waiting for rest or for a confirmed change to show.
     pub pause: Duration,

@@ -15,12 +15,12 @@ pub(crate) struct Locks(Mutex<HashMap<LockKey, Arc<AsyncMutex<()>>>>);
 
 /// Keys that are held. Dropping it frees them.
 #[derive(Debug)]
-pub(crate) struct Held(Vec<(LockKey, OwnedMutexGuard<()>)>);
+pub(crate) struct Held(Vec<OwnedMutexGuard<()>>);
 
 impl Held {
-    /// The cloud has answered: frees the keys that were held for that alone.
-    pub(crate) fn answered(&mut self) {
-        self.0.retain(|(key, _)| !key.is_for_request);
+    /// Frees the keys before their holder is done.
+    pub(crate) fn free(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -34,10 +34,10 @@ impl Locks {
                 .0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .entry(key.clone())
+                .entry(key)
                 .or_default()
                 .clone();
-            guards.push((key, lock.lock_owned().await));
+            guards.push(lock.lock_owned().await);
         }
         Held(guards)
     }
@@ -50,20 +50,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_key_for_the_request_keeps_others_out_until_the_answer_and_another_until_it_is_dropped()
-     {
+    async fn a_key_keeps_all_others_out_until_it_is_freed_or_dropped() {
         let locks = Locks::default();
-        for (key, is_free) in [
-            (LockKey::for_request("policy"), true),
-            (LockKey::new("cluster"), false),
-        ] {
-            let take = || locks.hold(vec![key.clone()]).now_or_never();
-            let mut held = locks.hold(vec![key.clone()]).await;
-            assert!(take().is_none(), "{key:?}");
-            held.answered();
-            assert_eq!(take().is_some(), is_free, "{key:?}");
-            drop(held);
-            assert!(take().is_some(), "{key:?}");
-        }
+        let key = || LockKey::new("cluster");
+        let take = || locks.hold(vec![key()]).now_or_never();
+        // Named twice it is taken once.
+        let mut held = locks.hold(vec![key(), key()]).await;
+        assert!(take().is_none());
+        held.free();
+        let again = take();
+        assert!(again.is_some());
+        assert!(take().is_none());
+        drop(again);
+        assert!(take().is_some());
     }
 }

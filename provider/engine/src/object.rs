@@ -48,29 +48,16 @@ impl fmt::Display for ObjectId {
 
 /// Names something that admits one writer at a time: a cluster, a server, a virtual network.
 ///
-/// Keys are compared over all resources of the process, so a key carries the full cloud path.
+/// Keys are compared over all resources of the process, so a key carries the full cloud path. How
+/// long it is held is no part of it ([`Object::frees_locks_early`]): whoever writes one place keeps
+/// all others out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LockKey {
-    path: String,
-    pub(crate) is_for_request: bool,
-}
+pub struct LockKey(String);
 
 impl LockKey {
-    /// The key called `path`, held until what was written has come to its end and shows.
+    /// The key called `path`.
     pub fn new(path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            is_for_request: false,
-        }
-    }
-
-    /// The key called `path`, held until the cloud has answered: for a document that many write and
-    /// each reads before, where nobody has to wait until another's part of it shows.
-    pub fn for_request(path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            is_for_request: true,
-        }
+        Self(path.into())
     }
 }
 
@@ -103,9 +90,15 @@ pub trait Object: Send + Sync + 'static {
         false
     }
 
-    /// The keys held while this object is written.
+    /// The keys held while this object is written, until that has come to its end and shows.
     fn locks(&self) -> Vec<LockKey> {
         Vec::new()
+    }
+
+    /// Whether the keys are given back as soon as the cloud has answered: for a document that many
+    /// write and each reads before, where nobody has to wait until another's part of it shows.
+    fn frees_locks_early(&self) -> bool {
+        false
     }
 
     /// What has to be done before this object is deleted while what it lives in stays: a pool is

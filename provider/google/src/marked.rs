@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ClusterName, ClusterSeen, Google, Location,
-    access::{self, Scope, Sign},
+    access::{self, Race, Scope, Sign},
     client::Api,
 };
 
@@ -214,7 +214,7 @@ impl Google {
     }
 
     /// Takes away what was granted on the project for the cluster or to the account. Whoever writes
-    /// the policy meanwhile is not overwritten: it is read again.
+    /// the policy meanwhile is not overwritten: the race is run again.
     async fn revoke(
         &self,
         marked: &Marked,
@@ -225,19 +225,24 @@ impl Google {
         let sign = Sign::of_digests([&marked.owner, &marked.name], cluster, account);
         let address = Api::Projects.address(&format!("{scope}:setIamPolicy"));
         let clock = self.client(Api::Projects).clock();
-        let limits = Limits::writing(clock);
-        let mut tries = 0;
+        let mut race = Race::begin(clock);
         loop {
             let policy = self.ask(Api::Projects, scope.read()).await?;
             let Some(policy) = access::without(&policy, &sign) else {
                 return Ok(());
             };
             let request = Request::post(address.as_str(), json!({ "policy": policy }));
-            match self.ask(Api::Projects, request).await {
-                Err(error) if error.is_conflict() && tries < limits.retries => tries += 1,
+            let lost = match self.ask(Api::Projects, request).await {
+                Err(error) if error.is_conflict() => error,
                 answer => return answer.map(|_| ()),
-            }
-            clock.sleep(limits.pause).await;
+            };
+            let Some(wait) = race.lost(lost.retry_after) else {
+                let (id, told, next) = (&marked.id, race.told(), Race::NEXT);
+                let text =
+                    format!("what was granted for {id} stays on {scope} ({lost}). {told} {next}");
+                return Err(Error::new(ErrorKind::Answer, text));
+            };
+            clock.sleep(wait).await;
         }
     }
 

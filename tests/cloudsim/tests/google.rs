@@ -800,6 +800,27 @@ async fn bind(gcp: &Gcp, binding: Value) {
     assert_eq!(status, 200, "{set}");
 }
 
+#[tokio::test]
+async fn a_stale_policy_lacks_what_was_bound_since_and_nothing_is_written_under_its_etag() {
+    let gcp = Gcp::start().await;
+    // The first read is the binding's own.
+    let rule = json!({ "path": "*:getIamPolicy", "nth": 2, "action": { "kind": "stale" } });
+    gcp.bed.control("POST", "faults", rule).await;
+    let member = "user:somebody@paymesh.example";
+    bind(
+        &gcp,
+        json!({ "role": "roles/container.viewer", "members": [member] }),
+    )
+    .await;
+    let body = json!({ "options": { "requestedPolicyVersion": 3 } });
+    let (_, stale) = gcp
+        .ask("POST", &format!("{POLICY}:getIamPolicy"), body)
+        .await;
+    assert!(!stale.to_string().contains(member), "{stale}");
+    gcp.refused("POST", &format!("{POLICY}:setIamPolicy"), json!({ "policy": stale }), expect!["409 ABORTED There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."]).await;
+    assert_eq!(bindings_of(&gcp, 3, member).await.len(), 1);
+}
+
 async fn pass(gcp: &Gcp, seconds: u32) {
     let clock = json!({ "freeze": true, "step_seconds": seconds });
     gcp.bed.control("POST", "clock", clock).await;

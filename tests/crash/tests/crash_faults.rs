@@ -6,7 +6,7 @@
 
 mod bed;
 
-use bed::{Bed, check_converges, check_converges_on, check_says, check_says_on};
+use bed::{Bed, Policy, check_converges, check_converges_on, check_says, check_says_on};
 use paymesh_crash::Api;
 use serde_json::json;
 
@@ -160,6 +160,24 @@ fn an_operation_that_the_cloud_forgot_is_judged_by_its_object() {
 fn a_cluster_that_is_not_shown_yet_is_not_made_again() {
     for times in [1, 3] {
         check_converges(READ, times, "before_effect", &json!({ "kind": "stale" }));
+    }
+}
+
+#[test]
+fn roles_that_a_policy_does_not_show_any_more_are_taken_back_by_a_destroy() {
+    let policy = Policy::of_a_cluster();
+    // The refresh, the first look of the destroy, the look before its write, and the read that
+    // belongs to the write: that one is not doubted, but refused as long as it is of the past.
+    for (nth, times) in [(1, 2), (2, 2), (3, 2), (4, 4)] {
+        policy.check_not_shown(nth, times);
+    }
+}
+
+#[test]
+fn a_policy_that_still_shows_roles_that_were_taken_back_takes_no_binding_of_others() {
+    let policy = Policy::of_a_cluster();
+    for is_outrun in [false, true] {
+        policy.check_still_shown(is_outrun);
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Fake {
     pub(super) tagged: bool,
     pub(super) holds: bool,
     pub(super) lock: Option<LockKey>,
+    pub(super) frees_lock_early: bool,
     /// `version` climbs one at a time, `zone` never changes, all else changes in place.
     pub(super) want: BTreeMap<&'static str, i64>,
     /// Children that must keep up with the version.
@@ -57,6 +58,7 @@ impl Fake {
             tagged: true,
             holds: true,
             lock: None,
+            frees_lock_early: false,
             want: BTreeMap::new(),
             followers: Vec::new(),
             only_when_empty: false,
@@ -183,6 +185,10 @@ impl Object for Fake {
 
     fn locks(&self) -> Vec<LockKey> {
         self.lock.iter().cloned().collect()
+    }
+
+    fn frees_locks_early(&self) -> bool {
+        self.frees_lock_early
     }
 
     fn carries_holder(&self) -> bool {

@@ -181,20 +181,21 @@ fn check_only_lost_to_the_other(faults: &[crate::Fault]) -> Result<(), String> {
 }
 
 /// One resource of many that share a lock key.
-fn small(world: &World, name: &'static str, key: LockKey) -> Job {
+fn small(world: &World, name: &'static str, frees_lock_early: bool) -> Job {
     let mut graph = Graph::new();
     graph.principal(Fake {
-        lock: Some(key),
+        lock: Some(LockKey::new("shared")),
+        frees_lock_early,
         ..Fake::new(world, name).want("size", 1)
     });
     Job::new(graph, mark())
 }
 
-/// How long three creations take that share `key`.
-async fn creations(key: &LockKey) -> Duration {
+/// How long three creations take that share a key.
+async fn creations(free_lock_early: bool) -> Duration {
     let world = World::new(7);
     let engine = engine(&world, SeededBugs::default());
-    let jobs = ["a", "b", "c"].map(|name| small(&world, name, key.clone()));
+    let jobs = ["a", "b", "c"].map(|name| small(&world, name, free_lock_early));
     let outcomes = futures::future::join_all(jobs.iter().map(|it| engine.converge(it))).await;
     assert!(outcomes.iter().all(Outcome::is_finished));
     world.clock.now().since(paymesh_clock::Moment::default())
@@ -203,17 +204,45 @@ async fn creations(key: &LockKey) -> Duration {
 #[test]
 fn resources_that_share_a_lock_key_write_one_after_the_other() {
     paused(async {
-        let took = creations(&LockKey::new("shared")).await;
+        let took = creations(false).await;
         // Each creation takes at least 30 seconds in the cloud.
         assert!(took > Duration::from_secs(90), "{took:?}");
     });
 }
 
 #[test]
-fn resources_that_share_a_key_for_the_request_wait_for_no_effect() {
+fn resources_that_free_a_shared_key_early_wait_for_no_effect() {
     paused(async {
-        let one_by_one = creations(&LockKey::new("shared")).await;
-        let took = creations(&LockKey::for_request("shared")).await;
+        let one_by_one = creations(false).await;
+        let took = creations(true).await;
         assert!(took * 2 < one_by_one, "{took:?} beside {one_by_one:?}");
+    });
+}
+
+#[test]
+fn who_frees_a_key_early_waits_for_who_holds_it_to_the_end() {
+    paused(async {
+        let world = World::new(7);
+        let engine = engine(&world, SeededBugs::default());
+        let (slow, quick) = (small(&world, "slow", false), small(&world, "quick", true));
+        let until_written = async |name: &str| {
+            let limit = world.clock.now() + Duration::from_hours(1);
+            let is_written = || world.books().written.iter().any(|it| it == name);
+            while !is_written() {
+                assert!(world.clock.now() < limit, "{name} is not written");
+                world.clock.sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let second = async {
+            until_written("slow").await;
+            engine.converge(&quick).await
+        };
+        let is_over = async {
+            until_written("quick").await;
+            world.books().things["slow"].operation.is_none()
+        };
+        let (slow, quick, is_over) = tokio::join!(engine.converge(&slow), second, is_over);
+        assert!(slow.is_finished() && quick.is_finished());
+        assert!(is_over, "both had the key at once");
     });
 }

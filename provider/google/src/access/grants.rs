@@ -3,7 +3,9 @@
 //! A policy is one document that everybody writes. All grants of a cluster in it are one object:
 //! one read tells them, whoever made them and when, and one conditional write brings them to what
 //! is wanted. The etag makes a lost race visible, and the lock keeps this process from racing
-//! with itself.
+//! with itself. A lost race is run again here and not by the engine, which would look and decide
+//! anew: a policy may be read as it was before, and only a write that is accepted under its etag
+//! proves that what was read is true.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::account::AccountWant;
 use super::{
-    needs_role,
+    Race, needs_role,
     policy::{self, Grant, Sign},
     roles, unknown_yet,
 };
@@ -159,17 +161,45 @@ impl Grants {
         sent.map_err(|fault| needs_role(fault, scope.writer(), &scope.to_string()))
     }
 
-    /// The policy that `read` asks for; `None` if there is no such project or repository.
+    /// The policy that `read` asks for; `None` if there is no such project or repository. An empty
+    /// answer of a proxy would look like a policy of nobody, and what is written without an etag
+    /// takes the place of everything.
     async fn policy(&self, read: Request) -> Result<Option<Value>, Fault> {
         match self.send(read).await {
-            Ok(policy) => Ok(Some(policy)),
+            Ok(policy) if policy["etag"].is_string() => Ok(Some(policy)),
+            Ok(_) => {
+                let text = "the answer is no policy: it has no etag.";
+                Err(Fault::new(self.id(), FaultKind::Unavailable, text))
+            }
             Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
-    /// Writes `wanted` in place of what is ours.
+    /// Writes `wanted` in place of what is ours, again as long as the race is lost.
     async fn write(&self, cx: &Context, wanted: &BTreeSet<Grant>) -> Result<Sent, Fault> {
+        let mut race = Race::begin(&cx.clock);
+        loop {
+            let fault = match self.write_once(cx, wanted).await {
+                Err(fault) if fault.kind == FaultKind::LostRace => fault,
+                result => return result,
+            };
+            let Some(wait) = race.lost(fault.retry_after) else {
+                return Err(Fault {
+                    kind: FaultKind::TimedOut,
+                    message: format!("{} {}", fault.message, race.told()),
+                    next: Some(Race::NEXT.to_owned()),
+                    ..fault
+                });
+            };
+            // A run that is asked to stop ends at the engine.
+            if !cx.wait(wait).await {
+                return Err(fault);
+            }
+        }
+    }
+
+    async fn write_once(&self, cx: &Context, wanted: &BTreeSet<Grant>) -> Result<Sent, Fault> {
         let scope = &self.want.scope;
         let Some(before) = self.policy(scope.read()).await? else {
             let fault = Fault::new(
@@ -247,10 +277,11 @@ impl Object for Grants {
     }
 
     fn locks(&self) -> Vec<LockKey> {
-        vec![LockKey::for_request(format!(
-            "{}:iamPolicy",
-            self.want.scope
-        ))]
+        vec![LockKey::new(format!("{}:iamPolicy", self.want.scope))]
+    }
+
+    fn frees_locks_early(&self) -> bool {
+        true
     }
 
     async fn observe(&self, cx: &Context) -> Result<Observation, Fault> {

@@ -4,6 +4,7 @@
 mod account;
 mod grants;
 mod policy;
+mod race;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub use account::{AccountWant, ServiceAccount};
 pub use grants::{Grants, GrantsWant, Scope, admins_in};
 use paymesh_engine::{Fault, FaultKind};
 pub(crate) use policy::{Sign, marks, without};
+pub(crate) use race::Race;
 
 /// Roles that clusters need.
 pub mod roles {

@@ -104,7 +104,7 @@ pub(crate) enum Action {
         #[serde(default)]
         message: String,
     },
-    /// The request reads the world as it was when the rule was made.
+    /// The request reads the world as it was when the rule was made; a write is as ever.
     Stale,
     /// All tokens handed out so far are refused from this request on.
     ExpireTokens,

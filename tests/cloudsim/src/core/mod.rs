@@ -43,6 +43,11 @@ pub(crate) trait Api: Send + Sync {
     /// keep what is there), and returns its lines for the simulator file.
     fn seed(&self, world: &mut World) -> Result<Map<String, Value>, String>;
 
+    /// Whether a request only reads, and may be shown the past.
+    fn is_read(&self, call: &Call) -> bool {
+        call.method == "GET"
+    }
+
     /// Answers one request.
     fn answer(&self, world: &mut World, call: &Call) -> Answer;
 

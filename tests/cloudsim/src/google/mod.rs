@@ -46,6 +46,14 @@ impl Api for Google {
         Ok(lines)
     }
 
+    /// Policies are read by POST too. Every read of IAM is eventually consistent, and writes are in
+    /// order (IAM documentation, "Consistency model for the IAM API", read 2026-11): a policy of the
+    /// past comes with its own etag, under which nothing can be written.
+    fn is_read(&self, call: &Call) -> bool {
+        let last = call.segments.last();
+        call.method == "GET" || last.is_some_and(|last| last.ends_with(":getIamPolicy"))
+    }
+
     fn answer(&self, world: &mut World, call: &Call) -> Answer {
         if call.method == "POST" && call.path == "/token" {
             return token::answer(world, call);

@@ -1,5 +1,7 @@
 //! One cluster on one cloud, brought up by the small core while a fault is on order.
 
+mod policy;
+
 use std::thread;
 
 use paymesh_acceptance::Cloud;
@@ -8,9 +10,13 @@ use paymesh_crash::{
     core::{Core, End, Life},
     inside::{PROVIDER_RATE, file_with_rate},
 };
+pub(crate) use policy::Policy;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// The id of the fault.
+const FAULT: &str = "the-fault";
 
 /// The most applies after a fault.
 const APPLIES_MAX: u32 = 2;
@@ -38,10 +44,14 @@ impl Bed {
     /// A cloud with the cluster.
     pub(crate) fn made(api: Api) -> Self {
         let bed = Self::empty(api);
-        bed.core()
-            .apply(&Life::default(), &api.made())
-            .expect("the cluster can be made");
+        bed.make();
         bed
+    }
+
+    fn make(&self) {
+        self.core()
+            .apply(&Life::default(), &self.api.made())
+            .expect("the cluster can be made");
     }
 
     fn core(&self) -> Core<'_> {
@@ -50,19 +60,28 @@ impl Bed {
     }
 
     fn order(&self, request: Request, times: u32, site: &str, action: &Value) {
+        self.order_from(1, request, times, site, action);
+    }
+
+    /// The same, from the n-th such request on.
+    fn order_from(&self, nth: u32, request: Request, times: u32, site: &str, action: &Value) {
         self.cloud.fault(&json!({
-            "id": "the-fault", "api": self.api.to_string(),
-            "method": request.0, "path": request.1, "times": times, "site": site, "action": action,
+            "id": FAULT, "api": self.api.to_string(), "method": request.0, "path": request.1,
+            "nth": nth, "times": times, "site": site, "action": action,
         }));
     }
 
-    /// The fault must have struck; then it ends.
+    /// The fault must have struck; then it ends. How often it struck.
     #[track_caller]
-    fn end_fault(&self) {
+    fn end_fault(&self) -> u64 {
         let faults = self.cloud.ask(Method::GET, "faults", None);
-        let fired = &faults["faults"][0]["fired"];
-        assert!(fired.as_u64() > Some(0), "never fired: {faults}");
+        let mut all = faults["faults"].as_array().into_iter().flatten();
+        let fault = all.find(|fault| fault["id"] == FAULT);
+        let fired = fault.and_then(|fault| fault["fired"].as_u64());
+        let fired = fired.unwrap_or_default();
+        assert!(fired > 0, "never fired: {faults}");
         self.cloud.ask(Method::DELETE, "faults", None);
+        fired
     }
 
     /// Applies with a fault; at most one more apply must end it, and all must be well.

@@ -177,9 +177,12 @@ impl Server {
         world.principal = None;
         world.last_operation = None;
         world.settle(&self.apis);
+        let cloud = self.apis.iter().find(|one| one.name() == api);
+        // The states of Terraform are in no cloud.
+        let is_read = cloud.map_or(call.method == "GET", |one| one.is_read(call));
         let stale = rules
             .iter()
-            .find(|rule| rule.action == Action::Stale && call.method == "GET");
+            .find(|rule| rule.action == Action::Stale && is_read);
         world.ending = rules.iter().find_map(|rule| rule.action.ending());
         world.expired_before = rules
             .iter()
@@ -194,7 +197,7 @@ impl Server {
         let answer = if api == "terraform" {
             terraform::answer(&mut world, call)
         } else {
-            match self.apis.iter().find(|one| one.name() == api) {
+            match cloud {
                 Some(one) => one.answer(&mut world, call),
                 None => Answer::json(404, &json!({ "error": format!("no {api} here") })),
             }
