@@ -58,7 +58,8 @@ impl Policy {
         let is_next = policy["etag"] == self.etag();
         if is_next {
             self.version += 1;
-            self.bindings = policy["bindings"].as_array().unwrap().clone();
+            self.bindings
+                .clone_from(policy["bindings"].as_array().unwrap());
         }
         is_next
     }

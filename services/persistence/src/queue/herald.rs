@@ -160,7 +160,7 @@ mod tests {
         assert!(heard.again() <= Instant::now());
         heard.0 = Some((Instant::now(), false));
         let again = heard.again();
-        tokio::time::advance(HEARD_FOR - Duration::from_millis(1)).await;
+        tokio::time::advance(HEARD_FOR / 2).await;
         assert_eq!(heard.known(), Some(false));
         sleep_until(again).await;
         assert_eq!(heard.known(), None);

@@ -23,13 +23,11 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Counts until `stop` is cancelled.
 pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: CancellationToken) {
     describe();
-    let counted = async {
-        tokio::join!(
-            count(reader.clone(), hub.clone(), pause),
-            count_closely(reader, hub)
-        )
-    };
-    stop.run_until_cancelled(counted).await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = Box::pin(count(reader.clone(), hub.clone(), pause)) => {}
+        () = Box::pin(count_closely(reader, hub)) => {}
+    }
 }
 
 /// Counts what payments are admitted by, while that is close to its limit.

@@ -93,13 +93,13 @@ async fn round(
         tasks.push(tokio::spawn(sending));
     }
     tokio::time::sleep_until(begin.into()).await;
-    let (spent, began) = (site.meter.read().await?, site.meter.clock_ms().await?);
+    let (spent, from_ms) = (site.meter.read().await?, site.meter.clock_ms().await?);
     let waited = site.meter.waiting().await? + before.under_way();
     tokio::time::sleep_until((begin + span / 2).into()).await;
     site.meter.checkpoint().await?;
     tokio::time::sleep_until(end.into()).await;
     let cost = site.meter.read().await?.since(&spent);
-    let ended = site.meter.clock_ms().await?;
+    let until_ms = site.meter.clock_ms().await?;
     let waits = site.meter.waiting().await? + during.under_way();
     for task in tasks {
         task.await.map_err(io::Error::other)?;
@@ -122,7 +122,7 @@ async fn round(
         },
         cost,
         recovery_ms: u64::try_from(recovery.as_millis()).ok(),
-        clock_ms: Some([began, ended]),
+        clock_ms: Some([from_ms, until_ms]),
         unsealed_ms_max: None,
     };
     Ok((window, said))
