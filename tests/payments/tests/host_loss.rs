@@ -105,14 +105,16 @@ async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
     assert_eq!(report.payments, 2);
 }
 
-/// Has the acquirer asked for everything, as after a promotion some time ago, and waits until it was.
+/// Has the acquirer asked for everything, as after a promotion of two minutes ago, and waits until it
+/// was.
 fn recover(shop: &Shop) {
     let sql = |text: &str| shop.stack.postgres.sql("payments", text);
-    sql(
-        "update ledger_epoch set recovered_at = null, settled_at = null,
-        opened_at = clock_timestamp() - interval '2 minutes'",
-    )
-    .unwrap();
+    let promoted = sql(
+        "insert into ledger_epoch (epoch, timeline, opened_at, lost_since)
+         select max(epoch) + 1, max(timeline), clock_timestamp() - interval '2 minutes',
+             clock_timestamp() - interval '3 minutes' from ledger_epoch",
+    );
+    promoted.unwrap();
     wait_for("the end of a recovery", SETTLED, || {
         let left = sql("select count(*) from ledger_epoch where settled_at is null");
         match left.map_err(|reason| reason.to_string())?.trim() {

@@ -122,7 +122,7 @@ impl Queue for QueueService {
             let mut given = None;
             while !out.is_closed() && !closing.is_cancelled() {
                 match reader.open_recovery().await {
-                    Ok(None) => {}
+                    Ok(None) => given = None,
                     Ok(Some(open)) if given == Some((open.epoch, open.is_awaited)) => {}
                     Ok(Some(open)) => {
                         given = Some((open.epoch, open.is_awaited));
