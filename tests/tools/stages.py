@@ -187,11 +187,20 @@ def crash_matrix() -> str:
     programs = crash_programs()
     if os.environ.get("BUGS") == "1":
         return crash_bugs(programs)
+    if os.environ.get("POINTS") == "1":
+        return crash_points(programs)
     results = [crash_tiers(programs)]
     # What a slip of the user may never do; it is refused before there is anything to cut.
     before = Counts.passed
     results.append(run("cargo", "test", "--workspace", "--locked", "--test", "acceptance", "guards::", **programs))
     results.append(PASSED if Counts.passed > before else FAILED)
+    return FAILED if FAILED in results else PASSED
+
+
+def crash_points(programs) -> str:
+    """Rewrites the goldens of both tiers: which requests each procedure sends."""
+    program = f"{programs['PAYMESH_BIN_DIR']}/paymesh-crash"
+    results = [run(program, tier, UPDATE_EXPECT="1", ONLY="", **programs) for tier in ("points", "points-real")]
     return FAILED if FAILED in results else PASSED
 
 

@@ -66,10 +66,21 @@ impl Run<'_> {
     /// What was decided by whom the principal belongs to, by a look at it that is younger than the
     /// one at `id`: whoever took the principal over since has written to `id` before that look, or
     /// writes after it and makes ours fail.
+    ///
+    /// What runs on the principal since it was at rest is most often an act of this run, which holds
+    /// its locks and waits for it; were it noted, the principal would have to be waited for as well.
     async fn decide_by_principal(&self, id: &ObjectId) -> Result<Decision, Halt> {
         let principal = self.state().graph.principal_id().cloned();
         if let Some(principal) = principal.filter(|it| it != id) {
+            let was_busy = {
+                let state = self.state();
+                let seen = state.observations.seen(&principal);
+                seen.is_none_or(|it| it.busy.is_some())
+            };
             self.look_again(&principal).await?;
+            if !was_busy {
+                self.state().forget_busy(&principal);
+            }
         }
         Ok(self.decide(&self.state(), id))
     }

@@ -6,7 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 use paymesh_clock::Moment;
 
 use crate::{
-    Fault, Graph, Memory, Note, ObjectId, Observation, Observations, Remark, Unfinished, Want,
+    Fault, Graph, Memory, Note, ObjectId, Observation, Observations, Remark, Seen, Unfinished, Want,
 };
 
 /// What a run knows so far.
@@ -60,6 +60,18 @@ impl State {
             self.absent_before.insert(id.clone());
         }
         Arc::make_mut(&mut self.observations).insert(id.clone(), observation);
+    }
+
+    /// Forgets that something runs on `id`.
+    pub(crate) fn forget_busy(&mut self, id: &ObjectId) {
+        let Some(seen) = self.observations.seen(id).filter(|it| it.busy.is_some()) else {
+            return;
+        };
+        let seen = Seen {
+            busy: None,
+            ..seen.clone()
+        };
+        self.note(id, Observation::Present(seen));
     }
 
     /// Another has the principal, and all that goes with it: also what this run made for it.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    os::unix::fs::FileExt,
+    os::unix::{fs::FileExt, process::ExitStatusExt},
     process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -78,6 +78,11 @@ impl Running {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// Whether a provider runs for it.
+    pub fn has_provider(&self) -> bool {
+        !family::children(self.pid()).is_empty()
+    }
+
     /// SIGKILL to the client and to everything it started.
     pub fn kill(self) -> Run {
         let _ = kill_process_group(self.pid(), Signal::KILL);
@@ -145,6 +150,11 @@ impl Running {
     reason = "a check is often the last word of a test"
 )]
 impl Run {
+    /// Whether SIGKILL ended the client.
+    pub fn was_killed(&self) -> bool {
+        self.status.signal() == Some(Signal::KILL.as_raw())
+    }
+
     /// It must have exit code 0.
     #[track_caller]
     pub fn succeeds(self) -> Self {

@@ -239,6 +239,59 @@ async fn one_operation_per_cluster_or_one_per_pool() {
 }
 
 #[tokio::test]
+async fn reads_of_an_object_end_an_operation_for_those_who_watch_and_not_for_who_began_it() {
+    let gcp = Gcp::start().await;
+    gcp.cluster().await;
+    let path = format!("{PAY}/nodePools/system:setManagement");
+    let body = json!({ "management": { "autoUpgrade": true, "autoRepair": true } });
+    let begin = async || gcp.ask("POST", &path, body.clone()).await.1;
+
+    // A run reads the cluster beside its polls, more or less often.
+    let operation = begin().await;
+    for _ in 0..3 {
+        assert_eq!(gcp.read(PAY).await["status"], "RECONCILING");
+    }
+    let name = operation["name"].as_str().unwrap();
+    let poll = format!("{REGION}/operations/{name}");
+    assert_eq!(gcp.read(&poll).await["status"], "RUNNING");
+    assert_eq!(gcp.read(&poll).await["status"], "DONE");
+
+    // The next run has no name and watches.
+    begin().await;
+    gcp.sign_in("google_credentials_file").await;
+    assert_eq!(gcp.read(PAY).await["status"], "RECONCILING");
+    assert_eq!(gcp.read(PAY).await["status"], "RUNNING");
+
+    // A run that lost the answer has no name either.
+    begin().await;
+    let mut reads = 0;
+    while reads < 20 && gcp.read(PAY).await["status"] == "RECONCILING" {
+        reads += 1;
+    }
+    assert_eq!(reads, 10);
+}
+
+#[tokio::test]
+async fn the_journal_tells_why_a_request_was_refused() {
+    let gcp = Gcp::start().await;
+    gcp.refused(
+        "GET",
+        PAY,
+        Value::Null,
+        expect![
+            "404 NOT_FOUND Not found: projects/paymesh-hub/locations/europe-west1/clusters/pay."
+        ],
+    )
+    .await;
+    let journal = gcp.bed.control("GET", "journal", Value::Null).await;
+    let last = journal["entries"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        last["refusal"],
+        "Not found: projects/paymesh-hub/locations/europe-west1/clusters/pay."
+    );
+}
+
+#[tokio::test]
 async fn an_update_names_one_field() {
     let gcp = Gcp::start().await;
     gcp.cluster().await;

@@ -1,7 +1,10 @@
 //! A simulator and a workspace, what a run without faults does in them, and one case: a run is cut,
 //! an ordinary run ends it, and the books are judged.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
 use reqwest::Method;
@@ -9,9 +12,17 @@ use reqwest::Method;
 use crate::{
     Api, Kill, Point, Procedure, Site,
     books::{self, APPLIES_MAX, PROTECTED, Recording, STALE},
-    scenario::{address, configuration, on, unmarked},
+    ending::{self, Ending},
+    scenario::{address, configuration, on, refused, unmarked},
     table::Recovered,
 };
+
+/// The longest that a run may take to reach its points.
+const REACHES_WITHIN: Duration = Duration::from_mins(4);
+
+/// After so many seconds, 20 unless told, Terraform saves the state in the middle of a run: on a slow
+/// machine there would be more requests.
+const SAVES_EVERY: (&str, &str) = ("TF_STATE_PERSIST_INTERVAL", "3600");
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -21,8 +32,7 @@ pub(crate) struct Case {
     pub(crate) points: Vec<Point>,
     pub(crate) site: Site,
     pub(crate) kill: Kill,
-    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
-    pub(crate) gives_up: bool,
+    pub(crate) ending: Ending,
 }
 
 /// One configuration with a cluster on each of its clouds.
@@ -30,16 +40,22 @@ pub(crate) struct Bed<'a> {
     cloud: &'a Cloud,
     workspace: Workspace<'a>,
     clouds: &'static [Api],
+    /// Who had which role before there was anything.
+    granted: Vec<String>,
     pub(crate) recordings: Vec<(Procedure, Recording)>,
 }
 
 impl<'a> Bed<'a> {
     /// Records these procedures, the first of which makes what the others begin with.
     pub(crate) fn new(cloud: &'a Cloud, clouds: &'static [Api], procedures: &[Procedure]) -> Self {
+        let (name, seconds) = SAVES_EVERY;
+        let environment = [(name.to_owned(), seconds.to_owned())];
+        let made = configuration(Procedure::Create, clouds);
         let mut bed = Self {
             cloud,
-            workspace: Workspace::new(cloud, &configuration(Procedure::Create, clouds)),
+            workspace: Workspace::with_environment(cloud, &made, &environment),
             clouds,
+            granted: books::granted(cloud, clouds),
             recordings: Vec::new(),
         };
         let nothing = cloud.export();
@@ -74,13 +90,36 @@ impl<'a> Bed<'a> {
     /// A case in words.
     pub(crate) fn text(&self, case: &Case) -> String {
         let points: Vec<String> = case.points.iter().map(ToString::to_string).collect();
-        let then = if case.gives_up { ", then given up" } else { "" };
         format!(
-            "{} {} of {}{then}",
+            "{} {} of {}{}",
             self.row(case),
             case.site,
-            points.join(" and ")
+            points.join(" and "),
+            case.ending.text()
         )
+    }
+
+    /// A point, told from the same point of another procedure.
+    pub(crate) fn place(&self, procedure: Procedure, point: &Point) -> String {
+        format!("{}: {point}", on(procedure, self.clouds))
+    }
+
+    /// Where a case cuts.
+    pub(crate) fn places_of(&self, case: &Case) -> Vec<String> {
+        let points = case.points.iter();
+        points
+            .map(|point| self.place(case.procedure, point))
+            .collect()
+    }
+
+    /// All points, each told from the same point of another procedure.
+    pub(crate) fn places(&self) -> impl Iterator<Item = String> {
+        self.recordings
+            .iter()
+            .flat_map(move |(procedure, recording)| {
+                let points = recording.points.iter();
+                points.map(move |point| self.place(*procedure, point))
+            })
     }
 
     /// What comes before the procedure, and is not cut.
@@ -162,9 +201,9 @@ impl<'a> Bed<'a> {
                 "a lock is left: {is_locked}, expected: {leaves_lock}\nafter {killed}"
             ));
         }
-        if case.gives_up {
-            self.give_up(case, &killed)?;
-            return Ok(Recovered::given_up());
+        if case.ending != Ending::Applied {
+            let was_refused = self.give_up(case, &killed)?;
+            return Ok(Recovered::given_up(was_refused));
         }
         let mut applies = 1;
         let mut recovery = self.recover(case.procedure).end();
@@ -180,7 +219,8 @@ impl<'a> Bed<'a> {
         }
         let requests = self.cloud.journal(since).len();
         let mut objections = recording.objections(self.cloud, since);
-        objections.extend(books::refused(self.cloud, died));
+        let refused = books::refused(self.cloud, died).into_iter();
+        objections.extend(refused.map(|it| it.text));
         if !objections.is_empty() {
             let objections = objections.join("\n");
             return Err(format!("{objections}\n{recovery}\nafter {killed}"));
@@ -204,6 +244,7 @@ impl<'a> Bed<'a> {
             .map(|point| point.hold(self.cloud, case.site.name()))
             .collect();
         let mut running = self.start(case.procedure);
+        let limit = Instant::now() + REACHES_WITHIN;
         let mut held = Vec::new();
         for fault in &faults {
             held.push(loop {
@@ -212,11 +253,14 @@ impl<'a> Bed<'a> {
                     None if running.has_ended() => {
                         return Err(format!("not reached by {}", running.end()));
                     }
+                    None if Instant::now() > limit => {
+                        return Err(format!("not reached in time by {}", running.kill()));
+                    }
                     None => {}
                 }
             });
         }
-        let killed = case.kill.strike(running, || {
+        let (killed, has_struck) = case.kill.strike(running, || {
             for fault in faults {
                 case.site.let_go(fault);
             }
@@ -224,15 +268,23 @@ impl<'a> Bed<'a> {
         for number in held {
             books::wait_until_over(self.cloud, number);
         }
+        let must_strike = |point: &Point| case.kill.must_strike(point, case.site);
+        if !has_struck && case.points.iter().all(must_strike) {
+            return Err(format!("the kill struck nobody: {killed}"));
+        }
         Ok(killed)
     }
 
-    /// Destroys what the state has, and deletes what no state has; nothing may be left.
-    fn give_up(&self, case: &Case, killed: &Run) -> Result<(), String> {
+    /// Destroys what the state has, and deletes what no state has; nothing may be left. Whether
+    /// preflight refused it first.
+    fn give_up(&self, case: &Case, killed: &Run) -> Result<bool, String> {
         if case.procedure == Procedure::Import {
             self.unprotect(case, killed)?;
         }
-        self.destroy(killed)?;
+        let was_refused = case.ending == Ending::Refused && self.destroy_refused(case, killed)?;
+        if !was_refused {
+            self.destroy(killed)?;
+        }
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
         if !has_succeeded {
@@ -240,6 +292,32 @@ impl<'a> Bed<'a> {
         }
         self.check_empty(killed)
             .map_err(|why| format!("{why}\n{text}"))
+            .map(|()| was_refused)
+    }
+
+    /// Destroys what preflight refuses by now, by the line that its refusal prints; whether it was
+    /// refused. Of what has no entry in the state nothing is planned.
+    fn destroy_refused(&self, case: &Case, killed: &Run) -> Result<bool, String> {
+        self.workspace
+            .configure(&refused(case.procedure, self.clouds));
+        let refusal = self.workspace.destroy();
+        if refusal.status.success() {
+            return Ok(false);
+        }
+        let Some(words) = ending::way_out(&refusal.text()) else {
+            return Err(format!(
+                "refused without a way to destroy it: {refusal}\nafter {killed}"
+            ));
+        };
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        words.push("-auto-approve");
+        let destroyed = self.workspace.run(&words);
+        if destroyed.status.success() {
+            return Ok(true);
+        }
+        Err(format!(
+            "not destroyed by the line that its refusal prints: {destroyed}\n{refusal}\nafter {killed}"
+        ))
     }
 
     /// Does what the refusal of a destruction says: what is imported is protected until an apply
@@ -267,7 +345,7 @@ impl<'a> Bed<'a> {
 
     /// Nothing may be left, in the clouds and in the state.
     fn check_empty(&self, killed: &Run) -> Result<(), String> {
-        let mut left = books::left(self.cloud);
+        let mut left = books::left(self.cloud, self.clouds, &self.granted);
         let path = format!("terraform/{}", self.workspace.state_name());
         let state = self.cloud.ask(Method::GET, &path, None);
         let entries = state["resources"].as_array().into_iter().flatten();

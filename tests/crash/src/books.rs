@@ -1,6 +1,7 @@
 //! The simulator's books: the only judge. What the provider believes is asked nowhere.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -8,9 +9,9 @@ use std::{
 
 use paymesh_acceptance::{Cloud, is_write};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{Point, Procedure};
+use crate::{Api, Point, Procedure};
 
 /// The most applies after a kill.
 pub(crate) const APPLIES_MAX: u32 = 2;
@@ -20,6 +21,21 @@ pub(crate) const STALE: &str = "terraform state rm";
 
 /// The code of a refusal to destroy what is protected, which says how the protection ends.
 pub(crate) const PROTECTED: &str = "PM122";
+
+/// What a cloud says of a write while something runs, or when it has just ended and changed what was
+/// read.
+const BUSY: [&str; 7] = [
+    "is in progress, please wait",
+    "incompatible operation",
+    "is currently upgrading",
+    "is currently deleting",
+    "If-Match was not met",
+    "does not match",
+    "mismatch",
+];
+
+/// The policy in which Google's clusters are granted roles.
+const POLICY: &str = "/v1/projects/paymesh-hub:getIamPolicy";
 
 /// The longest that a request may take once it is no longer held.
 const EFFECT_SECONDS_MAX: u64 = 20;
@@ -36,8 +52,21 @@ pub struct Recording {
     pub points: Vec<Point>,
     /// What it deleted.
     pub deleted: Vec<String>,
+    /// How often it made each cluster and pool.
+    made: BTreeMap<String, u32>,
+    /// How often it deleted what goes at once.
+    gone: BTreeMap<String, u32>,
     /// What existed after it.
     pub inventory: Vec<String>,
+}
+
+/// A write that a cloud refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// Which, and what the cloud said.
+    pub(crate) text: String,
+    /// Whether something ran that it had to wait for, or had just ended.
+    pub(crate) for_busy: bool,
 }
 
 impl Recording {
@@ -52,6 +81,8 @@ impl Recording {
             start,
             points: Point::of(&cloud.journal(since)),
             deleted: cloud.deleted(since),
+            made: made(cloud, since),
+            gone: gone(cloud, since),
             inventory: cloud.inventory(),
         }
     }
@@ -93,22 +124,91 @@ impl Recording {
             &self.deleted,
             "deleted without need",
         ));
+        // What is replaced is there again, and what is deleted twice is not to be seen by its name.
+        found.extend(more_often(&made(cloud, since), &self.made, "made"));
+        found.extend(more_often(&gone(cloud, since), &self.gone, "deleted"));
         found
     }
 }
 
+/// What happened `now` more often than it is `usual`.
+fn more_often(
+    now: &BTreeMap<String, u32>,
+    usual: &BTreeMap<String, u32>,
+    what: &str,
+) -> Vec<String> {
+    let usual = |id: &String| usual.get(id).copied().unwrap_or(0);
+    now.iter()
+        .filter(|(id, count)| **count > usual(id))
+        .map(|(id, count)| format!("{what} {count} times instead of {}: {id}", usual(id)))
+        .collect()
+}
+
+/// The clusters and pools that the cloud began to make after entry `since` and did not fail to: how
+/// often each.
+fn made(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
+    let entries = cloud.journal(since);
+    let begun: BTreeSet<&str> = entries
+        .iter()
+        .filter(|entry| is_write(entry))
+        .filter_map(|entry| entry["operation"].as_str())
+        .collect();
+    let shown = cloud.ask(Method::GET, "operations", None);
+    let mut made = BTreeMap::new();
+    for operation in shown["operations"].as_array().into_iter().flatten() {
+        let word = |key: &str| operation[key].as_str().unwrap_or_default();
+        let makes = word("kind") == "Creating" || word("kind").starts_with("CREATE_");
+        let has_failed = ["failed", "canceled"].contains(&word("status"));
+        if makes && !has_failed && begun.contains(word("id")) {
+            *made.entry(word("target").to_owned()).or_default() += 1;
+        }
+    }
+    made
+}
+
+/// What went at once, without an operation, after entry `since`: how often each. A cloud answers
+/// otherwise where there is nothing to delete.
+fn gone(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
+    let mut gone = BTreeMap::new();
+    for entry in cloud.journal(since).iter().filter(|entry| is_write(entry)) {
+        let is_deletion = entry["method"] == "DELETE" && entry["status"] == 200;
+        if is_deletion && entry["operation"].is_null() {
+            let path = entry["path"].as_str().unwrap_or_default().to_lowercase();
+            *gone.entry(path).or_default() += 1;
+        }
+    }
+    gone
+}
+
 /// Writes after entry `since` that the cloud refused. A run looks before it writes, and waits for
 /// what others have begun.
-pub fn refused(cloud: &Cloud, since: u64) -> Vec<String> {
+pub(crate) fn refused(cloud: &Cloud, since: u64) -> Vec<Refused> {
     let entries = cloud.journal(since).into_iter().filter(is_write);
     entries
         .filter(|entry| entry["status"].as_u64() >= Some(400))
         .map(|entry| {
             let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
             let (method, path, status) = (word("method"), word("path"), &entry["status"]);
-            format!("refused with {status}: {method} {path}")
+            let why = word("refusal");
+            Refused {
+                for_busy: BUSY.iter().any(|words| why.contains(words)),
+                text: format!("refused with {status}: {method} {path}: {why}"),
+            }
         })
         .collect()
+}
+
+/// Who has which role on Google's project, if that is one of `clouds`: no inventory lists it.
+pub(crate) fn granted(cloud: &Cloud, clouds: &[Api]) -> Vec<String> {
+    if !clouds.contains(&Api::Google) {
+        return Vec::new();
+    }
+    let options = json!({ "options": { "requestedPolicyVersion": 3 } });
+    let policy = cloud.google().ask(POLICY, &options);
+    let bindings = policy["bindings"].as_array().into_iter().flatten();
+    let mut granted: Vec<String> = bindings.map(ToString::to_string).collect();
+    granted.sort();
+    granted
 }
 
 /// Does `work` while the operation goes on that [`Point::prolong`] prolonged; it ends when the cloud
@@ -148,10 +248,21 @@ pub fn has_unlocked(cloud: &Cloud, since: u64) -> bool {
     entries.iter().any(|entry| entry["method"] == "UNLOCK")
 }
 
-/// What a destroy left, which should be nothing.
-pub fn left(cloud: &Cloud) -> Vec<String> {
+/// What a destroy left on `clouds`, which should be nothing, and what it took of the roles that
+/// others had `before`.
+pub(crate) fn left(cloud: &Cloud, clouds: &[Api], before: &[String]) -> Vec<String> {
     let left = cloud.inventory().into_iter();
-    left.map(|id| format!("left by destroy: {id}")).collect()
+    let mut left: Vec<String> = left.map(|id| format!("left by destroy: {id}")).collect();
+    let now = granted(cloud, clouds);
+    let others = |all: &[String], known: &[String], what: &str| {
+        all.iter()
+            .filter(|binding| !known.contains(binding))
+            .map(|binding| format!("{what} by destroy in the policy: {binding}"))
+            .collect::<Vec<_>>()
+    };
+    left.extend(others(&now, before, "left"));
+    left.extend(others(before, &now, "taken"));
+    left
 }
 
 /// Waits until request `number` went through to its end.

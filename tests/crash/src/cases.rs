@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Draw, Point, Procedure, Scenario, Site, books::Recording, draw::GIVES_UP_ONCE_IN};
+use crate::{Draw, Point, Procedure, Scenario, Site, books::Recording, ending::Ending};
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -13,11 +13,10 @@ pub(crate) struct Case {
     pub(crate) site: Site,
     /// The provider alone is killed, not the core.
     pub(crate) spares_core: bool,
-    /// The recovery is cut too: at its n-th request, and there.
+    /// The recovery is cut too: at its n-th request, and there. One that ends before is cut earlier.
     pub(crate) second: Option<(u32, Site)>,
     pub(crate) aftermath: Aftermath,
-    /// Nobody goes on: what the state has is destroyed, and orphans are deleted.
-    pub(crate) gives_up: bool,
+    pub(crate) ending: Ending,
 }
 
 /// What the held request and what it begins do beside the recovery.
@@ -49,12 +48,24 @@ impl Case {
             Aftermath::Late => ", which takes effect after the recovery",
             Aftermath::Long => ", whose operation goes on for long",
         };
-        let end = if self.gives_up { ", then given up" } else { "" };
         format!(
-            "{}, {what} killed {} of {}{aftermath}{then}{end}",
-            self.scenario, self.site, self.point
+            "{}, {what} killed {} of {}{aftermath}{then}{}",
+            self.scenario,
+            self.site,
+            self.point,
+            self.ending.text()
         )
     }
+
+    /// The point that it is about, told from the same point of another scenario.
+    pub(crate) fn place(&self) -> String {
+        place(self.scenario, &self.point)
+    }
+}
+
+/// A point, told from the same point of another scenario.
+pub(crate) fn place(scenario: Scenario, point: &Point) -> String {
+    format!("{scenario}: {point}")
 }
 
 /// Every point; what can change something at every site, and in a full run all of them. Who is
@@ -81,7 +92,7 @@ pub(crate) fn all(
                     spares_core: (number / Site::ALL.len() + row) % 2 == 1,
                     second: None,
                     aftermath: Aftermath::Over,
-                    gives_up: draw.once_in(GIVES_UP_ONCE_IN),
+                    ending: Ending::drawn(draw, scenario.procedure),
                 });
             }
         }
@@ -143,7 +154,7 @@ fn followed(
             spares_core: false,
             second: None,
             aftermath,
-            gives_up: false,
+            ending: Ending::Applied,
         })
         .collect()
 }
@@ -160,6 +171,6 @@ fn pair(recordings: &[(Scenario, Recording)], draw: &mut Draw) -> Case {
         spares_core: draw.once_in(2),
         second: Some((*draw.one(&numbers), *draw.one(&Site::ALL))),
         aftermath: Aftermath::Over,
-        gives_up: draw.once_in(GIVES_UP_ONCE_IN),
+        ending: Ending::drawn(draw, scenario.procedure),
     }
 }

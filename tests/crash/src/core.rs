@@ -186,6 +186,30 @@ impl<'a> Core<'a> {
         })
     }
 
+    /// `destroy -refresh=false`: nothing is read and nothing planned but the destruction.
+    pub fn destroy_unread(&self, life: &Life, config: &Value) -> Result<bool, End> {
+        self.locked(life, config, |run| {
+            let calls: Vec<Call> = self
+                .calls
+                .of("destroy")
+                .iter()
+                .filter(|call| matches!(call.kind, Kind::PlanDestroy | Kind::ApplyDelete))
+                .cloned()
+                .collect();
+            let mut has_any = false;
+            // What is deposed goes first, and with calls of its own.
+            while run.state.deposed.is_some() || run.state.current.is_some() {
+                has_any = true;
+                let before = run.state.count();
+                self.replay(life, run, &calls)?;
+                if run.state.count() == before {
+                    return Err(End::Failed("destroyed, and still in the state".to_owned()));
+                }
+            }
+            Ok(has_any)
+        })
+    }
+
     /// Destroys the deposed object, if there is one: the calls are those of a destruction, beside a
     /// plan of the current one.
     fn clear_deposed(&self, life: &Life, run: &mut Run<'_>) -> Result<(), End> {

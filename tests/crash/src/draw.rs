@@ -2,9 +2,6 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-/// Every so many-th recovery gives up.
-pub(crate) const GIVES_UP_ONCE_IN: u32 = 10;
-
 /// A source of draws.
 #[derive(Debug)]
 pub struct Draw(StdRng);

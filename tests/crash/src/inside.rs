@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Api, Draw, Procedure, Scenario,
-    books::{self, APPLIES_MAX, PROTECTED, Recording, STALE},
+    Api, Draw, Procedure, Scenario, Site,
+    books::{self, APPLIES_MAX, PROTECTED, Recording, Refused, STALE},
     cases::{self, Aftermath, Case},
     core::{Core, End, Life, OWNER},
+    ending::{self, Ending},
     scenario::unmarked,
-    table::{self, Recovered, Score},
+    table::{self, Golden, Recovered, Score},
 };
 
 /// Seconds of the provider's clock in a second: as many as let a token outlive a run.
@@ -37,12 +38,11 @@ const RUN: Duration = Duration::from_mins(2);
 /// writes.
 const LONG_REQUESTS: usize = 40;
 
-/// So often a procedure is begun until it reaches its point: on a busy machine it may poll once less
-/// than it did when it was recorded.
-const REACHES_MAX: usize = 3;
-
-/// The golden: how many points each scenario has.
-const POINTS: &str = include_str!("../points.txt");
+/// The points of each scenario.
+const POINTS: Golden = Golden {
+    file: "points.txt",
+    text: include_str!("../points.txt"),
+};
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]
@@ -78,32 +78,27 @@ pub fn run(order: &Order) -> Vec<String> {
         score.add(one);
         points += &text;
     }
-    print!("{points}");
+    print!("{}", table::headings(&points));
     if points.is_empty() {
         score
             .failures
             .push(format!("no scenario is called {:?}", order.only));
     }
     if !order.stops && order.only.is_empty() {
-        score.failures.extend(check_golden(&points));
+        score.failures.extend(POINTS.check(&points));
+        if order.is_exhaustive() {
+            score.check_refusals();
+        }
     }
     print!("{}", score.summary("in process"));
     score.failures
 }
 
-/// The numbers of points must be those of the golden; `UPDATE_EXPECT=1` rewrites it.
-fn check_golden(points: &str) -> Option<String> {
-    if points == POINTS {
-        return None;
+impl Order {
+    /// Whether every case is tried.
+    fn is_exhaustive(&self) -> bool {
+        self.budget.is_none() && !self.stops && !self.records
     }
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/points.txt");
-        fs::write(path, points).expect("the golden can be written");
-        return None;
-    }
-    Some(format!(
-        "the number of points left its golden (UPDATE_EXPECT=1 rewrites it). It was\n{POINTS}and is\n{points}"
-    ))
 }
 
 fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
@@ -141,10 +136,14 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
             println!("{api}: case {tried} after {seconds} s: {}", case.text());
         }
         tried += 1;
-        score.count(&case.row(), &case.text(), || bed.run(case));
+        let places = [case.place()];
+        score.count(&case.row(), &case.text(), &places, || bed.run(case));
         if order.stops && !score.failures.is_empty() {
             break;
         }
+    }
+    if order.is_exhaustive() {
+        score.check_reached(bed.places());
     }
     println!(
         "{api}: {tried} of {} cases tried with seed {}",
@@ -157,7 +156,10 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
 struct Bed<'a> {
     cloud: &'a Cloud,
     core: Core<'a>,
+    api: Api,
     recordings: Vec<(Scenario, Recording)>,
+    /// Who had which role before there was anything.
+    granted: Vec<String>,
     /// What is wrong without any fault.
     harm: Vec<String>,
     _folder: TempDir,
@@ -171,7 +173,9 @@ impl<'a> Bed<'a> {
         let mut bed = Self {
             cloud,
             core,
+            api,
             recordings: Vec::new(),
+            granted: books::granted(cloud, api.alone()),
             harm: Vec::new(),
             _folder: folder,
         };
@@ -225,18 +229,46 @@ impl<'a> Bed<'a> {
         }
     }
 
+    /// All points, each told from the same point of another scenario.
+    fn places(&self) -> impl Iterator<Item = String> {
+        self.recordings.iter().flat_map(|(scenario, recording)| {
+            let points = recording.points.iter();
+            points.map(move |point| cases::place(*scenario, point))
+        })
+    }
+
+    /// Tries a case. A recovery that is over before its cut is begun anew and cut earlier, until the
+    /// cut strikes: at the first request at the latest.
     fn run(&self, case: &Case) -> Result<Recovered, String> {
+        let mut case = case.clone();
+        loop {
+            let recovered = self.try_once(&case);
+            let again = case.second.map_or(String::new(), |(nth, _)| {
+                format!("cut again at request {nth}\n")
+            });
+            if let Some(recovered) = recovered.map_err(|why| format!("{again}{why}"))? {
+                return Ok(recovered);
+            }
+            case.second = match case.second {
+                Some((nth @ 2.., site)) => Some((nth / 2, site)),
+                _ => return Err("the recovery sent no request at all".to_owned()),
+            };
+        }
+    }
+
+    /// Tries a case; nothing, if the recovery was over before its cut.
+    fn try_once(&self, case: &Case) -> Result<Option<Recovered>, String> {
         let found = self.recordings.iter().find(|(it, _)| *it == case.scenario);
         let recording = &found.expect("every scenario was recorded").1;
-        let mut tries = (0..REACHES_MAX).map(|_| self.cut(case, &recording.start));
-        let cut = tries.find(|cut| cut.number.is_some());
         let Cut {
             since,
             killed,
             number,
             late,
-        } = cut.ok_or("the point was not reached")?;
-        let number = number.unwrap_or_default();
+        } = self.cut(case, &recording.start);
+        let number =
+            number.ok_or_else(|| format!("the point was not reached: it ended with {killed:?}"))?;
+        struck(&killed, case.site)?;
         if late.is_none() {
             books::wait_until_over(self.cloud, number);
         }
@@ -247,31 +279,30 @@ impl<'a> Bed<'a> {
         let died = self.cloud.last_request();
         self.core.unlock();
         let mut cuts = 1;
-        // A recovery that ends before its cut is one like any other.
-        let mut uncut = None;
         if let Some((nth, site)) = case.second {
             let fault = self.cloud.hold("", "*", nth, site.name());
             let let_go = |fault| site.let_go(fault);
             let again = |life: &Life| self.recover(life, case.scenario);
-            match strike(fault, !case.spares_core, let_go, again) {
-                (_, Some(number)) => {
-                    cuts += 1;
-                    books::wait_until_over(self.cloud, number);
-                    self.core.unlock();
-                }
-                (ended, None) => uncut = Some(ended),
-            }
+            let (ended, held) = strike(fault, !case.spares_core, let_go, again);
+            let Some(number) = held else {
+                return Ok(None);
+            };
+            struck(&ended, site)?;
+            cuts += 1;
+            books::wait_until_over(self.cloud, number);
+            self.core.unlock();
         }
-        if case.gives_up {
-            self.give_up(case)
+        if case.ending != Ending::Applied {
+            let was_refused = self
+                .give_up(case)
                 .map_err(|why| format!("{why}\nafter {killed:?}"))?;
-            return Ok(Recovered::given_up());
+            return Ok(Some(Recovered::given_up(was_refused)));
         }
         let (mut applies, recovery) = match case.aftermath {
-            Aftermath::Over | Aftermath::Late => self.recover_at_last(case, uncut),
-            Aftermath::Long => books::while_it_runs(self.cloud, LONG_REQUESTS, || {
-                self.recover_at_last(case, uncut)
-            }),
+            Aftermath::Over | Aftermath::Late => self.recover_at_last(case),
+            Aftermath::Long => {
+                books::while_it_runs(self.cloud, LONG_REQUESTS, || self.recover_at_last(case))
+            }
         };
         if let Err(end) = recovery {
             return Err(format!(
@@ -279,6 +310,13 @@ impl<'a> Bed<'a> {
             ));
         }
         let requests = self.cloud.journal(since).len();
+        // While something runs a write may have to wait, and for nothing else. What is held until
+        // the recovery is over does not run.
+        let waits = case.aftermath == Aftermath::Long;
+        let (waited, wrong): (Vec<Refused>, Vec<Refused>) = books::refused(self.cloud, died)
+            .into_iter()
+            .partition(|it| waits && it.for_busy);
+        let mut objections: Vec<String> = wrong.into_iter().map(|it| it.text).collect();
         if let Some(fault) = late {
             fault.release();
             books::wait_until_over(self.cloud, number);
@@ -294,10 +332,7 @@ impl<'a> Bed<'a> {
                     .map_err(|end| format!("not repaired: {end:?}\nafter {killed:?}"))?;
             }
         }
-        let mut objections = recording.objections(self.cloud, since);
-        if case.aftermath == Aftermath::Over {
-            objections.extend(books::refused(self.cloud, died));
-        }
+        objections.extend(recording.objections(self.cloud, since));
         if !objections.is_empty() {
             return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
         }
@@ -320,17 +355,15 @@ impl<'a> Bed<'a> {
             Aftermath::Long => 0,
             Aftermath::Over | Aftermath::Late => requests,
         };
-        Ok(Recovered::of(
-            applies,
-            cuts,
-            requests,
-            recording.points.len(),
-        ))
+        let recovered = Recovered::of(applies, cuts, requests, recording.points.len());
+        Ok(Some(recovered.having_waited(waited.len())))
     }
 
     /// Begins the procedure where it began when it was recorded, and cuts it.
     fn cut(&self, case: &Case, start: &Value) -> Cut<'_> {
         self.cloud.import(start);
+        self.cloud
+            .clock(&json!({ "operation_polls": OPERATION_POLLS }));
         let since = self.cloud.last_request();
         let fault = case.point.hold(self.cloud, case.site.name());
         if case.aftermath == Aftermath::Long {
@@ -356,15 +389,11 @@ impl<'a> Bed<'a> {
         }
     }
 
-    /// The recovery (`uncut`, if that was one already), and again if it fails; how many applies it
-    /// took, and how the last one ended. Whoever waits for what goes on needs no second one.
-    fn recover_at_last(
-        &self,
-        case: &Case,
-        uncut: Option<Result<bool, End>>,
-    ) -> (u32, Result<bool, End>) {
+    /// The recovery, and again if it fails; how many applies it took, and how the last one ended.
+    /// Whoever waits for what goes on needs no second one.
+    fn recover_at_last(&self, case: &Case) -> (u32, Result<bool, End>) {
         let mut applies = 1;
-        let mut recovery = uncut.unwrap_or_else(|| self.recover(&Life::default(), case.scenario));
+        let mut recovery = self.recover(&Life::default(), case.scenario);
         while let Err(end) = &recovery
             && applies < APPLIES_MAX
         {
@@ -387,18 +416,45 @@ impl<'a> Bed<'a> {
         }
     }
 
-    /// Destroys what the state has, and deletes what no state has.
-    fn give_up(&self, case: &Case) -> Result<(), String> {
+    /// Destroys what the state has, and deletes what no state has; whether preflight refused it first.
+    fn give_up(&self, case: &Case) -> Result<bool, String> {
         if case.scenario.procedure == Procedure::Import {
             self.unprotect(case)?;
         }
-        self.destroy(case)?;
+        let was_refused = case.ending == Ending::Refused && self.destroy_refused(case)?;
+        if !was_refused {
+            self.destroy(case)?;
+        }
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(self.core.simulator(), &words);
         if !has_succeeded {
             return Err(format!("orphans are left: {text}"));
         }
-        self.check_empty().map_err(|why| format!("{why}\n{text}"))
+        self.check_empty()
+            .map_err(|why| format!("{why}\n{text}"))
+            .map(|()| was_refused)
+    }
+
+    /// Destroys what preflight refuses by now, by the line that its refusal prints; whether it was
+    /// refused. Of what has no entry in the state nothing is planned.
+    fn destroy_refused(&self, case: &Case) -> Result<bool, String> {
+        let config = case.scenario.refused();
+        let life = Life::default();
+        let refusal = match self.core.destroy(&life, &config) {
+            Ok(_) => return Ok(false),
+            Err(End::Failed(why)) => why,
+            Err(End::Killed) => return Err("nobody killed it".to_owned()),
+        };
+        let words = ending::way_out(&refusal).unwrap_or_default();
+        if words != ["destroy", "-refresh=false"] {
+            return Err(format!("refused without a way to destroy it: {refusal}"));
+        }
+        match self.core.destroy_unread(&life, &config) {
+            Ok(_) => Ok(true),
+            Err(end) => Err(format!(
+                "not destroyed by the line that its refusal prints: {end:?}\n{refusal}"
+            )),
+        }
     }
 
     /// Does what the refusal of a destruction says: what is imported is protected until an apply
@@ -414,7 +470,7 @@ impl<'a> Bed<'a> {
     }
 
     fn check_empty(&self) -> Result<(), String> {
-        let left = books::left(self.cloud);
+        let left = books::left(self.cloud, self.api.alone(), &self.granted);
         if left.is_empty() && self.core.is_empty() {
             return Ok(());
         }
@@ -427,6 +483,15 @@ impl<'a> Bed<'a> {
             "{}\n{in_state} is left in the state",
             left.join("\n")
         ))
+    }
+}
+
+/// A kill has to end a run whose request is on its way; only one that has its answer may come to its
+/// end first.
+fn struck(ended: &Result<bool, End>, site: Site) -> Result<(), String> {
+    match ended {
+        Ok(_) if site != Site::AfterAnswer => Err("the kill struck nobody".to_owned()),
+        _ => Ok(()),
     }
 }
 

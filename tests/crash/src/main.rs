@@ -1,5 +1,6 @@
-//! Runs the crash matrix: `paymesh-crash inside`, `paymesh-crash real`; `points` records only, and
-//! lists the points of the scenarios that `ONLY` names.
+//! Runs the crash matrix: `paymesh-crash inside`, `paymesh-crash real`; `points` and `points-real`
+//! record only, each for its golden, and the first lists the points of the scenarios that `ONLY`
+//! names.
 //!
 //! `SEED` chooses the draws; `BUDGET` the minutes of a tier: without it the first tries every case
 //! and the second draws for 45; `FULL=1` asks for all of the second; `PAIRS` for so many pairs of
@@ -34,14 +35,17 @@ fn main() -> ExitCode {
             only: env::var("ONLY").unwrap_or_default(),
             stops,
         }),
-        "real" => real::run(&real::Order {
+        "real" | "points-real" => real::run(&real::Order {
             seed: number("SEED", 1),
             budget,
             full: is_full,
+            records: tier == "points-real",
             only: env::var("ONLY").unwrap_or_default(),
         }),
         _ => {
-            eprintln!("paymesh-crash: which tier? `inside`, `real`, or `points` for the golden");
+            eprintln!(
+                "paymesh-crash: which tier? `inside`, `real`, or `points`, `points-real` for their goldens"
+            );
             return ExitCode::from(2);
         }
     };

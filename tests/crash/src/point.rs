@@ -69,6 +69,11 @@ impl Point {
         self.api == api.to_string()
     }
 
+    /// Whether the provider sends it; the client sends the others.
+    pub(crate) fn is_of_a_cloud(&self) -> bool {
+        self.api != "terraform"
+    }
+
     /// Whether it saves the state.
     pub(crate) fn saves(&self) -> bool {
         self.api == "terraform" && self.method == "POST"
@@ -82,6 +87,22 @@ impl Point {
     /// Whether it begins something that goes on in the cloud after its answer.
     pub fn begins_operation(&self) -> bool {
         self.begins_operation
+    }
+
+    /// Which request it is, whatever number it has, without what every path has in common. The name
+    /// of a state is another in each workspace.
+    pub(crate) fn name(&self) -> String {
+        let path = match self.path.rsplit_once("/providers/") {
+            _ if self.api == "terraform" => "state",
+            Some((_, typed)) => typed.split_once('/').map_or(typed, |(_, path)| path),
+            None => self
+                .path
+                .find("/resourceGroups/")
+                .map_or(self.path.trim_start_matches("/v1/projects/"), |from| {
+                    &self.path[from + 1..]
+                }),
+        };
+        format!("{} {} {path}", self.api, self.method)
     }
 
     /// What it is, for a table: `azure GET`, `google token`.
@@ -105,19 +126,9 @@ fn pattern(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Without what every path has in common.
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = match self.path.rsplit_once("/providers/") {
-            Some((_, typed)) => typed.split_once('/').map_or(typed, |(_, path)| path),
-            None => self
-                .path
-                .find("/resourceGroups/")
-                .map_or(self.path.trim_start_matches("/v1/projects/"), |from| {
-                    &self.path[from + 1..]
-                }),
-        };
-        write!(f, "{} {} {path}", self.api, self.method)?;
+        f.write_str(&self.name())?;
         if self.nth > 1 {
             write!(f, " ({}.)", self.nth)?;
         }

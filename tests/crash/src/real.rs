@@ -20,8 +20,14 @@ use crate::{
     Api, Draw, Kill, Point, Procedure, Scenario, Site,
     bed::{Bed, Case},
     books::Recording,
-    draw::GIVES_UP_ONCE_IN,
-    table::{self, Score},
+    ending::Ending,
+    table::{self, Golden, Score},
+};
+
+/// The points of each scenario, of the client that the matrix runs with.
+const POINTS: Golden = Golden {
+    file: "points-real.txt",
+    text: include_str!("../points-real.txt"),
 };
 
 /// More rounds than any budget lasts for.
@@ -43,6 +49,8 @@ pub struct Order {
     pub budget: Option<Duration>,
     /// Every point once, and every (scenario, site, kill) often enough, however long it takes.
     pub full: bool,
+    /// No case at all: only the fault-free runs, for the golden.
+    pub records: bool,
     /// Only scenarios whose name contains this.
     pub only: String,
 }
@@ -55,9 +63,27 @@ pub fn run(order: &Order) -> Vec<String> {
         workers.map(|worker| worker.join().expect("a worker reports its failures"))
     });
     let mut score = Score::default();
-    for (one, share) in scores {
+    let mut points = String::new();
+    for Worked {
+        score: one,
+        share,
+        points: some,
+    } in scores
+    {
         println!("{share}");
         score.add(one);
+        points += &some;
+    }
+    // The draw of a few minutes leaves this to the tier without Terraform.
+    let is_judged = order.records || order.full || order.budget.is_none();
+    if is_judged && order.only.is_empty() {
+        score.failures.extend(POINTS.check(&points));
+    }
+    if order.records {
+        return score.failures;
+    }
+    if order.full && order.only.is_empty() {
+        score.check_refusals();
     }
     let wanted = Scenario::all().filter(|it| it.to_string().contains(&order.only));
     let rows = wanted.flat_map(|scenario| Kill::ALL.map(|kill| (scenario, kill)));
@@ -76,8 +102,16 @@ pub fn run(order: &Order) -> Vec<String> {
     score.failures
 }
 
-/// All cases of one cloud until the budget is used up; the score, and the share that was reached.
-fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
+/// What a worker brings back.
+struct Worked {
+    score: Score,
+    /// The share that was reached, in words.
+    share: String,
+    points: String,
+}
+
+/// All cases of one cloud until the budget is used up.
+fn work(api: Api, order: &Order, started: Instant) -> Worked {
     let cloud = Cloud::start();
     cloud.clock(&json!({ "drift": false }));
     let is_wanted = |procedure: &Procedure| {
@@ -93,13 +127,22 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
         let procedure = *procedure;
         (Scenario { procedure, api }, &recording.points[..])
     });
-    print!("{}", table::points(points));
+    let points = table::points(points);
+    print!("{}", table::headings(&points));
+    if order.records {
+        return Worked {
+            score: Score::default(),
+            share: format!("{api}: recorded"),
+            points,
+        };
+    }
     let recorded = bed.recordings.iter();
     let universe: usize = recorded
         .map(|(_, recording)| recording.points.len() * Site::ALL.len() * Kill::ALL.len())
         .sum();
     let mut tried = Tried::open(api, order.seed);
     let mut score = Score::default();
+    score.remember_refused(tried.refused);
     let (budget, rounds) = match order.budget {
         Some(budget) => (budget, 1),
         None => (BY_HAND, Kill::ALL.len()),
@@ -109,19 +152,26 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
         if is_late && number >= rounds * bed.recordings.len() {
             break;
         }
-        let (row, text) = (bed.row(case), bed.text(case));
+        let (row, text, places) = (bed.row(case), bed.text(case), bed.places_of(case));
         if tried.has(&text) {
-            score.remember(&row);
-        } else if score.count(&row, &text, || bed.run(case)) {
-            tried.add(text);
+            score.remember(&row, &places);
+        } else if score.count(&row, &text, &places, || bed.run(case)) {
+            tried.add(text, score.refused());
         }
+    }
+    if order.full {
+        score.check_reached(bed.places());
     }
     let share = format!(
         "{api}: {} of {universe} (point, site, kill) tried with seed {} so far",
         tried.cases.len(),
         order.seed
     );
-    (score, share)
+    Worked {
+        score,
+        share,
+        points,
+    }
 }
 
 /// All cases in the order in which they are tried: rounds of one case for each procedure, with the
@@ -153,11 +203,29 @@ fn cases(recordings: &[(Procedure, Recording)], order: &Order) -> Vec<Case> {
             });
         }
         for site in Site::ALL {
-            let kills = Kill::ALL.into_iter().flat_map(|kill| [kill; FULL_CASES]);
-            cases.extend(kills.map(|kill| Case {
-                site,
-                ..drawn(&mut draw, recorded, kill)
-            }));
+            for kill in Kill::ALL {
+                cases.extend(several(&mut draw, recorded, site, kill));
+            }
+        }
+    }
+    cases
+}
+
+/// Enough cases of this site and kill, each at a point of its own: one that was tried is not tried
+/// again.
+fn several(
+    draw: &mut Draw,
+    recorded: &(Procedure, Recording),
+    site: Site,
+    kill: Kill,
+) -> Vec<Case> {
+    let wanted = FULL_CASES.min(recorded.1.points.len());
+    let mut points = BTreeSet::new();
+    let mut cases = Vec::new();
+    while cases.len() < wanted {
+        let case = drawn(draw, recorded, kill);
+        if points.insert(case.points.clone()) {
+            cases.push(Case { site, ..case });
         }
     }
     cases
@@ -176,7 +244,7 @@ fn drawn(draw: &mut Draw, (procedure, recording): &(Procedure, Recording), kill:
         points: vec![draw.one(among).clone()],
         site: *draw.one(&Site::ALL),
         kill,
-        gives_up: draw.once_in(GIVES_UP_ONCE_IN),
+        ending: Ending::drawn(draw, *procedure),
     }
 }
 
@@ -184,6 +252,8 @@ fn drawn(draw: &mut Draw, (procedure, recording): &(Procedure, Recording), kill:
 struct Tried {
     provider: String,
     cases: BTreeSet<String>,
+    /// How many stacks preflight refused in them.
+    refused: u32,
     path: PathBuf,
 }
 
@@ -198,12 +268,13 @@ impl Tried {
         ]);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let kept: Value = serde_json::from_str(&text).unwrap_or_default();
-        let cases = kept["cases"]
-            .as_array()
-            .filter(|_| kept["provider"] == provider.as_str());
+        let kept = Some(&kept).filter(|kept| kept["provider"] == provider.as_str());
+        let cases = kept.and_then(|kept| kept["cases"].as_array());
         let cases = cases.into_iter().flatten().filter_map(Value::as_str);
+        let refused = kept.and_then(|kept| kept["refused"].as_u64());
         Self {
             cases: cases.map(ToOwned::to_owned).collect(),
+            refused: refused.and_then(|it| it.try_into().ok()).unwrap_or(0),
             provider,
             path,
         }
@@ -213,9 +284,11 @@ impl Tried {
         self.cases.contains(case)
     }
 
-    fn add(&mut self, case: String) {
+    fn add(&mut self, case: String, refused: u32) {
         self.cases.insert(case);
-        let kept = json!({ "provider": self.provider, "cases": self.cases });
+        self.refused = refused;
+        let kept =
+            json!({ "provider": self.provider, "cases": self.cases, "refused": self.refused });
         // What cannot be kept is tried again.
         let _ = fs::write(&self.path, kept.to_string());
     }

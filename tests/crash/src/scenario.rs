@@ -6,6 +6,9 @@ use std::fmt::{self, Write as _};
 use paymesh_acceptance::Cloud;
 use serde_json::{Value, json};
 
+/// A version that is written as it should be, and that no cloud offers.
+const NOT_OFFERED: &str = "1.99";
+
 /// A cloud, as the simulator's journal names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
@@ -115,6 +118,13 @@ impl Procedure {
     pub(crate) fn makes_cluster(self) -> bool {
         matches!(self, Self::Create | Self::CreateOff)
     }
+
+    /// Whether preflight can refuse what it left, and say how to destroy it. A tainted entry is
+    /// planned as if there were none, so nothing tells the provider that there is anything to
+    /// destroy; and what was imported is protected until an apply, which would be refused.
+    pub(crate) fn can_be_refused(self) -> bool {
+        !matches!(self, Self::Taint | Self::Import)
+    }
 }
 
 impl Scenario {
@@ -157,6 +167,13 @@ impl Scenario {
     pub fn wanted(self) -> Value {
         self.after().unwrap_or_else(|| self.api.made())
     }
+
+    /// The same, but for something that no cloud offers.
+    pub(crate) fn refused(self) -> Value {
+        let mut cluster = self.wanted();
+        cluster["kubernetes_version"] = NOT_OFFERED.into();
+        cluster
+    }
 }
 
 /// Takes the marks off the only cluster on a cloud; the id by which it can be imported.
@@ -178,11 +195,24 @@ pub(crate) fn address(api: Api) -> String {
 /// The configuration during a procedure: a cluster on each of these clouds, with the condition that
 /// the documentation recommends. Each value is JSON, which Terraform's language understands.
 pub(crate) fn configuration(procedure: Procedure, clouds: &[Api]) -> String {
+    configured(procedure, clouds, Scenario::wanted)
+}
+
+/// The same, as preflight refuses it.
+pub(crate) fn refused(procedure: Procedure, clouds: &[Api]) -> String {
+    configured(procedure, clouds, Scenario::refused)
+}
+
+fn configured(
+    procedure: Procedure,
+    clouds: &[Api],
+    attributes_of: impl Fn(Scenario) -> Value,
+) -> String {
     let creates_first = procedure == Procedure::CreateFirst;
     let mut text = "terraform {\n  backend \"http\" {}\n}\n".to_owned();
     for &api in clouds {
         let mut attributes = String::new();
-        let cluster = Scenario { procedure, api }.wanted();
+        let cluster = attributes_of(Scenario { procedure, api });
         for (name, value) in cluster.as_object().into_iter().flatten() {
             let _ = writeln!(attributes, "  {name} = {value}");
         }

@@ -39,6 +39,11 @@ impl State {
         }
     }
 
+    /// How many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.current.iter().chain(&self.deposed).count()
+    }
+
     /// As JSON, for a backend.
     pub(crate) fn write(&self) -> Value {
         let kept = |kept: &Option<Kept>| {

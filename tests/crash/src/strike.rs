@@ -4,8 +4,11 @@ use std::{fmt, time::Duration};
 
 use paymesh_acceptance::{Fault, Run, Running};
 
-/// The longest between a Ctrl-C and Terraform's word that it was heard.
-const HEARD: Duration = Duration::from_secs(3);
+use crate::Point;
+
+/// Terraform's word that a Ctrl-C was heard, and the longest that it may take.
+const HEARD: &str = "Interrupt received";
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A point on a request's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,29 +76,49 @@ impl Kill {
         Self::InterruptTwice,
     ];
 
-    /// Strikes while requests are held, and lets them go.
-    pub(crate) fn strike(self, running: Running, let_go: impl FnOnce()) -> Run {
+    /// Strikes while requests are held, and lets them go; the run, and whether the kill struck
+    /// anybody.
+    pub(crate) fn strike(self, running: Running, let_go: impl FnOnce()) -> (Run, bool) {
         match self {
-            Self::Provider => running.kill_provider(let_go),
-            Self::Client => running.kill_client(let_go),
+            Self::Provider => {
+                let strikes = running.has_provider();
+                (running.kill_provider(let_go), strikes)
+            }
+            Self::Client => {
+                let killed = running.kill_client(let_go);
+                let struck = killed.was_killed();
+                (killed, struck)
+            }
             Self::Both => {
                 let killed = running.kill();
                 let_go();
-                killed
+                let struck = killed.was_killed();
+                (killed, struck)
             }
             Self::Interrupt => {
                 running.interrupt();
+                let was_heard = running.says_within(HEARD, HEARD_WITHIN);
                 let_go();
-                running.end()
+                (running.end(), was_heard)
             }
             Self::InterruptTwice => {
                 running.interrupt();
-                running.says_within("Interrupt received", HEARD);
+                let was_heard = running.says_within(HEARD, HEARD_WITHIN);
                 running.interrupt();
                 let_go();
-                running.end()
+                (running.end(), was_heard)
             }
         }
+    }
+
+    /// Whether it has to strike somebody when a run is held at `point`: SIGKILL of Terraform always,
+    /// the others where the provider is at work, and has no answer yet that it could end with.
+    pub(crate) fn must_strike(self, point: &Point, site: Site) -> bool {
+        let is_at_work = match self {
+            Self::Client | Self::Both => true,
+            Self::Provider | Self::Interrupt | Self::InterruptTwice => point.is_of_a_cloud(),
+        };
+        is_at_work && site != Site::AfterAnswer
     }
 
     /// Whether a lock is left on the state, where that is certain.

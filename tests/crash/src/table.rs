@@ -1,9 +1,12 @@
 //! What was tried, in one table.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    env,
     fmt::Write as _,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use crate::{Point, Scenario};
@@ -12,21 +15,86 @@ use crate::{Point, Scenario};
 /// cut may cost as many as that beyond the first run.
 const FACTOR_MAX: f64 = 2.5;
 
-/// How many points each scenario has, by cloud and verb: the golden of a tier.
+/// What a line begins with that is part of the line above it.
+const INDENT: &str = "  ";
+
+/// The points of each scenario, the golden of a tier: how many by cloud and verb, and below that
+/// each request with how often it is sent.
 pub(crate) fn points<'a>(scenarios: impl IntoIterator<Item = (Scenario, &'a [Point])>) -> String {
     let mut text = String::new();
     for (scenario, points) in scenarios {
-        let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
-        for point in points {
-            *kinds.entry(point.kind()).or_default() += 1;
-        }
+        let kinds = counted(points.iter().map(Point::kind));
         let kinds: Vec<String> = kinds
             .into_iter()
             .map(|(kind, count)| format!("{count} {kind}"))
             .collect();
         let _ = writeln!(text, "{scenario}: {} = {}", points.len(), kinds.join(" + "));
+        for (name, count) in counted(points.iter().map(Point::name)) {
+            let _ = writeln!(text, "{INDENT}{count} {name}");
+        }
     }
     text
+}
+
+fn counted(names: impl Iterator<Item = String>) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
+}
+
+/// The lines of [`points`] that say how many there are.
+pub(crate) fn headings(points: &str) -> String {
+    let mut text = String::new();
+    for line in points.lines().filter(|line| !line.starts_with(INDENT)) {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// The points that a tier is expected to have.
+pub(crate) struct Golden {
+    /// Its file in this package.
+    pub(crate) file: &'static str,
+    /// What the file said when this program was built.
+    pub(crate) text: &'static str,
+}
+
+impl Golden {
+    /// What is wrong with `points`; `UPDATE_EXPECT=1` rewrites the file.
+    pub(crate) fn check(&self, points: &str) -> Option<String> {
+        if points == self.text {
+            return None;
+        }
+        if env::var_os("UPDATE_EXPECT").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.file);
+            fs::write(path, points).expect("the golden can be written");
+            return None;
+        }
+        let (was, is) = (lines_of(self.text), lines_of(points));
+        let gone = was.difference(&is).map(|line| format!("- {line}"));
+        let new = is.difference(&was).map(|line| format!("+ {line}"));
+        let lines: Vec<String> = gone.chain(new).collect();
+        Some(format!(
+            "the points left their golden {} (UPDATE_EXPECT=1 rewrites it):\n{}",
+            self.file,
+            lines.join("\n")
+        ))
+    }
+}
+
+/// The lines, those below a heading with the name of its scenario.
+fn lines_of(points: &str) -> BTreeSet<String> {
+    let mut scenario = "";
+    let lines = points.lines().map(|line| {
+        let Some(point) = line.strip_prefix(INDENT) else {
+            scenario = line.split(':').next().unwrap_or_default();
+            return line.to_owned();
+        };
+        format!("{scenario}: {point}")
+    });
+    lines.collect()
 }
 
 /// The figures of a tier.
@@ -37,7 +105,13 @@ pub(crate) struct Score {
     /// Cases that took more than one apply.
     again: u32,
     factor: (f64, String),
+    /// The most writes of one recovery that were refused because something ran.
+    waited: usize,
+    /// Stacks that preflight refused, and that the line of its refusal destroyed.
+    refused: u32,
     by_row: BTreeMap<String, u32>,
+    /// The points at which a run was cut, and that a recovery ended well.
+    reached: BTreeSet<String>,
     /// What went wrong, case by case.
     pub(crate) failures: Vec<String>,
 }
@@ -51,6 +125,10 @@ pub(crate) struct Recovered {
     pub(crate) cuts: u32,
     /// Requests from the first to the last of them, by those of the fault-free run.
     pub(crate) factor: f64,
+    /// Writes that were refused because something ran.
+    waited: usize,
+    /// Preflight refused the stack.
+    was_refused: bool,
 }
 
 impl Recovered {
@@ -61,15 +139,24 @@ impl Recovered {
             applies,
             cuts,
             factor: requests as f64 / fault_free as f64,
+            waited: 0,
+            was_refused: false,
         }
     }
 
-    /// Given up: nothing is left that could be compared.
-    pub(crate) fn given_up() -> Self {
+    /// The same, after so many writes that were refused because something ran.
+    pub(crate) fn having_waited(self, waited: usize) -> Self {
+        Self { waited, ..self }
+    }
+
+    /// Given up, perhaps while preflight refused it: nothing is left that could be compared.
+    pub(crate) fn given_up(was_refused: bool) -> Self {
         Self {
             applies: 1,
             cuts: 1,
             factor: 0.0,
+            waited: 0,
+            was_refused,
         }
     }
 
@@ -87,11 +174,13 @@ impl Recovered {
 }
 
 impl Score {
-    /// Tries a case and counts it; whether it ended well. A panic is a failure of its case only.
+    /// Tries a case that cuts at `places` and counts it; whether it ended well. A panic is a failure
+    /// of its case only.
     pub(crate) fn count(
         &mut self,
         row: &str,
         case: &str,
+        places: &[String],
         work: impl FnOnce() -> Result<Recovered, String>,
     ) -> bool {
         self.tried += 1;
@@ -107,6 +196,9 @@ impl Score {
             Ok(recovered) => {
                 self.applies = self.applies.max(recovered.applies);
                 self.again += u32::from(recovered.applies > 1);
+                self.waited = self.waited.max(recovered.waited);
+                self.refused += u32::from(recovered.was_refused);
+                self.reached.extend(places.iter().cloned());
                 if recovered.factor > self.factor.0 {
                     self.factor = (recovered.factor, case.to_owned());
                 }
@@ -120,9 +212,37 @@ impl Score {
         }
     }
 
-    /// Notes a row that an earlier run has tried.
-    pub(crate) fn remember(&mut self, row: &str) {
+    /// Notes a row and places that an earlier run has tried.
+    pub(crate) fn remember(&mut self, row: &str, places: &[String]) {
         self.by_row.entry(row.to_owned()).or_default();
+        self.reached.extend(places.iter().cloned());
+    }
+
+    /// Each of these places must have been reached.
+    pub(crate) fn check_reached(&mut self, places: impl Iterator<Item = String>) {
+        let missing = places.filter(|place| !self.reached.contains(place));
+        let missing: Vec<String> = missing
+            .map(|place| format!("{place}: no run was cut here and recovered"))
+            .collect();
+        self.failures.extend(missing);
+    }
+
+    /// How many stacks preflight refused.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refused
+    }
+
+    /// Notes how many it refused in an earlier run.
+    pub(crate) fn remember_refused(&mut self, refused: u32) {
+        self.refused += refused;
+    }
+
+    /// Preflight must have refused a stack that was given up.
+    pub(crate) fn check_refusals(&mut self) {
+        if self.refused == 0 {
+            let why = "no stack was given up while preflight refused it";
+            self.failures.push(why.to_owned());
+        }
     }
 
     /// The other's cases too.
@@ -130,6 +250,9 @@ impl Score {
         self.tried += other.tried;
         self.applies = self.applies.max(other.applies);
         self.again += other.again;
+        self.waited = self.waited.max(other.waited);
+        self.refused += other.refused;
+        self.reached.extend(other.reached);
         if other.factor.0 > self.factor.0 {
             self.factor = other.factor;
         }
@@ -152,11 +275,14 @@ impl Score {
         }
         let _ = writeln!(
             text,
-            "{tier}: {} cases tried, {} failed; at most {} applies, {} took more than one; worst request factor {:.2} ({})",
+            "{tier}: {} cases tried at {} points, {} failed; at most {} applies, {} took more than one; at most {} writes refused while something ran; {} stacks that preflight refused were destroyed by its line; worst request factor {:.2} ({})",
             self.tried,
+            self.reached.len(),
             self.failures.len(),
             self.applies,
             self.again,
+            self.waited,
+            self.refused,
             self.factor.0,
             if self.factor.1.is_empty() {
                 "-"

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     Api, Kill, Point, Procedure, Site,
     bed::{Bed, Case},
+    ending::Ending,
     table::Recovered,
 };
 
@@ -73,7 +74,7 @@ impl<'a> Writes<'a> {
                     points: points.clone(),
                     site,
                     kill,
-                    gives_up: false,
+                    ending: Ending::Applied,
                 })?;
             }
         }

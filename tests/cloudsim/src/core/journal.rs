@@ -37,6 +37,9 @@ pub(crate) struct Entry {
     pub(crate) principal: Option<String>,
     /// The long-running operation that the request started or polled.
     pub(crate) operation: Option<String>,
+    /// What a cloud said when it refused the request, as far as it fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<String>,
     /// The correlation id of the answer.
     pub(crate) correlation: String,
     /// The fault rules that touched the request.

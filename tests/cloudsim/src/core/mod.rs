@@ -83,6 +83,9 @@ pub(crate) struct World {
     pub(crate) last_operation: Option<String>,
     /// Who the current request comes from, for the journal.
     pub(crate) principal: Option<String>,
+    /// A digest of the token that the current request bears. A run signs in for itself, so this tells
+    /// one run from another of the same person.
+    pub(crate) session: Option<String>,
     /// Tokens issued before this moment of [`Clock::client_now`] are refused.
     pub(crate) expired_before: Option<Millis>,
     journal: journal::Journal,

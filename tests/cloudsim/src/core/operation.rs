@@ -3,6 +3,11 @@
 //! An operation ends by the clock, or (in the mode for stable request counts) at its k-th poll.
 //! What it does when it ends is the business of the cloud that started it ([`Api::complete`]).
 //!
+//! A read of the object that it works on is a poll too, for clients that watch the object. Who began
+//! it was told its name and polls by that, and reads the object for other reasons, at moments that
+//! depend on the machine: such reads end it only when they are many, as of a client that lost the
+//! name.
+//!
 //! [`Api::complete`]: super::Api::complete
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +18,10 @@ use super::{World, clock::Millis};
 /// Running operations, and ended ones: only the first are looked through at every request.
 const RUNNING: &str = "operations/running";
 const ENDED: &str = "operations/ended";
+
+/// At which read of the object by who began it an operation ends that nobody polls: more than a
+/// client sends beside its polls.
+const LOOKS: u32 = 10;
 
 /// Where an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +79,12 @@ pub(crate) struct Operation {
     pub(crate) ended: Option<Millis>,
     /// Polls until it ends, in the mode for stable request counts.
     pub(crate) polls_left: Option<u32>,
+    /// Who began it, as [`World::session`]; nobody, if the cloud did by itself.
+    #[serde(default)]
+    pub(crate) by: Option<String>,
+    /// Reads of its object by who began it until it ends, in that mode.
+    #[serde(default)]
+    pub(crate) looks_left: u32,
     /// Where it stands.
     pub(crate) status: Status,
     /// Why it failed.
@@ -106,6 +121,8 @@ impl World {
             due: now + i64::from(seconds) * 1000,
             ended: None,
             polls_left: self.operation_polls.map(|polls| polls.saturating_sub(1)),
+            by: self.session.clone(),
+            looks_left: LOOKS,
             status: Status::Running,
             failure: None,
             ending: self.ending.take(),
@@ -182,10 +199,28 @@ impl World {
     /// Counts a read of `target` as a poll of what runs on it, for clients that watch the object.
     pub(crate) fn poll_target(&mut self, api: &str, target: &str) {
         for operation in self.running_on(api, target) {
-            if operation.target == target && operation.polls_left.is_some() {
-                self.poll_operation(&operation.id);
+            if operation.target == target {
+                self.watch_operation(&operation);
             }
         }
+    }
+
+    /// Counts a read of what shows that `operation` runs.
+    pub(crate) fn watch_operation(&mut self, operation: &Operation) {
+        if operation.polls_left.is_none() {
+            return;
+        }
+        if operation.by.is_none() || operation.by != self.session {
+            self.poll_operation(&operation.id);
+            return;
+        }
+        self.last_operation = Some(operation.id.clone());
+        let mut operation = operation.clone();
+        operation.looks_left = operation.looks_left.saturating_sub(1);
+        if operation.looks_left == 0 {
+            operation.polls_left = Some(0);
+        }
+        self.keep_operation(&operation);
     }
 
     /// Lets an operation that hangs on order end as it would have; false if it does not hang.

@@ -95,6 +95,7 @@ async fn serve(options: &Options, apis: Vec<Box<dyn Api>>) -> Result<(), String>
         ending: None,
         last_operation: None,
         principal: None,
+        session: None,
         expired_before: None,
         journal: Journal::open(&state_dir).map_err(unreadable)?,
     };

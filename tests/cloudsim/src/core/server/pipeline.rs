@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     Server,
@@ -180,6 +182,7 @@ impl Server {
         let cloud = self.apis.iter().find(|one| one.name() == api);
         // The states of Terraform are in no cloud.
         let is_read = cloud.map_or(call.method == "GET", |one| one.is_read(call));
+        world.session = session_of(call);
         let stale = rules
             .iter()
             .find(|rule| rule.action == Action::Stale && is_read);
@@ -210,9 +213,12 @@ impl Server {
         // A poll may have been the last one an operation waited for.
         world.commit();
         let (principal, operation) = (world.principal.take(), world.last_operation.take());
+        // What a cloud begins by itself later is nobody's.
+        world.session = None;
         world.journal.end(number, |entry| {
             entry.principal = principal;
             entry.operation = operation;
+            entry.refusal = refusal_of(&answer);
         });
         answer
     }
@@ -292,6 +298,27 @@ impl Server {
         }
         Ok(None)
     }
+}
+
+/// Whose token a request bears, without the token.
+fn session_of(call: &Call) -> Option<String> {
+    let digest = Sha256::digest(call.header("authorization")?);
+    Some(STANDARD.encode(&digest[..]))
+}
+
+/// The most characters of a refusal that the journal keeps.
+const REFUSAL_MAX: usize = 200;
+
+/// What a cloud says in `answer`, if that refuses.
+fn refusal_of(answer: &Answer) -> Option<String> {
+    if answer.status < 400 {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let message = body
+        .pointer("/error/message")
+        .or_else(|| body.get("message"))?;
+    Some(message.as_str()?.chars().take(REFUSAL_MAX).collect())
 }
 
 /// The longest body of a request, in bytes. The clouds take less.

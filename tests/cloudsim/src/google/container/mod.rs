@@ -226,9 +226,7 @@ fn route_clusters(world: &mut World, caller: &Caller, request: &Request) -> Resu
 /// Counts a read as a poll of what runs on `target` or below it, for clients that watch the object.
 fn watch(world: &mut World, target: &str) {
     for operation in world.running_on(API, target) {
-        if operation.polls_left.is_some() {
-            world.poll_operation(&operation.id);
-        }
+        world.watch_operation(&operation);
     }
 }
 
