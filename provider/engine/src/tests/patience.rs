@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
+    object::id,
     rules::{CALM, our_tags, plant, remembered, single},
     scenario::{engine, paused},
-    world::World,
+    world::{Mishap, World},
 };
 use crate::{End, Fault, FaultKind, Job, Limits};
 
@@ -115,6 +116,47 @@ fn a_refusal_is_not_asked_again() {
         let fared = refused(FaultKind::Refused, EVER).await;
         assert_eq!(fared.faults.len(), 1);
         assert_eq!((fared.faults[0].kind, fared.asked), (FaultKind::Refused, 1));
+    });
+}
+
+#[test]
+fn what_a_refused_write_leaves_is_not_forgotten_over_one_read_that_shows_nothing() {
+    paused(async {
+        for destroys in [false, true] {
+            let mut looks = 0;
+            for request in 0..4 {
+                let world = World::new(1);
+                plant(
+                    &world,
+                    "cluster",
+                    &our_tags("mine"),
+                    &[("size", 1), ("zone", 1)],
+                );
+                world.books().mishaps = [
+                    (request, Mishap::Answer(FaultKind::Refused)),
+                    (request + 1, Mishap::Answer(FaultKind::Missing)),
+                ]
+                .into();
+                let job = Job {
+                    memory: Some(remembered("mine")),
+                    ..single(&world)
+                };
+                let engine = engine(&world, CALM);
+                let outcome = if destroys {
+                    engine.destroy(&job).await
+                } else {
+                    engine.converge(&job).await
+                };
+                let books = world.books();
+                let is_there = books.things.contains_key("cluster");
+                let is_remembered = outcome.memory.objects.contains(&id("cluster"));
+                assert!(is_remembered || !is_there, "request {request}");
+                // A read that is refused ends the run: this was the write, and the look after it.
+                let is_failed = matches!(outcome.end, End::Failed(_));
+                looks += usize::from(is_failed && books.fired.len() == 2);
+            }
+            assert!(looks > 0);
+        }
     });
 }
 
