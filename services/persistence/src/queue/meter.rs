@@ -17,8 +17,6 @@ const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
 /// How soon the messages for the acquirer are counted again while new payments may have to be refused:
 /// what other replicas take in is not known otherwise.
 const CLOSE: Duration = Duration::from_millis(250);
-/// At most so many times as often as everything is counted: who wants no counts has none.
-const CLOSE_TIMES: u32 = 20;
 /// How many times as long as a count took there is none: so a heap costs the database no more than a
 /// twentieth of one connection's time.
 const REST_TIMES: u32 = 20;
@@ -32,17 +30,17 @@ pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: Cancellation
         () = stop.cancelled() => {}
         () = Box::pin(count(reader.clone(), hub.clone(), pause)) => {}
         // A count that waited behind the others would seem to take long.
-        () = Box::pin(count_closely(reader.apart(), hub, CLOSE.max(pause / CLOSE_TIMES))) => {}
+        () = Box::pin(count_closely(reader.apart(), hub)) => {}
     }
 }
 
-/// Counts what payments are admitted by, while any could be refused: `close` after the last count, or
+/// Counts what payments are admitted by, while any could be refused: `CLOSE` after the last count, or
 /// later when that took long.
-async fn count_closely(reader: Reader, hub: Hub, close: Duration) {
-    let mut rest = close;
+async fn count_closely(reader: Reader, hub: Hub) {
+    let mut rest = CLOSE;
     loop {
         sleep(rest).await;
-        rest = close;
+        rest = CLOSE;
         if !hub.admission.could_refuse() {
             continue;
         }
@@ -55,12 +53,12 @@ async fn count_closely(reader: Reader, hub: Hub, close: Duration) {
                 tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
             }
         }
-        rest = rest_after(start.elapsed(), close);
+        rest = rest_after(start.elapsed());
     }
 }
 
-fn rest_after(took: Duration, close: Duration) -> Duration {
-    close.max(took.saturating_mul(REST_TIMES))
+fn rest_after(took: Duration) -> Duration {
+    CLOSE.max(took.saturating_mul(REST_TIMES))
 }
 
 /// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand
@@ -174,9 +172,8 @@ mod tests {
 
     #[test]
     fn a_long_count_is_followed_by_a_longer_rest() {
-        let close = Duration::from_millis(250);
         for (took_ms, rest_ms) in [(0, 250), (12, 250), (13, 260), (1_000, 20_000)] {
-            let rest = rest_after(Duration::from_millis(took_ms), close);
+            let rest = rest_after(Duration::from_millis(took_ms));
             assert_eq!(rest, Duration::from_millis(rest_ms), "{took_ms} ms");
         }
     }

@@ -408,13 +408,12 @@ impl Stack {
         Ok(command)
     }
 
-    /// How often what is done by the clock is done; `None` is the services' own choice. The queue is counted
-    /// up to twenty times as often, so what is never to come is a day away.
+    /// How often what is done by the clock is done; `None` is the services' own choice.
     fn pause_ms(&self) -> Option<&'static str> {
         match self.wishes.pauses {
             Pauses::Short => Some("200"),
             Pauses::Usual => None,
-            Pauses::Endless => Some("86400000"),
+            Pauses::Endless => Some("3600000"),
         }
     }
 
