@@ -3,7 +3,7 @@
 //! What one payment says to the database and on the bus, the embedded one and Kafka, is a golden: a
 //! new step shows in review, and is a new place to be killed at.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
 use paymesh_beds::{Tap, Trap, wait_for};
@@ -79,6 +79,25 @@ async fn kill_at(
     shop.stack.tap(wire).reset(None);
     shop.stack.restart(member).unwrap();
     payer.await.unwrap();
+    if expected.to_lowercase().starts_with("commit") {
+        shop.check_books(SETTLED).await;
+        wait_until_quiet(shop.stack.tap(wire)).await;
+    }
+}
+
+/// A completion whose COMMIT went through without an answer is tried again a quarter of a second
+/// later, and no book shows it.
+async fn wait_until_quiet(tap: &Tap) {
+    let limit = Instant::now() + SETTLED;
+    loop {
+        tap.reset(None);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let steps = tap.steps();
+        if steps.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < limit, "it goes on and on: {steps:#?}");
+    }
 }
 
 /// The wire to the broker.
