@@ -18,15 +18,17 @@ struct Fared {
     asked: u32,
 }
 
+/// A world with a cluster that an earlier run made.
+fn ours() -> World {
+    let world = World::new(1);
+    let traits = [("size", 1), ("zone", 1)];
+    plant(&world, "cluster", &our_tags("mine"), &traits);
+    world
+}
+
 /// A change of a cluster that the cloud refuses `for_` so long.
 async fn refused(kind: FaultKind, for_: Duration) -> Fared {
-    let world = World::new(1);
-    plant(
-        &world,
-        "cluster",
-        &our_tags("mine"),
-        &[("size", 1), ("zone", 1)],
-    );
+    let world = ours();
     let began = world.clock.now();
     world.books().refuses = Some((kind, began + for_));
     let job = Job {
@@ -125,13 +127,7 @@ fn what_a_refused_write_leaves_is_not_forgotten_over_one_read_that_shows_nothing
         for destroys in [false, true] {
             let mut looks = 0;
             for request in 0..4 {
-                let world = World::new(1);
-                plant(
-                    &world,
-                    "cluster",
-                    &our_tags("mine"),
-                    &[("size", 1), ("zone", 1)],
-                );
+                let world = ours();
                 world.books().mishaps = [
                     (request, Mishap::Answer(FaultKind::Refused)),
                     (request + 1, Mishap::Answer(FaultKind::Missing)),
@@ -167,13 +163,7 @@ fn what_the_cloud_confirms_and_does_not_show_is_looked_for_as_long_as_it_settles
         // The operation itself takes up to five and a half minutes.
         let most = settle + Duration::from_secs(330) + A_TRY;
         for changes in [true, false] {
-            let world = World::new(1);
-            plant(
-                &world,
-                "cluster",
-                &our_tags("mine"),
-                &[("size", 1), ("zone", 1)],
-            );
+            let world = ours();
             world.books().stubborn = vec!["size"];
             world.books().undying = true;
             let job = Job {
