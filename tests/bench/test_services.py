@@ -84,7 +84,9 @@ class Figures(unittest.TestCase):
             ("payments a second, 10,000,000 rows in the ledger", "800", "10,000 rows in the ledger", "1,000", "0.80",
              "missed (at least 0.9)"),
             ("p99 in ms of 72 a second, 10,000,000 rows in the ledger", "16",
-             "of 90 a second, 10,000 rows in the ledger", "10", "1.60", "missed (at most 1.5)")])
+             "of 90 a second, 10,000 rows in the ledger", "10", "1.60", "")])
+        many.outcome["per_second"] = 90
+        self.assertEqual(self.cells(many, few)[2][-1], "missed (at most 1.5)")
 
     def test_twice_the_knee_is_judged_by_what_is_paid_how_soon_the_rest_is_refused_and_when_it_is_over(self):
         found = window(800)
@@ -152,6 +154,22 @@ class Kept(unittest.TestCase):
         self.keep(bench, "full", window(1_000))
         for name in ("half", "slow", "twice"):
             self.assertEqual(bench.words(name)[-2:], ["--knee", 100])
+
+    def test_a_knee_whose_search_was_cut_short_is_told_and_no_load_is_a_part_of_it(self):
+        found = kept(window(1_000))
+        found["outcome"]["is_knee_cut"] = True
+        full = services.Row("full", found)
+        self.assertEqual(full.void, [])
+        self.assertIn("at least 100", services.measured({"full": full}))
+        for name in ("half", "slow", "twice"):
+            cut = services.Row(name, found)
+            self.assertEqual(len(cut.void), 1)
+            self.assertIn("  VOID: time was over before its knee was found", services.measured({name: cut}))
+        bench = self.bench()
+        (services.KEPT / "full.json").write_text(json.dumps(found | {"key": bench.key("full")}), "utf-8")
+        for name in ("half", "slow", "twice"):
+            self.assertTrue(bench.searches(name))
+            self.assertNotIn("--knee", bench.words(name))
 
     def test_no_row_is_measured_by_one_that_proves_nothing(self):
         bench = self.bench()

@@ -106,7 +106,7 @@ impl Run<'_> {
         }
         match result {
             Err(Halt::Faults(mut faults)) => match faults.pop() {
-                Some(fault) => self.absorb(id, object, fault).await,
+                Some(fault) => self.absorb(id, object, &act, fault).await,
                 None => Ok(()),
             },
             other => other,
@@ -268,6 +268,7 @@ impl Run<'_> {
         &self,
         id: &ObjectId,
         object: &Arc<dyn Object>,
+        act: &Act,
         fault: Fault,
     ) -> Result<(), Halt> {
         let limits = &self.job.limits;
@@ -313,10 +314,7 @@ impl Run<'_> {
                 self.look(id).await.map(drop)
             }
             _ => {
-                // Whether a failed creation left something decides what is remembered.
-                if let Ok(Observation::Absent) = self.look(id).await {
-                    self.state().owned.shift_remove(id);
-                }
+                self.look_at_what_is_left(id, act).await;
                 Err(fault.into())
             }
         }

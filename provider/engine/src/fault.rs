@@ -73,6 +73,8 @@ pub enum FaultKind {
     NeedMissing,
     /// A limit on time was reached.
     TimedOut,
+    /// Somebody was faster each time, until a limit was reached: it is not tried again.
+    KeepsChanging,
     /// The graph contradicts itself; a defect of this program.
     Defect,
 }

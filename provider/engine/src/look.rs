@@ -3,8 +3,8 @@
 use futures::{StreamExt, stream};
 
 use crate::{
-    Child, Fault, FaultKind, Note, ObjectId, Observation, Ownership, Want, act::Halt, run::Run,
-    state::State,
+    Child, Fault, FaultKind, Note, ObjectId, Observation, Ownership, Want, act::Halt, decide::Act,
+    run::Run, state::State,
 };
 
 impl Run<'_> {
@@ -135,6 +135,24 @@ impl Run<'_> {
         }
         self.note(id, &observation);
         Ok(())
+    }
+
+    /// Looks at what a failed `act` left. Whether a creation left something decides what is
+    /// remembered. What was there before stays remembered though this one read shows nothing: it
+    /// may tell of the past, and what is forgotten is never taken away.
+    pub(crate) async fn look_at_what_is_left(&self, id: &ObjectId, act: &Act) {
+        let Ok(observation) = self.observe(id).await else {
+            return;
+        };
+        if observation == Observation::Absent {
+            let memory = self.job.memory.as_ref();
+            let is_remembered = memory.is_some_and(|it| it.objects.contains(id));
+            if is_remembered || !matches!(act, Act::Create) {
+                return;
+            }
+            self.state().owned.shift_remove(id);
+        }
+        self.note(id, &observation);
     }
 
     /// What runs on the principal may be another run that takes it over: whose it is shows after

@@ -111,8 +111,7 @@ impl Google {
         let accounts = self.pages(Api::Iam, &accounts, "accounts").await?;
         let named = |body: Value| Some((name_of(project, &body)?, body));
         let clusters: Vec<_> = clusters.into_iter().filter_map(named).collect();
-        let policy = Scope::Project(project.to_owned()).read();
-        let policy = self.ask(Api::Projects, policy).await?;
+        let policy = self.policy(&Scope::Project(project.to_owned())).await?;
         let mut granted = access::marks(&policy);
         granted.retain(|(_, cluster)| clusters.iter().all(|(name, _)| name != cluster));
         let granted = granted.into_iter();
@@ -214,7 +213,9 @@ impl Google {
     }
 
     /// Takes away what was granted on the project for the cluster or to the account. Whoever writes
-    /// the policy meanwhile is not overwritten: the race is run again.
+    /// the policy meanwhile is not overwritten: the race is run again. A read may show the policy
+    /// as it was before: of what was seen in it, only a write that is accepted proves that it is
+    /// gone.
     async fn revoke(
         &self,
         marked: &Marked,
@@ -226,11 +227,15 @@ impl Google {
         let address = Api::Projects.address(&format!("{scope}:setIamPolicy"));
         let clock = self.client(Api::Projects).clock();
         let mut race = Race::begin(clock);
+        let mut was_seen = matches!(marked.kind, Kind::Grants);
         loop {
-            let policy = self.ask(Api::Projects, scope.read()).await?;
-            let Some(policy) = access::without(&policy, &sign) else {
-                return Ok(());
+            let policy = self.policy(&scope).await?;
+            let policy = match access::without(&policy, &sign) {
+                Some(changed) => changed,
+                None if was_seen => policy,
+                None => return Ok(()),
             };
+            was_seen = true;
             let request = Request::post(address.as_str(), json!({ "policy": policy }));
             let lost = match self.ask(Api::Projects, request).await {
                 Err(error) if error.is_conflict() => error,
@@ -244,6 +249,10 @@ impl Google {
             };
             clock.sleep(wait).await;
         }
+    }
+
+    async fn policy(&self, scope: &Scope) -> Result<Value, Error> {
+        access::policy_of(self.ask(Api::Projects, scope.read()).await?)
     }
 
     async fn ask(&self, api: Api, request: Request) -> Result<Value, Error> {

@@ -12,7 +12,7 @@ use paymesh_clock::Clock;
 use paymesh_cloud::{FixedToken, TokenSource};
 use paymesh_engine::{Context, Fault, FaultKind, Holder, Mark, Object, StopToken};
 use paymesh_google::{
-    ClusterName, Endpoints, Google,
+    ClusterName, Endpoints, Google, Marked,
     access::{Grants, GrantsWant, Scope},
     cluster::Cluster,
 };
@@ -31,8 +31,8 @@ struct Policy {
     races: u32,
     /// What a refusal asks to wait, in seconds.
     retry_after: Option<&'static str>,
-    /// Reads are answered with nothing.
-    is_mute: bool,
+    /// What the next reads are answered with, in place of what is there.
+    answers: Vec<Value>,
     writes: u32,
 }
 
@@ -75,7 +75,7 @@ async fn serve(State(policy): State<Arc<Mutex<Policy>>>, request: Request<Body>)
     let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut policy = policy.lock().unwrap();
     let (status, answer) = match head.uri.path().rsplit('/').next().unwrap() {
-        "pay:getIamPolicy" if policy.is_mute => (200, Value::Null),
+        "pay:getIamPolicy" if !policy.answers.is_empty() => (200, policy.answers.remove(0)),
         "pay:getIamPolicy" => (200, policy.read()),
         "pay:setIamPolicy" => {
             if policy.write(&sent["policy"]) {
@@ -150,11 +150,16 @@ impl Bed {
         grants.apply(&cx, None).await.map(|_| ())
     }
 
+    /// What bears a mark.
+    async fn marked(&self) -> Marked {
+        let mut marked = self.google.marked("pay").await.unwrap();
+        assert_eq!(marked.len(), 1, "{marked:?}");
+        marked.remove(0)
+    }
+
     /// Takes everything away that bears a mark, as the command line does.
     async fn remove(&self) -> Result<(), String> {
-        let marked = self.google.marked("pay").await.unwrap();
-        assert_eq!(marked.len(), 1, "{marked:?}");
-        let kept = self.google.remove(&marked[0]).await;
+        let kept = self.google.remove(&self.marked().await).await;
         assert_eq!(kept.map_err(|error| error.to_string())?, None);
         Ok(())
     }
@@ -194,7 +199,7 @@ async fn who_gives_up_tells_what_it_is_about_how_long_and_how_often_and_what_nex
         policy.retry_after = Some("86400");
     });
     let granted = bed.grant().await.unwrap_err();
-    assert_eq!(granted.kind, FaultKind::TimedOut);
+    assert_eq!(granted.kind, FaultKind::KeepsChanging);
     bed.change(|policy| policy.races = 1);
     let removed = bed.remove().await.unwrap_err();
     for text in [granted.to_string(), removed] {
@@ -212,13 +217,49 @@ async fn who_gives_up_tells_what_it_is_about_how_long_and_how_often_and_what_nex
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_no_policy_and_nothing_is_written_over_what_is_there() {
-    let bed = Bed::with(Policy {
-        is_mute: true,
-        ..Policy::default()
-    })
-    .await;
-    let fault = bed.grant().await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Unavailable);
-    bed.change(|policy| assert_eq!(policy.writes, 0));
+async fn what_was_listed_is_not_taken_for_gone_because_a_read_shows_nothing_of_it() {
+    let bed = Bed::with(Policy::default()).await;
+    let before = bed.policy.lock().unwrap().read();
+    bed.grant().await.unwrap();
+    let marked = bed.marked().await;
+    bed.change(|policy| policy.answers = vec![before]);
+    assert_eq!(bed.google.remove(&marked).await.unwrap(), None);
+    bed.change(|policy| {
+        // The grant, what the policy of before was refused for, and the removal.
+        assert_eq!(policy.writes, 3);
+        assert!(!policy.has(OURS));
+    });
+}
+
+#[tokio::test]
+async fn an_answer_without_an_etag_is_no_policy_and_nothing_is_written_over_what_is_there() {
+    let theirs = json!({ "role": "roles/viewer", "members": ["group:theirs@example.com"] });
+    for answer in [
+        Value::Null,
+        json!({ "bindings": [theirs] }),
+        json!({ "bindings": [theirs], "etag": "" }),
+    ] {
+        let bed = Bed::with(Policy::default()).await;
+        bed.grant().await.unwrap();
+        let marked = bed.marked().await;
+        bed.change(|policy| {
+            policy.writes = 0;
+            policy.answers = vec![answer; 4];
+        });
+        let granted = bed.grant().await.unwrap_err();
+        assert_eq!(granted.kind, FaultKind::Unavailable);
+        let cluster = ClusterName::parse(CLUSTER).unwrap();
+        for text in [
+            granted.to_string(),
+            bed.google.remove(&marked).await.unwrap_err().to_string(),
+            bed.google.marked("pay").await.unwrap_err().to_string(),
+            bed.google.admins(&cluster).await.unwrap_err().to_string(),
+        ] {
+            assert!(text.contains("it has no etag"), "{text}");
+        }
+        bed.change(|policy| {
+            assert_eq!((policy.writes, policy.answers.len()), (0, 0));
+            assert!(policy.has(OURS));
+        });
+    }
 }

@@ -24,6 +24,12 @@ pub fn looks_like_card_number(text: &str) -> bool {
     finds(text) || text.contains('%') && finds(&percent_decode_str(text).decode_utf8_lossy())
 }
 
+/// The same in an address, in whose query a plus means a space.
+pub fn looks_like_card_number_in_address(text: &str) -> bool {
+    looks_like_card_number(text)
+        || text.contains('+') && looks_like_card_number(&text.replace('+', " "))
+}
+
 /// Whether a card number is anywhere in the digits, whatever is beside it: for what costs nobody
 /// anything when it is passed over.
 pub fn hides_card_number(text: &str) -> bool {
@@ -173,6 +179,16 @@ mod tests {
         ] {
             assert!(looks_like_card_number(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_plus_is_a_space_in_an_address_alone() {
+        for text in ["4242+4242+4242+4242", "/?card=4242%204242+4242%204242"] {
+            assert!(looks_like_card_number_in_address(text), "{text}");
+            assert!(!looks_like_card_number(text), "{text}");
+        }
+        assert!(looks_like_card_number_in_address("/?card=4242424242424242"));
+        assert!(!looks_like_card_number_in_address("/?card=4242+4242"));
     }
 
     #[test]

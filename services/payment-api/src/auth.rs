@@ -74,6 +74,8 @@ pub(crate) async fn authorize(
 }
 
 async fn ask(app: &App, digest: [u8; 32]) -> Result<Known, Problem> {
+    // The answer is as old as the question: a key may be revoked while it is on its way.
+    let since = Instant::now();
     let request = AuthenticateRequest {
         key_digest: digest.to_vec(),
     };
@@ -87,6 +89,6 @@ async fn ask(app: &App, digest: [u8; 32]) -> Result<Known, Problem> {
     Ok(Known {
         tenant_id: TenantId::from_bytes(&tenant.tenant_id).map_err(|_| Code::Internal)?,
         scopes: tenant.scopes,
-        since: Instant::now(),
+        since,
     })
 }

@@ -5,7 +5,11 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, Uri, request::Parts},
 };
-use paymesh_contracts::{Code, card::looks_like_card_number, digest};
+use paymesh_contracts::{
+    Code,
+    card::{looks_like_card_number, looks_like_card_number_in_address},
+    digest,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -101,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Clean {
 }
 
 fn refuse_card_numbers_outside(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-    if looks_like_card_number(&uri.to_string()) {
+    if looks_like_card_number_in_address(&uri.to_string()) {
         return Err(Problem::about(Code::CardNumberRefused, "address"));
     }
     // Random by its format; one that looks like a card number is not read, see `traces`.
@@ -134,7 +138,15 @@ fn way_to_card_number(value: &Value) -> Option<Vec<String>> {
         way
     };
     match value {
-        Value::String(text) => looks_like_card_number(text).then(Vec::new),
+        Value::String(text) => {
+            // A webhook's url, or a text with one.
+            let is_one = if text.contains("://") {
+                looks_like_card_number_in_address(text)
+            } else {
+                looks_like_card_number(text)
+            };
+            is_one.then(Vec::new)
+        }
         Value::Number(number) => looks_like_card_number(&number.to_string()).then(Vec::new),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
             way_to_card_number(item).map(|way| longer(way, index.to_string()))
@@ -232,6 +244,10 @@ mod tests {
             (json!({ "a": [1, { "b": card }] }), "a.1.b"),
             (json!({ "a": { card: 1 } }), "a"),
             (json!({ "a": 4_242_424_242_424_242_u64 }), "a"),
+            (
+                json!({ "url": "https://shop.example/?card=4242+4242+4242+4242" }),
+                "url",
+            ),
             // Each name by itself is none.
             (json!({ "42424242": { "42424242": card } }), ""),
         ] {
@@ -239,6 +255,8 @@ mod tests {
             assert_eq!(answer["error"]["param"], place, "{answer}");
             assert!(!looks_like_card_number(&answer.to_string()), "{answer}");
         }
+        let uri = Uri::from_static("/v1/payments?limit=4242+4242+4242+4242");
+        assert!(refuse_card_numbers_outside(&HeaderMap::new(), &uri).is_err());
         let body = json!({ "a": [1, null, true, "order-7", { "b": 0.5 }] });
         assert!(refuse_card_numbers(&body).is_ok());
     }

@@ -63,12 +63,16 @@ async fn listen(acquirer: &dyn Acquirer, channel: &Line) -> Result<(), Unfinishe
                         later => later,
                     };
                 }
-                given = tasks.message() => match given? {
-                    None => return Ok(()),
+                given = tasks.message() => match given {
                     // One question covers all that is open: the newer promotion need not wait.
-                    Some(newer) if newer.epoch > task.epoch => break Some(newer),
+                    Ok(Some(newer)) if newer.epoch > task.epoch => break Some(newer),
                     // db-controllers of the version before give it out until it is done.
-                    later => next = later,
+                    Ok(Some(later)) => next = Some(later),
+                    // Who gave it out is gone; a long question still ends, and another one hears it.
+                    ended => {
+                        recovery.await?;
+                        return ended.map(drop).map_err(Unfinished::from);
+                    }
                 }
             }
         };

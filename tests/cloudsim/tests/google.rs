@@ -874,6 +874,22 @@ async fn a_stale_policy_lacks_what_was_bound_since_and_nothing_is_written_under_
     assert_eq!(bindings_of(&gcp, 3, member).await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_policy_has_a_new_etag_after_a_write_that_changes_nothing_of_it() {
+    let gcp = Gcp::start().await;
+    let body = json!({ "options": { "requestedPolicyVersion": 3 } });
+    let (_, policy) = gcp
+        .ask("POST", &format!("{POLICY}:getIamPolicy"), body)
+        .await;
+    let path = format!("{POLICY}:setIamPolicy");
+    let same = json!({ "policy": policy });
+    let (status, set) = gcp.ask("POST", &path, same.clone()).await;
+    assert_eq!(status, 200, "{set}");
+    assert_eq!(set["bindings"], policy["bindings"]);
+    assert_ne!(set["etag"], policy["etag"]);
+    gcp.refused("POST", &path, same, expect!["409 ABORTED There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."]).await;
+}
+
 async fn pass(gcp: &Gcp, seconds: u32) {
     let clock = json!({ "freeze": true, "step_seconds": seconds });
     gcp.bed.control("POST", "clock", clock).await;

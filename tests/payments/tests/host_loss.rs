@@ -105,53 +105,6 @@ async fn what_only_one_server_has_is_not_acknowledged_after_a_crash_either() {
     assert_eq!(report.payments, 2);
 }
 
-/// Has the acquirer asked for everything, as after a promotion of two minutes ago, and waits until it
-/// was.
-fn recover(shop: &Shop) {
-    let sql = |text: &str| shop.stack.postgres.sql("payments", text);
-    let promoted = sql(
-        "insert into ledger_epoch (epoch, timeline, opened_at, lost_since)
-         select max(epoch) + 1, max(timeline), clock_timestamp() - interval '2 minutes',
-             clock_timestamp() - interval '3 minutes' from ledger_epoch",
-    );
-    promoted.unwrap();
-    wait_for("the end of a recovery", SETTLED, || {
-        let left = sql("select count(*) from ledger_epoch where settled_at is null");
-        match left.map_err(|reason| reason.to_string())?.trim() {
-            "0" => Ok(()),
-            left => Err(format!("{left} to recover")),
-        }
-    })
-    .unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_acquirer_is_asked_once_for_a_promotion_however_long_it_takes() {
-    let wishes = Wishes {
-        wires: Wires::Cuttable,
-        ..Wishes::default()
-    };
-    let shop = Shop::open(wishes).await;
-    // Longer than db-controller waits before it looks what is to be recovered.
-    let slow = Flow::Slow(Duration::from_millis(400));
-    shop.stack.set_wire(Wire::ProcessorToAcquirer, slow, slow);
-    for _ in 0..3 {
-        recover(&shop);
-    }
-    let asked = || {
-        let log = shop.stack.log(Member::Processor);
-        log.matches("was asked for everything").count()
-    };
-    // The last is written down after it.
-    let end = wait_for("what the processor says of it", SETTLED, || {
-        let asked = asked();
-        (asked >= 3)
-            .then_some(asked)
-            .ok_or_else(|| format!("asked {asked} times"))
-    });
-    assert_eq!(end.unwrap(), 3);
-}
-
 /// Charges somebody at the acquirer, past us.
 async fn charge_past_us(shop: &Shop) -> String {
     let (acquirer, token) = shop.stack.acquirer();
@@ -165,6 +118,75 @@ async fn charge_past_us(shop: &Shop) -> String {
         .unwrap();
     assert_eq!(answer.status(), 200);
     id
+}
+
+/// What is nobody's was given back, and nothing else.
+#[track_caller]
+fn check_voided(shop: &Shop, stranger: &str) {
+    let books = std::fs::read_to_string(shop.stack.books()).unwrap();
+    let voids: Vec<_> = books
+        .lines()
+        .filter(|line| line.contains("void\""))
+        .collect();
+    assert_eq!(voids.len(), 1, "{books}");
+    assert!(voids[0].contains(stranger), "{books}");
+}
+
+/// Has the acquirer asked for everything, as after promotions of two minutes ago that lost what was
+/// made since so many seconds ago, and waits until it was.
+fn recover(shop: &Shop, lost_since: &[i32]) {
+    let sql = |text: &str| shop.stack.postgres.sql("payments", text);
+    let rows: Vec<String> = (1..)
+        .zip(lost_since)
+        .map(|(number, seconds)| format!("({number}, {seconds})"))
+        .collect();
+    let promoted = sql(&format!(
+        "insert into ledger_epoch (epoch, timeline, opened_at, lost_since)
+         select last.epoch + n.number, last.timeline, clock_timestamp() - interval '2 minutes',
+             clock_timestamp() - n.seconds * interval '1 second'
+         from (select max(epoch) as epoch, max(timeline) as timeline from ledger_epoch) last,
+             (values {}) n (number, seconds)",
+        rows.join(", ")
+    ));
+    promoted.unwrap();
+    wait_for("the end of a recovery", SETTLED, || {
+        let left = sql("select count(*) from ledger_epoch where settled_at is null");
+        match left.map_err(|reason| reason.to_string())?.trim() {
+            "0" => Ok(()),
+            left => Err(format!("{left} to recover")),
+        }
+    })
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_acquirer_is_asked_once_for_all_that_is_open_however_long_it_takes() {
+    let wishes = Wishes {
+        wires: Wires::Cuttable,
+        ..Wishes::default()
+    };
+    let shop = Shop::open(wishes).await;
+    // Longer than db-controller waits before it looks what is to be recovered.
+    let slow = Flow::Slow(Duration::from_millis(400));
+    shop.stack.set_wire(Wire::ProcessorToAcquirer, slow, slow);
+    recover(&shop, &[180]);
+    recover(&shop, &[180]);
+    // Of two promotions the earlier one alone had lost this.
+    let stranger = charge_past_us(&shop).await;
+    recover(&shop, &[180, -180]);
+    check_voided(&shop, &stranger);
+    let asked = || {
+        let log = shop.stack.log(Member::Processor);
+        log.matches("was asked for everything").count()
+    };
+    // The last is written down after it.
+    let end = wait_for("what the processor says of it", SETTLED, || {
+        let asked = asked();
+        (asked >= 3)
+            .then_some(asked)
+            .ok_or_else(|| format!("asked {asked} times"))
+    });
+    assert_eq!(end.unwrap(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,14 +238,7 @@ async fn an_empty_standby_list_loses_payments_and_those_the_acquirer_knows_are_f
     assert_eq!(found["refunded"]["amount"], 495, "{found}");
     assert!(report.doubled.is_empty(), "{report}");
     assert!(report.imbalance.is_empty(), "{report}");
-    // What is nobody's was given back.
-    let books = std::fs::read_to_string(shop.stack.books()).unwrap();
-    let voids: Vec<_> = books
-        .lines()
-        .filter(|line| line.contains("void\""))
-        .collect();
-    assert_eq!(voids.len(), 1, "{books}");
-    assert!(voids[0].contains(&stranger), "{books}");
+    check_voided(&shop, &stranger);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

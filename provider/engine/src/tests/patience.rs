@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
+    object::id,
     rules::{CALM, our_tags, plant, remembered, single},
     scenario::{engine, paused},
-    world::World,
+    world::{Mishap, World},
 };
 use crate::{End, Fault, FaultKind, Job, Limits};
 
@@ -17,15 +18,17 @@ struct Fared {
     asked: u32,
 }
 
+/// A world with a cluster that an earlier run made.
+fn ours() -> World {
+    let world = World::new(1);
+    let traits = [("size", 1), ("zone", 1)];
+    plant(&world, "cluster", &our_tags("mine"), &traits);
+    world
+}
+
 /// A change of a cluster that the cloud refuses `for_` so long.
 async fn refused(kind: FaultKind, for_: Duration) -> Fared {
-    let world = World::new(1);
-    plant(
-        &world,
-        "cluster",
-        &our_tags("mine"),
-        &[("size", 1), ("zone", 1)],
-    );
+    let world = ours();
     let began = world.clock.now();
     world.books().refuses = Some((kind, began + for_));
     let job = Job {
@@ -119,19 +122,48 @@ fn a_refusal_is_not_asked_again() {
 }
 
 #[test]
+fn what_a_refused_write_leaves_is_not_forgotten_over_one_read_that_shows_nothing() {
+    paused(async {
+        for destroys in [false, true] {
+            let mut looks = 0;
+            for request in 0..4 {
+                let world = ours();
+                world.books().mishaps = [
+                    (request, Mishap::Answer(FaultKind::Refused)),
+                    (request + 1, Mishap::Answer(FaultKind::Missing)),
+                ]
+                .into();
+                let job = Job {
+                    memory: Some(remembered("mine")),
+                    ..single(&world)
+                };
+                let engine = engine(&world, CALM);
+                let outcome = if destroys {
+                    engine.destroy(&job).await
+                } else {
+                    engine.converge(&job).await
+                };
+                let books = world.books();
+                let is_there = books.things.contains_key("cluster");
+                let is_remembered = outcome.memory.objects.contains(&id("cluster"));
+                assert!(is_remembered || !is_there, "request {request}");
+                // A read that is refused ends the run: this was the write, and the look after it.
+                let is_failed = matches!(outcome.end, End::Failed(_));
+                looks += usize::from(is_failed && books.fired.len() == 2);
+            }
+            assert!(looks > 0);
+        }
+    });
+}
+
+#[test]
 fn what_the_cloud_confirms_and_does_not_show_is_looked_for_as_long_as_it_settles() {
     paused(async {
         let settle = Limits::default().settle;
         // The operation itself takes up to five and a half minutes.
         let most = settle + Duration::from_secs(330) + A_TRY;
         for changes in [true, false] {
-            let world = World::new(1);
-            plant(
-                &world,
-                "cluster",
-                &our_tags("mine"),
-                &[("size", 1), ("zone", 1)],
-            );
+            let world = ours();
             world.books().stubborn = vec!["size"];
             world.books().undying = true;
             let job = Job {

@@ -22,7 +22,7 @@ use super::{
     policy::{self, Grant, Sign},
     roles, unknown_yet,
 };
-use crate::{ClusterName, Google, client::Api, cluster::Cluster};
+use crate::{ClusterName, Google, client::Api, cluster::Cluster, fault::fault};
 
 /// What roles are granted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,8 @@ impl Google {
     pub async fn admins(&self, cluster: &ClusterName) -> Result<Vec<String>, Fault> {
         let scope = Scope::Project(cluster.place.project.clone());
         let object = ObjectId::new("IAM policy", scope.to_string());
-        let policy = self.send(scope.api(), &object, scope.read()).await?;
+        let answer = self.send(scope.api(), &object, scope.read()).await?;
+        let policy = policy::policy_of(answer).map_err(|error| fault(object, &error))?;
         Ok(admins_in(&policy, cluster))
     }
 }
@@ -161,16 +162,12 @@ impl Grants {
         sent.map_err(|fault| needs_role(fault, scope.writer(), &scope.to_string()))
     }
 
-    /// The policy that `read` asks for; `None` if there is no such project or repository. An empty
-    /// answer of a proxy would look like a policy of nobody, and what is written without an etag
-    /// takes the place of everything.
+    /// The policy that `read` asks for; `None` if there is no such project or repository.
     async fn policy(&self, read: Request) -> Result<Option<Value>, Fault> {
         match self.send(read).await {
-            Ok(policy) if policy["etag"].is_string() => Ok(Some(policy)),
-            Ok(_) => {
-                let text = "the answer is no policy: it has no etag.";
-                Err(Fault::new(self.id(), FaultKind::Unavailable, text))
-            }
+            Ok(answer) => policy::policy_of(answer)
+                .map(Some)
+                .map_err(|error| fault(self.id(), &error)),
             Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -186,7 +183,7 @@ impl Grants {
             };
             let Some(wait) = race.lost(fault.retry_after) else {
                 return Err(Fault {
-                    kind: FaultKind::TimedOut,
+                    kind: FaultKind::KeepsChanging,
                     message: format!("{} {}", fault.message, race.told()),
                     next: Some(Race::NEXT.to_owned()),
                     ..fault

@@ -12,7 +12,7 @@ pub(crate) use account::word;
 pub use account::{AccountWant, ServiceAccount};
 pub use grants::{Grants, GrantsWant, Scope, admins_in};
 use paymesh_engine::{Fault, FaultKind};
-pub(crate) use policy::{Sign, marks, without};
+pub(crate) use policy::{Sign, marks, policy_of, without};
 pub(crate) use race::Race;
 
 /// Roles that clusters need.

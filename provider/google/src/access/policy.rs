@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use paymesh_cloud::{Error, ErrorKind};
 use paymesh_engine::Mark;
 use serde_json::{Value, json};
 
@@ -86,6 +87,17 @@ impl Sign {
             member.starts_with(&format!("deleted:serviceAccount:{email}?uid="))
         })
     }
+}
+
+/// The policy that `answer` is. An empty answer of a proxy would look like a policy of nobody, and
+/// what is written without an etag takes the place of everything.
+pub(crate) fn policy_of(answer: Value) -> Result<Value, Error> {
+    let etag = answer["etag"].as_str().unwrap_or_default();
+    if etag.is_empty() {
+        let text = "the answer is no policy: it has no etag.";
+        return Err(Error::new(ErrorKind::Malformed, text));
+    }
+    Ok(answer)
 }
 
 /// The grants of ours in `policy`.

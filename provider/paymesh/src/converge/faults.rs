@@ -93,7 +93,7 @@ pub(super) fn notes(found: &mut Findings, notes: &[Note]) {
 const fn row(kind: FaultKind) -> &'static Row {
     match kind {
         FaultKind::Busy => &codes::BUSY,
-        FaultKind::LostRace => &codes::KEEPS_CHANGING,
+        FaultKind::LostRace | FaultKind::KeepsChanging => &codes::KEEPS_CHANGING,
         FaultKind::Uncertain => &codes::UNCERTAIN,
         FaultKind::Missing => &codes::VANISHED,
         FaultKind::Propagating => &codes::NOT_YET_KNOWN,

@@ -50,9 +50,10 @@ impl Admission {
         !waiting.is_worked_on() || waiting.messages < waiting.most.max(self.enough)
     }
 
-    /// Whether so many wait that it matters soon how many there are exactly.
-    pub(super) fn is_close(&self) -> bool {
-        2 * self.waiting().messages >= self.enough
+    /// Whether payments could be refused, so that it matters how many wait. What is known here does not
+    /// say that: it sinks with what ends of others' payments, and knows nothing of those taken in.
+    pub(super) fn could_refuse(&self) -> bool {
+        self.waiting().is_worked_on()
     }
 
     /// What a group did.
@@ -193,12 +194,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_matters_how_many_wait_from_half_of_the_limit_on() {
+    async fn it_matters_how_many_wait_while_any_end_however_few_are_known_here() {
         let admission = admission();
-        admission.counted(i64::from(ENOUGH / 2) - 1);
-        assert!(!admission.is_close());
-        admission.counted(i64::from(ENOUGH / 2));
-        assert!(admission.is_close());
+        admission.counted(i64::from(2 * ENOUGH));
+        assert!(!admission.could_refuse(), "nothing ends, all are taken in");
+        admission.counted(0);
+        admission.ended_elsewhere();
+        assert!(admission.could_refuse());
+        tokio::time::advance(STILL).await;
+        assert!(!admission.could_refuse());
+        admission.committed(&done(0, 1));
+        assert!(admission.could_refuse());
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,9 +14,12 @@ use crate::{
 };
 
 const UNSEALED: &str = "paymesh_audit_unsealed_seconds";
-/// How soon the messages for the acquirer are counted again while there are so many that new payments
-/// may have to be refused: what other replicas take in is not known otherwise.
+/// How soon the messages for the acquirer are counted again while new payments may have to be refused:
+/// what other replicas take in is not known otherwise.
 const CLOSE: Duration = Duration::from_millis(250);
+/// How many times as long as a count took there is none: so a heap costs the database no more than a
+/// twentieth of one connection's time.
+const REST_TIMES: u32 = 20;
 /// How long the database may take to say a number.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -26,25 +29,36 @@ pub async fn meter(reader: Reader, hub: Hub, pause: Duration, stop: Cancellation
     tokio::select! {
         () = stop.cancelled() => {}
         () = Box::pin(count(reader.clone(), hub.clone(), pause)) => {}
-        () = Box::pin(count_closely(reader, hub)) => {}
+        // A count that waited behind the others would seem to take long.
+        () = Box::pin(count_closely(reader.apart(), hub)) => {}
     }
 }
 
-/// Counts what payments are admitted by, while that is close to its limit.
+/// Counts what payments are admitted by, while any could be refused: `CLOSE` after the last count, or
+/// later when that took long.
 async fn count_closely(reader: Reader, hub: Hub) {
+    let mut rest = CLOSE;
     loop {
-        sleep(CLOSE).await;
-        if !hub.admission.is_close() {
+        sleep(rest).await;
+        rest = CLOSE;
+        if !hub.admission.could_refuse() {
             continue;
         }
-        match timeout(ANSWER_MAX, reader.waiting_count(Consumer::Attempts)).await {
-            Ok(Ok(messages)) => hub.admission.counted(messages),
-            Ok(Err(failure)) => {
+        let start = Instant::now();
+        // However long it takes: one that is given up goes on in the server, beside the next. A wire
+        // that is dead fails by itself.
+        match reader.waiting_count(Consumer::Attempts).await {
+            Ok(messages) => hub.admission.counted(messages),
+            Err(failure) => {
                 tracing::debug!(reason = %chain(&failure), "the queue cannot be counted");
             }
-            Err(late) => tracing::debug!(reason = %late, "the queue cannot be counted"),
         }
+        rest = rest_after(start.elapsed());
     }
+}
+
+fn rest_after(took: Duration) -> Duration {
+    CLOSE.max(took.saturating_mul(REST_TIMES))
 }
 
 /// Counts again after each `pause`. While the database does not answer, the numbers of the queue stand
@@ -149,5 +163,18 @@ fn show(consumer: Consumer, backlog: Backlog) {
         .set(backlog.parked as f64);
     if matches!(consumer, Consumer::Attempts) {
         gauge!("paymesh_unknown_attempts").set(backlog.unknown_attempts as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_count_is_followed_by_a_longer_rest() {
+        for (took_ms, rest_ms) in [(0, 250), (12, 250), (13, 260), (1_000, 20_000)] {
+            let rest = rest_after(Duration::from_millis(took_ms));
+            assert_eq!(rest, Duration::from_millis(rest_ms), "{took_ms} ms");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{Failure, Reader, ms};
 const ARRIVED_MS: i64 = 60_000;
 
 /// One question covers every epoch that is open: what each had lost lies after the earliest of their
-/// times.
+/// times. A millisecond late, because the time that is given out is rounded to one.
 const OPEN_RECOVERY: &str = concat!(
     "select max(epoch), ",
     ms!("min(lost_since)"),
@@ -19,19 +19,20 @@ const OPEN_RECOVERY: &str = concat!(
     ms!("clock_timestamp()"),
     ", bool_or(recovered_at is null) from ledger_epoch
     where recovered_at is null or (settled_at is null
-        and opened_at < clock_timestamp() - $1::int8 * interval '1 millisecond')
+        and opened_at < clock_timestamp() - ($1::int8 + 1) * interval '1 millisecond')
     having count(*) > 0"
 );
 
 /// What was on its way at a promotion had arrived if the question began late enough, not if it ended
-/// so. A processor of the version before does not say when it began.
+/// so. Where processor or db-controller are of the version before, that is not known, and the question
+/// was for one epoch alone.
 const FINISH_RECOVERY: &str = "update ledger_epoch set
         recovered_at = coalesce(recovered_at, clock_timestamp()),
         settled_at = case when opened_at
                 < coalesce(to_timestamp(nullif($3::int8, 0) / 1000.0), clock_timestamp())
                     - $2::int8 * interval '1 millisecond'
             then clock_timestamp() end
-    where epoch <= $1 and settled_at is null";
+    where (epoch = $1 or (epoch < $1 and $3::int8 > 0)) and settled_at is null";
 
 /// What has to be asked of the acquirer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

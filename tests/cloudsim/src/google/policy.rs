@@ -51,7 +51,7 @@ pub(crate) fn seed(world: &mut World) {
 pub(crate) fn policy(world: &World, resource: &str, version: u64) -> Value {
     let stored = world.store.find(POLICIES, resource);
     let bindings = stored.map_or(Value::Null, |stored| stored["bindings"].clone());
-    let etag = etag(&bindings);
+    let etag = etag(stored);
     let conditional = has_conditions(&bindings);
     let shown = if conditional && version < CONDITIONAL {
         without_conditions(&bindings)
@@ -129,8 +129,17 @@ pub(crate) fn holds(expression: &str, resource: &str) -> bool {
     expression.split("||").any(|all| all.split("&&").all(term))
 }
 
-fn etag(bindings: &Value) -> String {
-    format!("Bw{}=", &fingerprint(&sorted(bindings).to_string())[..9])
+/// The etag of a policy: each write gives a new one, also one that changes nothing or brings back
+/// what was there before.
+fn etag(stored: Option<&Value>) -> String {
+    let bindings = stored.map_or(&Value::Null, |stored| &stored["bindings"]);
+    let words = format!("{} {}", stored.map_or(0, writes), sorted(bindings));
+    format!("Bw{}=", &fingerprint(&words)[..9])
+}
+
+/// How often a policy was written.
+fn writes(stored: &Value) -> u64 {
+    stored["writes"].as_u64().unwrap_or_default()
 }
 
 /// Replaces the policy of a resource, if the etag (when given) is the current one.
@@ -140,7 +149,8 @@ pub(crate) fn set_policy(
     wanted: &Value,
 ) -> Result<Value, Refusal> {
     let stored = world.store.find(POLICIES, resource);
-    let current = etag(&stored.map_or(Value::Null, |stored| stored["bindings"].clone()));
+    let current = etag(stored);
+    let writes = stored.map_or(0, writes) + 1;
     let given = text(wanted, "/etag");
     if !given.is_empty() && given != current {
         return Err(Refusal::aborted(
@@ -163,7 +173,7 @@ pub(crate) fn set_policy(
     world.store.put(
         POLICIES,
         resource,
-        json!({ "bindings": bindings, "before": before, "since": since }),
+        json!({ "bindings": bindings, "before": before, "since": since, "writes": writes }),
     );
     Ok(policy(world, resource, version))
 }
@@ -262,6 +272,7 @@ pub(crate) fn rename_member(world: &mut World, before: &str, after: &str) {
             }
         }
         if found {
+            policy["writes"] = json!(writes(policy) + 1);
             world.store.put(POLICIES, resource, policy.clone());
         }
     }

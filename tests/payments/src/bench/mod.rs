@@ -155,6 +155,8 @@ pub struct Outcome {
     pub void: Vec<String>,
     /// The most that held.
     pub knee_per_second: Option<u32>,
+    /// Whether the time for steps was over before that was known: the knee may be higher.
+    pub is_knee_cut: bool,
     /// What was intended in the windows.
     pub per_second: Option<u32>,
     /// How many connections pgbench had.

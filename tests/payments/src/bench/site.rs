@@ -189,7 +189,7 @@ impl Site {
     }
 
     /// The knee, found in steps unless it is known; 0 if no step held. When the time for steps is over,
-    /// it is the most that held until then.
+    /// it is the most that held until then, and the outcome says so.
     pub(super) async fn knee(
         &mut self,
         search: Search,
@@ -203,6 +203,7 @@ impl Site {
                     let over = format!("no time was left to try {per_second} a second");
                     eprintln!("  {over}");
                     outcome.notes.push(over);
+                    outcome.is_knee_cut = true;
                     break;
                 }
                 let seen = self.step(per_second, length.step()).await?;

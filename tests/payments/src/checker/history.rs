@@ -35,6 +35,12 @@ pub(super) fn check(database: &Database, lines: &[Line], report: &mut Report) {
         .iter()
         .map(|attempt| (attempt.id, attempt))
         .collect();
+    let asked_for: HashSet<(Uuid, &str)> = database
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.payment, attempt.key.as_str()))
+        .collect();
+    let known = Known { by_id, asked_for };
     let mut first_answers: HashMap<&str, &Line> = HashMap::new();
     for line in lines.iter().filter(|line| line.what == What::Ok) {
         let key = line.key.as_str();
@@ -42,7 +48,7 @@ pub(super) fn check(database: &Database, lines: &[Line], report: &mut Report) {
         if (first.status, &first.body) != (line.status, &line.body) {
             report.broken.push(format!("key {key} had two answers"));
         }
-        acknowledged(database, &by_id, line, report);
+        acknowledged(database, &known, line, report);
     }
     for row in &database.keys {
         let told = first_answers.get(row.text.as_str());
@@ -58,9 +64,9 @@ pub(super) fn check(database: &Database, lines: &[Line], report: &mut Report) {
             ));
         }
     }
-    let known: HashSet<&str> = database.keys.iter().map(|row| row.text.as_str()).collect();
+    let kept: HashSet<&str> = database.keys.iter().map(|row| row.text.as_str()).collect();
     for attempt in &database.attempts {
-        if !known.contains(attempt.key.as_str()) {
+        if !kept.contains(attempt.key.as_str()) {
             report.broken.push(format!(
                 "attempt {} of payment {} has no idempotency row",
                 attempt.id, attempt.payment
@@ -69,14 +75,16 @@ pub(super) fn check(database: &Database, lines: &[Line], report: &mut Report) {
     }
 }
 
+/// The attempts of the database.
+struct Known<'a> {
+    by_id: HashMap<Uuid, &'a Attempt>,
+    /// By their payment and the key that asked for them.
+    asked_for: HashSet<(Uuid, &'a str)>,
+}
+
 /// An answer that a client had: the payment is there, did what the key asked for, and what was
 /// final is as it was.
-fn acknowledged(
-    database: &Database,
-    attempts: &HashMap<Uuid, &Attempt>,
-    line: &Line,
-    report: &mut Report,
-) {
+fn acknowledged(database: &Database, known: &Known<'_>, line: &Line, report: &mut Report) {
     let key = line.key.as_str();
     let answer: Value = serde_json::from_str(&line.body).unwrap_or_default();
     let id = answer["id"].as_str().and_then(|id| uuid_of(id, "pay"));
@@ -85,8 +93,7 @@ fn acknowledged(
         return;
     };
     let (amount, currency) = (&answer["amount"]["amount"], &answer["amount"]["currency"]);
-    let made = |attempt: &&Attempt| attempt.payment == id && attempt.key == key;
-    if !attempts.values().any(made)
+    if !known.asked_for.contains(&(id, key))
         || *amount != payment.amount
         || *currency != payment.currency.as_str()
     {
@@ -101,7 +108,7 @@ fn acknowledged(
     }
     for told in answer["attempts"].as_array().into_iter().flatten() {
         let id = told["id"].as_str().and_then(|id| uuid_of(id, "att"));
-        let attempt = id.and_then(|id| attempts.get(&id));
+        let attempt = id.and_then(|id| known.by_id.get(&id));
         let is_final = told["status"] == "approved" || told["status"] == "declined";
         let is_same = attempt.is_some_and(|attempt| {
             told["amount"]["amount"] == attempt.amount
