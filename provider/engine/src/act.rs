@@ -67,19 +67,21 @@ impl Run<'_> {
     /// one at `id`: whoever took the principal over since has written to `id` before that look, or
     /// writes after it and makes ours fail.
     ///
-    /// What runs on the principal since it was at rest is most often an act of this run, which holds
-    /// its locks and waits for it; were it noted, the principal would have to be waited for as well.
+    /// What runs on the principal since it was at rest, while this run writes elsewhere, is such a
+    /// write, which holds its locks and waits for it; were it noted, the principal would have to be
+    /// waited for as well. Where it is somebody else's, the cloud refuses ours as busy.
     async fn decide_by_principal(&self, id: &ObjectId) -> Result<Decision, Halt> {
         let principal = self.state().graph.principal_id().cloned();
         if let Some(principal) = principal.filter(|it| it != id) {
-            let was_busy = {
+            let rested = {
                 let state = self.state();
                 let seen = state.observations.seen(&principal);
-                seen.is_none_or(|it| it.busy.is_some())
+                seen.is_some_and(|it| it.busy.is_none())
             };
             self.look_again(&principal).await?;
-            if !was_busy {
-                self.state().forget_busy(&principal);
+            let mut state = self.state();
+            if rested && !state.writing.is_empty() {
+                state.forget_busy(&principal);
             }
         }
         Ok(self.decide(&self.state(), id))
@@ -95,7 +97,9 @@ impl Run<'_> {
         let step = act.title();
         let started = self.engine.clock.now();
         self.report(id, &step, started, Happening::Started);
+        self.state().writing.insert(id.clone());
         let result = self.send(id, object, &act, started, held).await;
+        self.state().writing.remove(id);
         match &result {
             Ok(()) => self.report(id, &step, started, Happening::Finished),
             Err(Halt::Faults(faults)) => {

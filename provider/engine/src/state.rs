@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) propagating_since: IndexMap<ObjectId, Moment>,
     /// Whether anything was written since everything was last observed.
     pub(crate) wrote: bool,
+    /// Objects that this run writes to, or waits for its write to.
+    pub(crate) writing: HashSet<ObjectId>,
     /// What a plan takes as done, while it foresees the steps.
     pub(crate) assumed: HashSet<ObjectId>,
     /// Objects whose quiet steps a plan takes as done.
