@@ -288,7 +288,10 @@ impl Run<'_> {
                 if let Some(busy) = seen_busy {
                     return self.rest(id, object, &busy.what).await;
                 }
-                // What is busy is a neighbour that this object cannot see.
+                // What is busy is a neighbour: one that was seen, or one that nobody here can see.
+                if let Some((neighbour, object, what)) = self.busy_neighbour(id) {
+                    return self.rest(&neighbour, &object, &what).await;
+                }
                 self.pause(wait).await?;
                 self.look(id).await.map(drop)
             }
@@ -322,6 +325,19 @@ impl Run<'_> {
                 Err(fault.into())
             }
         }
+    }
+}
+
+impl Run<'_> {
+    /// Another object that was seen with something that runs on it, and what that is.
+    fn busy_neighbour(&self, id: &ObjectId) -> Option<(ObjectId, Arc<dyn Object>, String)> {
+        let state = self.state();
+        let mut present = state.observations.present();
+        present.find_map(|(other, seen)| {
+            let busy = seen.busy.as_ref().filter(|_| other != id)?;
+            let object = state.graph.node(other)?.object.clone();
+            Some((other.clone(), object, busy.what.clone()))
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::{
     Api, Kill, Point, Procedure, Site,
@@ -218,7 +219,8 @@ impl<'a> Bed<'a> {
             ));
         }
         let requests = self.cloud.journal(since).len();
-        let mut objections = recording.objections(self.cloud, since);
+        let again = u32::from(case.procedure.begins_anew());
+        let mut objections = recording.objections(self.cloud, since, again);
         let refused = books::refused(self.cloud, died).into_iter();
         objections.extend(refused.map(|it| it.text));
         if !objections.is_empty() {
@@ -300,7 +302,13 @@ impl<'a> Bed<'a> {
     fn destroy_refused(&self, case: &Case, killed: &Run) -> Result<bool, String> {
         self.workspace
             .configure(&refused(case.procedure, self.clouds));
+        let must_refuse = !case.procedure.may_be_overtaken() && !self.entries().is_empty();
         let refusal = self.workspace.destroy();
+        if refusal.status.success() && must_refuse {
+            return Err(format!(
+                "destroyed without a refusal: {refusal}\nafter {killed}"
+            ));
+        }
         if refusal.status.success() {
             return Ok(false);
         }
@@ -343,13 +351,22 @@ impl<'a> Bed<'a> {
         Err(format!("not destroyed: {destroyed}\nafter {killed}"))
     }
 
+    /// The resources in the state.
+    fn entries(&self) -> Vec<Value> {
+        let path = format!("terraform/{}", self.workspace.state_name());
+        let state = self.cloud.ask(Method::GET, &path, None);
+        state["resources"].as_array().cloned().unwrap_or_default()
+    }
+
     /// Nothing may be left, in the clouds and in the state.
     fn check_empty(&self, killed: &Run) -> Result<(), String> {
         let mut left = books::left(self.cloud, self.clouds, &self.granted);
-        let path = format!("terraform/{}", self.workspace.state_name());
-        let state = self.cloud.ask(Method::GET, &path, None);
-        let entries = state["resources"].as_array().into_iter().flatten();
-        left.extend(entries.map(|entry| format!("left in state: {entry}")));
+        let entries = self.entries();
+        left.extend(
+            entries
+                .iter()
+                .map(|entry| format!("left in state: {entry}")),
+        );
         if left.is_empty() {
             return Ok(());
         }

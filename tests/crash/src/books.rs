@@ -108,8 +108,9 @@ impl Recording {
         }
     }
 
-    /// What is wrong after a run was cut and ended since entry `since`; nothing, if all is well.
-    pub fn objections(&self, cloud: &Cloud, since: u64) -> Vec<String> {
+    /// What is wrong after a run was cut and ended since entry `since`, which may have begun a
+    /// replacement so many times more; nothing, if all is well.
+    pub fn objections(&self, cloud: &Cloud, since: u64, again: u32) -> Vec<String> {
         let there = cloud.inventory();
         let missing = |a: &[String], b: &[String], what: &str| {
             a.iter()
@@ -125,19 +126,25 @@ impl Recording {
             "deleted without need",
         ));
         // What is replaced is there again, and what is deleted twice is not to be seen by its name.
-        found.extend(more_often(&made(cloud, since), &self.made, "made"));
-        found.extend(more_often(&gone(cloud, since), &self.gone, "deleted"));
+        found.extend(more_often(&made(cloud, since), &self.made, 0, "made"));
+        found.extend(more_often(
+            &gone(cloud, since),
+            &self.gone,
+            again,
+            "deleted",
+        ));
         found
     }
 }
 
-/// What happened `now` more often than it is `usual`.
+/// What happened `now` more often than it is `usual`, and `again` times more of what is usual.
 fn more_often(
     now: &BTreeMap<String, u32>,
     usual: &BTreeMap<String, u32>,
+    again: u32,
     what: &str,
 ) -> Vec<String> {
-    let usual = |id: &String| usual.get(id).copied().unwrap_or(0);
+    let usual = |id: &String| usual.get(id).map_or(0, |count| count + again);
     now.iter()
         .filter(|(id, count)| **count > usual(id))
         .map(|(id, count)| format!("{what} {count} times instead of {}: {id}", usual(id)))
@@ -181,11 +188,12 @@ fn gone(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
 }
 
 /// Writes after entry `since` that the cloud refused. A run looks before it writes, and waits for
-/// what others have begun.
+/// what others have begun. What is throttled is no mistake of it, and depends on how fast the
+/// clocks run.
 pub(crate) fn refused(cloud: &Cloud, since: u64) -> Vec<Refused> {
     let entries = cloud.journal(since).into_iter().filter(is_write);
     entries
-        .filter(|entry| entry["status"].as_u64() >= Some(400))
+        .filter(|entry| entry["status"].as_u64() >= Some(400) && entry["status"] != 429)
         .map(|entry| {
             let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
             let (method, path, status) = (word("method"), word("path"), &entry["status"]);

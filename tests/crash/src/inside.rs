@@ -60,6 +60,8 @@ pub struct Order {
     pub full: bool,
     /// Only scenarios whose name contains this.
     pub only: String,
+    /// Only cases whose words contain this, as one that was red is repeated.
+    pub case: String,
     /// Whether to stop at the first failure, as it is wanted of a provider with bugs, whose
     /// number of points nobody judges.
     pub stops: bool,
@@ -86,9 +88,6 @@ pub fn run(order: &Order) -> Vec<String> {
     }
     if !order.stops && order.only.is_empty() {
         score.failures.extend(POINTS.check(&points));
-        if order.is_exhaustive() {
-            score.check_refusals();
-        }
     }
     print!("{}", score.summary("in process"));
     score.failures
@@ -97,7 +96,7 @@ pub fn run(order: &Order) -> Vec<String> {
 impl Order {
     /// Whether every case is tried.
     fn is_exhaustive(&self) -> bool {
-        self.budget.is_none() && !self.stops && !self.records
+        self.budget.is_none() && !self.stops && !self.records && self.case.is_empty()
     }
 }
 
@@ -119,6 +118,7 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     score.failures.extend(bed.harm.iter().cloned());
     let mut draw = Draw::of(order.seed);
     let mut cases = cases::all(&bed.recordings, order.full, order.pairs, &mut draw);
+    cases.retain(|case| case.text().contains(&order.case));
     let first_round = match order.budget {
         Some(_) => cases::in_rounds(&mut cases, &mut draw),
         None => cases.len(),
@@ -144,6 +144,9 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
     }
     if order.is_exhaustive() {
         score.check_reached(bed.places());
+        if order.only.is_empty() {
+            score.check_refusals(api);
+        }
     }
     println!(
         "{api}: {tried} of {} cases tried with seed {}",
@@ -239,13 +242,16 @@ impl<'a> Bed<'a> {
 
     /// Tries a case. A recovery that is over before its cut is begun anew and cut earlier, until the
     /// cut strikes: at the first request at the latest.
-    fn run(&self, case: &Case) -> Result<Recovered, String> {
-        let mut case = case.clone();
+    fn run(&self, planned: &Case) -> Result<Recovered, String> {
+        let mut case = planned.clone();
         loop {
             let recovered = self.try_once(&case);
-            let again = case.second.map_or(String::new(), |(nth, _)| {
-                format!("cut again at request {nth}\n")
-            });
+            let again = match case.second {
+                Some((nth, _)) if case.second != planned.second => {
+                    format!("the recovery was over by then, so it was cut at request {nth}\n")
+                }
+                _ => String::new(),
+            };
             if let Some(recovered) = recovered.map_err(|why| format!("{again}{why}"))? {
                 return Ok(recovered);
             }
@@ -304,11 +310,6 @@ impl<'a> Bed<'a> {
                 books::while_it_runs(self.cloud, LONG_REQUESTS, || self.recover_at_last(case))
             }
         };
-        if let Err(end) = recovery {
-            return Err(format!(
-                "not recovered by apply {applies}: {end:?}\nafter {killed:?}"
-            ));
-        }
         let requests = self.cloud.journal(since).len();
         // While something runs a write may have to wait, and for nothing else. What is held until
         // the recovery is over does not run.
@@ -317,9 +318,17 @@ impl<'a> Bed<'a> {
             .into_iter()
             .partition(|it| waits && it.for_busy);
         let mut objections: Vec<String> = wrong.into_iter().map(|it| it.text).collect();
+        let was_late = late.is_some();
         if let Some(fault) = late {
             fault.release();
             books::wait_until_over(self.cloud, number);
+        }
+        if let Err(end) = recovery {
+            return Err(format!(
+                "not recovered by apply {applies}: {end:?}\nafter {killed:?}"
+            ));
+        }
+        if was_late {
             // What a dead run writes after the recovery is a change by somebody else, which the
             // next apply undoes.
             let config = case.scenario.wanted();
@@ -332,7 +341,12 @@ impl<'a> Bed<'a> {
                     .map_err(|end| format!("not repaired: {end:?}\nafter {killed:?}"))?;
             }
         }
-        objections.extend(recording.objections(self.cloud, since));
+        let again = if case.scenario.procedure.begins_anew() {
+            cuts
+        } else {
+            0
+        };
+        objections.extend(recording.objections(self.cloud, since, again));
         if !objections.is_empty() {
             return Err(format!("{}\nafter {killed:?}", objections.join("\n")));
         }
@@ -440,7 +454,9 @@ impl<'a> Bed<'a> {
     fn destroy_refused(&self, case: &Case) -> Result<bool, String> {
         let config = case.scenario.refused();
         let life = Life::default();
+        let must_refuse = !case.scenario.procedure.may_be_overtaken() && !self.core.is_empty();
         let refusal = match self.core.destroy(&life, &config) {
+            Ok(_) if must_refuse => return Err("destroyed without a refusal".to_owned()),
             Ok(_) => return Ok(false),
             Err(End::Failed(why)) => why,
             Err(End::Killed) => return Err("nobody killed it".to_owned()),

@@ -4,8 +4,9 @@
 //!
 //! `SEED` chooses the draws; `BUDGET` the minutes of a tier: without it the first tries every case
 //! and the second draws for 45; `FULL=1` asks for all of the second; `PAIRS` for so many pairs of
-//! cuts on each cloud; `ONLY` for scenarios of that name; `STOPS=1` to end at the first failure, as
-//! it is wanted of a provider with bugs put in.
+//! cuts on each cloud; `ONLY` for scenarios of that name; `CASE` for cases of the first tier with
+//! these words, as one that was red is repeated; `STOPS=1` to end at the first failure, as it is
+//! wanted of a provider with bugs put in.
 
 use std::{env, process::ExitCode, time::Duration};
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             records: tier == "points",
             full: is_full,
             only: env::var("ONLY").unwrap_or_default(),
+            case: env::var("CASE").unwrap_or_default(),
             stops,
         }),
         "real" | "points-real" => real::run(&real::Order {

@@ -82,9 +82,6 @@ pub fn run(order: &Order) -> Vec<String> {
     if order.records {
         return score.failures;
     }
-    if order.full && order.only.is_empty() {
-        score.check_refusals();
-    }
     let wanted = Scenario::all().filter(|it| it.to_string().contains(&order.only));
     let rows = wanted.flat_map(|scenario| Kill::ALL.map(|kill| (scenario, kill)));
     let rows = rows.map(|(scenario, kill)| format!("{scenario}, {kill}"));
@@ -161,6 +158,9 @@ fn work(api: Api, order: &Order, started: Instant) -> Worked {
     }
     if order.full {
         score.check_reached(bed.places());
+        if order.only.is_empty() {
+            score.check_refusals(api);
+        }
     }
     let share = format!(
         "{api}: {} of {universe} (point, site, kill) tried with seed {} so far",

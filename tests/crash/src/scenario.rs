@@ -119,11 +119,22 @@ impl Procedure {
         matches!(self, Self::Create | Self::CreateOff)
     }
 
-    /// Whether preflight can refuse what it left, and say how to destroy it. A tainted entry is
-    /// planned as if there were none, so nothing tells the provider that there is anything to
-    /// destroy; and what was imported is protected until an apply, which would be refused.
+    /// Whether a recovery replaces once more what a cut run was replacing: a tainted entry is tainted
+    /// until an apply has come to its end.
+    pub(crate) fn begins_anew(self) -> bool {
+        self == Self::Taint
+    }
+
+    /// Whether the entry that a cut run left in the state may be of the cluster before, so that a
+    /// destroy only forgets it, and asks nobody.
+    pub(crate) fn may_be_overtaken(self) -> bool {
+        matches!(self, Self::Replace | Self::Taint | Self::CreateFirst)
+    }
+
+    /// Whether preflight can refuse what it left, and say how to destroy it. What was imported is
+    /// protected until an apply, which would be refused.
     pub(crate) fn can_be_refused(self) -> bool {
-        !matches!(self, Self::Taint | Self::Import)
+        self != Self::Import
     }
 }
 

@@ -9,11 +9,15 @@ use std::{
     path::Path,
 };
 
-use crate::{Point, Scenario};
+use crate::{Api, Point, Scenario};
 
 /// The most requests of one cut and its recovery, by those of a run without faults; each further
 /// cut may cost as many as that beyond the first run.
 const FACTOR_MAX: f64 = 2.5;
+
+/// The most writes of a recovery that are refused because something runs: who is refused waits for
+/// it, and does not try again and again.
+const WAITED_MAX: usize = 3;
 
 /// What a line begins with that is part of the line above it.
 const INDENT: &str = "  ";
@@ -105,8 +109,8 @@ pub(crate) struct Score {
     /// Cases that took more than one apply.
     again: u32,
     factor: (f64, String),
-    /// The most writes of one recovery that were refused because something ran.
-    waited: usize,
+    /// The most writes of one recovery that were refused because something ran, and whose.
+    waited: (usize, String),
     /// Stacks that preflight refused, and that the line of its refusal destroyed.
     refused: u32,
     by_row: BTreeMap<String, u32>,
@@ -160,16 +164,22 @@ impl Recovered {
         }
     }
 
-    /// Itself, unless it took too many requests.
+    /// Itself, unless it took too many requests or was refused too often.
     pub(crate) fn within_limits(self) -> Result<Self, String> {
         let limit = 1.0 + f64::from(self.cuts) * (FACTOR_MAX - 1.0);
-        if self.factor <= limit {
-            return Ok(self);
+        if self.factor > limit {
+            return Err(format!(
+                "{:.2} times the requests of a run without faults; {limit:.2} is the limit",
+                self.factor
+            ));
         }
-        Err(format!(
-            "{:.2} times the requests of a run without faults; {limit:.2} is the limit",
-            self.factor
-        ))
+        if self.waited > WAITED_MAX {
+            return Err(format!(
+                "{} writes were refused while something ran; {WAITED_MAX} is the limit",
+                self.waited
+            ));
+        }
+        Ok(self)
     }
 }
 
@@ -196,7 +206,9 @@ impl Score {
             Ok(recovered) => {
                 self.applies = self.applies.max(recovered.applies);
                 self.again += u32::from(recovered.applies > 1);
-                self.waited = self.waited.max(recovered.waited);
+                if recovered.waited > self.waited.0 {
+                    self.waited = (recovered.waited, case.to_owned());
+                }
                 self.refused += u32::from(recovered.was_refused);
                 self.reached.extend(places.iter().cloned());
                 if recovered.factor > self.factor.0 {
@@ -237,11 +249,11 @@ impl Score {
         self.refused += refused;
     }
 
-    /// Preflight must have refused a stack that was given up.
-    pub(crate) fn check_refusals(&mut self) {
+    /// Preflight must have refused a stack on `api` that was given up.
+    pub(crate) fn check_refusals(&mut self, api: Api) {
         if self.refused == 0 {
-            let why = "no stack was given up while preflight refused it";
-            self.failures.push(why.to_owned());
+            let why = format!("no stack on {api} was given up while preflight refused it");
+            self.failures.push(why);
         }
     }
 
@@ -250,7 +262,9 @@ impl Score {
         self.tried += other.tried;
         self.applies = self.applies.max(other.applies);
         self.again += other.again;
-        self.waited = self.waited.max(other.waited);
+        if other.waited.0 > self.waited.0 {
+            self.waited = other.waited;
+        }
         self.refused += other.refused;
         self.reached.extend(other.reached);
         if other.factor.0 > self.factor.0 {
@@ -273,22 +287,28 @@ impl Score {
         for (row, count) in &self.by_row {
             let _ = writeln!(text, "  {row:<40} {count:>5}");
         }
+        let named = |case: &str| if case.is_empty() { "-" } else { case }.to_owned();
         let _ = writeln!(
             text,
-            "{tier}: {} cases tried at {} points, {} failed; at most {} applies, {} took more than one; at most {} writes refused while something ran; {} stacks that preflight refused were destroyed by its line; worst request factor {:.2} ({})",
+            "{tier}: {} cases tried at {} points, {} failed; at most {} applies, {} took more than one; {} stacks that preflight refused were destroyed by its line",
             self.tried,
             self.reached.len(),
             self.failures.len(),
             self.applies,
             self.again,
-            self.waited,
             self.refused,
+        );
+        let _ = writeln!(
+            text,
+            "  at most {} writes refused while something ran ({})",
+            self.waited.0,
+            named(&self.waited.1),
+        );
+        let _ = writeln!(
+            text,
+            "  worst request factor {:.2} ({})",
             self.factor.0,
-            if self.factor.1.is_empty() {
-                "-"
-            } else {
-                &self.factor.1
-            },
+            named(&self.factor.1),
         );
         text
     }

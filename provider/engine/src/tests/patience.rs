@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     object::id,
     rules::{CALM, our_tags, plant, remembered, single},
-    scenario::{engine, paused},
+    scenario::{Stage, engine, job, paused, world_before},
     world::{Mishap, World},
 };
 use crate::{End, Fault, FaultKind, Job, Limits};
@@ -93,6 +93,29 @@ fn a_neighbour_that_is_busy_is_waited_for_and_no_longer_than_the_limit_says() {
         let next = fared.faults[0].next.as_deref();
         assert_eq!(next, Some("Wait until it has ended, then apply again."));
         assert!(fared.took > limits.busy && fared.took < limits.busy + A_TRY);
+    });
+}
+
+#[test]
+fn a_neighbour_that_is_seen_to_be_busy_is_waited_for_by_looking_at_it() {
+    const BUSY_FOR: Duration = Duration::from_mins(30);
+    paused(async {
+        let mut asked = Vec::new();
+        for is_busy in [false, true] {
+            let (world, memory) = world_before(1, Stage::Changed).await;
+            let before = world.books().asked;
+            let began = world.clock.now();
+            if is_busy {
+                let ends = began + BUSY_FOR;
+                world.books().start(&id("pool-b"), ends, false, false, None);
+            }
+            let job = job(&world, Stage::Changed, memory);
+            let outcome = engine(&world, CALM).converge(&job).await;
+            assert!(outcome.is_finished(), "{:?}", outcome.end);
+            assert!(!is_busy || world.clock.now().since(began) >= BUSY_FOR);
+            asked.push(world.books().asked - before);
+        }
+        assert!(asked[1] <= asked[0] + 2, "writes: {asked:?}");
     });
 }
 

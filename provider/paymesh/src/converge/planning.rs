@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// How to go on when something stands in the way of a destroy. It plans first and does not say so, so
-/// an entry that could be destroyed is told of it in every plan.
+/// an entry that could be destroyed is told of it in every plan. What this process has read has one,
+/// also where its plan knows nothing of it: tainted, or gone since.
 const WAY_OUT: &str = "To destroy it: `terraform destroy -refresh=false` asks none of this.";
 
 pub(super) async fn plan<C: Converged>(
@@ -116,9 +117,11 @@ pub(super) async fn plan<C: Converged>(
     if asks && has_place && !plan.found.has_errors() {
         preflight::<C>(request, &spec, stays, &mut answers).await;
     }
-    let exists = request.prior.is_some() || request.reason == PlanReason::Replacement;
+    let has_entry = request.prior.is_some()
+        || request.reason == PlanReason::Replacement
+        || was_read::<C>(session, &spec);
     for mut finding in answers {
-        if exists && finding.severity == Severity::Error {
+        if has_entry && finding.severity == Severity::Error {
             finding.next_step.extend([" ", WAY_OUT]);
         }
         plan.found.add(finding);
@@ -325,6 +328,16 @@ fn claim<C: Converged>(
         fault.attribute.get_or_insert_with(|| "name".to_owned());
         faults::report(found, &fault, Severity::Error);
     }
+}
+
+/// Whether this process has read what `spec` describes.
+fn was_read<C: Converged>(session: &Session, spec: &C::Spec) -> bool {
+    if !session.is_known() {
+        return false;
+    }
+    let graph = C::graph(session, spec, None, &mut Findings::new());
+    let principal = graph.as_ref().and_then(|it| it.principal_id());
+    principal.is_some_and(|id| session.has_read(id))
 }
 
 /// Whether the entry came with an import and has written nothing yet.

@@ -1,7 +1,7 @@
 //! What a slip of the user may never do: delete a healthy cluster.
 
 use paymesh_acceptance::{
-    Cloud, Finding, Workspace,
+    Cloud, Finding, OWNER, Workspace, orphans,
     samples::{AKS, BOTH, GKE},
 };
 use serde_json::{Value, json};
@@ -351,6 +351,34 @@ fn a_tainted_entry_whose_cluster_is_anothers_now_deletes_nothing() {
     assert_eq!(cloud.writes(since), Vec::<String>::new());
     check_one_of_each(&cloud, &second);
     assert_eq!(incarnations(&second), before);
+}
+
+/// Terraform plans both as if there were nothing to destroy.
+#[test]
+fn what_is_tainted_or_gone_is_destroyed_by_the_line_that_a_refusal_names() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &both());
+    let refused = both().replace("\"1.34\"", "\"1.99\"");
+    for address in BOTH {
+        workspace.run(&["taint", address]).succeeds();
+    }
+    let way_out = "`terraform destroy -refresh=false`";
+    let destroy = ["destroy", "-auto-approve"];
+    workspace.configure(&refused);
+    check_refused(&cloud, &workspace, &destroy, way_out);
+    let unread = ["destroy", "-auto-approve", "-refresh=false"];
+    workspace.run(&unread).succeeds();
+    assert_eq!(cloud.inventory(), Vec::<String>::new());
+
+    workspace.configure(&both());
+    workspace.apply().succeeds();
+    let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
+    let (all_deleted, text) = orphans(&cloud.file(), &words);
+    assert!(all_deleted, "{text}");
+    workspace.configure(&refused);
+    check_refused(&cloud, &workspace, &destroy, way_out);
+    workspace.run(&unread).succeeds();
+    assert!(workspace.state().is_empty());
 }
 
 #[test]

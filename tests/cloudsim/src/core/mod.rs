@@ -84,7 +84,8 @@ pub(crate) struct World {
     /// Who the current request comes from, for the journal.
     pub(crate) principal: Option<String>,
     /// A digest of the token that the current request bears. A run signs in for itself, so this tells
-    /// one run from another of the same person.
+    /// one run from another of the same person; a run that renews its token counts as another from
+    /// then on.
     pub(crate) session: Option<String>,
     /// Tokens issued before this moment of [`Clock::client_now`] are refused.
     pub(crate) expired_before: Option<Millis>,
