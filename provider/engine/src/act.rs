@@ -8,6 +8,7 @@ use crate::{
     difference::listed,
     locks::Held,
     run::Run,
+    state::State,
 };
 
 /// Why an act did not come to its end.
@@ -67,9 +68,9 @@ impl Run<'_> {
     /// one at `id`: whoever took the principal over since has written to `id` before that look, or
     /// writes after it and makes ours fail.
     ///
-    /// What runs on the principal since it was at rest, while this run writes elsewhere, is such a
-    /// write, which holds its locks and waits for it; were it noted, the principal would have to be
-    /// waited for as well. Where it is somebody else's, the cloud refuses ours as busy.
+    /// What runs on the principal since it was at rest, while this run writes where only one may, is
+    /// that write, which waits for it; were it noted, the principal would have to be waited for as
+    /// well. Where it is somebody else's, the cloud refuses ours as busy.
     async fn decide_by_principal(&self, id: &ObjectId) -> Result<Decision, Halt> {
         let principal = self.state().graph.principal_id().cloned();
         if let Some(principal) = principal.filter(|it| it != id) {
@@ -80,7 +81,7 @@ impl Run<'_> {
             };
             self.look_again(&principal).await?;
             let mut state = self.state();
-            if rested && !state.writing.is_empty() {
+            if rested && state.writes_beside(&principal) {
                 state.forget_busy(&principal);
             }
         }
@@ -284,12 +285,16 @@ impl Run<'_> {
                 if now.since(since) > limits.busy {
                     return Err(timed_out(fault, limits.busy).into());
                 }
+                if since == now {
+                    self.look_at_neighbours(id).await?;
+                }
                 let seen_busy = self.look(id).await?.seen().and_then(|it| it.busy.clone());
                 if let Some(busy) = seen_busy {
                     return self.rest(id, object, &busy.what).await;
                 }
-                // What is busy is a neighbour: one that was seen, or one that nobody here can see.
-                if let Some((neighbour, object, what)) = self.busy_neighbour(id) {
+                // What is busy is a neighbour: one that shows it, or one that this run cannot see.
+                let busy = self.state().busy_neighbour(id);
+                if let Some((neighbour, object, what)) = busy {
                     return self.rest(&neighbour, &object, &what).await;
                 }
                 self.pause(wait).await?;
@@ -329,14 +334,47 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Another object that was seen with something that runs on it, and what that is.
+    /// Looks at what may keep `id` from being written.
+    async fn look_at_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
+        let neighbours = self.state().neighbours(id);
+        for neighbour in neighbours {
+            self.look(&neighbour).await?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Whether `id` and `other` admit one writer between them.
+    fn share_a_lock(&self, id: &ObjectId, other: &ObjectId) -> bool {
+        let locks = |id: &ObjectId| self.graph.node(id).map(|it| it.object.locks());
+        let (ours, theirs) = (locks(id), locks(other));
+        ours.zip(theirs)
+            .is_some_and(|(ours, theirs)| ours.iter().any(|key| theirs.contains(key)))
+    }
+
+    /// Whether this run writes to something with which `id` admits one writer.
+    fn writes_beside(&self, id: &ObjectId) -> bool {
+        self.writing.iter().any(|it| self.share_a_lock(id, it))
+    }
+
+    /// The others that exist, of which only one may be written at a time with `id`, and that this run
+    /// does not write.
+    fn neighbours(&self, id: &ObjectId) -> Vec<ObjectId> {
+        let present = self.observations.present().map(|(other, _)| other);
+        present
+            .filter(|other| *other != id && !self.writing.contains(*other))
+            .filter(|other| self.share_a_lock(id, other))
+            .cloned()
+            .collect()
+    }
+
+    /// One of them that shows that something runs on it, and what.
     fn busy_neighbour(&self, id: &ObjectId) -> Option<(ObjectId, Arc<dyn Object>, String)> {
-        let state = self.state();
-        let mut present = state.observations.present();
-        present.find_map(|(other, seen)| {
-            let busy = seen.busy.as_ref().filter(|_| other != id)?;
-            let object = state.graph.node(other)?.object.clone();
-            Some((other.clone(), object, busy.what.clone()))
+        self.neighbours(id).into_iter().find_map(|other| {
+            let what = self.observations.seen(&other)?.busy.as_ref()?.what.clone();
+            let object = self.graph.node(&other)?.object.clone();
+            Some((other, object, what))
         })
     }
 }

@@ -22,16 +22,12 @@ pub(crate) const STALE: &str = "terraform state rm";
 /// The code of a refusal to destroy what is protected, which says how the protection ends.
 pub(crate) const PROTECTED: &str = "PM122";
 
-/// What a cloud says of a write while something runs, or when it has just ended and changed what was
-/// read.
-const BUSY: [&str; 7] = [
+/// What a cloud says of a write while something runs.
+const BUSY: [&str; 4] = [
     "is in progress, please wait",
     "incompatible operation",
     "is currently upgrading",
     "is currently deleting",
-    "If-Match was not met",
-    "does not match",
-    "mismatch",
 ];
 
 /// The policy in which Google's clusters are granted roles.
@@ -65,7 +61,7 @@ pub struct Recording {
 pub(crate) struct Refused {
     /// Which, and what the cloud said.
     pub(crate) text: String,
-    /// Whether something ran that it had to wait for, or had just ended.
+    /// Whether something ran that it had to wait for.
     pub(crate) for_busy: bool,
 }
 
@@ -176,8 +172,12 @@ fn made(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
 /// What went at once, without an operation, after entry `since`: how often each. A cloud answers
 /// otherwise where there is nothing to delete.
 fn gone(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
+    gone_of(&cloud.journal(since))
+}
+
+fn gone_of(entries: &[Value]) -> BTreeMap<String, u32> {
     let mut gone = BTreeMap::new();
-    for entry in cloud.journal(since).iter().filter(|entry| is_write(entry)) {
+    for entry in entries.iter().filter(|entry| is_write(entry)) {
         let is_deletion = entry["method"] == "DELETE" && entry["status"] == 200;
         if is_deletion && entry["operation"].is_null() {
             let path = entry["path"].as_str().unwrap_or_default().to_lowercase();
@@ -191,8 +191,13 @@ fn gone(cloud: &Cloud, since: u64) -> BTreeMap<String, u32> {
 /// what others have begun. What is throttled is no mistake of it, and depends on how fast the
 /// clocks run.
 pub(crate) fn refused(cloud: &Cloud, since: u64) -> Vec<Refused> {
-    let entries = cloud.journal(since).into_iter().filter(is_write);
+    refused_of(&cloud.journal(since))
+}
+
+fn refused_of(entries: &[Value]) -> Vec<Refused> {
     entries
+        .iter()
+        .filter(|entry| is_write(entry))
         .filter(|entry| entry["status"].as_u64() >= Some(400) && entry["status"] != 429)
         .map(|entry| {
             let word = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
@@ -285,5 +290,55 @@ pub fn wait_until_over(cloud: &Cloud, number: u64) {
     while !is_over() {
         assert!(Instant::now() < limit, "request {number} does not end");
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(method: &str, path: &str, status: u16) -> Value {
+        json!({ "api": "azure", "method": method, "path": path, "status": status })
+    }
+
+    #[test]
+    fn what_is_deleted_more_often_than_usual_is_told() {
+        let once = gone_of(&[entry("DELETE", "/a", 200)]);
+        let twice = gone_of(&[entry("DELETE", "/A", 200), entry("DELETE", "/a", 200)]);
+        assert_eq!(more_often(&once, &once, 0, "deleted"), Vec::<String>::new());
+        let told = more_often(&twice, &once, 0, "deleted");
+        assert_eq!(told, ["deleted 2 times instead of 1: /a"]);
+        assert_eq!(
+            more_often(&twice, &once, 1, "deleted"),
+            Vec::<String>::new()
+        );
+        // A replacement that is begun anew excuses nothing that is not part of it.
+        let told = more_often(&once, &BTreeMap::new(), 1, "deleted");
+        assert_eq!(told, ["deleted 1 times instead of 0: /a"]);
+    }
+
+    #[test]
+    fn what_an_operation_deletes_and_what_was_not_there_is_not_counted_by_requests() {
+        let mut begun = entry("DELETE", "/a", 200);
+        begun["operation"] = "1".into();
+        let gone = gone_of(&[begun, entry("DELETE", "/b", 204), entry("GET", "/c", 200)]);
+        assert_eq!(gone, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_refused_write_is_told_unless_it_was_throttled() {
+        let mut busy = entry("PUT", "/a", 409);
+        busy["refusal"] = "Another operation is in progress, please wait for it".into();
+        let mut stale = entry("PUT", "/a", 412);
+        stale["refusal"] = "The etag does not match".into();
+        let all = [
+            busy,
+            stale,
+            entry("PUT", "/a", 429),
+            entry("GET", "/a", 404),
+        ];
+        let refused = refused_of(&all);
+        let busy: Vec<bool> = refused.iter().map(|it| it.for_busy).collect();
+        assert_eq!(busy, [true, false], "{refused:?}");
     }
 }

@@ -274,11 +274,11 @@ impl<'a> Core<'a> {
         self.cloud.ask(Method::POST, &path, Some(&state.write()));
     }
 
-    /// Whether the state holds nothing.
+    /// Whether the state holds nothing, or was never saved.
     pub fn is_empty(&self) -> bool {
-        let state = self
-            .cloud
-            .ask(Method::GET, &format!("terraform/{STATE}"), None);
+        let path = format!("terraform/{STATE}");
+        let state = self.cloud.try_ask(Method::GET, &path, None);
+        let state = state.expect("the cloud shows the state");
         state["current"].is_null() && state["deposed"].is_null()
     }
 

@@ -112,7 +112,9 @@ fn work(api: Api, order: &Order, started: Instant) -> (Score, String) {
         for point in all.flat_map(|(_, recording)| &recording.points) {
             println!("{point}");
         }
-        return (Score::default(), points);
+        let mut score = Score::default();
+        score.failures.extend(bed.harm);
+        return (score, points);
     }
     let mut score = Score::default();
     score.failures.extend(bed.harm.iter().cloned());
@@ -411,7 +413,8 @@ impl<'a> Bed<'a> {
         while let Err(end) = &recovery
             && applies < APPLIES_MAX
         {
-            if matches!(end, End::Failed(why) if why.contains(STALE)) {
+            let is_stale = matches!(end, End::Failed(why) if why.contains(STALE));
+            if is_stale && case.scenario.procedure.may_be_overtaken() {
                 self.core.forget();
             } else if case.aftermath == Aftermath::Long {
                 break;

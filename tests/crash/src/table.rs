@@ -313,3 +313,50 @@ impl Score {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_has_limits() {
+        let fine = Recovered::of(1, 1, 25, 10).having_waited(WAITED_MAX);
+        assert!(fine.within_limits().is_ok());
+        assert!(Recovered::of(1, 1, 26, 10).within_limits().is_err());
+        assert!(Recovered::of(1, 2, 40, 10).within_limits().is_ok());
+        assert!(fine.having_waited(WAITED_MAX + 1).within_limits().is_err());
+    }
+
+    #[test]
+    fn a_place_that_no_case_ended_well_at_is_told_and_so_is_a_cloud_without_a_refusal() {
+        let mut score = Score::default();
+        let [reached, failed, never] = ["a", "b", "c"].map(str::to_owned);
+        let well = || Ok(Recovered::given_up(false));
+        assert!(score.count("row", "case", std::slice::from_ref(&reached), well));
+        let ill = || Err("why".to_owned());
+        assert!(!score.count("row", "case", std::slice::from_ref(&failed), ill));
+        score.failures.clear();
+        score.check_reached([reached, failed, never].into_iter());
+        assert_eq!(score.failures.len(), 2, "{:?}", score.failures);
+        score.failures.clear();
+        score.check_refusals(Api::Azure);
+        assert_eq!(score.failures.len(), 1);
+        score.count("row", "case", &[], || Ok(Recovered::given_up(true)));
+        score.failures.clear();
+        score.check_refusals(Api::Azure);
+        assert!(score.failures.is_empty());
+    }
+
+    #[test]
+    fn points_that_left_their_golden_are_told_with_their_scenario() {
+        let golden = Golden {
+            file: "none",
+            text: "create: 2\n  1 GET\n  1 PUT\n",
+        };
+        assert_eq!(golden.check(golden.text), None);
+        let told = golden.check("create: 2\n  2 GET\n").unwrap_or_default();
+        for line in ["- create: 1 GET", "- create: 1 PUT", "+ create: 2 GET"] {
+            assert!(told.contains(line), "{told}");
+        }
+    }
+}

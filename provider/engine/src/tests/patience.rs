@@ -97,20 +97,30 @@ fn a_neighbour_that_is_busy_is_waited_for_and_no_longer_than_the_limit_says() {
 }
 
 #[test]
-fn a_neighbour_that_is_seen_to_be_busy_is_waited_for_by_looking_at_it() {
+fn a_neighbour_that_shows_that_it_is_busy_is_waited_for_by_looking_at_it() {
     const BUSY_FOR: Duration = Duration::from_mins(30);
     paused(async {
         let mut asked = Vec::new();
         for is_busy in [false, true] {
             let (world, memory) = world_before(1, Stage::Changed).await;
             let before = world.books().asked;
+            let requests = world.books().requests;
             let began = world.clock.now();
-            if is_busy {
-                let ends = began + BUSY_FOR;
-                world.books().start(&id("pool-b"), ends, false, false, None);
-            }
             let job = job(&world, Stage::Changed, memory);
-            let outcome = engine(&world, CALM).converge(&job).await;
+            let meanwhile = async {
+                // After everything was looked at once.
+                while is_busy && world.books().asked == before {
+                    world.clock.sleep(Duration::from_millis(10)).await;
+                    let seen = world.books().requests - requests;
+                    if seen == u32::try_from(job.graph.nodes().count()).unwrap() + 1 {
+                        let ends = began + BUSY_FOR;
+                        world.books().start(&id("pool-b"), ends, false, false, None);
+                        break;
+                    }
+                }
+            };
+            let engine = engine(&world, CALM);
+            let (outcome, ()) = tokio::join!(engine.converge(&job), meanwhile);
             assert!(outcome.is_finished(), "{:?}", outcome.end);
             assert!(!is_busy || world.clock.now().since(began) >= BUSY_FOR);
             asked.push(world.books().asked - before);

@@ -160,16 +160,6 @@ fn memory(private: &[u8], found: &mut Findings) -> Option<Memory> {
     }
 }
 
-/// Where the private data is lost the state still says who holds the object.
-fn remember_holder<C: Converged>(memory: &mut Memory, prior: &Whole<C>, graph: &Graph) {
-    if let (None, Some(holder), Some(principal)) =
-        (&memory.holder, C::holder(&prior.1), graph.principal_id())
-    {
-        memory.holder = Some(Holder::found(holder));
-        memory.objects.insert(principal.clone());
-    }
-}
-
 /// Says what is left to do and why.
 fn unfinished<C: Converged>(
     found: &mut Findings,
@@ -241,8 +231,13 @@ pub(super) async fn delete<C: Converged>(
     let Some(graph) = C::graph(session, &prior.0, Some(&prior), &mut found) else {
         return Deleted::failed(found);
     };
-    // A tainted object comes without its private data.
-    remember_holder::<C>(&mut memory, &prior, &graph);
+    // A tainted object comes without its private data: the state says who holds it.
+    if let (None, Some(holder), Some(principal)) =
+        (&memory.holder, C::holder(&prior.1), graph.principal_id())
+    {
+        memory.holder = Some(Holder::found(holder));
+        memory.objects.insert(principal.clone());
+    }
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Delete);
     if C::is_protected(&prior.0) && !is_elsewhere(&request, &job).await {
         refuse(
@@ -301,18 +296,13 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
             None => return keep(found, request.private),
         },
     };
-    let Some(mut memory) = memory(&request.private, &mut found) else {
+    let Some(memory) = memory(&request.private, &mut found) else {
         return keep(found, request.private);
     };
     let applied = C::applied(session, &prior);
     let Some(graph) = C::graph(session, &applied, Some(&prior), &mut found) else {
         return keep(found, request.private);
     };
-    // Terraform loses it with a provider that is killed. What bears another holder by now is another
-    // run's, and not for this entry to take.
-    if request.private.is_empty() {
-        remember_holder::<C>(&mut memory, &prior, &graph);
-    }
     let job = job::<C>(&request.call, graph, &prior.0, Some(memory), Act::Read);
     session.note_read(job.graph.principal_id());
     let reading = session.engine().observe(&job).await;
@@ -408,7 +398,12 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         told::leaving::<C>(&prior, &mut found);
     }
     C::set_standing(&mut status, standing);
-    C::set_holder(&mut status, reading.memory.borne_holder());
+    // Where the private data is lost, the state alone says whose the entry was; were it tainted, what
+    // another run has made since would be destroyed in its place.
+    let was_held = C::holder(&prior.1).map(Holder::found);
+    let was_held = was_held.filter(|_| request.private.is_empty());
+    let holder = was_held.as_ref().or(reading.memory.borne_holder());
+    C::set_holder(&mut status, holder);
     Seen {
         state: Some(State::new(spec, status)),
         private: reading.memory.to_bytes(),
