@@ -86,6 +86,55 @@ fn a_holder_that_is_ours_is_deleted() {
     });
 }
 
+#[test]
+fn a_part_of_ours_goes_although_what_it_is_in_is_anothers_and_stays() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "main", &our_tags("mine"), &[]);
+        plant(&world, "cluster", &[], &[]);
+        plant(&world, "pool", &our_tags("mine"), &[]);
+        let parent = Some("cluster".into());
+        world.books().things.get_mut("pool").unwrap().parent = parent;
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "main"));
+        graph.present(Fake::new(&world, "cluster"));
+        graph.present(Fake {
+            parent: Some("cluster"),
+            ..Fake::new(&world, "pool")
+        });
+        let job = Job {
+            memory: Some(entry("mine", &["main", "pool"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let left: Vec<_> = world.books().things.keys().cloned().collect();
+        assert_eq!(left, ["cluster"]);
+    });
+}
+
+#[test]
+fn a_destroy_takes_what_is_left_of_the_principal_that_it_has_deleted() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "identity", &our_tags("theirs"), &[]);
+        plant(&world, "cluster", &our_tags("mine"), &[]);
+        let mut graph = Graph::new();
+        graph.present(Fake::new(&world, "identity"));
+        graph.principal(Fake {
+            needs: vec!["identity"],
+            ..Fake::new(&world, "cluster")
+        });
+        let job = Job {
+            memory: Some(entry("mine", &["identity", "cluster"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().deletions, ["cluster", "identity"]);
+    });
+}
+
 /// The graph of a cluster in another zone, with the parts of the one that is there.
 fn elsewhere(world: &World) -> Graph {
     let mut graph = Graph::new();

@@ -53,6 +53,84 @@ fn what_a_cluster_does_not_wait_for_is_begun_when_the_cluster_has_all_its_versio
 }
 
 #[test]
+fn only_others_in_the_graph_come_before() {
+    let world = World::new(1);
+    let mut graph = Graph::new();
+    let group = graph.present(Fake::new(&world, "group"));
+    let cluster = graph.present(Fake {
+        needs: vec!["group", "cluster", "elsewhere"],
+        ..Fake::new(&world, "cluster")
+    });
+    let before: Vec<_> = graph.before(&cluster).into_iter().collect();
+    assert_eq!(before, [group]);
+}
+
+#[test]
+fn a_level_waits_for_those_above_it_and_for_no_other() {
+    let world = World::new(1);
+    let mut graph = Graph::new();
+    for (name, parent) in [
+        ("group", None),
+        ("cluster", Some("group")),
+        ("pool", Some("cluster")),
+        ("account", None),
+    ] {
+        graph.present(Fake {
+            parent,
+            ..Fake::new(&world, name)
+        });
+    }
+    let levels = graph.levels(|id| graph.before(id).into_iter().collect());
+    let names = levels.iter().map(|level| {
+        let names = level.iter().map(|id| id.name.as_str());
+        names.collect::<Vec<_>>()
+    });
+    let names: Vec<_> = names.collect();
+    let expected = [vec!["group", "account"], vec!["cluster"], vec!["pool"]];
+    assert_eq!(names, expected);
+}
+
+/// The size that a thing has in the end that somebody changes while the run makes another, beside
+/// one that can be made or cannot.
+async fn size_after(can_be_made: bool) -> i64 {
+    let world = World::new(1);
+    let mut graph = Graph::new();
+    graph.present(Fake::new(&world, "changed").want("size", 2));
+    graph.present(Fake {
+        needs: vec!["changed"],
+        ..Fake::new(&world, "last")
+    });
+    graph.present(Fake {
+        parent: (!can_be_made).then_some("nowhere"),
+        ..Fake::new(&world, "other")
+    });
+    let job = Job::new(graph, mark());
+    let engine = engine(&world, CALM);
+    let somebody = async {
+        let limit = world.clock.now() + Duration::from_hours(1);
+        let is_begun = || world.books().creations.iter().any(|it| it == "last");
+        while !is_begun() {
+            assert!(world.clock.now() < limit, "the last is not begun");
+            world.clock.sleep(Duration::from_millis(100)).await;
+        }
+        world.books().meddle("changed", "size", 7);
+    };
+    let (outcome, ()) = tokio::join!(engine.converge(&job), somebody);
+    assert_eq!(outcome.is_finished(), can_be_made, "{:?}", outcome.end);
+    let books = world.books();
+    assert!(books.things.contains_key("last"));
+    books.things["changed"].fields["size"]
+}
+
+#[test]
+fn a_run_looks_at_everything_again_unless_it_has_failed() {
+    paused(async {
+        assert_eq!(size_after(true).await, 2);
+        assert_eq!(size_after(false).await, 7);
+    });
+}
+
+#[test]
 fn what_somebody_deletes_while_the_run_goes_on_is_told_of_and_not_made_again() {
     paused(async {
         let world = World::new(1);

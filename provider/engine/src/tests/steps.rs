@@ -19,8 +19,8 @@ use super::{
     world::{Mishap, Site, World},
 };
 use crate::{
-    Context, Difference, Fault, Graph, Holder, Job, Mark, Memory, Object, ObjectId, Observation,
-    Operation, OperationId, Poll, Seen, Sent, StopToken, async_trait,
+    Busy, Context, Difference, Engine, Fault, Graph, Holder, Job, Mark, Memory, Object, ObjectId,
+    Observation, Operation, OperationId, Poll, Seen, Sent, StopToken, async_trait,
 };
 
 /// A cluster of two sizes, both one too small.
@@ -186,6 +186,69 @@ fn a_stop_never_waits_for_a_procedure_and_the_next_run_does_not_begin_it_again()
     });
 }
 
+/// Something that rests only half an hour after its deletion was confirmed, and is gone then.
+struct Lingering {
+    clock: Clock,
+    goes: Arc<Mutex<Option<Moment>>>,
+}
+
+#[async_trait]
+impl Object for Lingering {
+    fn id(&self) -> ObjectId {
+        id("lingering")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let goes = *self.goes.lock().unwrap();
+        if goes.is_some_and(|goes| goes <= self.clock.now()) {
+            return Ok(Observation::Absent);
+        }
+        Ok(Observation::Present(Seen {
+            busy: goes.map(|_| Busy {
+                what: "Deleting".into(),
+                operation: None,
+            }),
+            ..Seen::new(Value::Null)
+        }))
+    }
+
+    fn differ(&self, _: &Context, _: &Seen) -> Difference {
+        Difference::Same
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        *self.goes.lock().unwrap() = Some(self.clock.now() + Duration::from_mins(30));
+        Ok(Sent::Done)
+    }
+}
+
+#[test]
+fn what_still_works_on_its_deletion_is_waited_for_as_for_anything_that_is_busy() {
+    paused(async {
+        let clock = Clock::real();
+        let began = clock.now();
+        let mut graph = Graph::new();
+        let lingering = graph.principal(Lingering {
+            clock: clock.clone(),
+            goes: Arc::default(),
+        });
+        let job = Job {
+            memory: Some(Memory {
+                objects: [lingering].into(),
+                ..remembered("mine")
+            }),
+            ..Job::new(graph, mark())
+        };
+        let outcome = Engine::new(clock.clone()).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(clock.now().since(began) >= Duration::from_mins(30));
+    });
+}
+
 /// A cluster with one pool, as it was before and as it is wanted now.
 fn graph_with(world: &World, pool: &'static str, role: Option<&'static str>) -> Graph {
     let mut graph = Graph::new();
@@ -252,10 +315,61 @@ fn what_an_adoption_finds_serves_until_what_takes_its_place_is_there() {
         assert!(engine(&world, CALM).converge(&first).await.is_finished());
         world.books().written.clear();
         let second = Job::new(graph_with(&world, "new", None), mark());
+        let reading = engine(&world, CALM).observe(&second).await.unwrap();
+        let titles: Vec<&str> = reading.steps.iter().map(|it| it.title.as_str()).collect();
+        expect![[r#"
+            adopt fake cluster
+            create fake new
+            drain old
+            delete fake old"#]]
+        .assert_eq(&titles.join("\n"));
         let outcome = engine(&world, CALM).converge(&second).await;
         check_end(&outcome, &expect!["finished"]);
         let written = world.books().written.clone();
         assert_eq!(written, ["cluster", "new", "drain old", "old"]);
+    });
+}
+
+#[test]
+fn what_is_wanted_as_it_was_before_is_not_drained() {
+    paused(async {
+        let world = World::new(1);
+        let before = graph_with(&world, "pool", None);
+        let first = Job::new(before.clone(), mark());
+        let made = engine(&world, CALM).converge(&first).await;
+        world.books().written.clear();
+        let job = Job {
+            memory: Some(made.memory),
+            before: Some(before),
+            ..Job::new(graph_with(&world, "pool", None), mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_is_wanted_no_more_goes_although_something_in_another_place_cannot_be_made() {
+    paused(async {
+        let world = World::new(1);
+        let before = graph_with(&world, "old", None);
+        let first = Job::new(before.clone(), mark());
+        let made = engine(&world, CALM).converge(&first).await;
+        let mut graph = graph_with(&world, "new", None);
+        graph.present(Fake {
+            parent: Some("nowhere"),
+            ..Fake::new(&world, "other")
+        });
+        let job = Job {
+            memory: Some(made.memory),
+            before: Some(before),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["Refused fake other: no parent"]);
+        let left: Vec<_> = world.books().things.keys().cloned().collect();
+        assert_eq!(left, ["cluster", "new"]);
     });
 }
 
