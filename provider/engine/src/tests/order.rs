@@ -131,6 +131,30 @@ fn a_run_looks_at_everything_again_unless_it_has_failed() {
 }
 
 #[test]
+fn what_waits_for_each_other_is_told_of_and_not_taken_for_done() {
+    paused(async {
+        let world = World::new(1);
+        let mut graph = Graph::new();
+        for (name, need) in [("one", "other"), ("other", "one")] {
+            graph.present(Fake {
+                needs: vec![need],
+                ..Fake::new(&world, name)
+            });
+        }
+        let outcome = engine(&world, CALM)
+            .converge(&Job::new(graph, mark()))
+            .await;
+        check_end(
+            &outcome,
+            &expect![
+                "Defect fake one: `create` never gets its turn: fake one, fake other wait for each other"
+            ],
+        );
+        assert!(world.books().written.is_empty());
+    });
+}
+
+#[test]
 fn what_somebody_deletes_while_the_run_goes_on_is_told_of_and_not_made_again() {
     paused(async {
         let world = World::new(1);
