@@ -10,7 +10,7 @@ use super::{
     scenario::{engine, mark, paused},
     world::{Mishap, World},
 };
-use crate::{End, FaultKind, Graph, Job, Standing};
+use crate::{End, FaultKind, Graph, Job, Limits, Standing};
 
 /// A cluster of ours with what it needs and what is in it, each as `(name, holder)` says.
 fn planted(world: &World, things: &[(&str, &'static str)]) -> Job {
@@ -271,6 +271,9 @@ fn polls_that_nobody_answers_end() {
         };
         assert_eq!(faults[0].kind, FaultKind::Unavailable);
         assert!(faults[0].operation.is_some());
+        // Two looks and the creation come before the polls, and a look at what is left after them.
+        let polls = Limits::default().retries + 1;
+        assert_eq!(world.books().requests, 3 + polls + 1);
         assert!(outcome.memory.objects.contains(&id("cluster")));
     });
 }

@@ -10,7 +10,9 @@ use super::{
     scenario::{engine, mark, paused},
     world::{Mishap, World},
 };
-use crate::{End, FaultKind, Graph, Holder, Job, Limits, Mark, OperationId, Outcome, Unfinished};
+use crate::{
+    End, FaultKind, Graph, Holder, Job, Limits, Mark, OperationId, Outcome, Remark, Unfinished,
+};
 
 /// Converges `job`, and asks it to stop after `time`.
 async fn stopped_after(world: &World, job: &Job, time: Duration) -> Outcome {
@@ -164,5 +166,35 @@ fn what_was_adopted_is_not_forgotten_over_one_read_that_shows_nothing() {
             }
         }
         assert!(looks > 0);
+    });
+}
+
+#[test]
+fn what_objects_say_last_is_remembered_and_what_they_said_before_when_they_say_nothing() {
+    paused(async {
+        let world = World::new(1);
+        for name in ["cluster", "pool", "role"] {
+            plant(&world, name, &our_tags("mine"), &[]);
+        }
+        let mut graph = Graph::new();
+        graph.principal(Fake {
+            remark: Some("new"),
+            ..Fake::new(&world, "cluster")
+        });
+        graph.present(Fake::new(&world, "pool"));
+        graph.present(Fake::new(&world, "role"));
+        let remark = |name: &str, text: &str| Remark {
+            object: id(name),
+            text: text.into(),
+        };
+        let mut memory = remembered("mine");
+        memory.remarks = vec![remark("cluster", "old"), remark("pool", "known")];
+        let job = Job {
+            memory: Some(memory),
+            ..Job::new(graph, mark())
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        let expected = [remark("cluster", "new"), remark("pool", "known")];
+        assert_eq!(reading.memory.remarks, expected);
     });
 }

@@ -40,6 +40,7 @@ pub(super) struct Fake {
     pub(super) drained: bool,
     pub(super) name_held: Option<NameHeld>,
     pub(super) attribute: Option<&'static str>,
+    pub(super) remark: Option<&'static str>,
 }
 
 /// The field that is 1 on what is switched off, and then takes no child.
@@ -66,6 +67,7 @@ impl Fake {
             drained: false,
             name_held: None,
             attribute: None,
+            remark: None,
         }
     }
 
@@ -90,7 +92,7 @@ impl Fake {
                 what: "Updating".into(),
                 operation: Some(named(it)),
             }),
-            remark: None,
+            remark: self.remark.map(str::to_owned),
         }
     }
 

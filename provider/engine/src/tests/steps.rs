@@ -249,6 +249,94 @@ fn what_still_works_on_its_deletion_is_waited_for_as_for_anything_that_is_busy()
     });
 }
 
+/// Something that shows ten seconds after it was made.
+struct Soon {
+    clock: Clock,
+    shows: Arc<Mutex<Option<Moment>>>,
+}
+
+#[async_trait]
+impl Object for Soon {
+    fn id(&self) -> ObjectId {
+        id("soon")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let shows = *self.shows.lock().unwrap();
+        Ok(if shows.is_some_and(|shows| shows <= self.clock.now()) {
+            Observation::Present(Seen::new(Value::Null))
+        } else {
+            Observation::Absent
+        })
+    }
+
+    fn differ(&self, _: &Context, _: &Seen) -> Difference {
+        Difference::Same
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        *self.shows.lock().unwrap() = Some(self.clock.now() + Duration::from_secs(10));
+        Ok(Sent::Done)
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+}
+
+#[test]
+fn what_runs_on_a_principal_since_this_run_writes_keeps_nobody_waiting() {
+    paused(async {
+        let world = World::new(1);
+        for (name, holder) in [("cluster", "mine"), ("changed", "mine"), ("part", "theirs")] {
+            plant(&world, name, &our_tags(holder), &[("size", 1)]);
+        }
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "cluster"));
+        // It is written for half a minute at least.
+        graph.present(Fake::new(&world, "changed").want("size", 2));
+        graph.present(Soon {
+            clock: world.clock.clone(),
+            shows: Arc::default(),
+        });
+        // It is taken back meanwhile, after a look at the cluster.
+        graph.present(Fake {
+            needs: vec!["soon"],
+            ..Fake::new(&world, "part")
+        });
+        graph.present(Fake {
+            needs: vec!["cluster", "changed"],
+            ..Fake::new(&world, "last")
+        });
+        let mut memory = remembered("mine");
+        memory.objects.extend([id("changed"), id("part")]);
+        let job = Job {
+            memory: Some(memory),
+            ..Job::new(graph, mark())
+        };
+        let engine = engine(&world, CALM);
+        let cluster = id("cluster");
+        let cloud = async {
+            // All was looked at, and what is soon there is not there yet.
+            world.clock.sleep(Duration::from_secs(10)).await;
+            let ends = world.clock.now() + Duration::from_mins(30);
+            world.books().start(&cluster, ends, false, false, None);
+            let limit = world.clock.now() + Duration::from_hours(1);
+            let is_begun = || world.books().creations.iter().any(|it| it == "last");
+            while !is_begun() {
+                assert!(world.clock.now() < limit, "the last is not begun");
+                world.clock.sleep(Duration::from_millis(100)).await;
+            }
+            world.books().things["cluster"].operation.is_some()
+        };
+        let (outcome, still_runs) = tokio::join!(engine.converge(&job), cloud);
+        check_end(&outcome, &expect!["finished"]);
+        assert!(still_runs, "the last waited for the cluster");
+        let taken = world.books().things["part"].tags[Mark::HOLDER_KEY].clone();
+        assert_eq!(taken, "mine");
+    });
+}
+
 /// A cluster with one pool, as it was before and as it is wanted now.
 fn graph_with(world: &World, pool: &'static str, role: Option<&'static str>) -> Graph {
     let mut graph = Graph::new();
