@@ -8,7 +8,7 @@ use super::{
     object::Fake,
     rules::{CALM, check_end},
     scenario::{engine, mark, paused},
-    world::World,
+    world::{Thing, World},
 };
 use crate::{Graph, Job, LockKey};
 
@@ -90,6 +90,16 @@ fn a_level_waits_for_those_above_it_and_for_no_other() {
     assert_eq!(names, expected);
 }
 
+/// Waits until the cloud has the last thing, and it is so.
+async fn until_last(world: &World, is_so: impl Fn(&Thing) -> bool) {
+    let limit = world.clock.now() + Duration::from_hours(1);
+    while !world.books().things.get("last").is_some_and(&is_so) {
+        let left = world.books().things.clone();
+        assert!(world.clock.now() < limit, "{left:?}");
+        world.clock.sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// The size that a thing has in the end that somebody changes while the run makes another, beside
 /// one that can be made or cannot.
 async fn size_after(can_be_made: bool) -> i64 {
@@ -107,12 +117,7 @@ async fn size_after(can_be_made: bool) -> i64 {
     let job = Job::new(graph, mark());
     let engine = engine(&world, CALM);
     let somebody = async {
-        let limit = world.clock.now() + Duration::from_hours(1);
-        let is_begun = || world.books().creations.iter().any(|it| it == "last");
-        while !is_begun() {
-            assert!(world.clock.now() < limit, "the last is not begun");
-            world.clock.sleep(Duration::from_millis(100)).await;
-        }
+        until_last(&world, |_| true).await;
         world.books().meddle("changed", "size", 7);
     };
     let (outcome, ()) = tokio::join!(engine.converge(&job), somebody);
@@ -151,6 +156,37 @@ fn what_waits_for_each_other_is_told_of_and_not_taken_for_done() {
             ],
         );
         assert!(world.books().written.is_empty());
+    });
+}
+
+#[test]
+fn what_was_there_and_does_not_show_for_a_while_is_looked_for_and_not_made_again() {
+    paused(async {
+        let world = World::new(1);
+        let mut graph = Graph::new();
+        graph.present(Fake::new(&world, "first"));
+        graph.present(Fake {
+            needs: vec!["first"],
+            ..Fake::new(&world, "last")
+        });
+        let job = Job::new(graph, mark());
+        let engine = engine(&world, CALM);
+        let show_first = |from| {
+            let mut books = world.books();
+            let first = books.things.get_mut("first").expect("it was made");
+            first.visible_from = from;
+        };
+        let cloud = async {
+            until_last(&world, |it| it.operation.is_some()).await;
+            show_first(world.clock.now() + Duration::from_hours(24));
+            until_last(&world, |it| it.operation.is_none()).await;
+            // By then everything is looked at again.
+            world.clock.sleep(Duration::from_mins(1)).await;
+            show_first(world.clock.now());
+        };
+        let (outcome, ()) = tokio::join!(engine.converge(&job), cloud);
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().creations, ["first", "last"]);
     });
 }
 

@@ -404,15 +404,17 @@ fn a_name_that_frees_itself_is_waited_for() {
             NameHeld fake cluster: a deleted cluster holds the name.
             Purge it with `cloud purge cluster`."#]],
         );
-        let outcome = engine(&world, CALM)
-            .converge(&job(Some(Duration::from_mins(7))))
-            .await;
+        let began = world.clock.now();
+        let frees_in = Duration::from_mins(7);
+        let outcome = engine(&world, CALM).converge(&job(Some(frees_in))).await;
         check_end(
             &outcome,
             &expect![[r#"
             NameHeld fake cluster: a deleted cluster holds the name.
             Purge it with `cloud purge cluster`."#]],
         );
+        let (took, limit) = (world.clock.now().since(began), Limits::default().busy);
+        assert!(took > limit && took < limit + 2 * frees_in, "{took:?}");
     });
 }
 

@@ -19,8 +19,9 @@ use super::{
     world::{Mishap, Site, World},
 };
 use crate::{
-    Busy, Context, Difference, Engine, Fault, Graph, Holder, Job, Mark, Memory, Object, ObjectId,
-    Observation, Operation, OperationId, Poll, Seen, Sent, StopToken, async_trait,
+    Busy, Context, Difference, Engine, Fault, Graph, Holder, Job, Limits, Mark, Memory, Object,
+    ObjectId, Observation, Operation, OperationId, Outcome, Poll, Seen, Sent, StopToken,
+    Unfinished, async_trait,
 };
 
 /// A cluster of two sizes, both one too small.
@@ -226,26 +227,51 @@ impl Object for Lingering {
     }
 }
 
+/// How the destroy of it ends that waits for `busy` at most, and what time it takes.
+async fn destroyed_within(busy: Duration) -> (Outcome, Duration) {
+    let clock = Clock::real();
+    let mut graph = Graph::new();
+    let lingering = graph.principal(Lingering {
+        clock: clock.clone(),
+        goes: Arc::default(),
+    });
+    let job = Job {
+        memory: Some(Memory {
+            objects: [lingering].into(),
+            ..remembered("mine")
+        }),
+        limits: Limits {
+            busy,
+            ..Limits::default()
+        },
+        ..Job::new(graph, mark())
+    };
+    let began = clock.now();
+    let outcome = Engine::new(clock.clone()).destroy(&job).await;
+    (outcome, clock.now().since(began))
+}
+
 #[test]
 fn what_still_works_on_its_deletion_is_waited_for_as_for_anything_that_is_busy() {
     paused(async {
-        let clock = Clock::real();
-        let began = clock.now();
-        let mut graph = Graph::new();
-        let lingering = graph.principal(Lingering {
-            clock: clock.clone(),
-            goes: Arc::default(),
-        });
-        let job = Job {
-            memory: Some(Memory {
-                objects: [lingering].into(),
-                ..remembered("mine")
-            }),
-            ..Job::new(graph, mark())
-        };
-        let outcome = Engine::new(clock.clone()).destroy(&job).await;
+        let (outcome, took) = destroyed_within(Duration::from_hours(1)).await;
         check_end(&outcome, &expect!["finished"]);
-        assert!(clock.now().since(began) >= Duration::from_mins(30));
+        assert!(took >= Duration::from_mins(30));
+    });
+}
+
+#[test]
+fn what_is_busy_is_waited_for_no_longer_than_the_limit_says() {
+    paused(async {
+        let limit = Duration::from_mins(10);
+        let (outcome, took) = destroyed_within(limit).await;
+        check_end(
+            &outcome,
+            &expect![[r#"
+            TimedOut fake lingering: `Deleting` still runs on it after 10 minutes.
+            Wait until it has ended, then apply again."#]],
+        );
+        assert!(took > limit && took < limit + Duration::from_secs(20));
     });
 }
 
@@ -282,6 +308,37 @@ impl Object for Soon {
     async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
         Ok(Sent::Done)
     }
+}
+
+#[test]
+fn an_operation_that_nobody_can_ask_about_any_more_is_not_waited_for() {
+    paused(async {
+        let clock = Clock::real();
+        let shows = Arc::default();
+        let mut graph = Graph::new();
+        let soon = graph.principal(Soon {
+            clock: clock.clone(),
+            shows: Arc::clone(&shows),
+        });
+        let mut memory = remembered("mine");
+        memory.unfinished.push(Unfinished {
+            object: soon,
+            step: "create".into(),
+            operation: Some(OperationId {
+                name: "op-1".into(),
+                token: String::new(),
+            }),
+        });
+        let job = Job {
+            memory: Some(memory),
+            ..Job::new(graph, mark())
+        };
+        let began = clock.now();
+        let outcome = Engine::new(clock).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let shows = *shows.lock().unwrap();
+        assert_eq!(shows, Some(began + Duration::from_secs(10)));
+    });
 }
 
 #[test]
