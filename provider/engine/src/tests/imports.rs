@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::{
     object::{Fake, OFF, id},
-    rules::{CALM, check_end, our_tags, plant, remembered, single},
+    rules::{CALM, check_end, our_tags, plant, remembered, single, telling},
     scenario::{engine, mark, paused},
     world::World,
 };
@@ -190,5 +190,37 @@ fn an_entry_keeps_what_is_its_own_whatever_mark_somebody_writes_there() {
             .await;
         check_end(&outcome, &expect!["finished"]);
         assert!(outcome.exists());
+    });
+}
+
+#[test]
+fn what_an_import_found_beside_the_principal_is_taken_over_after_it() {
+    paused(async {
+        let world = World::new(1);
+        for name in ["identity", "cluster"] {
+            plant(&world, name, &[], &[]);
+        }
+        let mut graph = Graph::new();
+        graph.present(Fake::new(&world, "identity"));
+        graph.principal(Fake::new(&world, "cluster"));
+        let job = Job {
+            memory: Some(Memory::default()),
+            ..Job::new(graph, mark())
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        let job = Job {
+            memory: Some(reading.memory),
+            ..job
+        };
+        let (engine, told) = telling(&world);
+        let outcome = engine.converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let told = told.lock().unwrap();
+        let place = |line: &str| {
+            let place = told.iter().position(|it| it == line);
+            place.unwrap_or_else(|| panic!("{line} is not told: {told:#?}"))
+        };
+        let taken = place("fake cluster adopt Finished");
+        assert!(taken < place("fake identity adopt Started"), "{told:#?}");
     });
 }

@@ -716,7 +716,7 @@ fn failures_side_by_side_are_all_reported_and_the_rest_goes_on() {
 }
 
 /// An engine, and what it tells; what it tells again and again is told once.
-fn telling(world: &World) -> (Engine, Arc<Mutex<Vec<String>>>) {
+pub(super) fn telling(world: &World) -> (Engine, Arc<Mutex<Vec<String>>>) {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let tell = told.clone();
     let tell = move |event: &Event| {
