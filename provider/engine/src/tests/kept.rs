@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 
 use super::{
-    object::{Fake, id},
+    object::{Fake, OFF, id},
     rules::{CALM, check_end, our_tags, plant, remembered, single},
     scenario::{Stage, apply, check_stage, engine, job, mark, paused, run, world_before},
     world::World,
@@ -132,6 +132,23 @@ fn a_destroy_takes_what_is_left_of_the_principal_that_it_has_deleted() {
         let outcome = engine(&world, CALM).destroy(&job).await;
         check_end(&outcome, &expect!["finished"]);
         assert_eq!(world.books().deletions, ["cluster", "identity"]);
+    });
+}
+
+#[test]
+fn what_is_ours_and_switched_off_is_destroyed_as_it_is() {
+    paused(async {
+        let world = World::new(1);
+        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
+        plant(&world, "cluster", &our_tags("mine"), &fields);
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, ["cluster"]);
+        assert_eq!(world.books().deletions, ["cluster"]);
     });
 }
 
