@@ -136,6 +136,25 @@ fn a_destroy_takes_what_is_left_of_the_principal_that_it_has_deleted() {
 }
 
 #[test]
+fn what_is_off_is_not_started_to_take_it_back() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", &our_tags("mine"), &[]);
+        plant(&world, "part", &our_tags("theirs"), &[(OFF, 1)]);
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "cluster"));
+        graph.present(Fake::new(&world, "part"));
+        let job = Job {
+            memory: Some(entry("mine", &["cluster", "part"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, Vec::<String>::new());
+    });
+}
+
+#[test]
 fn what_is_ours_and_switched_off_is_destroyed_as_it_is() {
     paused(async {
         let world = World::new(1);
