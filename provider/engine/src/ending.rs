@@ -46,8 +46,7 @@ impl Run<'_> {
                 End::Failed(state.failed.values().cloned().collect()),
                 unfinished,
             )
-        } else if let Some(cause) = cause.filter(|_| !unfinished.is_empty() || !state.is_complete())
-        {
+        } else if let Some(cause) = cause.filter(|_| !unfinished.is_empty()) {
             (
                 End::Stopped {
                     cause,

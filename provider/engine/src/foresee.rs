@@ -123,7 +123,7 @@ impl Run<'_> {
         // The quiet ones among them may have been taken by an earlier step.
         left.retain(|step| now.contains(step));
         let last = now.iter().rposition(|step| !left.contains(step))?;
-        (left.len() < now.len()).then_some((next, last + 1))
+        Some((next, last + 1))
     }
 
     /// The steps that are left on `id` alone.
@@ -132,8 +132,9 @@ impl Run<'_> {
             return Vec::new();
         };
         match self.decide(state, id) {
-            // What a listing alone brought into the graph was never looked at.
-            Decision::Act(Act::Look) if node.want == Want::Done => node.object.create_steps(),
+            // Only what a listing brought into the graph was never looked at: what has to be done
+            // before a child goes.
+            Decision::Act(Act::Look) => node.object.create_steps(),
             Decision::Act(Act::Create | Act::Procedure | Act::AwaitName(_)) => {
                 let steps = node.object.create_steps();
                 if steps.is_empty() {
@@ -151,7 +152,7 @@ impl Run<'_> {
             Decision::Act(Act::Hold) => vec![Step::quiet(format!("adopt {}", id.brief()))],
             // The cloud's own work on the object is no step of ours.
             Decision::Act(act @ Act::Rest(_)) => self.steps_beneath(state, id, node, &act),
-            Decision::Act(Act::Look | Act::Doubt)
+            Decision::Act(Act::Doubt)
             | Decision::Settled
             | Decision::Keep(_)
             | Decision::Refuse(_) => Vec::new(),

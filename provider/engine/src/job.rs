@@ -149,4 +149,18 @@ mod tests {
             check_order(&Clock::scaled(600.0).unwrap());
         });
     }
+
+    #[test]
+    fn no_limit_is_reached_while_the_machine_itself_works() {
+        paused(async {
+            let clock = Clock::scaled(600.0).unwrap();
+            let (reading, writing) = (Limits::reading(&clock), Limits::writing(&clock));
+            let machine = |seconds| clock.of_the_machine(Duration::from_secs(seconds));
+            assert_eq!(writing.patience, machine(5));
+            assert_eq!(writing.settle, machine(5));
+            assert_eq!(writing.busy, machine(180));
+            assert_eq!(writing.total, machine(240));
+            assert_eq!(reading.total, machine(120));
+        });
+    }
 }

@@ -116,12 +116,6 @@ impl fmt::Display for Mark {
     }
 }
 
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 fn judge(ours: [&str; 2], owner: Option<&str>, name: Option<&str>) -> Ownership {
     match (owner, name) {
         (Some(owner), Some(name)) if [owner, name] == ours => Ownership::Ours,

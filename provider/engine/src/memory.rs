@@ -236,6 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_something_runs_for_is_more_than_a_look() {
+        let left = |step: &str, operation| Unfinished {
+            object: ObjectId::new("pool", "a"),
+            step: step.into(),
+            operation,
+        };
+        let operation = OperationId {
+            name: "op-1".into(),
+            token: "https://x".into(),
+        };
+        assert!(left(LOOK, None).only_looks());
+        assert!(!left(LOOK, Some(operation)).only_looks());
+        assert!(!left("create", None).only_looks());
+    }
+
+    #[test]
     fn no_bytes_are_the_memory_of_nothing() {
         assert_eq!(Memory::from_bytes(b"").unwrap(), Memory::default());
     }

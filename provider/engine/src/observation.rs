@@ -1,6 +1,6 @@
 //! What observing an object can tell.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -101,15 +101,6 @@ impl Observation {
     }
 }
 
-impl fmt::Debug for Child {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child")
-            .field("id", &self.object.id())
-            .field("seen", &self.seen)
-            .finish()
-    }
-}
-
 /// What was last seen of each object, in graph order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observations(IndexMap<ObjectId, Observation>);
@@ -130,12 +121,7 @@ impl Observations {
         self.0.insert(id, observation);
     }
 
-    /// All observations, in graph order.
-    pub fn iter(&self) -> impl Iterator<Item = (&ObjectId, &Observation)> {
-        self.0.iter()
-    }
-
-    /// The objects that exist.
+    /// The objects that exist, in graph order.
     pub fn present(&self) -> impl Iterator<Item = (&ObjectId, &Seen)> {
         self.0
             .iter()

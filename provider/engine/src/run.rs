@@ -95,9 +95,9 @@ impl<'a> Run<'a> {
     }
 
     /// The loop: observe all, write what is ready side by side, observe again until nothing
-    /// differs.
+    /// differs. What differs after the last round was written as often as there are rounds.
     pub(crate) async fn drive(self) -> Outcome {
-        for round in 0..self.job.limits.rounds {
+        for round in 0..=self.job.limits.rounds {
             match self.look_at_all().await {
                 Ok(()) => {}
                 Err(Halt::Stopped) => return self.outcome(),
@@ -116,6 +116,9 @@ impl<'a> Run<'a> {
             }
             if round == 0 && self.refuses_anything() {
                 return self.outcome();
+            }
+            if round == self.job.limits.rounds {
+                break;
             }
             self.write_what_is_ready().await;
             let wrote = std::mem::take(&mut self.state().wrote);
@@ -257,10 +260,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What differs after the last round. What the cloud itself works on is no difference.
     fn blame_endless_rounds(&self) {
         let mut state = self.state();
-        let left = self.unsettled(&state);
-        let Some((id, title)) = left.into_iter().next() else {
+        let is_at_rest = |id: &ObjectId| {
+            let decision = self.decide(&state, id);
+            !matches!(decision, Decision::Act(Act::Rest(_)))
+        };
+        let mut left = self.unsettled(&state).into_iter();
+        let Some((id, title)) = left.find(|(id, _)| is_at_rest(id)) else {
             return;
         };
         let attribute = match self.decide(&state, &id) {

@@ -82,13 +82,6 @@ impl State {
         self.operations.clear();
     }
 
-    /// Whether every object was observed at least once.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.graph
-            .nodes()
-            .all(|(id, _)| self.observations.observation(id).is_some())
-    }
-
     /// What the objects of the graph want to have remembered: what they said last, or, of those
     /// that were not seen to say anything, what is remembered already.
     pub(crate) fn remarks(&self, prior: &Memory) -> Vec<Remark> {

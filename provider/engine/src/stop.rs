@@ -34,3 +34,19 @@ impl From<&CancellationToken> for StopToken {
         Self(token.child_token())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_stops_with_the_one_it_is_from_and_never_stops_that() {
+        let theirs = CancellationToken::new();
+        StopToken::from(&theirs).stop();
+        assert!(!theirs.is_cancelled());
+        let ours = StopToken::from(&theirs);
+        assert!(!ours.is_stopped());
+        theirs.cancel();
+        assert!(ours.is_stopped());
+    }
+}

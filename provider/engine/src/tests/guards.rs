@@ -10,7 +10,7 @@ use super::{
     scenario::{engine, mark, paused},
     world::{Mishap, World},
 };
-use crate::{FaultKind, Graph, Job, Standing};
+use crate::{End, FaultKind, Graph, Job, Limits, Standing};
 
 /// A cluster of ours with what it needs and what is in it, each as `(name, holder)` says.
 fn planted(world: &World, things: &[(&str, &'static str)]) -> Job {
@@ -66,6 +66,67 @@ fn the_principal_is_taken_over_before_anything_else() {
         let job = planted(&world, &things);
         assert!(engine(&world, CALM).converge(&job).await.is_finished());
         assert_eq!(world.books().written[0], "cluster");
+    });
+}
+
+/// A cluster of this entry, and a pool in it that somebody else took who has not got the cluster.
+fn with_a_part_to_take_back(world: &World) -> Job {
+    let things = [
+        ("identity", "mine"),
+        ("cluster", "mine"),
+        ("pool", "theirs"),
+    ];
+    let mut memory = remembered("mine");
+    memory.objects.extend([id("identity"), id("pool")]);
+    Job {
+        memory: Some(memory),
+        ..planted(world, &things)
+    }
+}
+
+/// The look at the pool before it is taken back: all three were looked at, and the cluster's
+/// children listed.
+const LOOK_AT_THE_PART: u32 = 4;
+
+#[test]
+fn a_part_is_taken_back_from_nobody_who_has_just_taken_the_principal() {
+    paused(async {
+        let world = World::new(1);
+        let job = with_a_part_to_take_back(&world);
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, ["pool"]);
+
+        let world = World::new(1);
+        let job = with_a_part_to_take_back(&world);
+        let taken = Mishap::TakeOver("cluster");
+        world.books().mishaps.insert(LOOK_AT_THE_PART, taken);
+        let outcome = engine(&world, CALM).converge(&job).await;
+        let End::Failed(faults) = &outcome.end else {
+            panic!("{:#?}", outcome.end)
+        };
+        assert!(faults.iter().all(|it| it.kind == FaultKind::Stale));
+        let books = world.books();
+        assert_eq!(books.fired, [taken]);
+        assert!(books.written.is_empty(), "{:?}", books.written);
+    });
+}
+
+#[test]
+fn a_part_of_what_somebody_else_has_just_begun_to_work_on_is_not_asked_for_until_that_ends() {
+    paused(async {
+        let world = World::new(1);
+        let job = with_a_part_to_take_back(&world);
+        let begun = Mishap::Begin("cluster");
+        world.books().mishaps.insert(LOOK_AT_THE_PART, begun);
+        let began = world.clock.now();
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(world.clock.now().since(began) > Duration::from_mins(30));
+        let books = world.books();
+        assert_eq!(books.fired, [begun]);
+        // The one that is refused shows that it has to wait.
+        assert_eq!(books.asked, 2);
     });
 }
 
@@ -205,11 +266,14 @@ fn polls_that_nobody_answers_end() {
         let world = World::new(1);
         world.books().silent = true;
         let outcome = engine(&world, CALM).converge(&single(&world)).await;
-        let crate::End::Failed(faults) = &outcome.end else {
+        let End::Failed(faults) = &outcome.end else {
             panic!("{:#?}", outcome.end)
         };
         assert_eq!(faults[0].kind, FaultKind::Unavailable);
         assert!(faults[0].operation.is_some());
+        // Two looks and the creation come before the polls, and a look at what is left after them.
+        let polls = Limits::default().retries + 1;
+        assert_eq!(world.books().requests, 3 + polls + 1);
         assert!(outcome.memory.objects.contains(&id("cluster")));
     });
 }

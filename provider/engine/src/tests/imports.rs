@@ -3,12 +3,12 @@
 use expect_test::expect;
 
 use super::{
-    object::{OFF, id},
-    rules::{CALM, check_end, our_tags, plant, single},
-    scenario::{engine, paused},
+    object::{Fake, OFF, id},
+    rules::{CALM, check_end, our_tags, plant, remembered, single, telling},
+    scenario::{engine, mark, paused},
     world::World,
 };
-use crate::{Holder, Imported, Job, Mark, Memory, Standing};
+use crate::{Graph, Holder, Imported, Job, Mark, Memory, Standing};
 
 /// What an entry remembers that has just imported the cluster.
 async fn imported(world: &World) -> Memory {
@@ -148,5 +148,79 @@ fn what_is_switched_off_and_somebody_elses_stays_theirs_after_an_import() {
         let outcome = engine(&world, CALM).destroy(&job).await;
         assert!(outcome.is_finished() && !outcome.exists());
         assert!(world.books().written.is_empty() && world.books().deletions.is_empty());
+    });
+}
+
+#[test]
+fn what_is_started_in_the_same_change_is_taken_over() {
+    paused(async {
+        let world = World::new(1);
+        let theirs = [
+            (Mark::OWNER_KEY, "search/prod"),
+            (Mark::HOLDER_KEY, "theirs"),
+        ];
+        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
+        plant(&world, "cluster", &theirs, &fields);
+        let memory = imported(&world).await;
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "cluster").want("size", 2).want(OFF, 0));
+        let job = Job {
+            memory: Some(memory.clone()),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(holder_of(&world), memory.holder);
+        assert_eq!(world.books().things["cluster"].fields[OFF], 0);
+    });
+}
+
+#[test]
+fn an_entry_keeps_what_is_its_own_whatever_mark_somebody_writes_there() {
+    paused(async {
+        let world = World::new(1);
+        let tags = [
+            (Mark::OWNER_KEY, "search/prod"),
+            (Mark::NAME_KEY, "main"),
+            (Mark::HOLDER_KEY, "mine"),
+        ];
+        plant(&world, "cluster", &tags, &[("size", 2), ("zone", 1)]);
+        let outcome = engine(&world, CALM)
+            .converge(&with(&world, &remembered("mine")))
+            .await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(outcome.exists());
+    });
+}
+
+#[test]
+fn what_an_import_found_beside_the_principal_is_taken_over_after_it() {
+    paused(async {
+        let world = World::new(1);
+        for name in ["identity", "cluster"] {
+            plant(&world, name, &[], &[]);
+        }
+        let mut graph = Graph::new();
+        graph.present(Fake::new(&world, "identity"));
+        graph.principal(Fake::new(&world, "cluster"));
+        let job = Job {
+            memory: Some(Memory::default()),
+            ..Job::new(graph, mark())
+        };
+        let reading = engine(&world, CALM).observe(&job).await.unwrap();
+        let job = Job {
+            memory: Some(reading.memory),
+            ..job
+        };
+        let (engine, told) = telling(&world);
+        let outcome = engine.converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let told = told.lock().unwrap();
+        let place = |line: &str| {
+            let place = told.iter().position(|it| it == line);
+            place.unwrap_or_else(|| panic!("{line} is not told: {told:#?}"))
+        };
+        let taken = place("fake cluster adopt Finished");
+        assert!(taken < place("fake identity adopt Started"), "{told:#?}");
     });
 }

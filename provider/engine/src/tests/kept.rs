@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 
 use super::{
-    object::{Fake, id},
+    object::{Fake, OFF, id},
     rules::{CALM, check_end, our_tags, plant, remembered, single},
     scenario::{Stage, apply, check_stage, engine, job, mark, paused, run, world_before},
     world::World,
@@ -83,6 +83,91 @@ fn a_holder_that_is_ours_is_deleted() {
         };
         assert!(engine(&world, CALM).destroy(&job).await.is_finished());
         assert!(world.books().things.is_empty());
+    });
+}
+
+#[test]
+fn a_part_of_ours_goes_although_what_it_is_in_is_anothers_and_stays() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "main", &our_tags("mine"), &[]);
+        plant(&world, "cluster", &[], &[]);
+        plant(&world, "pool", &our_tags("mine"), &[]);
+        let parent = Some("cluster".into());
+        world.books().things.get_mut("pool").unwrap().parent = parent;
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "main"));
+        graph.present(Fake::new(&world, "cluster"));
+        graph.present(Fake {
+            parent: Some("cluster"),
+            ..Fake::new(&world, "pool")
+        });
+        let job = Job {
+            memory: Some(entry("mine", &["main", "pool"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let left: Vec<_> = world.books().things.keys().cloned().collect();
+        assert_eq!(left, ["cluster"]);
+    });
+}
+
+#[test]
+fn a_destroy_takes_what_is_left_of_the_principal_that_it_has_deleted() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "identity", &our_tags("theirs"), &[]);
+        plant(&world, "cluster", &our_tags("mine"), &[]);
+        let mut graph = Graph::new();
+        graph.present(Fake::new(&world, "identity"));
+        graph.principal(Fake {
+            needs: vec!["identity"],
+            ..Fake::new(&world, "cluster")
+        });
+        let job = Job {
+            memory: Some(entry("mine", &["identity", "cluster"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().deletions, ["cluster", "identity"]);
+    });
+}
+
+#[test]
+fn what_is_off_is_not_started_to_take_it_back() {
+    paused(async {
+        let world = World::new(1);
+        plant(&world, "cluster", &our_tags("mine"), &[]);
+        plant(&world, "part", &our_tags("theirs"), &[(OFF, 1)]);
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "cluster"));
+        graph.present(Fake::new(&world, "part"));
+        let job = Job {
+            memory: Some(entry("mine", &["cluster", "part"])),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_is_ours_and_switched_off_is_destroyed_as_it_is() {
+    paused(async {
+        let world = World::new(1);
+        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
+        plant(&world, "cluster", &our_tags("mine"), &fields);
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        let outcome = engine(&world, CALM).destroy(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, ["cluster"]);
+        assert_eq!(world.books().deletions, ["cluster"]);
     });
 }
 

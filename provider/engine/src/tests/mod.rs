@@ -2,9 +2,12 @@
 //! every cut a request number, and the books are the cloud's own.
 
 mod bugs;
+mod contract;
 mod guards;
 mod imports;
 mod kept;
+mod looks;
+mod memory;
 mod object;
 mod order;
 mod patience;

@@ -39,6 +39,8 @@ pub(super) struct Fake {
     /// It is drained before it goes.
     pub(super) drained: bool,
     pub(super) name_held: Option<NameHeld>,
+    pub(super) attribute: Option<&'static str>,
+    pub(super) remark: Option<&'static str>,
 }
 
 /// The field that is 1 on what is switched off, and then takes no child.
@@ -64,6 +66,8 @@ impl Fake {
             only_when_empty: false,
             drained: false,
             name_held: None,
+            attribute: None,
+            remark: None,
         }
     }
 
@@ -88,7 +92,7 @@ impl Fake {
                 what: "Updating".into(),
                 operation: Some(named(it)),
             }),
-            remark: None,
+            remark: self.remark.map(str::to_owned),
         }
     }
 
@@ -164,6 +168,10 @@ impl Object for Fake {
             dropping.want.insert(key.clone().leak(), 0);
         }
         Some(Arc::new(dropping))
+    }
+
+    fn attribute(&self) -> Option<String> {
+        self.attribute.map(str::to_owned)
     }
 
     fn observed_after(&self) -> Vec<ObjectId> {

@@ -1,14 +1,27 @@
 //! How long a run waits for what the cloud does not take, or does not show, and how it ends.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use expect_test::expect;
+use paymesh_clock::Clock;
+use serde_json::Value;
 
 use super::{
     object::id,
-    rules::{CALM, our_tags, plant, remembered, single},
-    scenario::{Stage, engine, job, paused, world_before},
+    rules::{CALM, check_end, our_tags, plant, remembered, single},
+    scenario::{Stage, engine, job, mark, paused, world_before},
     world::{Mishap, World},
 };
-use crate::{End, Fault, FaultKind, Job, Limits};
+use crate::{
+    Context, Difference, End, Engine, Fault, FaultKind, Graph, Job, Limits, Memory, Object,
+    ObjectId, Observation, Seen, Sent, Subject, async_trait,
+};
 
 /// How a run fared whose writes the cloud refuses for a time.
 struct Fared {
@@ -225,5 +238,72 @@ fn what_the_cloud_confirms_and_does_not_show_is_looked_for_as_long_as_it_settles
                 "{took:?}"
             );
         }
+    });
+}
+
+/// Something that is as wanted when it is looked at after a write, and at no other time.
+struct Restless {
+    is_fresh: AtomicBool,
+    written: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Object for Restless {
+    fn id(&self) -> ObjectId {
+        id("restless")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let is_fresh = self.is_fresh.swap(false, Ordering::Relaxed);
+        Ok(Observation::Present(Seen::new(is_fresh.into())))
+    }
+
+    fn differ(&self, _: &Context, seen: &Seen) -> Difference {
+        if seen.body == Value::Bool(true) {
+            Difference::Same
+        } else {
+            Difference::change(vec![Subject::Attribute("size".into())])
+        }
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        self.written.fetch_add(1, Ordering::Relaxed);
+        self.is_fresh.store(true, Ordering::Relaxed);
+        Ok(Sent::Done)
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+}
+
+#[test]
+fn what_somebody_changes_back_each_time_is_written_as_often_as_there_are_rounds_and_told_of() {
+    paused(async {
+        let written: Arc<AtomicU32> = Arc::default();
+        let mut graph = Graph::new();
+        let restless = graph.principal(Restless {
+            is_fresh: AtomicBool::new(false),
+            written: Arc::clone(&written),
+        });
+        let job = Job {
+            memory: Some(Memory {
+                objects: [restless].into(),
+                ..remembered("mine")
+            }),
+            ..Job::new(graph, mark())
+        };
+        let outcome = Engine::new(Clock::real()).converge(&job).await;
+        check_end(
+            &outcome,
+            &expect![[r#"
+            NotShrinking fake restless: `update size` is needed again each time it is done: something else changes the object too
+            Find what else manages this object, and let one of the two own the attribute."#]],
+        );
+        let End::Failed(faults) = outcome.end else {
+            panic!("it never rests")
+        };
+        assert_eq!(faults[0].attribute.as_deref(), Some("size"));
+        assert_eq!(written.load(Ordering::Relaxed), job.limits.rounds);
     });
 }

@@ -1,6 +1,10 @@
 //! One rule, one test.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use expect_test::{Expect, expect};
 use paymesh_clock::Moment;
@@ -11,8 +15,8 @@ use super::{
     world::{Mishap, Site, Thing, World},
 };
 use crate::{
-    End, Engine, FaultKind, Graph, Holder, Job, Limits, Mark, Memory, NameHeld, Outcome, Standing,
-    StopCause, StopToken, seeded::SeededBugs,
+    End, Engine, Event, FaultKind, Graph, Holder, Job, Limits, Mark, Memory, NameHeld, Outcome,
+    Standing, StopCause, StopToken, seeded::SeededBugs,
 };
 
 pub(super) const CALM: SeededBugs = SeededBugs {
@@ -400,15 +404,17 @@ fn a_name_that_frees_itself_is_waited_for() {
             NameHeld fake cluster: a deleted cluster holds the name.
             Purge it with `cloud purge cluster`."#]],
         );
-        let outcome = engine(&world, CALM)
-            .converge(&job(Some(Duration::from_mins(7))))
-            .await;
+        let began = world.clock.now();
+        let frees_in = Duration::from_mins(7);
+        let outcome = engine(&world, CALM).converge(&job(Some(frees_in))).await;
         check_end(
             &outcome,
             &expect![[r#"
             NameHeld fake cluster: a deleted cluster holds the name.
             Purge it with `cloud purge cluster`."#]],
         );
+        let (took, limit) = (world.clock.now().since(began), Limits::default().busy);
+        assert!(took > limit && took < limit + 2 * frees_in, "{took:?}");
     });
 }
 
@@ -709,28 +715,69 @@ fn failures_side_by_side_are_all_reported_and_the_rest_goes_on() {
     });
 }
 
+/// An engine, and what it tells; what it tells again and again is told once.
+pub(super) fn telling(world: &World) -> (Engine, Arc<Mutex<Vec<String>>>) {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let tell = told.clone();
+    let tell = move |event: &Event| {
+        let mut told = tell.lock().unwrap();
+        told.push(format!(
+            "{} {} {:?}",
+            event.object, event.step, event.happening
+        ));
+        told.dedup();
+    };
+    let engine = Engine::new(world.clock.clone()).reporting_to(Arc::new(tell));
+    (engine, told)
+}
+
 #[test]
 fn progress_is_told_step_by_step() {
     paused(async {
         let world = World::new(1);
-        let told = std::sync::Arc::new(Mutex::new(Vec::new()));
-        let tell = told.clone();
-        let engine = Engine::new(world.clock.clone()).reporting_to(std::sync::Arc::new(
-            move |event: &crate::Event| {
-                tell.lock().unwrap().push(format!(
-                    "{} {} {:?}",
-                    event.object, event.step, event.happening
-                ));
-            },
-        ));
+        let (engine, told) = telling(&world);
         assert!(engine.converge(&single(&world)).await.is_finished());
-        let mut told = told.lock().unwrap().clone();
-        told.dedup();
         expect![[r#"
             fake cluster create Started
             fake cluster create Polled("Running")
             fake cluster create Finished"#]]
-        .assert_eq(&told.join("\n"));
+        .assert_eq(&told.lock().unwrap().join("\n"));
+    });
+}
+
+#[test]
+fn a_destroy_waits_for_what_runs_before_it_asks_for_a_deletion() {
+    paused(async {
+        let world = World::new(1);
+        let fields = [("size", 2), ("zone", 1)];
+        plant(&world, "cluster", &our_tags("mine"), &fields);
+        let now = world.clock.now();
+        world.books().start(&id("cluster"), now, false, false, None);
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..single(&world)
+        };
+        let (engine, told) = telling(&world);
+        assert!(engine.destroy(&job).await.is_finished());
+        expect![[r#"
+            fake cluster wait for Updating Started
+            fake cluster wait for Updating Polled("Running")
+            fake cluster wait for Updating Finished
+            fake cluster delete Started
+            fake cluster delete Polled("Running")
+            fake cluster delete Finished"#]]
+        .assert_eq(&told.lock().unwrap().join("\n"));
+    });
+}
+
+#[test]
+fn a_destroy_asks_for_no_deletion_of_what_goes_with_its_cluster() {
+    paused(async {
+        let (world, memory) = world_before(1, Stage::Gone).await;
+        world.books().written.clear();
+        let outcome = run(&world, CALM, Stage::Gone, memory).await;
+        check_end(&outcome.expect("nobody kills it"), &expect!["finished"]);
+        assert_eq!(world.books().written, ["cluster", "identity", "group"]);
     });
 }
 

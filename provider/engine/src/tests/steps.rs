@@ -19,8 +19,9 @@ use super::{
     world::{Mishap, Site, World},
 };
 use crate::{
-    Context, Difference, Fault, Graph, Holder, Job, Mark, Memory, Object, ObjectId, Observation,
-    Operation, OperationId, Poll, Seen, Sent, StopToken, async_trait,
+    Busy, Context, Difference, Engine, Fault, Graph, Holder, Job, Limits, LockKey, Mark, Memory,
+    Object, ObjectId, Observation, Operation, OperationId, Outcome, Poll, Seen, Sent, StopToken,
+    Unfinished, async_trait,
 };
 
 /// A cluster of two sizes, both one too small.
@@ -186,6 +187,220 @@ fn a_stop_never_waits_for_a_procedure_and_the_next_run_does_not_begin_it_again()
     });
 }
 
+/// Something that rests only half an hour after its deletion was confirmed, and is gone then.
+struct Lingering {
+    clock: Clock,
+    goes: Arc<Mutex<Option<Moment>>>,
+}
+
+#[async_trait]
+impl Object for Lingering {
+    fn id(&self) -> ObjectId {
+        id("lingering")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let goes = *self.goes.lock().unwrap();
+        if goes.is_some_and(|goes| goes <= self.clock.now()) {
+            return Ok(Observation::Absent);
+        }
+        Ok(Observation::Present(Seen {
+            busy: goes.map(|_| Busy {
+                what: "Deleting".into(),
+                operation: None,
+            }),
+            ..Seen::new(Value::Null)
+        }))
+    }
+
+    fn differ(&self, _: &Context, _: &Seen) -> Difference {
+        Difference::Same
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        *self.goes.lock().unwrap() = Some(self.clock.now() + Duration::from_mins(30));
+        Ok(Sent::Done)
+    }
+}
+
+/// How the destroy of it ends that waits for `busy` at most, and what time it takes.
+async fn destroyed_within(busy: Duration) -> (Outcome, Duration) {
+    let clock = Clock::real();
+    let mut graph = Graph::new();
+    let lingering = graph.principal(Lingering {
+        clock: clock.clone(),
+        goes: Arc::default(),
+    });
+    let job = Job {
+        memory: Some(Memory {
+            objects: [lingering].into(),
+            ..remembered("mine")
+        }),
+        limits: Limits {
+            busy,
+            ..Limits::default()
+        },
+        ..Job::new(graph, mark())
+    };
+    let began = clock.now();
+    let outcome = Engine::new(clock.clone()).destroy(&job).await;
+    (outcome, clock.now().since(began))
+}
+
+#[test]
+fn what_still_works_on_its_deletion_is_waited_for_as_for_anything_that_is_busy() {
+    paused(async {
+        let (outcome, took) = destroyed_within(Duration::from_hours(1)).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert!(took >= Duration::from_mins(30));
+    });
+}
+
+#[test]
+fn what_is_busy_is_waited_for_no_longer_than_the_limit_says() {
+    paused(async {
+        let limit = Duration::from_mins(10);
+        let (outcome, took) = destroyed_within(limit).await;
+        check_end(
+            &outcome,
+            &expect![[r#"
+            TimedOut fake lingering: `Deleting` still runs on it after 10 minutes.
+            Wait until it has ended, then apply again."#]],
+        );
+        assert!(took > limit && took < limit + Duration::from_secs(20));
+    });
+}
+
+/// Something that shows ten seconds after it was made.
+struct Soon {
+    clock: Clock,
+    shows: Arc<Mutex<Option<Moment>>>,
+}
+
+#[async_trait]
+impl Object for Soon {
+    fn id(&self) -> ObjectId {
+        id("soon")
+    }
+
+    async fn observe(&self, _: &Context) -> Result<Observation, Fault> {
+        let shows = *self.shows.lock().unwrap();
+        Ok(if shows.is_some_and(|shows| shows <= self.clock.now()) {
+            Observation::Present(Seen::new(Value::Null))
+        } else {
+            Observation::Absent
+        })
+    }
+
+    fn differ(&self, _: &Context, _: &Seen) -> Difference {
+        Difference::Same
+    }
+
+    async fn apply(&self, _: &Context, _: Option<&Seen>) -> Result<Sent, Fault> {
+        *self.shows.lock().unwrap() = Some(self.clock.now() + Duration::from_secs(10));
+        Ok(Sent::Done)
+    }
+
+    async fn delete(&self, _: &Context, _: &Seen) -> Result<Sent, Fault> {
+        Ok(Sent::Done)
+    }
+}
+
+#[test]
+fn an_operation_that_nobody_can_ask_about_any_more_is_not_waited_for() {
+    paused(async {
+        let clock = Clock::real();
+        let shows = Arc::default();
+        let mut graph = Graph::new();
+        let soon = graph.principal(Soon {
+            clock: clock.clone(),
+            shows: Arc::clone(&shows),
+        });
+        let mut memory = remembered("mine");
+        memory.unfinished.push(Unfinished {
+            object: soon,
+            step: "create".into(),
+            operation: Some(OperationId {
+                name: "op-1".into(),
+                token: String::new(),
+            }),
+        });
+        let job = Job {
+            memory: Some(memory),
+            ..Job::new(graph, mark())
+        };
+        let began = clock.now();
+        let outcome = Engine::new(clock).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let shows = *shows.lock().unwrap();
+        assert_eq!(shows, Some(began + Duration::from_secs(10)));
+    });
+}
+
+#[test]
+fn what_runs_on_a_principal_since_this_run_writes_keeps_nobody_waiting() {
+    paused(async {
+        let world = World::new(1);
+        for (name, holder) in [("cluster", "mine"), ("changed", "mine"), ("part", "theirs")] {
+            plant(&world, name, &our_tags(holder), &[("size", 1)]);
+        }
+        let mut graph = Graph::new();
+        let lock = Some(LockKey::new("cluster"));
+        graph.principal(Fake {
+            lock: lock.clone(),
+            ..Fake::new(&world, "cluster")
+        });
+        // It is written for half a minute at least, and nothing else on the cluster meanwhile.
+        graph.present(Fake {
+            lock,
+            ..Fake::new(&world, "changed").want("size", 2)
+        });
+        graph.present(Soon {
+            clock: world.clock.clone(),
+            shows: Arc::default(),
+        });
+        // It is taken back meanwhile, after a look at the cluster.
+        graph.present(Fake {
+            needs: vec!["soon"],
+            ..Fake::new(&world, "part")
+        });
+        graph.present(Fake {
+            needs: vec!["cluster", "changed"],
+            ..Fake::new(&world, "last")
+        });
+        let mut memory = remembered("mine");
+        memory.objects.extend([id("changed"), id("part")]);
+        let job = Job {
+            memory: Some(memory),
+            ..Job::new(graph, mark())
+        };
+        let engine = engine(&world, CALM);
+        let cluster = id("cluster");
+        let cloud = async {
+            // All was looked at, and what is soon there is not there yet.
+            world.clock.sleep(Duration::from_secs(10)).await;
+            let ends = world.clock.now() + Duration::from_mins(30);
+            world.books().start(&cluster, ends, false, false, None);
+            let limit = world.clock.now() + Duration::from_hours(1);
+            let is_begun = || world.books().creations.iter().any(|it| it == "last");
+            while !is_begun() {
+                assert!(world.clock.now() < limit, "the last is not begun");
+                world.clock.sleep(Duration::from_millis(100)).await;
+            }
+            world.books().things["cluster"].operation.is_some()
+        };
+        let (outcome, still_runs) = tokio::join!(engine.converge(&job), cloud);
+        check_end(&outcome, &expect!["finished"]);
+        assert!(still_runs, "the last waited for the cluster");
+        let taken = world.books().things["part"].tags[Mark::HOLDER_KEY].clone();
+        assert_eq!(taken, "mine");
+    });
+}
+
 /// A cluster with one pool, as it was before and as it is wanted now.
 fn graph_with(world: &World, pool: &'static str, role: Option<&'static str>) -> Graph {
     let mut graph = Graph::new();
@@ -252,10 +467,61 @@ fn what_an_adoption_finds_serves_until_what_takes_its_place_is_there() {
         assert!(engine(&world, CALM).converge(&first).await.is_finished());
         world.books().written.clear();
         let second = Job::new(graph_with(&world, "new", None), mark());
+        let reading = engine(&world, CALM).observe(&second).await.unwrap();
+        let titles: Vec<&str> = reading.steps.iter().map(|it| it.title.as_str()).collect();
+        expect![[r#"
+            adopt fake cluster
+            create fake new
+            drain old
+            delete fake old"#]]
+        .assert_eq(&titles.join("\n"));
         let outcome = engine(&world, CALM).converge(&second).await;
         check_end(&outcome, &expect!["finished"]);
         let written = world.books().written.clone();
         assert_eq!(written, ["cluster", "new", "drain old", "old"]);
+    });
+}
+
+#[test]
+fn what_is_wanted_as_it_was_before_is_not_drained() {
+    paused(async {
+        let world = World::new(1);
+        let before = graph_with(&world, "pool", None);
+        let first = Job::new(before.clone(), mark());
+        let made = engine(&world, CALM).converge(&first).await;
+        world.books().written.clear();
+        let job = Job {
+            memory: Some(made.memory),
+            before: Some(before),
+            ..Job::new(graph_with(&world, "pool", None), mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        assert_eq!(world.books().written, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_is_wanted_no_more_goes_although_something_in_another_place_cannot_be_made() {
+    paused(async {
+        let world = World::new(1);
+        let before = graph_with(&world, "old", None);
+        let first = Job::new(before.clone(), mark());
+        let made = engine(&world, CALM).converge(&first).await;
+        let mut graph = graph_with(&world, "new", None);
+        graph.present(Fake {
+            parent: Some("nowhere"),
+            ..Fake::new(&world, "other")
+        });
+        let job = Job {
+            memory: Some(made.memory),
+            before: Some(before),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["Refused fake other: no parent"]);
+        let left: Vec<_> = world.books().things.keys().cloned().collect();
+        assert_eq!(left, ["cluster", "new"]);
     });
 }
 

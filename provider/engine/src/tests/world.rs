@@ -10,8 +10,8 @@ use std::{
 use paymesh_clock::{Clock, Moment};
 use tokio::sync::Notify;
 
-use super::object::OFF;
-use crate::{Fault, FaultKind, ObjectId};
+use super::object::{self, OFF};
+use crate::{Fault, FaultKind, Mark, ObjectId};
 
 /// Where in a request the caller dies, or the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub(super) enum Mishap {
     Stop,
     /// Somebody else sets this field of the object just before the request is served.
     Meddle(&'static str, i64),
+    /// Somebody else writes their holder to this object just before the request is served.
+    TakeOver(&'static str),
+    /// Somebody else begins half an hour's work on this object just before the request is served.
+    Begin(&'static str),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -179,8 +183,14 @@ impl World {
             let now = self.clock.now();
             let mut books = self.books();
             books.settle(now);
-            if let Some(Mishap::Meddle(field, value)) = mishap {
-                books.meddle(&id.name, field, value);
+            match mishap {
+                Some(Mishap::Meddle(field, value)) => books.meddle(&id.name, field, value),
+                Some(Mishap::TakeOver(name)) => books.take_over(name),
+                Some(Mishap::Begin(name)) => {
+                    let ends = now + Duration::from_mins(30);
+                    books.start(&object::id(name), ends, false, false, None);
+                }
+                _ => {}
             }
             effect(&mut books, now, mishap == Some(Mishap::OperationFails))
         };
@@ -373,11 +383,20 @@ impl Books {
         self.random
     }
 
-    fn meddle(&mut self, name: &str, field: &'static str, value: i64) {
+    pub(super) fn meddle(&mut self, name: &str, field: &'static str, value: i64) {
         self.counter += 1;
         let etag = self.counter;
         if let Some(thing) = self.things.get_mut(name) {
             thing.fields.insert(field, value);
+            thing.etag = etag;
+        }
+    }
+
+    fn take_over(&mut self, name: &str) {
+        self.counter += 1;
+        let etag = self.counter;
+        if let Some(thing) = self.things.get_mut(name) {
+            thing.tags.insert(Mark::HOLDER_KEY, "theirs".into());
             thing.etag = etag;
         }
     }
