@@ -117,14 +117,14 @@ fn a_part_of_what_somebody_else_has_just_begun_to_work_on_is_not_asked_for_until
     paused(async {
         let world = World::new(1);
         let job = with_a_part_to_take_back(&world);
-        let begun = Mishap::Begin("cluster");
-        world.books().mishaps.insert(LOOK_AT_THE_PART, begun);
+        let mishap = Mishap::Begin("cluster");
+        world.books().mishaps.insert(LOOK_AT_THE_PART, mishap);
         let began = world.clock.now();
         let outcome = engine(&world, CALM).converge(&job).await;
         check_end(&outcome, &expect!["finished"]);
         assert!(world.clock.now().since(began) > Duration::from_mins(30));
         let books = world.books();
-        assert_eq!(books.fired, [begun]);
+        assert_eq!(books.fired, [mishap]);
         // The one that is refused shows that it has to wait.
         assert_eq!(books.asked, 2);
     });
