@@ -198,6 +198,15 @@ pub(crate) fn unmarked(cloud: &Cloud, api: Api) -> String {
     id
 }
 
+/// Whether there is a cluster on a cloud.
+pub(crate) fn has_cluster(cloud: &Cloud, api: Api) -> bool {
+    let kind = match api {
+        Api::Azure => "managedClusters",
+        Api::Google => "Cluster",
+    };
+    !cloud.all(kind).is_empty()
+}
+
 /// The address of the cluster on a cloud.
 pub(crate) fn address(api: Api) -> String {
     format!("paymesh_cluster.{api}")
