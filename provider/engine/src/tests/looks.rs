@@ -80,3 +80,27 @@ fn nobody_asks_what_is_in_anothers_cluster() {
         assert_eq!(world.books().requests, 1);
     });
 }
+
+#[test]
+fn what_a_listing_brings_is_looked_at_once_before_it_is_done() {
+    paused(async {
+        let world = World::new(1);
+        for name in ["cluster", "old"] {
+            plant(&world, name, &our_tags("mine"), &[]);
+        }
+        let parent = Some("cluster".into());
+        world.books().things.get_mut("old").unwrap().parent = parent;
+        let mut graph = Graph::new();
+        graph.principal(Fake::new(&world, "cluster"));
+        let job = Job {
+            memory: Some(remembered("mine")),
+            ..Job::new(graph, mark())
+        };
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let books = world.books();
+        assert_eq!(books.written, ["drain old", "old"]);
+        // Before the drain, after it, and with all the others in the end.
+        assert_eq!(books.asked_if_drained, 3);
+    });
+}

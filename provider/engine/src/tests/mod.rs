@@ -17,6 +17,7 @@ mod rules;
 mod scenario;
 mod steps;
 mod sweep;
+mod whose;
 mod world;
 
 pub(crate) use scenario::paused;

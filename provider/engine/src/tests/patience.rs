@@ -13,14 +13,14 @@ use paymesh_clock::Clock;
 use serde_json::Value;
 
 use super::{
-    object::id,
+    object::{Fake, id},
     rules::{CALM, check_end, our_tags, plant, remembered, single},
     scenario::{Stage, engine, job, mark, paused, world_before},
-    world::{Mishap, World},
+    world::{Books, Mishap, World},
 };
 use crate::{
-    Context, Difference, End, Engine, Fault, FaultKind, Graph, Job, Limits, Memory, Object,
-    ObjectId, Observation, Seen, Sent, Subject, async_trait,
+    Context, Difference, End, Engine, Fault, FaultKind, Graph, Job, Limits, LockKey, Memory,
+    Object, ObjectId, Observation, Seen, Sent, Subject, async_trait,
 };
 
 /// How a run fared whose writes the cloud refuses for a time.
@@ -139,6 +139,111 @@ fn a_neighbour_that_shows_that_it_is_busy_is_waited_for_by_looking_at_it() {
             asked.push(world.books().asked - before);
         }
         assert!(asked[1] <= asked[0] + 2, "writes: {asked:?}");
+    });
+}
+
+/// Waits until it is so in the cloud, an hour at most.
+async fn until(world: &World, is_so: impl Fn(&Books) -> bool) {
+    let limit = world.clock.now() + Duration::from_hours(1);
+    while !is_so(&world.books()) {
+        let written = world.books().written.clone();
+        assert!(world.clock.now() < limit, "{written:?} are written");
+        world.clock.sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn is_written(books: &Books) -> bool {
+    books.written.iter().any(|it| it == "cluster")
+}
+
+/// A cluster of ours that is to change, beside another.
+fn beside(world: &World, other: Fake) -> Job {
+    for name in ["cluster", other.name] {
+        plant(world, name, &our_tags("mine"), &[("size", 1)]);
+    }
+    let mut memory = remembered("mine");
+    memory.objects.insert(id(other.name));
+    let mut graph = Graph::new();
+    graph.present(other);
+    graph.principal(Fake {
+        lock: Some(LockKey::new("cluster")),
+        ..Fake::new(world, "cluster").want("size", 2)
+    });
+    Job {
+        memory: Some(memory),
+        ..Job::new(graph, mark())
+    }
+}
+
+#[test]
+fn a_neighbour_that_has_just_become_busy_is_looked_at_when_a_write_is_refused() {
+    paused(async {
+        let world = World::new(1);
+        let pool = Fake {
+            lock: Some(LockKey::new("cluster")),
+            ..Fake::new(&world, "pool")
+        };
+        let job = beside(&world, pool);
+        let inside = Some("cluster".into());
+        world.books().things.get_mut("pool").unwrap().parent = inside;
+        // Both were looked at, and the cluster's children listed: the look before the write.
+        let mishap = Mishap::Begin("pool");
+        world.books().mishaps.insert(3, mishap);
+        let outcome = engine(&world, CALM).converge(&job).await;
+        check_end(&outcome, &expect!["finished"]);
+        let books = world.books();
+        assert_eq!(books.fired, [mishap]);
+        assert_eq!(books.asked, 2);
+    });
+}
+
+#[test]
+fn what_shares_no_lock_is_no_neighbour_to_wait_for() {
+    paused(async {
+        let world = World::new(1);
+        let job = beside(&world, Fake::new(&world, "other"));
+        let now = world.clock.now();
+        {
+            let mut books = world.books();
+            let ends = now + Duration::from_mins(30);
+            books.start(&id("other"), ends, false, false, None);
+            books.refuses = Some((FaultKind::Busy, now + Duration::from_mins(1)));
+        }
+        let cloud = async {
+            until(&world, is_written).await;
+            world.books().things["other"].operation.is_some()
+        };
+        let engine = engine(&world, CALM);
+        let (outcome, still_runs) = tokio::join!(engine.converge(&job), cloud);
+        check_end(&outcome, &expect!["finished"]);
+        assert!(still_runs, "the cluster waited for it");
+    });
+}
+
+#[test]
+fn what_this_run_writes_itself_is_no_neighbour_to_wait_for() {
+    paused(async {
+        let world = World::new(1);
+        let other = Fake {
+            lock: Some(LockKey::new("cluster")),
+            frees_lock_early: true,
+            ..Fake::new(&world, "other").want("size", 2)
+        };
+        let job = beside(&world, other);
+        let cloud = async {
+            // The other is taken, and works for half a minute at least.
+            until(&world, |books| books.asked == 1).await;
+            let ever = world.clock.now() + EVER;
+            world.books().refuses = Some((FaultKind::Busy, ever));
+            until(&world, |books| books.asked == 2).await;
+            world.books().refuses = None;
+            until(&world, is_written).await;
+            world.books().things["other"].operation.is_some()
+        };
+        let engine = engine(&world, CALM);
+        let (outcome, still_runs) = tokio::join!(engine.converge(&job), cloud);
+        check_end(&outcome, &expect!["finished"]);
+        assert!(still_runs, "the cluster waited for it");
     });
 }
 

@@ -95,6 +95,8 @@ pub(super) struct Books {
     pub(super) refuses: Option<(FaultKind, Moment)>,
     /// Changes that were asked for, refused ones too.
     pub(super) asked: u32,
+    /// How often somebody asked whether something is drained.
+    pub(super) asked_if_drained: u32,
     /// The objects that were written, in order.
     pub(super) written: Vec<String>,
     /// How long a new object may stay invisible to reads.
@@ -369,6 +371,7 @@ impl World {
 
     pub(super) async fn is_drained(&self, id: &ObjectId, pool: &str) -> Result<bool, Fault> {
         self.request(id, |books, _, _| {
+            books.asked_if_drained += 1;
             Ok(books.drained.iter().any(|it| it == pool) || !books.things.contains_key(pool))
         })
         .await
