@@ -1,6 +1,6 @@
 //! Writing: one act on one object, under its locks.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
     Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Subject, Unfinished,
@@ -10,6 +10,9 @@ use crate::{
     run::Run,
     state::State,
 };
+
+/// The longest that a refused write waits for a neighbour before it is sent again.
+const NEIGHBOUR: Duration = Duration::from_mins(2);
 
 /// Why an act did not come to its end.
 #[derive(Debug)]
@@ -285,19 +288,13 @@ impl Run<'_> {
                 if now.since(since) > limits.busy {
                     return Err(timed_out(fault, limits.busy).into());
                 }
-                if since == now {
-                    self.look_at_neighbours(id).await?;
-                }
                 let seen_busy = self.look(id).await?.seen().and_then(|it| it.busy.clone());
                 if let Some(busy) = seen_busy {
                     return self.rest(id, object, &busy.what).await;
                 }
                 // What is busy is a neighbour: one that shows it, or one that this run cannot see.
-                let busy = self.state().busy_neighbour(id);
-                if let Some((neighbour, object, what)) = busy {
-                    return self.rest(&neighbour, &object, &what).await;
-                }
                 self.pause(wait).await?;
+                self.await_neighbours(id).await?;
                 self.look(id).await.map(drop)
             }
             FaultKind::Propagating => {
@@ -334,13 +331,27 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Looks at what may keep `id` from being written.
-    async fn look_at_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
-        let neighbours = self.state().neighbours(id);
-        for neighbour in neighbours {
-            self.look(&neighbour).await?;
+    /// Looks at what may keep `id` from being written, and waits while one of it shows that something
+    /// runs. That need not be what the cloud refuses `id` for, so the wait is short, and a read that
+    /// fails is no fault of `id`.
+    async fn await_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
+        let until = self.engine.clock.now() + NEIGHBOUR;
+        let mut neighbours = self.state().neighbours(id);
+        loop {
+            for neighbour in &neighbours {
+                if let Err(Halt::Stopped) = self.look_again(neighbour).await {
+                    return Err(Halt::Stopped);
+                }
+            }
+            {
+                let state = self.state();
+                neighbours.retain(|it| state.is_busy(it));
+            }
+            if neighbours.is_empty() || self.engine.clock.now() >= until {
+                return Ok(());
+            }
+            self.pause(self.job.limits.pause).await?;
         }
-        Ok(())
     }
 }
 
@@ -369,13 +380,10 @@ impl State {
             .collect()
     }
 
-    /// One of them that shows that something runs on it, and what.
-    fn busy_neighbour(&self, id: &ObjectId) -> Option<(ObjectId, Arc<dyn Object>, String)> {
-        self.neighbours(id).into_iter().find_map(|other| {
-            let what = self.observations.seen(&other)?.busy.as_ref()?.what.clone();
-            let object = self.graph.node(&other)?.object.clone();
-            Some((other, object, what))
-        })
+    /// Whether `id` was seen with something that runs on it.
+    fn is_busy(&self, id: &ObjectId) -> bool {
+        let seen = self.observations.seen(id);
+        seen.is_some_and(|it| it.busy.is_some())
     }
 }
 

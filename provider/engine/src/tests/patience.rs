@@ -125,7 +125,7 @@ fn a_neighbour_that_shows_that_it_is_busy_is_waited_for_by_looking_at_it() {
                 while is_busy && world.books().asked == before {
                     world.clock.sleep(Duration::from_millis(10)).await;
                     let seen = world.books().requests - requests;
-                    if seen == u32::try_from(job.graph.nodes().count()).unwrap() + 1 {
+                    if seen > u32::try_from(job.graph.nodes().count()).unwrap() {
                         let ends = began + BUSY_FOR;
                         world.books().start(&id("pool-b"), ends, false, false, None);
                         break;
@@ -138,7 +138,9 @@ fn a_neighbour_that_shows_that_it_is_busy_is_waited_for_by_looking_at_it() {
             assert!(!is_busy || world.clock.now().since(began) >= BUSY_FOR);
             asked.push(world.books().asked - before);
         }
-        assert!(asked[1] <= asked[0] + 2, "writes: {asked:?}");
+        // Once in two minutes, and not every five seconds: it may wait for something else.
+        assert!(asked[1] > asked[0] + 5, "writes: {asked:?}");
+        assert!(asked[1] <= asked[0] + 20, "writes: {asked:?}");
     });
 }
 

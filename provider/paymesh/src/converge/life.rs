@@ -398,10 +398,11 @@ pub(super) async fn read<C: Converged>(request: ReadRequest<Resource<C>>) -> See
         told::leaving::<C>(&prior, &mut found);
     }
     C::set_standing(&mut status, standing);
-    // Where the private data is lost, the state alone says whose the entry was; were it tainted, what
-    // another run has made since would be destroyed in its place.
+    // An entry whose private data is lost reads like an import, and the state alone says whose it was;
+    // were it tainted, what another run has made since would be destroyed in its place. What is really
+    // imported bears the holder that the state says, until an apply takes it over.
     let was_held = C::holder(&prior.1).map(Holder::found);
-    let was_held = was_held.filter(|_| request.private.is_empty());
+    let was_held = was_held.filter(|_| is_imported);
     let holder = was_held.as_ref().or(reading.memory.borne_holder());
     C::set_holder(&mut status, holder);
     Seen {

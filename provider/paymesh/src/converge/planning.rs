@@ -117,9 +117,10 @@ pub(super) async fn plan<C: Converged>(
     if asks && has_place && !plan.found.has_errors() {
         preflight::<C>(request, &spec, stays, &mut answers).await;
     }
-    let has_entry = request.prior.is_some()
-        || request.reason == PlanReason::Replacement
-        || was_read::<C>(session, &spec);
+    let has_entry = answers.has_errors()
+        && (request.prior.is_some()
+            || request.reason == PlanReason::Replacement
+            || was_read::<C>(session, &spec));
     for mut finding in answers {
         if has_entry && finding.severity == Severity::Error {
             finding.next_step.extend([" ", WAY_OUT]);
