@@ -1,6 +1,6 @@
 //! Writing: one act on one object, under its locks.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     Fault, FaultKind, Happening, Object, ObjectId, Observation, Seen, Sent, Subject, Unfinished,
@@ -11,8 +11,9 @@ use crate::{
     state::State,
 };
 
-/// The longest that a refused write waits for a neighbour before it is sent again.
-const NEIGHBOUR: Duration = Duration::from_mins(2);
+/// How often a write is sent within the limit for what is busy while a neighbour shows that it is:
+/// every two minutes, usually.
+const TRIES: u32 = 30;
 
 /// Why an act did not come to its end.
 #[derive(Debug)]
@@ -335,7 +336,7 @@ impl Run<'_> {
     /// runs. That need not be what the cloud refuses `id` for, so the wait is short, and a read that
     /// fails is no fault of `id`.
     async fn await_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
-        let until = self.engine.clock.now() + NEIGHBOUR;
+        let until = self.engine.clock.now() + self.job.limits.busy / TRIES;
         let mut neighbours = self.state().neighbours(id);
         loop {
             for neighbour in &neighbours {
