@@ -200,6 +200,30 @@ fn a_neighbour_that_has_just_become_busy_is_looked_at_when_a_write_is_refused() 
 }
 
 #[test]
+fn a_neighbour_at_rest_keeps_nobody_waiting() {
+    paused(async {
+        let world = World::new(1);
+        let pool = Fake {
+            lock: Some(LockKey::new("cluster")),
+            ..Fake::new(&world, "pool")
+        };
+        let job = beside(&world, pool);
+        let began = world.clock.now();
+        let ends = began + Duration::from_secs(20);
+        world.books().refuses = Some((FaultKind::Busy, ends));
+        let cloud = async {
+            until(&world, is_written).await;
+            world.clock.now().since(began)
+        };
+        let engine = engine(&world, CALM);
+        let (outcome, took) = tokio::join!(engine.converge(&job), cloud);
+        assert!(outcome.is_finished(), "{:?}", outcome.end);
+        assert!(world.books().asked > 1, "nothing was refused");
+        assert!(took < Duration::from_mins(1), "{took:?}");
+    });
+}
+
+#[test]
 fn what_shares_no_lock_is_no_neighbour_to_wait_for() {
     paused(async {
         let world = World::new(1);
