@@ -8,12 +8,7 @@ use crate::{
     difference::listed,
     locks::Held,
     run::Run,
-    state::State,
 };
-
-/// How often a write is sent within the limit for what is busy while a neighbour shows that it is:
-/// every two minutes, usually.
-const TRIES: u32 = 30;
 
 /// Why an act did not come to its end.
 #[derive(Debug)]
@@ -328,63 +323,6 @@ impl Run<'_> {
                 Err(fault.into())
             }
         }
-    }
-}
-
-impl Run<'_> {
-    /// Looks at what may keep `id` from being written, and waits while one of it shows that something
-    /// runs. That need not be what the cloud refuses `id` for, so the wait is short, and a read that
-    /// fails is no fault of `id`.
-    async fn await_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
-        let until = self.engine.clock.now() + self.job.limits.busy / TRIES;
-        let mut neighbours = self.state().neighbours(id);
-        loop {
-            for neighbour in &neighbours {
-                if let Err(Halt::Stopped) = self.look_again(neighbour).await {
-                    return Err(Halt::Stopped);
-                }
-            }
-            {
-                let state = self.state();
-                neighbours.retain(|it| state.is_busy(it));
-            }
-            if neighbours.is_empty() || self.engine.clock.now() >= until {
-                return Ok(());
-            }
-            self.pause(self.job.limits.pause).await?;
-        }
-    }
-}
-
-impl State {
-    /// Whether `id` and `other` admit one writer between them.
-    fn share_a_lock(&self, id: &ObjectId, other: &ObjectId) -> bool {
-        let locks = |id: &ObjectId| self.graph.node(id).map(|it| it.object.locks());
-        let (ours, theirs) = (locks(id), locks(other));
-        ours.zip(theirs)
-            .is_some_and(|(ours, theirs)| ours.iter().any(|key| theirs.contains(key)))
-    }
-
-    /// Whether this run writes to something with which `id` admits one writer.
-    fn writes_beside(&self, id: &ObjectId) -> bool {
-        self.writing.iter().any(|it| self.share_a_lock(id, it))
-    }
-
-    /// The others that exist, of which only one may be written at a time with `id`, and that this run
-    /// does not write.
-    fn neighbours(&self, id: &ObjectId) -> Vec<ObjectId> {
-        let present = self.observations.present().map(|(other, _)| other);
-        present
-            .filter(|other| *other != id && !self.writing.contains(*other))
-            .filter(|other| self.share_a_lock(id, other))
-            .cloned()
-            .collect()
-    }
-
-    /// Whether `id` was seen with something that runs on it.
-    fn is_busy(&self, id: &ObjectId) -> bool {
-        let seen = self.observations.seen(id);
-        seen.is_some_and(|it| it.busy.is_some())
     }
 }
 

@@ -76,6 +76,30 @@ impl State {
         self.note(id, Observation::Present(seen));
     }
 
+    /// Whether `id` and `other` admit one writer between them.
+    fn share_a_lock(&self, id: &ObjectId, other: &ObjectId) -> bool {
+        let locks = |id: &ObjectId| self.graph.node(id).map(|it| it.object.locks());
+        let (ours, theirs) = (locks(id), locks(other));
+        ours.zip(theirs)
+            .is_some_and(|(ours, theirs)| ours.iter().any(|key| theirs.contains(key)))
+    }
+
+    /// Whether this run writes to something with which `id` admits one writer.
+    pub(crate) fn writes_beside(&self, id: &ObjectId) -> bool {
+        self.writing.iter().any(|it| self.share_a_lock(id, it))
+    }
+
+    /// The others that exist, of which only one may be written at a time with `id`, and that this run
+    /// does not write.
+    pub(crate) fn neighbours(&self, id: &ObjectId) -> Vec<ObjectId> {
+        let present = self.observations.present().map(|(other, _)| other);
+        present
+            .filter(|other| *other != id && !self.writing.contains(*other))
+            .filter(|other| self.share_a_lock(id, other))
+            .cloned()
+            .collect()
+    }
+
     /// Another has the principal, and all that goes with it: also what this run made for it.
     pub(crate) fn disown_all(&mut self) {
         self.owned.clear();

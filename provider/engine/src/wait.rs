@@ -10,6 +10,10 @@ use crate::{
     Poll, act::Halt, run::Run,
 };
 
+/// How often a write is sent within the limit for what is busy while a neighbour shows that it is:
+/// every two minutes, usually.
+const TRIES: u32 = 30;
+
 impl Run<'_> {
     /// Waits for `duration`, at most until the deadline.
     pub(crate) async fn pause(&self, duration: Duration) -> Result<(), Halt> {
@@ -131,6 +135,26 @@ impl Run<'_> {
                 fault.operation = busy.operation.as_ref().map(ToString::to_string);
                 return Err(fault.into());
             }
+        }
+    }
+
+    /// Looks at what may keep `id` from being written, and waits while one of it shows that something
+    /// runs. That need not be what the cloud refuses `id` for, so the wait is short, and a read that
+    /// fails is no fault of `id`.
+    pub(crate) async fn await_neighbours(&self, id: &ObjectId) -> Result<(), Halt> {
+        let until = self.engine.clock.now() + self.job.limits.busy / TRIES;
+        let mut neighbours = self.state().neighbours(id);
+        loop {
+            for neighbour in &neighbours {
+                if let Err(Halt::Stopped) = self.look_again(neighbour).await {
+                    return Err(Halt::Stopped);
+                }
+            }
+            neighbours.retain(|it| self.still_busy(it));
+            if neighbours.is_empty() || self.engine.clock.now() >= until {
+                return Ok(());
+            }
+            self.pause(self.job.limits.pause).await?;
         }
     }
 

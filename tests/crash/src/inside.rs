@@ -21,7 +21,7 @@ use crate::{
     cases::{self, Aftermath, Case},
     core::{Core, End, Life, OWNER},
     ending::{self, Ending},
-    scenario::{has_cluster, unmarked},
+    scenario::{clusters, unmarked},
     table::{self, Golden, Recovered, Score},
 };
 
@@ -459,8 +459,9 @@ impl<'a> Bed<'a> {
         let life = Life::default();
         // Where the cluster is gone too, a client plans as if there were nothing; this core plans
         // nothing at all then.
-        let has_cluster = has_cluster(self.cloud, self.api) && !self.core.is_empty();
-        let must_refuse = has_cluster && !case.scenario.procedure.may_be_overtaken();
+        let must_refuse = !case.scenario.procedure.may_be_overtaken()
+            && !self.core.is_empty()
+            && !clusters(self.cloud, self.api).is_empty();
         let refusal = match self.core.destroy(&life, &config) {
             Ok(_) if must_refuse => return Err("destroyed without a refusal".to_owned()),
             Ok(_) => return Ok(false),

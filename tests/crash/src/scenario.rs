@@ -189,22 +189,21 @@ impl Scenario {
 
 /// Takes the marks off the only cluster on a cloud; the id by which it can be imported.
 pub(crate) fn unmarked(cloud: &Cloud, api: Api) -> String {
-    let (kind, prefix, somebody) = match api {
-        Api::Azure => ("managedClusters", "", cloud.azure()),
-        Api::Google => ("Cluster", "/v1/", cloud.google()),
+    let (prefix, somebody) = match api {
+        Api::Azure => ("", cloud.azure()),
+        Api::Google => ("/v1/", cloud.google()),
     };
-    let id = cloud.all(kind).remove(0);
+    let id = clusters(cloud, api).remove(0);
     somebody.strip_marks(&format!("{prefix}{id}"));
     id
 }
 
-/// Whether there is a cluster on a cloud.
-pub(crate) fn has_cluster(cloud: &Cloud, api: Api) -> bool {
-    let kind = match api {
+/// The clusters on a cloud.
+pub(crate) fn clusters(cloud: &Cloud, api: Api) -> Vec<String> {
+    cloud.all(match api {
         Api::Azure => "managedClusters",
         Api::Google => "Cluster",
-    };
-    !cloud.all(kind).is_empty()
+    })
 }
 
 /// The address of the cluster on a cloud.

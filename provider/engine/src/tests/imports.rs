@@ -126,16 +126,20 @@ fn what_an_import_found_is_its_own_until_another_takes_it() {
     });
 }
 
+fn plant_what_is_off_and_theirs(world: &World) {
+    let theirs = [
+        (Mark::OWNER_KEY, "search/prod"),
+        (Mark::HOLDER_KEY, "theirs"),
+    ];
+    let fields = [("size", 2), ("zone", 1), (OFF, 1)];
+    plant(world, "cluster", &theirs, &fields);
+}
+
 #[test]
 fn what_is_switched_off_and_somebody_elses_stays_theirs_after_an_import() {
     paused(async {
         let world = World::new(1);
-        let theirs = [
-            (Mark::OWNER_KEY, "search/prod"),
-            (Mark::HOLDER_KEY, "theirs"),
-        ];
-        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
-        plant(&world, "cluster", &theirs, &fields);
+        plant_what_is_off_and_theirs(&world);
         let memory = imported(&world).await;
         let job = with(&world, &memory);
         let outcome = engine(&world, CALM).converge(&job).await;
@@ -155,12 +159,7 @@ fn what_is_switched_off_and_somebody_elses_stays_theirs_after_an_import() {
 fn what_is_started_in_the_same_change_is_taken_over() {
     paused(async {
         let world = World::new(1);
-        let theirs = [
-            (Mark::OWNER_KEY, "search/prod"),
-            (Mark::HOLDER_KEY, "theirs"),
-        ];
-        let fields = [("size", 2), ("zone", 1), (OFF, 1)];
-        plant(&world, "cluster", &theirs, &fields);
+        plant_what_is_off_and_theirs(&world);
         let memory = imported(&world).await;
         let mut graph = Graph::new();
         graph.principal(Fake::new(&world, "cluster").want("size", 2).want(OFF, 0));

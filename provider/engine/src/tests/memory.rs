@@ -44,20 +44,25 @@ fn a_run_that_could_not_read_keeps_its_holder() {
     });
 }
 
+/// How a create of `graph` ends whose principal the cloud refuses.
+async fn without_principal(world: &World, mut graph: Graph) -> Outcome {
+    graph.principal(Fake {
+        parent: Some("nowhere"),
+        ..Fake::new(world, "cluster")
+    });
+    let job = Job::new(graph, mark());
+    let outcome = engine(world, CALM).converge(&job).await;
+    check_end(&outcome, &expect!["Refused fake cluster: no parent"]);
+    outcome
+}
+
 #[test]
 fn a_create_that_never_had_its_principal_keeps_the_holder_that_it_wrote() {
     paused(async {
         let world = World::new(1);
         let mut graph = Graph::new();
         graph.present(Fake::new(&world, "identity"));
-        graph.principal(Fake {
-            parent: Some("nowhere"),
-            ..Fake::new(&world, "cluster")
-        });
-        let outcome = engine(&world, CALM)
-            .converge(&Job::new(graph, mark()))
-            .await;
-        check_end(&outcome, &expect!["Refused fake cluster: no parent"]);
+        let outcome = without_principal(&world, graph).await;
         let written = world.books().things["identity"].tags[Mark::HOLDER_KEY].clone();
         assert_eq!(outcome.memory.holder, Some(Holder::found(written)));
     });
@@ -67,15 +72,7 @@ fn a_create_that_never_had_its_principal_keeps_the_holder_that_it_wrote() {
 fn what_nobody_has_made_has_no_holder() {
     paused(async {
         let world = World::new(1);
-        let mut graph = Graph::new();
-        graph.principal(Fake {
-            parent: Some("nowhere"),
-            ..Fake::new(&world, "cluster")
-        });
-        let outcome = engine(&world, CALM)
-            .converge(&Job::new(graph, mark()))
-            .await;
-        check_end(&outcome, &expect!["Refused fake cluster: no parent"]);
+        let outcome = without_principal(&world, Graph::new()).await;
         assert_eq!(outcome.memory.holder, None);
     });
 }

@@ -177,15 +177,19 @@ fn beside(world: &World, other: Fake) -> Job {
     }
 }
 
+/// What may not be written at a time with the cluster.
+fn pool(world: &World) -> Fake {
+    Fake {
+        lock: Some(LockKey::new("cluster")),
+        ..Fake::new(world, "pool")
+    }
+}
+
 #[test]
 fn a_neighbour_that_has_just_become_busy_is_looked_at_when_a_write_is_refused() {
     paused(async {
         let world = World::new(1);
-        let pool = Fake {
-            lock: Some(LockKey::new("cluster")),
-            ..Fake::new(&world, "pool")
-        };
-        let job = beside(&world, pool);
+        let job = beside(&world, pool(&world));
         let inside = Some("cluster".into());
         world.books().things.get_mut("pool").unwrap().parent = inside;
         // Both were looked at, and the cluster's children listed: the look before the write.
@@ -203,11 +207,7 @@ fn a_neighbour_that_has_just_become_busy_is_looked_at_when_a_write_is_refused() 
 fn a_neighbour_at_rest_keeps_nobody_waiting() {
     paused(async {
         let world = World::new(1);
-        let pool = Fake {
-            lock: Some(LockKey::new("cluster")),
-            ..Fake::new(&world, "pool")
-        };
-        let job = beside(&world, pool);
+        let job = beside(&world, pool(&world));
         let began = world.clock.now();
         let ends = began + Duration::from_secs(20);
         world.books().refuses = Some((FaultKind::Busy, ends));
