@@ -1,5 +1,7 @@
 //! What a slip of the user may never do: delete a healthy cluster.
 
+use std::fs;
+
 use paymesh_acceptance::{
     Cloud, Finding, OWNER, Workspace, orphans,
     samples::{AKS, BOTH, GKE},
@@ -351,6 +353,31 @@ fn a_tainted_entry_whose_cluster_is_anothers_now_deletes_nothing() {
     assert_eq!(cloud.writes(since), Vec::<String>::new());
     check_one_of_each(&cloud, &second);
     assert_eq!(incarnations(&second), before);
+}
+
+/// Terraform loses it with a provider that is killed, and the state of a killed run is the one before it.
+#[test]
+fn a_tainted_entry_without_private_data_leaves_what_a_killed_run_made() {
+    let cloud = Cloud::start();
+    let workspace = applied(&cloud, &both());
+    for address in BOTH {
+        workspace.run(&["taint", address]).succeeds();
+    }
+    let file = workspace.module().join("terraform.tfstate");
+    let text = fs::read(&file).expect("there is a state");
+    let mut state: Value = serde_json::from_slice(&text).expect("a state is JSON");
+    for resource in state["resources"].as_array_mut().expect("two resources") {
+        let entry = resource["instances"][0].as_object_mut();
+        let private = entry.expect("an entry").remove("private");
+        assert!(private.is_some(), "{resource}");
+    }
+    workspace.apply().succeeds();
+    let (since, before) = (cloud.last_request(), incarnations(&workspace));
+    fs::write(&file, state.to_string()).expect("the state can be written");
+    workspace.apply().succeeds();
+    check_one_of_each(&cloud, &workspace);
+    assert_eq!(incarnations(&workspace), before);
+    assert_eq!(cloud.deleted(since), Vec::<String>::new());
 }
 
 /// Terraform plans both as if there were nothing to destroy.
