@@ -2,7 +2,8 @@
 //!
 //! db-controller says since when; every charge since then is shown to it. What it cannot make a
 //! payment of is voided here. Until that is finished no payment is taken in, so a failure is tried
-//! again at once and for ever.
+//! again at once and for ever. A question can take long, and whoever gave it out may lose the next
+//! primary meanwhile; so what is asked for is heard all the while, from whoever gives it out then.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use paymesh_contracts::{
 };
 use paymesh_transport::Line;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use crate::acquirer::{Acquirer, List, Listed, NoWord};
 
@@ -27,8 +28,40 @@ const AGAIN: Duration = Duration::from_millis(500);
 enum Unfinished {
     #[error("the acquirer cannot be asked")]
     Acquirer(#[from] NoWord),
-    #[error("db-controller does not answer")]
+    #[error("db-controller does not take it: {}", .0.message())]
     Controller(#[from] Status),
+}
+
+/// What db-controller asks for, over one stream after the other: each gives out once what is open.
+struct Tasks {
+    channel: Line,
+    open: Option<Streaming<Recovery>>,
+}
+
+impl Tasks {
+    /// The next one. Who gave it out may be gone, or without a database; another one is heard then.
+    async fn next(&mut self) -> Recovery {
+        loop {
+            match self.heard().await {
+                Ok(Some(task)) => return task,
+                Ok(None) => {}
+                Err(status) => {
+                    tracing::warn!(reason = status.message(), "nobody says what to recover");
+                }
+            }
+            self.open = None;
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn heard(&mut self) -> Result<Option<Recovery>, Status> {
+        if self.open.is_none() {
+            let mut controller = QueueClient::new(self.channel.clone());
+            let opened = controller.recoveries(RecoveriesRequest {}).await?;
+            self.open = Some(opened.into_inner());
+        }
+        self.open.as_mut().expect("set above").message().await
+    }
 }
 
 /// Recovers whenever db-controller asks for it, until `stop` is cancelled.
@@ -36,48 +69,59 @@ pub async fn run(acquirer: Arc<dyn Acquirer>, channel: Line, stop: CancellationT
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => return,
-            ended = listen(acquirer.as_ref(), &channel) => {
-                if let Err(reason) = ended {
-                    tracing::warn!(reason = %reason, "recovery is tried again");
-                }
+            reason = listen(acquirer.as_ref(), &channel) => {
+                tracing::warn!(reason = %reason, "recovery is tried again");
             }
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn listen(acquirer: &dyn Acquirer, channel: &Line) -> Result<(), Unfinished> {
-    let mut tasks = QueueClient::new(channel.clone())
-        .recoveries(RecoveriesRequest {})
-        .await?
-        .into_inner();
-    let mut next = tasks.message().await?;
-    while let Some(task) = next.take() {
-        let mut recovery = pin!(recover(acquirer, channel, &task));
-        next = loop {
-            tokio::select! {
-                done = &mut recovery => {
-                    done?;
-                    break match next {
-                        None => tasks.message().await?,
-                        later => later,
-                    };
-                }
-                given = tasks.message() => match given {
-                    // One question covers all that is open: the newer promotion need not wait.
-                    Ok(Some(newer)) if newer.epoch > task.epoch => break Some(newer),
-                    // db-controllers of the version before give it out until it is done.
-                    Ok(Some(later)) => next = Some(later),
-                    // Who gave it out is gone; a long question still ends, and another one hears it.
-                    ended => {
-                        recovery.await?;
-                        return ended.map(drop).map_err(Unfinished::from);
-                    }
-                }
-            }
+/// Recovers whenever it is asked to; gives why it could not. It is asked to anew by another stream.
+async fn listen(acquirer: &dyn Acquirer, channel: &Line) -> Unfinished {
+    let mut tasks = Tasks {
+        channel: channel.clone(),
+        open: None,
+    };
+    let mut task = tasks.next().await;
+    loop {
+        let asked = ask(acquirer, channel, &task, &mut tasks).await;
+        task = match asked {
+            Ok(Some(newer)) => newer,
+            Ok(None) => tasks.next().await,
+            Err(reason) => return reason,
         };
     }
-    Ok(())
+}
+
+/// Asks to the end, or until a newer promotion is to be recovered from; gives that.
+async fn ask(
+    acquirer: &dyn Acquirer,
+    channel: &Line,
+    task: &Recovery,
+    tasks: &mut Tasks,
+) -> Result<Option<Recovery>, Unfinished> {
+    let mut recovery = pin!(recover(acquirer, channel, task));
+    let mut is_repeated = false;
+    loop {
+        tokio::select! {
+            done = &mut recovery => {
+                done?;
+                // It may be this very one; a new stream says what is still open.
+                if is_repeated {
+                    tasks.open = None;
+                }
+                return Ok(None);
+            }
+            given = tasks.next() => {
+                // One question covers all that is open: the newer promotion need not wait.
+                if given.epoch > task.epoch {
+                    return Ok(Some(given));
+                }
+                is_repeated = true;
+            }
+        }
+    }
 }
 
 async fn recover(

@@ -88,13 +88,23 @@ impl Caller {
 
     /// Calls a method with an empty message.
     pub async fn call(&self, method: &str) -> Called {
+        self.say(method, &[]).await
+    }
+
+    /// Calls a method with a message.
+    pub async fn say(&self, method: &str, message: &[u8]) -> Called {
+        // It is not compressed, and so long.
+        let mut body = vec![0];
+        let length = u32::try_from(message.len()).expect("a message is short");
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(message);
         let request = self
             .client
             .post(format!("{}/{method}", self.base))
             .version(Version::HTTP_2)
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .body(vec![0; 5]);
+            .body(body);
         let Ok(answer) = request.send().await else {
             return Called::NoConnection;
         };

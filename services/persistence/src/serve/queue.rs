@@ -165,7 +165,12 @@ impl Queue for QueueService {
     ) -> Result<Response<wire::FinishRecoveryReply>, Status> {
         let wire::FinishRecoveryRequest { epoch, asked_ms } = request.into_inner();
         let finished = self.reader.finish_recovery(epoch, asked_ms).await;
-        finished.map_err(|failure| failed(&failure))?;
+        if !finished.map_err(|failure| failed(&failure))? {
+            tracing::info!(epoch, "the answer for an older promotion comes too late");
+            return Err(Status::failed_precondition(
+                "a newer promotion is to be recovered from",
+            ));
+        }
         tracing::info!(
             epoch,
             "the acquirer was asked for everything; money moves again"

@@ -26,13 +26,20 @@ const OPEN_RECOVERY: &str = concat!(
 /// What was on its way at a promotion had arrived if the question began late enough, not if it ended
 /// so. Where processor or db-controller are of the version before, that is not known, and the question
 /// was for one epoch alone.
-const FINISH_RECOVERY: &str = "update ledger_epoch set
+///
+/// While a newer epoch is not recovered nothing ends: what was taken in again for an older one may be
+/// lost since, and the question for the newer one covers only what is open.
+const FINISH_RECOVERY: &str = "with newer as (
+        select epoch from ledger_epoch where epoch > $1 and recovered_at is null),
+    ended as (update ledger_epoch set
         recovered_at = coalesce(recovered_at, clock_timestamp()),
         settled_at = case when opened_at
                 < coalesce(to_timestamp(nullif($3::int8, 0) / 1000.0), clock_timestamp())
                     - $2::int8 * interval '1 millisecond'
             then clock_timestamp() end
-    where (epoch = $1 or (epoch < $1 and $3::int8 > 0)) and settled_at is null";
+    where (epoch = $1 or (epoch < $1 and $3::int8 > 0)) and settled_at is null
+        and not exists (select from newer))
+    select not exists (select from newer)";
 
 /// What has to be asked of the acquirer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +67,13 @@ impl Reader {
         }))
     }
 
-    /// Notes that the acquirer was asked for everything, from `asked_ms` on.
-    pub async fn finish_recovery(&self, epoch: i64, asked_ms: i64) -> Result<(), Failure> {
-        self.query(FINISH_RECOVERY, &[&epoch, &ARRIVED_MS, &asked_ms])
+    /// Notes that the acquirer was asked for everything, from `asked_ms` on; says whether that counts,
+    /// which it does not after a newer promotion.
+    pub async fn finish_recovery(&self, epoch: i64, asked_ms: i64) -> Result<bool, Failure> {
+        let rows = self
+            .query(FINISH_RECOVERY, &[&epoch, &ARRIVED_MS, &asked_ms])
             .await?;
-        Ok(())
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
     /// Which of some attempts are in our books.
