@@ -2,7 +2,8 @@
 
 cargo-mutants changes one thing at a time in a copy of the tree and runs the room's own tests, those
 that take no time first and all of them on what survived: a change that no test notices is a survivor.
-PACKAGE names one room; SHARE=k/n tries the k-th of n equal parts. What was caught is kept in
+PACKAGE names one room; SHARE=k/n tries the k-th of n equal parts; CARGO_MUTANTS_JOBS=n tries so many
+at once. What was caught is kept in
 `target/mutants` until the code changes, not its tests: a test that comes later only has the survivors
 to meet, and one that is taken away is missed only by a run from nothing.
 
@@ -22,10 +23,12 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).parent / "accepted.txt"
 ROOMS = {"paymesh-engine": "provider/engine", "paymesh-plugin": "provider/plugin"}
-# What `cargo test` is given for the tests that take no time.
-QUICK = {
-    "paymesh-engine": ("--lib", "--", "--skip", "sweep::", "--skip", "properties::"),
-    "paymesh-plugin": ("--lib", "--test", "typed_layer", "--test", "mistakes"),
+# The tests that are run one group after the other, each on what the ones before let through: seconds
+# they may take, what is built of the room (all if nothing is said), and what the tests are given.
+ALL = (120, (), ())
+PASSES = {
+    "paymesh-engine": ((20, ("--lib",), ("--", "--skip", "sweep::", "--skip", "properties::")), ALL),
+    "paymesh-plugin": ((20, ("--lib",), ()), (20, ("--test=typed_layer", "--test=docs_pages"), ()), ALL),
 }
 LEAST = 85
 PROFILE = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
@@ -64,9 +67,11 @@ def try_all(package, room, program) -> Path:
         part, parts = map(int, share.split("/"))
         command += ["--shard", f"{part - 1}/{parts}"]
     # A share of what the quick tests left would be another share.
-    passes = ((120, ()),) if "SHARE" in os.environ else ((20, QUICK[package]), (120, ()))
-    for seconds, tests in passes:
-        tried = subprocess.run([*command, "--timeout", str(seconds), "--", *tests], cwd=TOP, env=os.environ | PROFILE, check=False)
+    passes = (ALL,) if "SHARE" in os.environ else PASSES[package]
+    for seconds, targets, tests in passes:
+        only = [f"--cargo-arg={target}" for target in targets]
+        tried = subprocess.run(
+            [*command, *only, "--timeout", str(seconds), "--", *tests], cwd=TOP, env=os.environ | PROFILE, check=False)
         if tried.returncode not in (0, 2, 3):  # 2: some survived; 3: some took too long, which is noticed too
             sys.exit(f"cargo-mutants ended with {tried.returncode}")
         # What does not compile is listed as caught from the next pass on.
