@@ -7,9 +7,9 @@
 use std::{
     fmt::Debug,
     io::{self, Write},
-    time::SystemTime,
 };
 
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use tracing::{
     Event, Level, Subscriber,
@@ -20,7 +20,7 @@ use tracing::{
 use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt},
-    registry::LookupSpan,
+    registry::{self, LookupSpan},
 };
 
 /// The longest line that go-plugin reads as one; a longer message is cut.
@@ -28,19 +28,27 @@ const MESSAGE_BYTES_MAX: usize = 32 << 10;
 
 /// Logs from now on, at the level that the environment says.
 pub(crate) fn install(name: &str, debug: bool) {
-    let wanted = level(name, |variable| std::env::var(variable).ok());
-    let level = match wanted {
-        LevelFilter::OFF if debug => LevelFilter::INFO,
-        level => level,
-    };
+    let level = level(name, debug, |variable| std::env::var(variable).ok());
+    // There is nowhere to report a failure to write a log.
+    let subscriber = lines(name, level, |line| {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    });
+    // A host that logs already keeps its own way.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn lines(
+    name: &str,
+    level: LevelFilter,
+    out: impl Fn(&Json) + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync {
     let module = format!("provider.{name}");
-    let subscriber = Registry::default().with(Lines { module }.with_filter(level).with_filter(
+    let lines = Lines { module, out };
+    Registry::default().with(lines.with_filter(level).with_filter(
         tracing_subscriber::filter::filter_fn(|metadata| {
             ours(metadata.target(), *metadata.level())
         }),
-    ));
-    // A host that logs already keeps its own way.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    ))
 }
 
 /// The libraries below speak only of what is wrong: their traces would drown ours.
@@ -48,12 +56,14 @@ fn ours(target: &str, level: Level) -> bool {
     level <= Level::WARN || target.starts_with("paymesh")
 }
 
-fn level(name: &str, variable: impl Fn(&str) -> Option<String>) -> LevelFilter {
+fn level(name: &str, debug: bool, variable: impl Fn(&str) -> Option<String>) -> LevelFilter {
     let own = format!("TF_LOG_PROVIDER_{}", name.to_uppercase().replace('-', "_"));
     let wanted = [own.as_str(), "TF_LOG_PROVIDER", "TF_LOG"]
         .into_iter()
         .find_map(|name| variable(name).filter(|value| !value.is_empty()));
     match wanted.map(|wanted| wanted.to_uppercase()).as_deref() {
+        // Nobody throws away what a provider logs that was started by hand.
+        None | Some("OFF") if debug => LevelFilter::INFO,
         None | Some("OFF") => LevelFilter::OFF,
         Some("ERROR") => LevelFilter::ERROR,
         Some("WARN") => LevelFilter::WARN,
@@ -64,14 +74,19 @@ fn level(name: &str, variable: impl Fn(&str) -> Option<String>) -> LevelFilter {
     }
 }
 
-struct Lines {
+struct Lines<F> {
     module: String,
+    out: F,
 }
 
 /// The fields of a span, kept with it.
 struct Fields(Map<String, Json>);
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
+impl<S, F> Layer<S> for Lines<F>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    F: Fn(&Json) + Send + Sync + 'static,
+{
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, cx: Context<'_, S>) {
         let mut fields = Fields(Map::new());
         attributes.record(&mut fields);
@@ -90,7 +105,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
         let mut fields = Fields(Map::new());
-        for span in cx.event_scope(event).into_iter().flatten() {
+        let spans = cx.event_scope(event).into_iter();
+        for span in spans.flat_map(registry::Scope::from_root) {
             if let Some(span_fields) = span.extensions().get::<Fields>() {
                 let values = span_fields
                     .0
@@ -100,14 +116,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
             }
         }
         event.record(&mut fields);
-        let line = line(
-            &self.module,
-            *event.metadata().level(),
-            fields.0,
-            SystemTime::now(),
-        );
-        // There is nowhere to report a failure to write a log.
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        let level = *event.metadata().level();
+        (self.out)(&line(&self.module, level, fields.0, Timestamp::now()));
     }
 }
 
@@ -140,56 +150,23 @@ impl Visit for Fields {
     }
 }
 
-fn line(module: &str, level: Level, mut fields: Map<String, Json>, now: SystemTime) -> Json {
+fn line(module: &str, level: Level, mut fields: Map<String, Json>, now: Timestamp) -> Json {
     let message = fields
         .remove("message")
         .and_then(|text| text.as_str().map(str::to_owned));
     let mut message = message.unwrap_or_default();
-    if message.len() > MESSAGE_BYTES_MAX {
-        let end = (0..=MESSAGE_BYTES_MAX)
-            .rev()
-            .find(|end| message.is_char_boundary(*end));
-        message.truncate(end.unwrap_or(0));
-    }
+    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
     fields.insert("@level".to_owned(), json!(level.as_str().to_lowercase()));
     fields.insert("@message".to_owned(), json!(message));
     fields.insert("@module".to_owned(), json!(module));
-    fields.insert("@timestamp".to_owned(), json!(timestamp(now)));
+    // Six digits of fraction: the only form that go-plugin parses.
+    fields.insert("@timestamp".to_owned(), json!(format!("{now:.6}")));
     Json::Object(fields)
-}
-
-/// RFC 3339 in UTC with exactly six digits of fraction, the only form that go-plugin parses.
-fn timestamp(now: SystemTime) -> String {
-    let since = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let micros = since.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
-}
-
-/// The civil date of a day since 1970-01-01, counting years from March so that leap days come last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (year_of_era + era * 400 + carry, month, day)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
@@ -199,7 +176,7 @@ mod tests {
             ("message".to_owned(), json!("ready")),
             ("tf_rpc".to_owned(), json!("ReadResource")),
         ]);
-        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_709_208_000_000_042);
+        let now = Timestamp::from_microsecond(1_709_208_000_000_042).unwrap();
         assert_eq!(
             line("provider.x", Level::INFO, fields, now),
             json!({
@@ -215,18 +192,78 @@ mod tests {
     #[test]
     fn the_most_specific_variable_sets_the_level() {
         let of = |variables: &[(&str, &str)]| {
-            level("my-cloud", |name| {
-                let found = variables.iter().find(|(key, _)| *key == name);
-                found.map(|(_, value)| (*value).to_owned())
+            [false, true].map(|debug| {
+                level("my-cloud", debug, |name| {
+                    let found = variables.iter().find(|(key, _)| *key == name);
+                    found.map(|(_, value)| (*value).to_owned())
+                })
             })
         };
-        assert_eq!(of(&[]), LevelFilter::OFF);
-        assert_eq!(of(&[("TF_LOG", "JSON")]), LevelFilter::TRACE);
+        let off = [LevelFilter::OFF, LevelFilter::INFO];
+        assert_eq!(of(&[]), off);
+        assert_eq!(of(&[("TF_LOG", "off")]), off);
+        for (word, meant) in [
+            ("JSON", LevelFilter::TRACE),
+            ("debug", LevelFilter::DEBUG),
+            ("INFO", LevelFilter::INFO),
+        ] {
+            assert_eq!(of(&[("TF_LOG", word)]), [meant; 2]);
+        }
+        let less = [("TF_LOG", "trace"), ("TF_LOG_PROVIDER", "Warn")];
+        assert_eq!(of(&less), [LevelFilter::WARN; 2]);
+        let own = [("TF_LOG_PROVIDER_MY_CLOUD", "error"), less[1]];
+        assert_eq!(of(&own), [LevelFilter::ERROR; 2]);
+        let none = [("TF_LOG_PROVIDER", ""), less[0]];
+        assert_eq!(of(&none), [LevelFilter::TRACE; 2]);
+    }
+
+    #[test]
+    fn a_message_that_go_plugin_would_read_as_two_is_cut_between_letters() {
+        for (letter, kept) in [("a", MESSAGE_BYTES_MAX), ("\u{20ac}", 32_766)] {
+            let fields = Map::from_iter([("message".to_owned(), json!(letter.repeat(40_000)))]);
+            let line = line("provider.x", Level::INFO, fields, Timestamp::UNIX_EPOCH);
+            assert_eq!(line["@message"].as_str().map(str::len), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_its_spans_and_libraries_say_what_is_wrong_only() {
+        let logged = Arc::new(Mutex::new(Vec::new()));
+        let kept = logged.clone();
+        let subscriber = lines("x", LevelFilter::DEBUG, move |line| {
+            kept.lock().unwrap().push(line.clone());
+        });
+        tracing::subscriber::with_default(subscriber, || {
+            let outer = tracing::info_span!("call", tf_rpc = "Plan", rest = tracing::field::Empty);
+            let _in = outer.enter();
+            outer.record("rest", 3.5);
+            let inner = tracing::info_span!("object", tf_rpc = "Read", empty = "");
+            let _within = inner.enter();
+            tracing::info!(count = -1, left = 2_u64, fine = true, of = ?[1], "seen");
+            tracing::trace!("never seen");
+            tracing::info!(target: "h2", "frame");
+            tracing::warn!(target: "h2", "reset");
+        });
+        let logged = logged.lock().unwrap();
+        let [seen, reset] = logged.as_slice() else {
+            panic!("{logged:?}");
+        };
+        let mut seen = seen.clone();
+        seen.as_object_mut().unwrap().remove("@timestamp").unwrap();
         assert_eq!(
-            of(&[("TF_LOG", "trace"), ("TF_LOG_PROVIDER", "Warn")]),
-            LevelFilter::WARN
+            seen,
+            json!({
+                "@level": "info",
+                "@message": "seen",
+                "@module": "provider.x",
+                "tf_rpc": "Read",
+                "rest": 3.5,
+                "count": -1,
+                "left": 2,
+                "fine": true,
+                "of": "[1]",
+            })
         );
-        let own = ("TF_LOG_PROVIDER_MY_CLOUD", "error");
-        assert_eq!(of(&[own, ("TF_LOG_PROVIDER", "WARN")]), LevelFilter::ERROR);
+        assert_eq!(reset["@message"], "reset");
     }
 }
