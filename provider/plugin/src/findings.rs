@@ -327,4 +327,28 @@ mod tests {
             finding.text()
         );
     }
+
+    #[test]
+    fn a_finding_of_the_whole_object_ends_with_its_code_alone() {
+        let mut finding = Finding::error(Path::root(), "No room");
+        finding.code(Code(31)).hint("delete something");
+        assert_eq!(finding.text(), "Delete something.\n\n(PM031)");
+        assert_eq!(
+            finding.to_string(),
+            "error PM031: No room\n  Delete something."
+        );
+    }
+
+    #[test]
+    fn a_warning_is_told_and_stops_nothing() {
+        let mut found = Findings::new();
+        assert!(found.is_empty());
+        found.warning(Path::root(), "It is old");
+        assert!(!found.is_empty() && !found.has_errors());
+        let mut told = String::new();
+        for finding in &found {
+            told += &finding.title;
+        }
+        assert_eq!(told, "It is old");
+    }
 }

@@ -52,12 +52,6 @@ impl Path {
         Self(steps)
     }
 
-    /// This path continued by another.
-    #[must_use]
-    pub fn join(&self, rest: &Self) -> Self {
-        Self(self.0.iter().chain(&rest.0).cloned().collect())
-    }
-
     /// The steps from the root.
     pub fn steps(&self) -> &[Step] {
         &self.0
@@ -85,12 +79,6 @@ impl Path {
                     .unwrap_or(&Value::Null),
             },
         })
-    }
-}
-
-impl FromIterator<Step> for Path {
-    fn from_iter<T: IntoIterator<Item = Step>>(steps: T) -> Self {
-        Self(steps.into_iter().collect())
     }
 }
 

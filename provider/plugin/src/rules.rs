@@ -63,7 +63,8 @@ fn plan_attribute(
         }
         return;
     }
-    if same(&attribute.kind, planned, config) || same(&attribute.kind, planned, prior) {
+    let keeps = !prior.is_null() && same(&attribute.kind, planned, prior);
+    if keeps || same(&attribute.kind, planned, config) {
         return;
     }
     let AttributeType::Nested(nesting, inner) = &attribute.kind else {
@@ -174,7 +175,6 @@ fn applied_value(
         return;
     }
     match (&attribute.kind, planned, applied) {
-        (_, Value::Unknown, _) => {}
         (AttributeType::Nested(Nesting::Single, inner), Value::Map(_), Value::Map(_)) => {
             applied_attributes(inner, at, planned, applied, found);
         }
@@ -193,12 +193,21 @@ fn applied_value(
             }
         }
         (kind, planned, applied) if fits(kind, planned, applied) => {}
-        _ if attribute.sensitive => defect(at, "the value is not the planned one"),
+        _ if hides(attribute) => defect(at, "the value is not the planned one"),
         _ => defect(
             at,
             &format!("the plan says {planned}, and the result is {applied}"),
         ),
     }
+}
+
+/// Whether the value, or a part of it, is not to be shown.
+fn hides(attribute: &Attribute) -> bool {
+    let inner = match &attribute.kind {
+        AttributeType::Nested(_, inner) => inner.as_slice(),
+        _ => &[],
+    };
+    attribute.sensitive || inner.iter().any(hides)
 }
 
 /// Whether a known value is what a plan with unknown parts announced.
@@ -345,25 +354,44 @@ pub(crate) fn write_only_paths(attributes: &[Attribute], at: &Path, config: &Val
 mod tests {
     use super::*;
 
+    /// An attribute of each kind, and one object nested in each way.
     fn schema() -> Schema {
         let attribute =
             |name, kind, presence| Attribute::new(name, kind, presence, "Described elsewhere.");
+        let optional = |name, kind| attribute(name, kind, Presence::Optional);
+        let sensitive = |name| Attribute {
+            sensitive: true,
+            ..optional(name, AttributeType::String)
+        };
         let zones = AttributeType::Set(Box::new(AttributeType::String));
         let pool = vec![
             attribute("size", AttributeType::Number, Presence::Required),
+            optional("zones", zones.clone()),
+            attribute("id", AttributeType::String, Presence::Computed),
             attribute("token", AttributeType::String, Presence::WriteOnlyOptional),
         ];
+        let network = AttributeType::Nested(Nesting::Single, pool.clone());
+        let rule = vec![
+            attribute("size", AttributeType::Number, Presence::Required),
+            optional("source", network.clone()),
+        ];
+        let user = vec![sensitive("password")];
+        let hosts = AttributeType::List(Box::new(AttributeType::String));
         Schema {
             attributes: vec![
                 attribute("name", AttributeType::String, Presence::Required),
-                attribute("note", AttributeType::String, Presence::Optional),
+                optional("note", AttributeType::String),
                 attribute("tier", AttributeType::String, Presence::OptionalComputed),
-                attribute("zones", zones, Presence::Optional),
-                attribute(
-                    "pools",
-                    AttributeType::Nested(Nesting::Map, pool),
-                    Presence::Optional,
-                ),
+                sensitive("key"),
+                optional("hosts", hosts),
+                optional("zones", zones.clone()),
+                optional("groups", AttributeType::List(Box::new(zones.clone()))),
+                optional("routes", AttributeType::Map(Box::new(zones))),
+                optional("network", network),
+                optional("pools", AttributeType::Nested(Nesting::Map, pool.clone())),
+                optional("steps", AttributeType::Nested(Nesting::List, pool)),
+                optional("rules", AttributeType::Nested(Nesting::Set, rule)),
+                optional("users", AttributeType::Nested(Nesting::Map, user)),
                 attribute("id", AttributeType::String, Presence::Computed),
             ],
             ..Schema::default()
@@ -395,7 +423,7 @@ mod tests {
             .iter()
             .map(|finding| finding.detail.as_str())
             .collect();
-        assert_eq!(found, details);
+        assert_eq!(found, details, "{planned}");
     }
 
     #[test]
@@ -427,13 +455,151 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_plan_leaves_out_nothing_that_the_user_wrote() {
+        check_planned(
+            [
+                "null",
+                r#"{"note":"n","network":{"size":1}}"#,
+                r#"{"network":null}"#,
+            ],
+            &[
+                r#"note: the configuration says "n", the state null, and the plan null"#,
+                "network: the plan has other elements than the configuration",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_defect_of_a_plan_is_told_of_the_attribute_that_has_it() {
+        check_planned(
+            [
+                "null",
+                r#"{
+                    "network":{"size":1},
+                    "pools":{"x":{"size":1}},
+                    "steps":[{"size":1},{"size":2}]
+                }"#,
+                r#"{
+                    "network":{"size":9},
+                    "pools":{"x":{"size":9}},
+                    "steps":[{"size":1},{"size":9}]
+                }"#,
+            ],
+            &[
+                "network.size: the configuration says 1, the state null, and the plan 9",
+                r#"pools["x"].size: the configuration says 1, the state null, and the plan 9"#,
+                "steps[1].size: the configuration says 2, the state null, and the plan 9",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_plan_has_the_elements_of_the_configuration() {
+        check_planned(
+            [
+                "null",
+                r#"{"pools":{"x":{"size":1}},"steps":[{"size":1}],"rules":[{"size":1}]}"#,
+                r#"{
+                    "pools":{"y":{"size":1}},
+                    "steps":[{"size":1},{"size":2}],
+                    "rules":[{"size":1},{"size":2}]
+                }"#,
+            ],
+            &[
+                "pools: the plan has other elements than the configuration",
+                "steps: the plan has other elements than the configuration",
+                "rules: the plan has other elements than the configuration",
+            ],
+        );
+    }
+
+    /// Nothing says which element of one set is which of the other, so core only counts them.
+    #[test]
+    fn elements_of_a_set_are_counted_in_a_plan_and_not_compared() {
+        check_planned(
+            [
+                "null",
+                r#"{"rules":[{"size":1}]}"#,
+                r#"{"rules":[{"size":9}]}"#,
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_plan_may_keep_what_was_with_its_sets_in_any_order() {
+        check_planned(
+            [
+                r#"{
+                    "groups":[["b","a"]],
+                    "routes":{"r":["b","a"]},
+                    "pools":{"x":{"size":1,"zones":["b","a"]}},
+                    "steps":[{"size":1,"zones":["b","a"]},{"size":2}],
+                    "rules":[{"size":1,"source":{"size":1,"zones":["b","a"]}},{"size":2}]
+                }"#,
+                r#"{
+                    "groups":[["c"]],
+                    "routes":{"s":["c"]},
+                    "pools":{"y":{"size":1}},
+                    "steps":[{"size":1}],
+                    "rules":[{"size":1}]
+                }"#,
+                r#"{
+                    "groups":[["a","b"]],
+                    "routes":{"r":["a","b"]},
+                    "pools":{"x":{"size":1,"zones":["a","b"]}},
+                    "steps":[{"size":1,"zones":["a","b"]},{"size":2}],
+                    "rules":[{"size":2},{"size":1,"source":{"size":1,"zones":["a","b"]}}]
+                }"#,
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_plan_may_not_keep_a_part_of_what_was() {
+        check_planned(
+            [
+                r#"{
+                    "groups":[["a"],["b"]],
+                    "routes":{"r":["a"]},
+                    "pools":{"x":{"size":1}},
+                    "steps":[{"size":1},{"size":2}],
+                    "rules":[{"size":1},{"size":2}]
+                }"#,
+                r#"{
+                    "groups":[["a"]],
+                    "routes":{"s":["a"]},
+                    "pools":{"y":{"size":1}},
+                    "steps":[{"size":1}],
+                    "rules":[{"size":1}]
+                }"#,
+                r#"{
+                    "groups":[["a"],["c"]],
+                    "routes":{"r":["c"]},
+                    "pools":{"x":{"size":9}},
+                    "steps":[{"size":1},{"size":9}],
+                    "rules":[{"size":1},{"size":9}]
+                }"#,
+            ],
+            &[
+                r#"groups: the configuration says [["a"]], the state [["a"], ["b"]], and the plan [["a"], ["c"]]"#,
+                r#"routes: the configuration says { s = ["a"] }, the state { r = ["a"] }, and the plan { r = ["c"] }"#,
+                "pools: the plan has other elements than the configuration",
+                "steps: the plan has other elements than the configuration",
+                "rules: the plan has other elements than the configuration",
+            ],
+        );
+    }
+
     fn check_result([planned, applied]: [&str; 2], details: &[&str]) {
         let found = check_applied(&schema(), &json(planned), &json(applied));
         let found: Vec<_> = found
             .iter()
             .map(|finding| finding.detail.as_str())
             .collect();
-        assert_eq!(found, details);
+        assert_eq!(found, details, "{applied}");
     }
 
     #[test]
@@ -455,12 +621,158 @@ mod tests {
     }
 
     #[test]
+    fn a_defect_of_a_result_is_told_of_the_attribute_that_has_it() {
+        check_result(
+            [
+                r#"{
+                    "network":{"size":1,"id":"?"},
+                    "pools":{"x":{"size":1,"id":"?"}},
+                    "steps":[{"size":1,"id":"?"},{"size":2,"id":"?"}]
+                }"#,
+                r#"{
+                    "network":{"size":9,"id":"1","token":"t"},
+                    "pools":{"x":{"size":9,"id":"2"}},
+                    "steps":[{"size":1,"id":"3"},{"size":9,"id":"4"}]
+                }"#,
+            ],
+            &[
+                "network.size: the plan says 1, and the result is 9",
+                "network.token: a write-only value is in the state",
+                r#"pools["x"].size: the plan says 1, and the result is 9"#,
+                "steps[1].size: the plan says 2, and the result is 9",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_result_has_the_elements_of_the_plan() {
+        check_result(
+            [
+                r#"{"pools":{"x":{"size":1}},"steps":[{"size":1}],"rules":[{"size":1}]}"#,
+                r#"{
+                    "pools":{"y":{"size":1}},
+                    "steps":[{"size":1},{"size":2}],
+                    "rules":[{"size":9}]
+                }"#,
+            ],
+            &[
+                "pools: the plan says { x = { size = 1 } }, and the result is { y = { size = 1 } }",
+                "steps: the plan says [{ size = 1 }], and the result is [{ size = 1 }, { size = 2 }]",
+                "rules: the plan says [{ size = 1 }], and the result is [{ size = 9 }]",
+            ],
+        );
+    }
+
+    #[test]
+    fn sets_of_a_result_are_in_any_order_at_every_depth() {
+        check_result(
+            [
+                r#"{
+                    "groups":[["b","a"]],
+                    "routes":{"r":["b","a"]},
+                    "rules":[{"size":1,"source":{"size":1,"zones":["b","a"]}},{"size":2}]
+                }"#,
+                r#"{
+                    "groups":[["a","b"]],
+                    "routes":{"r":["a","b"]},
+                    "rules":[{"size":2},{"size":1,"source":{"size":1,"zones":["a","b"]}}]
+                }"#,
+            ],
+            &[],
+        );
+    }
+
+    /// Unknown elements of a set that turn out to be equal are one.
+    #[test]
+    fn an_unknown_element_becomes_anything_and_a_set_may_shrink() {
+        check_result(
+            [
+                r#"{
+                    "hosts":["?","b"],
+                    "zones":["?","?"],
+                    "groups":["?",["b","a"]],
+                    "routes":{"r":"?","s":["b","a"]},
+                    "rules":[{"size":"?"},{"size":"?"}]
+                }"#,
+                r#"{
+                    "hosts":["a","b"],
+                    "zones":["a"],
+                    "groups":[["c"],["a","b"]],
+                    "routes":{"r":["c"],"s":["a","b"]},
+                    "rules":[{"size":1}]
+                }"#,
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn beside_an_unknown_element_the_known_ones_stay_and_none_is_added() {
+        check_result(
+            [
+                r#"{
+                    "hosts":["?","b"],
+                    "zones":["?"],
+                    "groups":["?"],
+                    "routes":{"r":"?","s":["b"]}
+                }"#,
+                r#"{
+                    "hosts":["a","c"],
+                    "zones":["a","b"],
+                    "groups":[["a"],["b"]],
+                    "routes":{"r":["a"],"s":["c"]}
+                }"#,
+            ],
+            &[
+                r#"hosts: the plan says [(known after apply), "b"], and the result is ["a", "c"]"#,
+                r#"zones: the plan says [(known after apply)], and the result is ["a", "b"]"#,
+                r#"groups: the plan says [(known after apply)], and the result is [["a"], ["b"]]"#,
+                r#"routes: the plan says { r = (known after apply), s = ["b"] }, and the result is { r = ["a"], s = ["c"] }"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn no_defect_shows_a_sensitive_value_or_one_that_holds_one() {
+        let [before, after] = [
+            r#"{"key":"canary","users":{"u":{"password":"canary"}}}"#,
+            r#"{"key":"bird","users":{"u":{"password":"bird"}}}"#,
+        ];
+        let said = "the plan differs from the configuration and from the state";
+        check_planned(
+            ["null", before, after],
+            &[
+                &format!("key: {said}"),
+                &format!(r#"users["u"].password: {said}"#),
+            ],
+        );
+        let other = r#"{"key":"canary","users":{"v":{"password":"bird"}}}"#;
+        check_result(
+            [before, other],
+            &["users: the value is not the planned one"],
+        );
+        check_result(
+            [before, after],
+            &[
+                "key: the value is not the planned one",
+                r#"users["u"].password: the value is not the planned one"#,
+            ],
+        );
+    }
+
+    #[test]
     fn write_only_values_are_found_at_every_depth() {
-        let config = json(r#"{"name":"a","pools":{"x":{"size":1,"token":"t"}}}"#);
+        let config = json(
+            r#"{
+                "network":{"size":1,"token":"t"},
+                "pools":{"x":{"size":1,"token":"t"}},
+                "steps":[{"size":1},{"size":1,"token":"t"}]
+            }"#,
+        );
         let paths = write_only_paths(&schema().attributes, &Path::root(), &config);
         assert_eq!(
             paths.iter().map(Path::to_string).collect::<Vec<_>>(),
-            [r#"pools["x"].token"#]
+            ["network.token", r#"pools["x"].token"#, "steps[1].token"]
         );
     }
 }

@@ -241,8 +241,26 @@ fn split_sections(description: &str) -> (&str, &str) {
     let start = if description.starts_with("## ") {
         Some(0)
     } else {
-        description.find("\n## ").map(|start| start + 1)
+        description.find("\n## ")
     };
     let (lead, sections) = description.split_at(start.unwrap_or(description.len()));
     (lead.trim(), sections.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_cannot_be_read_is_an_error_and_no_difference() {
+        let docs = tempfile::tempdir().unwrap();
+        let page = PathBuf::from("index.md");
+        fs::create_dir(docs.path().join(&page)).unwrap();
+        let site = Site {
+            provider: "test",
+            examples: PathBuf::new(),
+            pages: BTreeMap::from([(page, String::new())]),
+        };
+        assert!(site.differences(docs.path()).is_err());
+    }
 }

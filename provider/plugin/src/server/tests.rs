@@ -1,5 +1,7 @@
 //! Each promise of the server towards core, at the level of messages.
 
+mod parts;
+
 use std::{fmt::Write, sync::Arc};
 
 use async_trait::async_trait;
@@ -89,6 +91,7 @@ impl Resource for Thing {
                 tokio::task::yield_now().await;
                 self.slow_done.notify_one();
             }
+            "patient" => request.call.stop().cancelled().await,
             _ => {}
         }
         let id = request
@@ -161,7 +164,7 @@ async fn configured() -> Arc<Server<Test>> {
     configured_of(Test::default()).await
 }
 
-async fn configured_of(provider: Test) -> Arc<Server<Test>> {
+async fn configured_of<P: Provider>(provider: P) -> Arc<Server<P>> {
     let server = Arc::new(Server::new(provider));
     rpc::configure::answer(Arc::clone(&server), configure_provider::Request::default()).await;
     server
@@ -177,14 +180,8 @@ async fn a_call_that_nobody_waits_for_goes_on_to_its_end() {
         })
         .await,
     );
-    let slow = message(r#"{"word":"slow"}"#);
-    let request = apply_resource_change::Request {
-        type_name: "test_thing".to_owned(),
-        prior_state: Some(dynamic::encode(&Value::Null, &kind()).unwrap()),
-        planned_state: Some(slow.clone()),
-        config: Some(slow),
-        ..Default::default()
-    };
+    let slow = r#"{"word":"slow"}"#;
+    let request = applying("null", slow, slow);
     let call = provider_server::Provider::apply_resource_change(&service, Request::new(request));
     tokio::select! {
         biased;
@@ -197,7 +194,35 @@ async fn a_call_that_nobody_waits_for_goes_on_to_its_end() {
     }
 }
 
-/// More turns of the runtime than a slow thing takes.
+/// Core asks to stop once, and the provider goes on living.
+#[tokio::test]
+async fn an_interrupt_ends_the_wait_of_what_runs_and_of_nothing_later() {
+    let server = configured().await;
+    let patient = || {
+        let planned = r#"{"word":"patient","id":"id-0"}"#;
+        let request = applying("null", planned, r#"{"word":"patient"}"#);
+        rpc::apply::answer(Arc::clone(&server), request)
+    };
+    let interrupt = async {
+        server.stop();
+        turns(TURNS_MAX).await;
+    };
+    tokio::select! {
+        biased;
+        answer = patient() => assert_eq!(
+            text(answer.new_state.as_ref(), &answer.diagnostics),
+            "{ id = \"id-0\", key = null, key_version = null, word = \"patient\" }\n"
+        ),
+        () = interrupt => panic!("what runs ends when it is asked to stop"),
+    }
+    tokio::select! {
+        biased;
+        _ = patient() => panic!("what comes later is not asked to stop"),
+        () = turns(TURNS_MAX) => {}
+    }
+}
+
+/// More turns of the runtime than anything here takes that nothing holds up.
 const TURNS_MAX: u32 = 1000;
 
 async fn turns(count: u32) {
@@ -260,14 +285,18 @@ async fn a_plan_that_rewrites_the_configuration_is_our_own_defect() {
     .await;
 }
 
-async fn check_apply(prior: &str, planned: &str, config: &str, expected: Expect) {
-    let request = apply_resource_change::Request {
+fn applying(prior: &str, planned: &str, config: &str) -> apply_resource_change::Request {
+    apply_resource_change::Request {
         type_name: "test_thing".to_owned(),
         prior_state: Some(message(prior)),
         planned_state: Some(message(planned)),
         config: Some(message(config)),
         ..Default::default()
-    };
+    }
+}
+
+async fn check_apply(prior: &str, planned: &str, config: &str, expected: Expect) {
+    let request = applying(prior, planned, config);
     let answer = rpc::apply::answer(configured().await, request).await;
     expected.assert_eq(&text(answer.new_state.as_ref(), &answer.diagnostics));
 }

@@ -83,4 +83,15 @@ mod tests {
         assert_eq!(told.summary, r"no\u{1b}[2J");
         assert_eq!(told.detail, "One\\u{d}\ntwo\\u{9b}1A");
     }
+
+    #[test]
+    fn terraform_is_pointed_no_deeper_than_the_element_of_a_map() {
+        let pool = Path::root().attribute("pools").key("a");
+        let start = Path::root()
+            .attribute("windows")
+            .index(0)
+            .attribute("start");
+        assert_eq!(pointed(&pool.attribute("zones").index(1)), pool);
+        assert_eq!(pointed(&start), start);
+    }
 }
