@@ -23,12 +23,14 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).parent / "accepted.txt"
 ROOMS = {"paymesh-engine": "provider/engine", "paymesh-plugin": "provider/plugin"}
+# No part of the product: through it fuzz targets, which are elsewhere, reach what has no public name.
+LEFT_OUT = "provider/plugin/src/entries.rs"
 # The tests that are run one group after the other, each on what the ones before let through: seconds
 # they may take, what is built of the room (all if nothing is said), and what the tests are given.
 ALL = (120, (), ())
 PASSES = {
     "paymesh-engine": ((20, ("--lib",), ("--", "--skip", "sweep::", "--skip", "properties::")), ALL),
-    "paymesh-plugin": ((20, ("--lib",), ()), (20, ("--test=typed_layer", "--test=docs_pages"), ()), ALL),
+    "paymesh-plugin": ((20, ("--lib",), ("--", "--skip", "just_below_the_limit")), (20, ("--test=typed_layer", "--test=docs_pages"), ()), ALL),
 }
 LEAST = 85
 PROFILE = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
@@ -62,7 +64,7 @@ def try_all(package, room, program) -> Path:
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         stamp.write_text(sources(room), "utf-8")
-    command = [program, "mutants", "-p", package, "--output", str(kept), "--iterate", "--no-times"]
+    command = [program, "mutants", "-p", package, "--output", str(kept), "--iterate", "--no-times", "--exclude", LEFT_OUT]
     if share := os.environ.get("SHARE"):
         part, parts = map(int, share.split("/"))
         command += ["--shard", f"{part - 1}/{parts}"]
