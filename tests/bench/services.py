@@ -15,6 +15,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import signal
 import statistics
@@ -31,7 +32,7 @@ import payments as demo  # noqa: E402
 from catalogue import CATALOGUE, Missing, get  # noqa: E402
 
 HEADLINE = ("fsync", "pgbench-one", "pgbench-fifty", "full", "hot", "half")
-BY_NAME = ("bare", "few-rows", "kafka", "loss", "many-rows", "pgbench-hot", "pgbench-rate", "slow", "twice")
+BY_NAME = ("bare", "few-rows", "kafka", "loss", "many-rows", "pgbench-hot", "pgbench-rate", "profile", "slow", "twice")
 LENGTHS = {"STEP": 20, "WARM_UP": 30, "WINDOW": 180, "WINDOWS": 3, "LOSSES": 30, "LEDGER": 10_000_000}
 # Which of them a row has, if not all of the first four.
 LENGTHS_OF = {"loss": ("LOSSES",), "many-rows": ("STEP", "WARM_UP", "WINDOW", "WINDOWS", "LEDGER")}
@@ -56,7 +57,7 @@ KEPT = TOP / "target" / "bench" / "payments"
 # What a headline row is compared with too, measured by name: with it all of them would take too long.
 BESIDE = {"hot": "pgbench-hot", "half": "pgbench-rate"}
 # Rows whose load is a part of a knee that has to be the right one: one that may be higher proves nothing.
-OF_KNEE = ("half", "slow", "twice")
+OF_KNEE = ("half", "profile", "slow", "twice")
 # What a merchant's payment has costs what it costs.
 ON = "on: audit chain, traces of every payment, mutual TLS, metrics, logs, webhooks"
 
@@ -272,6 +273,24 @@ def costs(rows) -> str:
     return table(("CPU ms each", *(row.name for row in busy)), lines)
 
 
+def called(text) -> str:
+    """A statement by what it writes and where it does; one that only reads, by its first words."""
+    written = re.findall(r"\b(insert into|update|delete from) (\w+)", text)
+    words = [f"{verb.split()[0]} {table}" for verb, table in written] or [" ".join(text.split())[:90]]
+    return ", ".join(words)
+
+
+def statements(row) -> str:
+    """What each kind of statement cost the primary for one payment."""
+    made = max(row.outcome["statements_of"], 1)
+    lines = [
+        (f"{one['microseconds'] / made:.0f}", f"{one['calls'] / made:.2f}", f"{one['microseconds'] / max(one['calls'], 1):.0f}",
+         called(one["text"]))
+        for one in row.outcome["statements"]
+    ]
+    return table(("us of a payment", "times", "us each", "in the primary, by statement"), lines)
+
+
 def lengths() -> dict:
     """The lengths of steps and windows."""
     try:
@@ -452,6 +471,9 @@ def report(about, rows, missing, kept):
     print(f"{ON}\n")
     print(measured(rows))
     print(f"\n{costs(rows)}")
+    for row in rows.values():
+        if row.outcome.get("statements"):
+            print(f"\n{statements(row)}")
     found = figures(rows, kept)
     if found:
         print("\n" + table(("what", "ours", "beside", "theirs", "ratio", "aim"), [figure.cells() for figure in found]))

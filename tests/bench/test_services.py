@@ -49,6 +49,16 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.cells(hot, peer), [
             ("payments a second of one merchant", "6,000", "pgbench, one statement each", "1,000", "6.00", "met (at least 5)")])
 
+    def test_statements_are_told_by_what_they_write_for_one_payment(self):
+        profile = row("profile", window(100))
+        write = "with part_0 as (insert into payment (id) select $1), part_1 as (update outbox set id = $2) select 1"
+        profile.outcome |= {"statements_of": 50, "statements": [
+            {"calls": 10, "microseconds": 20_000, "text": write},
+            {"calls": 100, "microseconds": 5_000, "text": "select\n  1"},
+        ]}
+        self.assertEqual([line.split() for line in services.statements(profile).splitlines()[1:]], [
+            ["400", "0.20", "2000", "insert", "payment,", "update", "outbox"], ["100", "2.00", "50", "select", "1"]])
+
     def test_the_slow_ones_may_be_three_times_as_slow_and_five_milliseconds(self):
         half, peer = row("half", window(100, p99_us=36_000)), row("pgbench-rate", window(100, p99_us=10_000))
         self.assertEqual(self.cells(half, peer)[1][1:], (

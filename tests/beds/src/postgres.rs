@@ -128,6 +128,15 @@ impl Postgres {
         Ok(())
     }
 
+    /// Has the server load one of PostgreSQL's additional modules from now on, for which it is started
+    /// again.
+    pub fn load(&mut self, module: &str) -> Result<(), PostgresError> {
+        let set = format!("alter system set shared_preload_libraries = '{module}'");
+        self.sql("postgres", &set)?;
+        self.stop();
+        self.run()
+    }
+
     /// Kills the server as a crash would. [`Self::run`] starts it again.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

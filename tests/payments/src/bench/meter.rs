@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, io};
 
 use serde::Serialize;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row};
 
 /// `USER_HZ`, in which Linux tells programs of processor time, is 100 wherever we build.
 const TICK_MS: u64 = 10;
@@ -14,6 +14,15 @@ const DATABASE: &str = "select pg_snapshot_xmax(pg_current_snapshot())::text::in
 
 const QUEUE: &str = "select count(*) from outbox
     where done_at is null and parked_at is null and available_at <= clock_timestamp()";
+
+/// Those that ended in this database since the counting began, the dearest first. Together they took as
+/// long as this says, waits for locks and for each other included.
+const STATEMENTS: &str = "select s.calls, (s.total_exec_time * 1000)::int8, s.query
+    from pg_stat_statements s join pg_database d on d.oid = s.dbid
+    where d.datname = current_database() order by s.total_exec_time desc limit 16";
+
+const COUNT_STATEMENTS: &str = "create extension if not exists pg_stat_statements;
+    select pg_stat_statements_reset()";
 
 const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000)::int8";
 
@@ -41,6 +50,17 @@ impl Cost {
             cpu_ms: self.cpu_ms.iter().map(spent).collect(),
         }
     }
+}
+
+/// A statement, however often it was executed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Statement {
+    /// How often.
+    pub calls: u64,
+    /// How long all of that took.
+    pub microseconds: u64,
+    /// Its text, values apart.
+    pub text: String,
 }
 
 /// A meter at a database and at processes.
@@ -93,6 +113,27 @@ impl Meter {
     pub(super) async fn checkpoint(&self) -> io::Result<()> {
         let done = self.database.batch_execute("checkpoint").await;
         done.map_err(io::Error::other)
+    }
+
+    /// Begins to count statements, of which the server has to be able to.
+    pub(super) async fn count_statements(&self) -> io::Result<()> {
+        let done = self.database.batch_execute(COUNT_STATEMENTS).await;
+        done.map_err(io::Error::other)
+    }
+
+    /// The dearest statements since.
+    pub(super) async fn statements(&self) -> io::Result<Vec<Statement>> {
+        let rows = self.database.query(STATEMENTS, &[]).await;
+        let statement = |row: &Row| {
+            let number = |index| u64::try_from(row.try_get::<_, i64>(index).ok()?).ok();
+            Some(Statement {
+                calls: number(0)?,
+                microseconds: number(1)?,
+                text: row.try_get(2).ok()?,
+            })
+        };
+        let statements = rows.map_err(io::Error::other)?;
+        Ok(statements.iter().filter_map(statement).collect())
     }
 
     /// One row of numbers that are never negative.

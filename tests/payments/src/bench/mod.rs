@@ -16,6 +16,7 @@ mod meter;
 mod overload;
 mod payments;
 mod pgbench;
+mod profile;
 mod seen;
 mod shops;
 mod site;
@@ -26,7 +27,7 @@ use std::{io, num::NonZeroU32, path::Path, time::Duration};
 use serde::Serialize;
 
 pub use knee::Step;
-pub use meter::Cost;
+pub use meter::{Cost, Statement};
 pub use seen::{Latency, Seen};
 pub use spans::count_spans;
 
@@ -76,6 +77,8 @@ pub enum Row {
     Loss,
     /// Twice as many payments as the knee for a third of a window, between calm loads.
     Twice,
+    /// Full payments, and what each kind of statement cost the primary, which counts that.
+    Profile,
 }
 
 /// How long things take, in seconds, and how much there is of them.
@@ -169,6 +172,10 @@ pub struct Outcome {
     pub firsts_ms: Vec<u64>,
     /// The steps to the knee.
     pub steps: Vec<Step>,
+    /// What statements cost, if that was counted, warm-up included.
+    pub statements: Vec<Statement>,
+    /// How many payments they made.
+    pub statements_of: u64,
     /// What else was seen.
     pub notes: Vec<String>,
     /// The settings that decide whether a commit survives.
@@ -237,5 +244,6 @@ pub async fn measure(row: Row, folder: &Path, length: Length, known: Known) -> i
         Row::ManyRows => growth::measure(folder, length.ledger, grown, length).await,
         Row::Loss => loss::measure(folder, length.losses).await,
         Row::Twice => overload::measure(folder, search, length).await,
+        Row::Profile => profile::measure(folder, wanted, length).await,
     }
 }

@@ -110,7 +110,24 @@ impl Site {
         bus: Bus,
         manner: Manner,
     ) -> io::Result<Self> {
-        Self::start(folder, bus, manner, |stack| shops::take_in(stack, shops)).await
+        let wishes = Wishes {
+            bus,
+            ..Wishes::default()
+        };
+        Self::start(folder, wishes, manner, |stack| shops::take_in(stack, shops)).await
+    }
+
+    /// The same, whose primary can count what statements cost.
+    pub(super) async fn open_counting(
+        folder: &Path,
+        shops: usize,
+        manner: Manner,
+    ) -> io::Result<Self> {
+        let wishes = Wishes {
+            module: Some("pg_stat_statements"),
+            ..Wishes::default()
+        };
+        Self::start(folder, wishes, manner, |stack| shops::take_in(stack, shops)).await
     }
 
     /// A stack on what the folder holds, with the shops of the merchants who have these keys.
@@ -120,23 +137,26 @@ impl Site {
         bus: Bus,
         manner: Manner,
     ) -> io::Result<Self> {
-        Self::start(folder, bus, manner, |_| Ok(keys.to_vec())).await
+        let wishes = Wishes {
+            bus,
+            ..Wishes::default()
+        };
+        Self::start(folder, wishes, manner, |_| Ok(keys.to_vec())).await
     }
 
     async fn start(
         folder: &Path,
-        bus: Bus,
+        wishes: Wishes,
         manner: Manner,
         keys: impl FnOnce(&Stack) -> io::Result<Vec<String>>,
     ) -> io::Result<Self> {
         let spans = tokio::task::block_in_place(|| Spans::start(folder))?;
         let wishes = Wishes {
             standbys: true,
-            bus,
             three_brokers: true,
             pauses: Pauses::Usual,
             collector_port: Some(spans.port),
-            ..Wishes::default()
+            ..wishes
         };
         let stack = tokio::task::block_in_place(|| Stack::start(folder, wishes))?;
         let keys = tokio::task::block_in_place(|| keys(&stack))?;
@@ -425,6 +445,11 @@ impl Site {
             outcome.void.push(format!("the books differ: {found}"));
         }
         Ok(())
+    }
+
+    /// How many payments succeeded by now.
+    pub(super) fn succeeded(&self) -> u64 {
+        self.succeeded
     }
 
     /// Payments that succeeded, charges booked, what all balances add up to, and how many are wrong.

@@ -89,7 +89,10 @@ impl Stack {
             Bus::Embedded => None,
             Bus::Kafka => Some(start_kafka(folder, &authority, wishes)?),
         };
-        let postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
+        let mut postgres = Postgres::start(&folder.join("postgres")).map_err(io::Error::other)?;
+        if let Some(module) = wishes.module {
+            postgres.load(module).map_err(io::Error::other)?;
+        }
         let programs = programs(wishes.release)?;
         let known = fs::read(folder.join("card.json"))
             .ok()

@@ -69,6 +69,8 @@ pub struct Wishes {
     pub standby_list_is_empty: bool,
     /// The port on loopback where the services send spans, if anywhere.
     pub collector_port: Option<u16>,
+    /// An additional module that the primary loads.
+    pub module: Option<&'static str>,
     /// Which release the services and the schema are of.
     pub release: Release,
     /// How long a service that is asked to end takes callers in all the same; not at all, if nothing
