@@ -114,13 +114,6 @@ pub struct IdentityAttribute {
 }
 
 impl Schema {
-    /// The attribute of this name.
-    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name == name)
-    }
-
     /// The type of the whole object.
     pub fn object_type(&self) -> AttributeType {
         AttributeType::Nested(Nesting::Single, self.attributes.clone())
@@ -180,5 +173,27 @@ impl IdentitySchema {
                 .map(|attribute| (attribute.name.clone(), attribute.kind.clone()))
                 .collect(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_presence_is_a_mix_of_flags_that_core_takes() {
+        for presence in [
+            Presence::Required,
+            Presence::Optional,
+            Presence::OptionalComputed,
+            Presence::Computed,
+            Presence::WriteOnlyRequired,
+            Presence::WriteOnlyOptional,
+        ] {
+            let may_be_left_out = presence.is_optional() || presence.is_computed();
+            assert_ne!(presence.is_required(), may_be_left_out, "{presence:?}");
+            let is_both = presence.is_write_only() && presence.is_computed();
+            assert!(!is_both, "{presence:?}");
+        }
     }
 }

@@ -131,10 +131,10 @@ async fn managed<P: Provider>(provider: P, handshake: Handshake) -> io::Result<(
         .transpose()?;
     let certificate = tls.as_ref().map(Tls::certificate);
     let listener = Listener::bind(&handshake).await?;
-    handshake.answer(&listener, certificate)?;
-
     let end = CancellationToken::new();
+    // Before the answer: who has read it may say at once that it is over.
     watch::watch(&end)?;
+    handshake.answer(&listener, certificate)?;
     run(provider, listener, tls, &end).await
 }
 

@@ -124,25 +124,6 @@ impl Value {
         }
     }
 
-    /// The same value as JSON, for logs and for comparing with what a cloud says. An unknown has no
-    /// JSON and becomes null.
-    pub fn to_json(&self) -> serde_json::Value {
-        use serde_json::Value as Json;
-        match self {
-            Self::Null | Self::Unknown => Json::Null,
-            Self::Bool(bool) => Json::Bool(*bool),
-            Self::Number(number) => number.to_json(),
-            Self::String(text) => Json::String(text.clone()),
-            Self::List(elements) => elements.iter().map(Self::to_json).collect(),
-            Self::Map(entries) => Json::Object(
-                entries
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.to_json()))
-                    .collect(),
-            ),
-        }
-    }
-
     /// A value from JSON.
     pub fn from_json(json: &serde_json::Value) -> Self {
         use serde_json::Value as Json;
@@ -324,31 +305,16 @@ impl Number {
         let (whole, fraction) = digits.split_at(point.0);
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.trim_end_matches('0');
+        let whole = if whole.is_empty() { "0" } else { whole };
         let sign = if negative { "-" } else { "" };
         if fraction.is_empty() {
-            let whole = if whole.is_empty() { "0" } else { whole };
-            let text = if whole == "0" {
-                whole.to_owned()
-            } else {
-                format!("{sign}{whole}")
-            };
+            let text = format!("{sign}{whole}");
             return Self(
                 text.parse()
                     .map_or_else(|_| Repr::Decimal(text), Repr::Integer),
             );
         }
-        let whole = if whole.is_empty() { "0" } else { whole };
         Self(Repr::Decimal(format!("{sign}{whole}.{fraction}")))
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        if let Some(integer) = self.as_i64() {
-            return integer.into();
-        }
-        if let Some(integer) = self.as_u64() {
-            return integer.into();
-        }
-        serde_json::Number::from_f64(self.to_f64()).map_or(serde_json::Value::Null, Into::into)
     }
 
     fn from_json(number: &serde_json::Number) -> Self {
@@ -414,6 +380,35 @@ mod tests {
     }
 
     #[test]
+    fn a_number_may_have_just_as_many_digits_as_the_limit_says() {
+        for (text, is_number) in [
+            (format!(".{}", "9".repeat(DIGITS_MAX)), true),
+            (format!(".{}", "9".repeat(DIGITS_MAX + 1)), false),
+            (format!("1e{}", DIGITS_MAX - 1), true),
+            (format!("1e{DIGITS_MAX}"), false),
+        ] {
+            assert_eq!(Number::parse(&text).is_some(), is_number, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_an_integer_where_it_fits_and_a_float_always() {
+        for (text, signed, unsigned, float) in [
+            ("-3", Some(-3), None, -3.0),
+            ("3", Some(3), Some(3), 3.0),
+            ("18446744073709551615", None, Some(u64::MAX), 2_f64.powi(64)),
+            ("1e20", None, None, 1e20),
+            ("0.5", None, None, 0.5),
+        ] {
+            let number = Number::parse(text).unwrap();
+            assert_eq!(
+                (number.as_i64(), number.as_u64(), number.to_f64()),
+                (signed, unsigned, float)
+            );
+        }
+    }
+
+    #[test]
     fn a_float_is_taken_exactly_or_as_written() {
         assert_eq!(Number::from_exact_float(1.5), Number::parse("1.5"));
         assert_eq!(Number::from_shortest_float(0.1), Number::parse("0.1"));
@@ -422,15 +417,49 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_read_as_what_it_is_and_as_nothing_else() {
+        let values = [
+            Value::from(true),
+            Value::from(3),
+            Value::from("pay"),
+            Value::list([Value::Null]),
+            Value::map([("name", Value::Null)]),
+            Value::Null,
+            Value::Unknown,
+        ];
+        for (kind, value) in values.iter().enumerate() {
+            let read = [
+                value.as_bool().map(Value::from),
+                value.as_number().cloned().map(Value::from),
+                value.as_str().map(Value::from),
+                value.as_list().map(|it| Value::List(it.to_vec())),
+                value.as_map().cloned().map(Value::Map),
+            ];
+            for (asked, read) in read.into_iter().enumerate() {
+                let expected = (asked == kind).then(|| value.clone());
+                assert_eq!(read, expected, "{value} is asked for kind {asked}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_null() {
+        let given = Some("pay".to_owned());
+        assert_eq!(Value::from(given), Value::from("pay"));
+        assert_eq!(Value::from(None::<String>), Value::Null);
+    }
+
+    #[test]
     fn a_value_prints_as_terraform_writes_it() {
         let value = Value::map([
             ("name", Value::from("pay")),
             ("pools", Value::list([3.into(), Value::Unknown])),
+            ("labels", Value::Map(Entries::new())),
             ("tags", Value::Null),
         ]);
         assert_eq!(
             value.to_string(),
-            r#"{ name = "pay", pools = [3, (known after apply)], tags = null }"#
+            r#"{ labels = {}, name = "pay", pools = [3, (known after apply)], tags = null }"#
         );
     }
 }

@@ -263,3 +263,50 @@ fn with_secrets_inside(shape: &Shape, planned: &Value, config: &Value) -> Value 
         _ => planned.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::spec::Secret;
+
+    /// A castle.
+    #[derive(Clone, Debug, Attributes)]
+    struct Castle {
+        /// The lock of its gate.
+        gate: Lock,
+        /// The locks of its towers.
+        towers: BTreeMap<String, Lock>,
+        /// The locks of its cellars.
+        cellars: Vec<Lock>,
+    }
+
+    /// A lock.
+    #[derive(Clone, Debug, Attributes)]
+    struct Lock {
+        /// What opens it.
+        key: Secret<String>,
+        /// Grows when the key changes.
+        key_version: u32,
+    }
+
+    /// Core takes write-only values out of every plan.
+    #[test]
+    fn a_write_only_value_reaches_the_apply_from_any_depth() {
+        let castle = |key: fn(&'static str) -> Value| {
+            let lock = |name| Value::map([("key", key(name)), ("key_version", Value::from(1))]);
+            let towers = Value::map([("north", lock("elm")), ("south", lock("ash"))]);
+            let cellars = Value::list([lock("yew"), lock("fir")]);
+            Value::map([
+                ("gate", lock("oak")),
+                ("towers", towers),
+                ("cellars", cellars),
+            ])
+        };
+        let (planned, config) = (castle(|_| Value::Null), castle(Value::from));
+        assert_ne!(planned, config);
+        let wanted = with_secrets(&Castle::object_shape(), &planned, &config);
+        assert_eq!(wanted, config);
+    }
+}

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use super::listener::Listener;
 
 /// Terraform sets this variable to this value, to tell itself from a human.
-const COOKIE: (&str, &str) = (
+pub(super) const COOKIE: (&str, &str) = (
     "TF_PLUGIN_MAGIC_COOKIE",
     "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
 );

@@ -233,6 +233,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_no_socket_can_be_no_directory_is_left() {
+        let top = TempDir::new().unwrap();
+        let parent = top.path().join("long".repeat(30));
+        fs::create_dir(&parent).unwrap();
+        assert!(Listener::unix(&parent).is_err());
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
     async fn what_a_killed_provider_left_goes_and_what_is_used_stays() {
         let parent = TempDir::new().unwrap();
         let left = parent.path().join(format!("{PREFIX}1-1"));

@@ -1,10 +1,10 @@
-//! Messages as large as they may be.
+//! Who is served, and messages as large as they may be.
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Endpoint};
 
-use super::{Listener, MESSAGE_BYTES_MAX, run};
+use super::{Listener, MESSAGE_BYTES_MAX, accepts, handshake::COOKIE, run, short_name};
 use crate::{
     findings::Findings,
     provider::{Client, Parts, Provider},
@@ -51,6 +51,27 @@ fn request(letters: usize) -> validate_provider_config::Request {
             ..Default::default()
         }),
     }
+}
+
+#[test]
+fn only_terraform_is_served_and_only_with_a_certificate_that_can_be_read() {
+    for (variables, is_served) in [
+        (vec![], false),
+        (vec![COOKIE], true),
+        (vec![COOKIE, ("PLUGIN_CLIENT_CERT", "none")], false),
+    ] {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        assert_eq!(accepts(variable), is_served, "{variables:?}");
+    }
+}
+
+/// It is the end of `TF_LOG_PROVIDER_<NAME>`.
+#[test]
+fn a_provider_is_called_by_the_last_part_of_its_address() {
+    assert_eq!(short_name(Large::ADDRESS), "large");
 }
 
 #[tokio::test]

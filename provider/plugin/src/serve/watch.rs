@@ -77,3 +77,22 @@ pub(super) async fn within(limit: Duration, work: impl Future<Output = ()>) -> b
         () = late.cancelled() => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::getpid;
+
+    use super::*;
+
+    #[test]
+    fn who_has_another_parent_than_at_the_start_is_an_orphan() {
+        assert!(!is_orphaned(getppid()));
+        assert!(is_orphaned(Some(getpid())));
+    }
+
+    #[tokio::test]
+    async fn work_is_waited_for_until_it_ends_or_time_is_up() {
+        assert!(within(Duration::from_mins(1), std::future::ready(())).await);
+        assert!(!within(Duration::ZERO, std::future::pending()).await);
+    }
+}

@@ -93,3 +93,34 @@ fn serving() -> HealthCheckResponse {
         status: ServingStatus::Serving.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn terraforms_goodbye_ends_the_process() {
+        let end = CancellationToken::new();
+        let controller = Controller(end.clone());
+        controller.shutdown(Request::new(Empty {})).await.unwrap();
+        assert!(end.is_cancelled());
+    }
+
+    /// go-plugin asks for its one service by name; an empty name means all of the process.
+    #[tokio::test]
+    async fn the_plugin_is_healthy_and_nothing_else_is_known() {
+        let check = async |service: &str| {
+            let service = service.to_owned();
+            let request = Request::new(HealthCheckRequest { service });
+            Healthy.check(request).await
+        };
+        for service in ["", "plugin"] {
+            let answer = check(service).await.unwrap().into_inner();
+            assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+        }
+        let unknown = check("another").await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+    }
+}

@@ -22,11 +22,12 @@ use crate::{
     spec::{self, Draft, Field, Secret, Spec, Status},
     value::Value,
     wire::{
-        dynamic,
+        diagnostic, dynamic,
         tfplugin6::{
-            ClientCapabilities, Diagnostic, DynamicValue, apply_resource_change,
-            configure_provider, invoke_action, list_resource, plan_resource_change,
-            provider_server, read_state_bytes, upgrade_resource_state, validate_resource_config,
+            ClientCapabilities, Diagnostic, DynamicValue, ResourceIdentityData,
+            apply_resource_change, configure_provider, import_resource_state, invoke_action,
+            list_resource, plan_resource_change, provider_server, read_state_bytes,
+            upgrade_resource_state, validate_resource_config,
         },
     },
 };
@@ -44,6 +45,7 @@ struct Config {
 #[spec(name = "test_thing", version = 2, status = ThingStatus)]
 struct ThingSpec {
     /// What it is; some words make it misbehave.
+    #[attr(replace, identity, check = non_empty())]
     word: String,
     /// A secret.
     key: Option<Secret<String>>,
@@ -76,6 +78,9 @@ impl Resource for Thing {
         };
         if request.config.word.is("rewritten".to_owned()) {
             plan.spec.word = Field::Known("something else".to_owned());
+        }
+        if request.config.word.is("explained".to_owned()) && plan.is_replacement() {
+            plan.replace(at!(word), "A word is not taken back");
         }
     }
 
@@ -231,14 +236,20 @@ async fn turns(count: u32) {
     }
 }
 
-async fn check_plan(prior: &str, config: &str, prior_private: &[u8], expected: (&[u8], Expect)) {
-    let request = plan_resource_change::Request {
+fn planning(prior: &str, config: &str) -> plan_resource_change::Request {
+    plan_resource_change::Request {
         type_name: "test_thing".to_owned(),
         prior_state: Some(message(prior)),
         proposed_new_state: Some(message(config)),
         config: Some(message(config)),
-        prior_private: prior_private.to_vec(),
         ..Default::default()
+    }
+}
+
+async fn check_plan(prior: &str, config: &str, prior_private: &[u8], expected: (&[u8], Expect)) {
+    let request = plan_resource_change::Request {
+        prior_private: prior_private.to_vec(),
+        ..planning(prior, config)
     };
     let answer = rpc::plan::answer(configured().await, request).await;
     assert_eq!(answer.planned_private, expected.0);
@@ -283,6 +294,25 @@ async fn a_plan_that_rewrites_the_configuration_is_our_own_defect() {
         (b"\x01create", expected),
     )
     .await;
+}
+
+/// Core shows which attribute takes a new object, and cannot know why.
+#[tokio::test]
+async fn what_is_replaced_is_named_once_with_the_authors_reason() {
+    let plan = async |prior: &str, config: &str| {
+        let answer = rpc::plan::answer(configured().await, planning(prior, config)).await;
+        let told = answer.diagnostics.into_iter().map(|it| it.summary);
+        (answer.requires_replace, told.collect::<Vec<_>>())
+    };
+    let word = diagnostic::path(&at!(word));
+    let why = "A change of word replaces test_thing".to_owned();
+    let (old, new) = (r#"{"word":"a","id":"x"}"#, r#"{"word":"explained"}"#);
+    assert_eq!(plan(old, new).await, (vec![word.clone()], vec![why]));
+    let plain = plan(old, r#"{"word":"b"}"#).await;
+    assert_eq!(plain, (vec![word], Vec::new()));
+    let prior = r#"{"word":"explained","id":"x"}"#;
+    let in_place = plan(prior, r#"{"word":"explained","key_version":1}"#).await;
+    assert_eq!(in_place, (Vec::new(), Vec::new()));
 }
 
 fn applying(prior: &str, planned: &str, config: &str) -> apply_resource_change::Request {
@@ -343,6 +373,59 @@ async fn a_failed_update_keeps_what_was_and_a_failed_create_nothing() {
         silent,
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_configuration_is_refused_where_it_breaks_a_rule_or_the_schema() {
+    let word = diagnostic::path(&at!(word));
+    for (json, told) in [
+        (r#"{"word":"a"}"#, None),
+        (
+            r#"{"word":""}"#,
+            Some("Value breaks the rule of its attribute"),
+        ),
+        (
+            r#"{"word":["a"]}"#,
+            Some("The configuration does not fit the schema"),
+        ),
+    ] {
+        let config = DynamicValue {
+            json: json.into(),
+            ..Default::default()
+        };
+        let request = validate_resource_config::Request {
+            type_name: "test_thing".to_owned(),
+            config: Some(config),
+            client_capabilities: None,
+        };
+        let answer = rpc::validate::resource(configured().await, request).await;
+        let found = answer.diagnostics.first();
+        let found = found.map(|it| (it.summary.as_str(), it.attribute.as_ref()));
+        assert_eq!(found, told.map(|told| (told, Some(&word))), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_imported_is_named_as_the_user_named_it() {
+    let identity = Value::map([("word", Value::from("a"))]);
+    let kind = spec::identity_schema::<ThingSpec>().unwrap().object_type();
+    let identity = ResourceIdentityData {
+        identity_data: Some(dynamic::encode(&identity, &kind).unwrap()),
+    };
+    for (id, identity, named) in [
+        ("a", None, r#"id "a""#),
+        ("", Some(identity), r#"identity { word = "a" }"#),
+    ] {
+        let request = import_resource_state::Request {
+            type_name: "test_thing".to_owned(),
+            id: id.to_owned(),
+            identity,
+            ..Default::default()
+        };
+        let answer = rpc::import::answer(configured().await, request).await;
+        let told = &answer.diagnostics[0].detail;
+        assert!(told.contains(named), "{told}");
+    }
 }
 
 #[tokio::test]

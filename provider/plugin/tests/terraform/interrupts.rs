@@ -5,14 +5,14 @@ use std::{
     fs,
     io::{BufRead, BufReader, ErrorKind, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Signal, kill_process};
 
-use super::workspace::{PATIENCE, pid, sample};
+use super::workspace::{COOKIE, PATIENCE, pid, sample, text};
 
 /// The bit of SIGINT in `SigCgt` of `/proc/PID/status`.
 const INTERRUPT: u64 = 1 << 1;
@@ -30,11 +30,10 @@ fn an_interrupt_before_the_handshake_is_outlived() {
     assert_eq!(full, ErrorKind::WouldBlock);
     printed.set_nonblocking(false).unwrap();
     let mut provider = Command::new(sample())
-        .env(
-            "TF_PLUGIN_MAGIC_COOKIE",
-            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-        )
+        .env(COOKIE.0, COOKIE.1)
+        .env("TF_LOG_PROVIDER_SAMPLE", "info")
         .stdout(OwnedFd::from(printed))
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let process = pid(i32::try_from(provider.id()).unwrap());
@@ -49,7 +48,12 @@ fn an_interrupt_before_the_handshake_is_outlived() {
     let handshake = lines.find(|line| !line.is_empty()).unwrap();
     assert!(handshake.starts_with("1|6|unix|"), "{handshake}");
     kill_process(process, Signal::TERM).unwrap();
-    assert!(provider.wait().unwrap().success());
+    let ended = provider.wait_with_output().unwrap();
+    let log = text(&ended);
+    assert!(ended.status.success(), "{log}");
+    // Nothing runs that it could cut off.
+    assert!(log.contains("SIGTERM: ending"), "{log}");
+    assert!(!log.contains("operations run"), "{log}");
 }
 
 /// Whether the process has taken SIGINT's usual effect away.

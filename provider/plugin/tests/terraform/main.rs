@@ -6,6 +6,7 @@
 
 mod connection;
 mod interrupts;
+mod refusals;
 mod workspace;
 
 use std::{

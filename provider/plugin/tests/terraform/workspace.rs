@@ -14,6 +14,12 @@ use std::{
 use rustix::process::Pid;
 use tempfile::TempDir;
 
+/// The variable by which a provider knows that a client started it, and no person.
+pub(crate) const COOKIE: (&str, &str) = (
+    "TF_PLUGIN_MAGIC_COOKIE",
+    "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+);
+
 /// The longest that anything here may take.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
