@@ -308,8 +308,8 @@ async fn what_is_replaced_is_named_once_with_the_authors_reason() {
     let why = "A change of word replaces test_thing".to_owned();
     let (old, new) = (r#"{"word":"a","id":"x"}"#, r#"{"word":"explained"}"#);
     assert_eq!(plan(old, new).await, (vec![word.clone()], vec![why]));
-    let plain = plan(old, r#"{"word":"b"}"#).await;
-    assert_eq!(plain, (vec![word], Vec::new()));
+    let untold = plan(old, r#"{"word":"b"}"#).await;
+    assert_eq!(untold, (vec![word], Vec::new()));
     let prior = r#"{"word":"explained","id":"x"}"#;
     let in_place = plan(prior, r#"{"word":"explained","key_version":1}"#).await;
     assert_eq!(in_place, (Vec::new(), Vec::new()));
