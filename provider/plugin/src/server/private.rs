@@ -16,3 +16,16 @@ pub(crate) fn wrap(private: &[u8]) -> Vec<u8> {
 pub(crate) fn unwrap(bytes: &[u8]) -> Vec<u8> {
     bytes.strip_prefix(&[MARK]).unwrap_or(bytes).to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_authors_bytes_come_back_and_so_do_those_without_a_mark() {
+        for private in ["", "author"] {
+            assert_eq!(unwrap(&wrap(private.as_bytes())), private.as_bytes());
+        }
+        assert_eq!(unwrap(b"unmarked"), b"unmarked");
+    }
+}

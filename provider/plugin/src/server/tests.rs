@@ -1,5 +1,7 @@
 //! Each promise of the server towards core, at the level of messages.
 
+mod calls;
+mod lives;
 mod parts;
 
 use std::{fmt::Write, sync::Arc};
@@ -7,7 +9,8 @@ use std::{fmt::Write, sync::Arc};
 use async_trait::async_trait;
 use expect_test::{Expect, expect};
 use tokio::sync::Notify;
-use tonic::Request;
+use tonic::{Request, Streaming, body::Body, codec::Codec as _};
+use tonic_prost::ProstCodec;
 
 use super::{Server, private, rpc, service::Service};
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
             ClientCapabilities, Diagnostic, DynamicValue, ResourceIdentityData,
             apply_resource_change, configure_provider, import_resource_state, invoke_action,
             list_resource, plan_resource_change, provider_server, read_state_bytes,
-            upgrade_resource_state, validate_resource_config,
+            upgrade_resource_state, validate_resource_config, write_state_bytes,
         },
     },
 };
@@ -97,6 +100,9 @@ impl Resource for Thing {
                 self.slow_done.notify_one();
             }
             "patient" => request.call.stop().cancelled().await,
+            "breaking" => panic!("it broke"),
+            word if word.starts_with("breaking") => panic!("{word} broke"),
+            "silently broken" => std::panic::panic_any(()),
             _ => {}
         }
         let id = request
@@ -531,4 +537,8 @@ async fn what_is_not_supported_still_answers() {
         };
         read_state_bytes: |chunk: read_state_bytes::ResponseChunk| chunk.diagnostics;
     }
+    let decoder = ProstCodec::<(), write_state_bytes::RequestChunk>::default().decoder();
+    let chunks = Request::new(Streaming::new_empty(decoder, Body::empty()));
+    let answer = service.write_state_bytes(chunks).await.unwrap();
+    assert_eq!(answer.into_inner().diagnostics[0].summary, SAID);
 }

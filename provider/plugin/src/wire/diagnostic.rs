@@ -94,4 +94,36 @@ mod tests {
         assert_eq!(pointed(&pool.attribute("zones").index(1)), pool);
         assert_eq!(pointed(&start), start);
     }
+    #[test]
+    fn a_finding_points_at_its_attribute_and_one_of_the_whole_object_at_nothing() {
+        let mut found = Findings::new();
+        let root = Path::root();
+        found.warning(root.clone(), "It is old");
+        found.error(root.attribute("pools").key("a"), "It is full");
+        found.error(root.attribute("windows").index(2), "It is short");
+        let told: Vec<_> = all(&found)
+            .into_iter()
+            .map(|it| (it.severity(), it.attribute))
+            .collect();
+        let step = |selector| WireStep {
+            selector: Some(selector),
+        };
+        let inside = |name: &str, selector| AttributePath {
+            steps: vec![
+                step(Selector::AttributeName(name.to_owned())),
+                step(selector),
+            ],
+        };
+        let key = Selector::ElementKeyString("a".to_owned());
+        let pool = inside("pools", key);
+        let window = inside("windows", Selector::ElementKeyInt(2));
+        assert_eq!(
+            told,
+            [
+                (diagnostic::Severity::Warning, None),
+                (diagnostic::Severity::Error, Some(pool)),
+                (diagnostic::Severity::Error, Some(window)),
+            ]
+        );
+    }
 }

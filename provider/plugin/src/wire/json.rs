@@ -129,3 +129,97 @@ fn object<'k>(
         .collect::<Result<_, _>>()
         .map(Value::Map)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::{Attribute, Presence};
+
+    fn nested(nesting: Nesting) -> AttributeType {
+        let size = Attribute::new("size", AttributeType::Number, Presence::Optional, "Size.");
+        AttributeType::Nested(nesting, vec![size])
+    }
+
+    /// An older version of the schema may have stored a value of a near type, and other attributes.
+    #[test]
+    fn what_a_state_holds_is_read_by_the_type_of_today() {
+        let strings = || Box::new(AttributeType::String);
+        let pair = AttributeType::Tuple(vec![AttributeType::String, AttributeType::Bool]);
+        for (kind, json, value) in [
+            (AttributeType::Bool, json!(null), "null"),
+            (AttributeType::Bool, json!(true), "true"),
+            (AttributeType::Bool, json!("true"), "true"),
+            (AttributeType::Bool, json!("false"), "false"),
+            (AttributeType::Number, json!(12), "12"),
+            (AttributeType::Number, json!("0.5"), "0.5"),
+            (AttributeType::String, json!("a"), r#""a""#),
+            (AttributeType::String, json!(12), r#""12""#),
+            (AttributeType::String, json!(true), r#""true""#),
+            (
+                AttributeType::Dynamic,
+                json!({ "type": "number", "value": 3 }),
+                "3",
+            ),
+            (AttributeType::Dynamic, json!({ "a": 3 }), "{ a = 3 }"),
+            (AttributeType::List(strings()), json!(["a"]), r#"["a"]"#),
+            (AttributeType::Set(strings()), json!(["a"]), r#"["a"]"#),
+            (
+                AttributeType::Map(strings()),
+                json!({ "k": "a" }),
+                r#"{ k = "a" }"#,
+            ),
+            (pair, json!(["a", true]), r#"["a", true]"#),
+            (
+                nested(Nesting::Single),
+                json!({ "size": 1, "colour": "red" }),
+                "{ size = 1 }",
+            ),
+            (
+                nested(Nesting::List),
+                json!([{}, null]),
+                "[{ size = null }, null]",
+            ),
+            (
+                nested(Nesting::Map),
+                json!({ "k": { "size": 1 } }),
+                "{ k = { size = 1 } }",
+            ),
+        ] {
+            let read = decode(&json, &kind).map(|read| read.to_string());
+            assert_eq!(read, Ok(value.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_fits_no_type_is_refused_with_its_place() {
+        let strings = || Box::new(AttributeType::String);
+        for (kind, json, why) in [
+            (AttributeType::Bool, json!("yes"), "not a bool"),
+            (AttributeType::Number, json!("much"), "not a number"),
+            (AttributeType::String, json!([]), "not a string"),
+            (AttributeType::List(strings()), json!({}), "not a list"),
+            (AttributeType::Map(strings()), json!([]), "not a map"),
+            (
+                AttributeType::Tuple(vec![AttributeType::String]),
+                json!(["a", "b"]),
+                "not a tuple",
+            ),
+            (nested(Nesting::Single), json!("a"), "not an object"),
+            (
+                nested(Nesting::Set),
+                json!([{ "size": "much" }]),
+                "[0].size: not a number",
+            ),
+            (
+                nested(Nesting::Map),
+                json!({ "k": "a" }),
+                r#"["k"]: not an object"#,
+            ),
+        ] {
+            let refused = decode(&json, &kind).map_err(|error| error.to_string());
+            assert_eq!(refused, Err(why.to_owned()), "{json}");
+        }
+    }
+}

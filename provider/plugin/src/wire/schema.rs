@@ -119,3 +119,135 @@ fn parameter(parameter: &Parameter) -> WireParameter {
         description_kind: MARKDOWN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{IdentityAttribute, Presence};
+
+    const STRING: &[u8] = br#""string""#;
+
+    #[test]
+    fn a_schema_has_its_version_and_its_attributes_with_their_flags() {
+        let key = Attribute {
+            sensitive: true,
+            deprecation: Some("Use `keys`.".to_owned()),
+            ..Attribute::new(
+                "key",
+                AttributeType::String,
+                Presence::WriteOnlyOptional,
+                "A key.",
+            )
+        };
+        let told = schema(&Schema {
+            version: 7,
+            description: "A lock.".to_owned(),
+            deprecation: Some("Use `paymesh_gate`.".to_owned()),
+            attributes: vec![key],
+        });
+        let key = WireAttribute {
+            name: "key".to_owned(),
+            r#type: STRING.to_vec(),
+            nested_type: None,
+            description: "A key.".to_owned(),
+            description_kind: MARKDOWN,
+            required: false,
+            optional: true,
+            computed: false,
+            write_only: true,
+            sensitive: true,
+            deprecated: true,
+            deprecation_message: "Use `keys`.".to_owned(),
+        };
+        let block = told.block.unwrap();
+        assert_eq!((told.version, block.version), (7, 7));
+        assert_eq!(block.description, "A lock.");
+        assert_eq!(block.deprecation_message, "Use `paymesh_gate`.");
+        assert!(block.deprecated);
+        assert_eq!(block.attributes, [key]);
+    }
+
+    #[test]
+    fn a_nested_attribute_has_attributes_of_its_own_in_place_of_a_type() {
+        for (nesting, mode) in [
+            (Nesting::Single, NestingMode::Single),
+            (Nesting::List, NestingMode::List),
+            (Nesting::Set, NestingMode::Set),
+            (Nesting::Map, NestingMode::Map),
+        ] {
+            let size = Attribute::new("size", AttributeType::Number, Presence::Required, "Size.");
+            let kind = AttributeType::Nested(nesting, vec![size]);
+            let pool = Attribute::new("pool", kind, Presence::Required, "A pool.");
+            let told = attribute(&pool);
+            let inner = told.nested_type.unwrap();
+            assert!(told.r#type.is_empty());
+            assert_eq!(inner.nesting(), mode);
+            assert_eq!(inner.attributes[0].name, "size");
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_identity_is_required_for_an_import_or_optional() {
+        let told = identity(&IdentitySchema {
+            version: 3,
+            attributes: [("name", false), ("home", true)]
+                .map(|(name, optional_for_import)| IdentityAttribute {
+                    name: name.to_owned(),
+                    kind: AttributeType::String,
+                    optional_for_import,
+                    description: "Any.".to_owned(),
+                })
+                .to_vec(),
+        });
+        let part = |name: &str, required, optional| WireIdentityAttribute {
+            name: name.to_owned(),
+            r#type: STRING.to_vec(),
+            required_for_import: required,
+            optional_for_import: optional,
+            description: "Any.".to_owned(),
+        };
+        assert_eq!(told.version, 3);
+        assert_eq!(
+            told.identity_attributes,
+            [part("name", true, false), part("home", false, true)]
+        );
+    }
+
+    #[test]
+    fn a_function_tells_what_it_takes_and_what_comes_of_it() {
+        let takes = |name: &str, nullable| Parameter {
+            name: name.to_owned(),
+            kind: AttributeType::String,
+            nullable,
+            description: "Any.".to_owned(),
+        };
+        let told = function(&Signature {
+            name: "join".to_owned(),
+            summary: "Joins words".to_owned(),
+            description: "Joins words.".to_owned(),
+            parameters: vec![takes("separator", false)],
+            variadic: Some(takes("word", true)),
+            result: AttributeType::Bool,
+        });
+        let wire = |name: &str, allow_null_value| WireParameter {
+            name: name.to_owned(),
+            r#type: STRING.to_vec(),
+            allow_null_value,
+            allow_unknown_values: false,
+            description: "Any.".to_owned(),
+            description_kind: MARKDOWN,
+        };
+        let join = tfplugin6::Function {
+            parameters: vec![wire("separator", false)],
+            variadic_parameter: Some(wire("word", true)),
+            r#return: Some(Return {
+                r#type: br#""bool""#.to_vec(),
+            }),
+            summary: "Joins words".to_owned(),
+            description: "Joins words.".to_owned(),
+            description_kind: MARKDOWN,
+            deprecation_message: String::new(),
+        };
+        assert_eq!(told, join);
+    }
+}

@@ -117,3 +117,48 @@ pub(crate) fn of_value(value: &Value) -> AttributeType {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_written_as_terraform_writes_it_and_read_again() {
+        let strings = || Box::new(AttributeType::String);
+        let pair = vec![AttributeType::Bool, AttributeType::String];
+        let object = BTreeMap::from([("a".to_owned(), AttributeType::Bool)]);
+        for (kind, json) in [
+            (AttributeType::Bool, json!("bool")),
+            (AttributeType::Number, json!("number")),
+            (AttributeType::String, json!("string")),
+            (AttributeType::Dynamic, json!("dynamic")),
+            (AttributeType::List(strings()), json!(["list", "string"])),
+            (AttributeType::Set(strings()), json!(["set", "string"])),
+            (AttributeType::Map(strings()), json!(["map", "string"])),
+            (
+                AttributeType::Tuple(pair),
+                json!(["tuple", ["bool", "string"]]),
+            ),
+            (
+                AttributeType::Object(object),
+                json!(["object", { "a": "bool" }]),
+            ),
+        ] {
+            assert_eq!(to_json(&kind), json);
+            assert_eq!(from_json(&json), Some(kind));
+        }
+    }
+
+    #[test]
+    fn what_is_no_type_is_not_read() {
+        for json in [
+            json!(null),
+            json!("text"),
+            json!(["set"]),
+            json!(["bag", "string"]),
+            json!(["object", ["a"]]),
+        ] {
+            assert_eq!(from_json(&json), None, "{json}");
+        }
+    }
+}

@@ -63,7 +63,7 @@ async fn apply<P: Provider>(server: &Server<P>, request: &Request) -> Result<Res
         };
         let mut answer = resource.apply(call, ask).await;
         settle(&prior, &mut answer);
-        if !answer.found.has_errors() && !answer.state.is_null() {
+        if !answer.found.has_errors() {
             answer
                 .found
                 .extend(rules::check_applied(&schema, &planned, &answer.state));

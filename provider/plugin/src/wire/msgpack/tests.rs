@@ -243,15 +243,32 @@ fn a_value_of_another_type_is_named() {
         error.to_string(),
         r#"["x"]: the type has no attribute "colour""#
     );
+    let pair = AttributeType::Tuple(vec![AttributeType::Bool, AttributeType::Bool]);
+    let error = encode(&Value::list([true.into()]), &pair).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the type is a tuple, but the value is a list"
+    );
 }
 
 #[test]
 fn a_float_keeps_its_exact_value() {
-    check_decodes(
-        &[0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0],
-        &AttributeType::Number,
-        &Value::Number(Number::parse("1.5").unwrap()),
-    );
+    let single = &[0xca, 0x3f, 0xc0, 0, 0][..];
+    let double = &[0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0][..];
+    for bytes in [single, double] {
+        check_decodes(
+            bytes,
+            &AttributeType::Number,
+            &Value::Number(Number::parse("1.5").unwrap()),
+        );
+    }
+}
+
+#[test]
+fn a_value_may_be_longer_than_it_may_be_deep() {
+    let kind = AttributeType::List(Box::new(AttributeType::Number));
+    let value = Value::list((0..100_u8).map(Value::from));
+    check_decodes(&encode(&value, &kind).unwrap(), &kind, &value);
 }
 
 /// Dynamic values inside each other, each a list of lists so many levels deep; null in the innermost.
