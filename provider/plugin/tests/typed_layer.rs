@@ -2,17 +2,18 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "an expectation is used once")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::{Expect, expect};
 use paymesh_plugin::at;
 use paymesh_plugin::findings::Findings;
 use paymesh_plugin::path::Path;
+use paymesh_plugin::schema::{AttributeType, Presence};
 use paymesh_plugin::spec::{
-    Attribute, Attributes, Choice, Draft, DraftObject, Field, Secret, Spec, Status, Text, Timeouts,
-    state_value,
+    Attribute, Attributes, Choice, Draft, DraftObject, DurationText, Field, Secret, Sensitive,
+    Spec, Status, Text, Timeouts, provider_schema, state_value,
 };
-use paymesh_plugin::value::Value;
+use paymesh_plugin::value::{Number, Value};
 use proptest::prelude::*;
 use proptest::strategy::Strategy;
 
@@ -105,6 +106,57 @@ struct Wall {
     stones: Option<u32>,
 }
 
+/// A road to a fortress.
+#[derive(Clone, Debug, PartialEq, Spec)]
+#[spec(name = "test_road", version = 3)]
+struct RoadSpec {
+    /// Length in leagues.
+    #[attr(rolling)]
+    leagues: f64,
+    /// Whether it is paved.
+    paved: bool,
+    /// Who pays no toll.
+    free: BTreeSet<String>,
+    /// Its stages in order.
+    stages: Vec<Stage>,
+    /// Signs by place.
+    signs: BTreeMap<String, String>,
+    /// What its bridges are like.
+    bridges: Vec<Style>,
+    /// Longest ride.
+    #[attr(check = lasting("5m", "24h"))]
+    ride: DurationText,
+    /// Lamps beside it.
+    #[attr(default = Lamps::default())]
+    lamps: Lamps,
+    /// A river beside it.
+    #[attr(at_most_one = "side")]
+    river: Option<String>,
+    /// A canal beside it.
+    #[attr(at_most_one = "side")]
+    canal: Option<String>,
+    /// Word of its guards.
+    watchword: Sensitive<String>,
+}
+
+/// A stage of a road.
+#[derive(Clone, Debug, PartialEq, Attributes)]
+struct Stage {
+    /// Where it ends.
+    end: String,
+    /// Nights that it takes.
+    #[attr(default = 1)]
+    nights: u8,
+}
+
+/// Lamps beside a road.
+#[derive(Clone, Debug, Default, PartialEq, Attributes)]
+struct Lamps {
+    /// Days that their oil lasts.
+    #[attr(default = 0)]
+    days: u8,
+}
+
 fn no_open_ruin(draft: &Draft<FortressSpec>, _: &Path, found: &mut Findings) {
     if draft.style.is(Style::Ruin) && draft.open.is(true) {
         found
@@ -140,6 +192,34 @@ fn config<const N: usize>(changes: [(&str, Value); N]) -> Value {
     config
 }
 
+fn words(words: &[&str]) -> Value {
+    Value::list(words.iter().map(|word| Value::from(*word)))
+}
+
+/// A road that has nothing wrong, with some attributes changed.
+fn road<const N: usize>(changes: [(&str, Value); N]) -> Value {
+    let stage =
+        |end: &str, nights: Value| Value::map([("end", Value::from(end)), ("nights", nights)]);
+    let mut road = Value::map([
+        ("leagues", Value::from(Number::parse("1.5"))),
+        ("paved", Value::from(true)),
+        ("free", words(&["bard", "monk"])),
+        (
+            "stages",
+            Value::list([stage("ford", Value::from(3)), stage("inn", Value::Null)]),
+        ),
+        ("signs", Value::map([("ford", Value::from("left"))])),
+        ("bridges", words(&["ruin"])),
+        ("ride", Value::from("90m")),
+        ("canal", Value::from("east")),
+        ("watchword", Value::from("owl")),
+    ]);
+    for (name, value) in changes {
+        road.set(name, value);
+    }
+    road
+}
+
 fn check_findings(config: &Value, expected: Expect) {
     let mut found = Findings::new();
     let decoded = FortressSpec::decode(config, &mut found);
@@ -162,6 +242,26 @@ fn a_good_configuration_is_decoded_with_its_defaults() {
     assert_eq!(planned, spec.encode());
     let recalled = FortressSpec::recall(&planned, &mut found).unwrap();
     assert_eq!(recalled.password.reveal(), None);
+}
+
+#[test]
+fn every_kind_of_value_is_read_written_back_and_planned_alike() {
+    let mut found = Findings::new();
+    let spec = RoadSpec::decode(&road([]), &mut found).unwrap();
+    assert!(found.is_empty(), "{found}");
+    expect![[r#"{ bridges = ["ruin"], canal = "east", free = ["bard", "monk"], lamps = { days = 0 }, leagues = 1.5, paved = true, ride = "90m", river = null, signs = { ford = "left" }, stages = [{ end = "ford", nights = 3 }, { end = "inn", nights = 1 }], watchword = "owl" }"#]]
+        .assert_eq(&spec.encode().to_string());
+    let planned = RoadSpec::object_shape().with_defaults(&road([]));
+    assert_eq!(planned, spec.encode());
+}
+
+#[test]
+fn a_word_is_parsed_as_what_it_means_or_refused_with_what_it_may_be() {
+    assert_eq!("ruin".parse::<Style>(), Ok(Style::Ruin));
+    assert_eq!(
+        "square".parse::<Style>(),
+        Err("\"square\" is not one of `round_tower` and `ruin`".to_owned())
+    );
 }
 
 #[test]
@@ -230,6 +330,35 @@ fn a_missing_guard_and_missing_values_are_reported() {
               Report this as a defect of the provider.
         "#]],
     );
+}
+
+#[test]
+fn a_null_element_is_refused_where_it_stands_unless_null_is_one_of_its_values() {
+    let holed = Value::list(["ana".into(), Value::Null]);
+    check_findings(
+        &config([("owners", holed.clone())]),
+        expect![[r#"
+            error PM001 at owners[1]: Element is null
+              Every element must have a value, and this one is null.
+              Give it a value, or leave the element out.
+        "#]],
+    );
+    let mut found = Findings::new();
+    let read = Vec::<Option<String>>::decode(&holed, &mut found);
+    assert_eq!(read, Some(vec![Some("ana".to_owned()), None]), "{found}");
+}
+
+#[test]
+fn a_group_of_which_at_most_one_is_set_may_be_left_out() {
+    for (river, canal, refused) in [
+        (Value::Null, Value::Null, false),
+        ("east".into(), Value::Null, false),
+        ("east".into(), "west".into(), true),
+    ] {
+        let mut found = Findings::new();
+        RoadSpec::decode(&road([("river", river), ("canal", canal)]), &mut found);
+        assert_eq!(found.has_errors(), refused, "{found}");
+    }
 }
 
 #[test]
@@ -319,6 +448,64 @@ fn changes_name_their_paths_and_what_they_replace() {
 }
 
 #[test]
+fn a_change_in_a_collection_is_told_as_deep_as_its_elements_can_be_matched() {
+    let shape = RoadSpec::object_shape();
+    let stages = |nights: &[i64]| {
+        Value::list(
+            nights
+                .iter()
+                .map(|nights| Value::map([("nights", Value::from(*nights))])),
+        )
+    };
+    for (name, before, after, expected) in [
+        (
+            "free",
+            words(&["bard", "monk"]),
+            words(&["monk", "bard"]),
+            "",
+        ),
+        (
+            "free",
+            words(&["bard", "monk"]),
+            words(&["monk"]),
+            r#"  ~ free  ["bard", "monk"] -> ["monk"]"#,
+        ),
+        (
+            "bridges",
+            words(&["ruin"]),
+            words(&["round_tower"]),
+            r#"  ~ bridges  ["ruin"] -> ["round_tower"]"#,
+        ),
+        (
+            "stages",
+            stages(&[1, 2]),
+            stages(&[1, 3]),
+            "  ~ stages[1].nights  2 -> 3",
+        ),
+        (
+            "stages",
+            stages(&[1, 2]),
+            stages(&[1]),
+            "  ~ stages  [{ nights = 1 }, { nights = 2 }] -> [{ nights = 1 }]",
+        ),
+    ] {
+        let changes = shape.changes(&Value::map([(name, before)]), &Value::map([(name, after)]));
+        let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(told.join("\n"), expected);
+    }
+}
+
+#[test]
+fn what_is_write_only_or_reported_is_never_a_change() {
+    let changed = config([("password", "another".into())]);
+    let changes = FortressSpec::object_shape().changes(&config([]), &changed);
+    assert!(changes.is_empty(), "{changes:?}");
+    let status = |id: &str| Value::map([("id", Value::from(id))]);
+    let changes = FortressStatus::object_shape().changes(&status("a"), &status("b"));
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[test]
 fn a_secret_never_prints() {
     let mut found = Findings::new();
     let draft = FortressSpec::read(&config([]), &mut found);
@@ -361,6 +548,59 @@ fn the_schema_says_everything_at_every_depth() {
             windows: number (computed) Number of windows.
         identity: name
     "#]].assert_eq(&paymesh_plugin::spec::golden::<FortressSpec>());
+}
+
+#[test]
+fn the_schema_says_what_a_collection_a_group_and_an_object_left_out_mean() {
+    expect![[r#"
+        test_road version 3
+          leagues: number (required) Length in leagues. A change is rolled out step by step.
+          paved: bool (required) Whether it is paved.
+          free: set(string) (required) Who pays no toll.
+          stages: list(object) (required) Its stages in order.
+            end: string (required) Where it ends.
+            nights: number (optional, computed) Nights that it takes. A whole number of at most 255. Default: `1`.
+          signs: map(string) (required) Signs by place.
+          bridges: list(string) (required) What its bridges are like. One of `round_tower` (Round towers), `ruin` (Fallen walls).
+          ride: string (required) Longest ride. Must be a duration such as `90m` or `1h30m`. Must be a duration from `5m` to `24h`.
+          lamps: object (optional, computed) Lamps beside it. Left out, everything in it has its default.
+            days: number (optional, computed) Days that their oil lasts. A whole number of at most 255. Default: `0`.
+          river: string (optional) A river beside it. At most one of `river`, `canal` may be set.
+          canal: string (optional) A canal beside it. At most one of `river`, `canal` may be set.
+          watchword: string (required, sensitive) Word of its guards.
+    "#]]
+    .assert_eq(&paymesh_plugin::spec::golden::<RoadSpec>());
+}
+
+#[test]
+fn a_provider_block_has_no_version_and_computes_nothing_at_any_depth() {
+    use Presence::{Optional, Required};
+    let block = provider_schema::<RoadSpec>();
+    let mut told = Vec::new();
+    for attribute in &block.attributes {
+        told.push((attribute.name.as_str(), attribute.presence));
+        if let AttributeType::Nested(_, inner) = &attribute.kind {
+            let inner = inner.iter();
+            told.extend(inner.map(|attribute| (attribute.name.as_str(), attribute.presence)));
+        }
+    }
+    let expected = [
+        ("leagues", Required),
+        ("paved", Required),
+        ("free", Required),
+        ("stages", Required),
+        ("end", Required),
+        ("nights", Optional),
+        ("signs", Required),
+        ("bridges", Required),
+        ("ride", Required),
+        ("lamps", Optional),
+        ("days", Optional),
+        ("river", Optional),
+        ("canal", Optional),
+        ("watchword", Required),
+    ];
+    assert_eq!((block.version, told), (0, expected.to_vec()));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::root::Spec;
 use super::shape::{AttributeShape, ObjectShape, Presence, Shape};
 use crate::path::Path;
 use crate::value::Value;
@@ -110,16 +109,6 @@ fn value_changes(
             replaces: attribute.replaces,
         }),
     }
-}
-
-/// The changes between two configurations as text, one for each line, for tests: written as JSON,
-/// with defaults filled in.
-pub fn changes_text<S: Spec>(before: &serde_json::Value, after: &serde_json::Value) -> String {
-    let shape = S::object_shape();
-    let planned = |json| shape.with_defaults(&Value::from_json(json));
-    let changes = shape.changes(&planned(before), &planned(after));
-    let lines: Vec<_> = changes.iter().map(Change::to_string).collect();
-    lines.join("\n")
 }
 
 fn same_elements(old: &[Value], new: &[Value]) -> bool {

@@ -88,12 +88,14 @@ pub fn length(length: RangeInclusive<usize>) -> impl Check<String> {
 pub fn characters(set: &'static str) -> impl Check<String> {
     let letters: Vec<char> = set.chars().collect();
     let mut ranges = Vec::new();
-    let mut i = 0;
-    while i < letters.len() {
-        let is_range = i + 2 < letters.len() && letters[i + 1] == '-';
-        let last = if is_range { i + 2 } else { i };
-        ranges.push(letters[i]..=letters[last]);
-        i = last + 1;
+    let mut rest = letters.as_slice();
+    while let [first, after @ ..] = rest {
+        let (last, after) = match after {
+            ['-', last, after @ ..] => (last, after),
+            _ => (first, after),
+        };
+        ranges.push(*first..=*last);
+        rest = after;
     }
     rule(format!("only characters of `{set}`"), move |text| {
         text.chars()
@@ -380,6 +382,8 @@ impl Check<DurationText> for Lasting {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn check<T>(
@@ -434,7 +438,7 @@ mod tests {
     fn a_set_of_characters_knows_ranges_and_a_hyphen_at_its_end() {
         check(
             &characters("a-f0-9_-"),
-            texts(&["", "a_9-"]),
+            texts(&["", "a_9-", "c5"]),
             texts(&["g", "a b"]),
         );
         check(&length(2..=2), texts(&["ää"]), texts(&["ä"]));
@@ -487,6 +491,7 @@ mod tests {
             [known(&[1])],
             [known(&[]), known(&[1, 2, 3])],
         );
+        check(&non_empty(), [known(&[1])], [known(&[])]);
         check(&distinct(), [known(&[1, 2])], [known(&[1, 1])]);
         check(
             &each(range(1..=5)),
@@ -496,14 +501,60 @@ mod tests {
     }
 
     #[test]
+    fn the_elements_of_a_map_are_counted_and_checked_as_those_of_a_list() {
+        let map = |numbers: &[i64]| {
+            numbers
+                .iter()
+                .map(|number| (number.to_string(), Field::Known(*number)))
+                .collect::<BTreeMap<_, _>>()
+        };
+        check(&elements(1..=2), [map(&[1])], [map(&[]), map(&[1, 2, 3])]);
+        check(&non_empty(), [map(&[1])], [map(&[])]);
+        check(&each(range(1..=5)), [map(&[1])], [map(&[1, 9])]);
+    }
+
+    #[test]
     fn a_check_describes_itself() {
-        assert_eq!(
-            Check::<String>::describe(&dns_label(1..=40)),
-            "1 to 40 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last"
-        );
-        assert_eq!(
-            Check::<i64>::describe(&range(1..=5)),
-            "a number from 1 to 5"
-        );
+        type List = Vec<Field<i64>>;
+        type Map = BTreeMap<String, Field<i64>>;
+        for (description, expected) in [
+            (
+                Check::<String>::describe(&dns_label(1..=40)),
+                "1 to 40 characters of `a-z`, `0-9` and `-`, with a letter first and no hyphen last",
+            ),
+            (
+                Check::<String>::describe(&length(2..=2)),
+                "exactly 2 characters",
+            ),
+            (
+                Check::<List>::describe(&elements(1..=usize::MAX)),
+                "at least 1 element",
+            ),
+            (
+                Check::<Map>::describe(&elements(0..=3)),
+                "at most 3 elements",
+            ),
+            (Check::<List>::describe(&non_empty()), "at least 1 element"),
+            (Check::<Map>::describe(&non_empty()), "at least 1 element"),
+            (
+                Check::<List>::describe(&distinct()),
+                "elements that are all different",
+            ),
+            (
+                Check::<Map>::describe(&each(range(1..=5))),
+                "elements that are each a number from 1 to 5",
+            ),
+            (
+                Check::<i64>::describe(&range(1..=5)),
+                "a number from 1 to 5",
+            ),
+            (Check::<i64>::describe(&multiple_of(30)), "a multiple of 30"),
+            (
+                Check::<DurationText>::describe(&lasting("5m", "1h")),
+                "a duration from `5m` to `1h`",
+            ),
+        ] {
+            assert_eq!(description, expected);
+        }
     }
 }

@@ -120,13 +120,29 @@ mod tests {
 
     #[test]
     fn a_duration_is_its_parts_together() {
-        for (text, seconds) in [("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0s", 0)] {
+        for (text, millis) in [
+            ("90m", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("45s", 45_000),
+            ("1s250ms", 1_250),
+            ("0s", 0),
+        ] {
             let duration: DurationText = text.parse().unwrap();
             assert_eq!(
-                (duration.duration().as_secs(), duration.to_string().as_str()),
-                (seconds, text)
+                (
+                    duration.duration().as_millis(),
+                    duration.to_string().as_str()
+                ),
+                (millis, text)
             );
         }
+    }
+
+    #[test]
+    fn durations_are_equal_however_they_are_written() {
+        let duration = |text: &str| text.parse::<DurationText>().unwrap();
+        assert_eq!(duration("90m"), duration("1h30m"));
+        assert_ne!(duration("90m"), duration("90s"));
     }
 
     #[test]

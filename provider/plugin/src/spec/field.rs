@@ -105,3 +105,25 @@ impl<T> From<T> for Field<T> {
         Self::Known(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_known_null_or_unknown_and_only_what_is_known_fits_a_test() {
+        for (field, states) in [
+            (Field::from(3), [true, false, false]),
+            (Field::Null, [false, true, false]),
+            (Field::Unknown, [false, false, true]),
+        ] {
+            assert_eq!(
+                [field.is_known(), field.is_null(), field.is_unknown()],
+                states,
+                "{field:?}"
+            );
+            assert_eq!(field.is_known_and(|value| *value > 2), field.is_known());
+            assert!(!field.is_known_and(|value| *value > 3), "{field:?}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ mod text;
 mod timeouts;
 
 pub use attribute::{Attribute, Attributes, Draft, DraftObject, object_value};
-pub use change::{Change, changes_text};
+pub use change::Change;
 pub use checks::Check;
 pub use duration::DurationText;
 pub use field::Field;

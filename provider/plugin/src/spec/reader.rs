@@ -181,7 +181,7 @@ impl<'f> Reader<'f> {
             .map(|(name, _)| format!("`{name}`"))
             .collect::<Vec<_>>();
         let all = names.join(", ");
-        if set.is_empty() && exactly_one && members.iter().all(|(_, field)| field.is_null()) {
+        if exactly_one && members.iter().all(|(_, field)| field.is_null()) {
             self.error("One attribute of a group is missing")
                 .code(codes::NONE_SET)
                 .detail(format!("none of {all} is set"))

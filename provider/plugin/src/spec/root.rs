@@ -107,3 +107,36 @@ const fn same(left: &str, right: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::Findings;
+
+    #[test]
+    fn a_name_is_one_of_others_only_as_a_whole() {
+        let names = ["id", "running_towers"];
+        for (name, is_there) in [
+            ("id", true),
+            ("running_towers", true),
+            ("ix", false),
+            ("xd", false),
+            ("i", false),
+            ("ids", false),
+            ("", false),
+        ] {
+            assert_eq!(contains(&names, name), is_there, "{name}");
+        }
+        assert!(!contains(&[], "id"));
+    }
+
+    #[test]
+    fn a_status_of_nothing_is_read_from_any_state_and_is_an_empty_object() {
+        for state in [Value::Null, Value::map([("name", Value::from("pay"))])] {
+            let mut found = Findings::new();
+            assert_eq!(NoStatus::recall(&state, &mut found), Some(NoStatus));
+            assert!(found.is_empty(), "{found}");
+        }
+        assert_eq!(NoStatus.encode().to_string(), "{}");
+    }
+}

@@ -144,13 +144,6 @@ impl Shape {
 }
 
 impl ObjectShape {
-    /// The attribute of this name.
-    pub fn attribute(&self, name: &str) -> Option<&AttributeShape> {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name == name)
-    }
-
     /// The attributes of this object in `config` (others are dropped), each that is left out with its
     /// default, at every depth; write-only values become null, since no plan may hold them.
     pub fn with_defaults(&self, config: &Value) -> Value {
