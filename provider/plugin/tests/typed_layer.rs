@@ -497,12 +497,12 @@ fn a_change_in_a_collection_is_told_as_deep_as_its_elements_can_be_matched() {
 
 #[test]
 fn what_is_write_only_or_reported_is_never_a_change() {
-    let changed = config([("password", "another".into())]);
-    let changes = FortressSpec::object_shape().changes(&config([]), &changed);
-    assert!(changes.is_empty(), "{changes:?}");
+    let another = config([("password", "another".into())]);
+    let told = FortressSpec::object_shape().changes(&config([]), &another);
+    assert!(told.is_empty(), "{told:?}");
     let status = |id: &str| Value::map([("id", Value::from(id))]);
-    let changes = FortressStatus::object_shape().changes(&status("a"), &status("b"));
-    assert!(changes.is_empty(), "{changes:?}");
+    let told = FortressStatus::object_shape().changes(&status("a"), &status("b"));
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[test]
