@@ -36,7 +36,7 @@ use crate::{
 /// Nothing to set.
 #[derive(Clone, Debug, PartialEq, Spec)]
 #[spec(name = "sky")]
-struct SkyConfig {}
+pub(super) struct SkyConfig {}
 
 /// A star.
 #[derive(Clone, Debug, PartialEq, Spec)]
@@ -217,7 +217,7 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 
 /// The attributes of the provider block; then resources, data sources, ephemeral resources and
 /// functions.
-async fn check_served<P: Provider>(provider: P, block: &[&str], served: [&[&str]; 4]) {
+async fn check_served<P: Provider>(provider: P, block: &[&str], named: [&[&str]; 4]) {
     let server = configured_of(provider).await;
     let request = get_provider_schema::Request::default();
     let schema = rpc::schema::answer(Arc::clone(&server), request).await;
@@ -239,7 +239,7 @@ async fn check_served<P: Provider>(provider: P, block: &[&str], served: [&[&str]
         sorted(schema.ephemeral_resource_schemas.into_keys()),
         sorted(schema.functions.into_keys()),
     ];
-    assert_eq!(described, served);
+    assert_eq!(described, named);
     let listed = [
         sorted(metadata.resources.into_iter().map(|it| it.type_name)),
         sorted(metadata.data_sources.into_iter().map(|it| it.type_name)),
@@ -251,7 +251,7 @@ async fn check_served<P: Provider>(provider: P, block: &[&str], served: [&[&str]
         ),
         sorted(metadata.functions.into_iter().map(|it| it.name)),
     ];
-    assert_eq!(listed, served);
+    assert_eq!(listed, named);
 }
 
 /// Core takes names and capabilities from either answer.
