@@ -16,7 +16,6 @@ mod meter;
 mod overload;
 mod payments;
 mod pgbench;
-mod profile;
 mod seen;
 mod shops;
 mod site;
@@ -35,6 +34,7 @@ use crate::stack::Bus;
 use knee::Search;
 use load::Manner;
 use payments::Wanted;
+use site::Site;
 
 /// How many merchants share a load that has no hot account.
 const SHOPS: usize = 64;
@@ -244,6 +244,10 @@ pub async fn measure(row: Row, folder: &Path, length: Length, known: Known) -> i
         Row::ManyRows => growth::measure(folder, length.ledger, grown, length).await,
         Row::Loss => loss::measure(folder, length.losses).await,
         Row::Twice => overload::measure(folder, search, length).await,
-        Row::Profile => profile::measure(folder, wanted, length).await,
+        // Counting has a price of its own: it says where time goes, not how much can be paid.
+        Row::Profile => {
+            let site = Site::open_counting(folder, wanted.shops, wanted.manner).await?;
+            Box::pin(payments::report(site, wanted, length)).await
+        }
     }
 }

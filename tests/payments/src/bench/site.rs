@@ -93,6 +93,8 @@ pub(super) struct Site {
     /// How long everything may take to come to its end.
     drained_max: Duration,
     spans_percent: u64,
+    /// Whether a load that is reported has its statements counted.
+    counts_statements: bool,
 }
 
 /// What the meter said between two spans.
@@ -127,7 +129,10 @@ impl Site {
             module: Some("pg_stat_statements"),
             ..Wishes::default()
         };
-        Self::start(folder, wishes, manner, |stack| shops::take_in(stack, shops)).await
+        let mut site =
+            Self::start(folder, wishes, manner, |stack| shops::take_in(stack, shops)).await?;
+        site.counts_statements = true;
+        Ok(site)
     }
 
     /// A stack on what the folder holds, with the shops of the merchants who have these keys.
@@ -176,6 +181,7 @@ impl Site {
             doubtful: 0,
             drained_max: DRAINED_MAX,
             spans_percent: SPANS_PERCENT,
+            counts_statements: false,
         })
     }
 
@@ -248,7 +254,15 @@ impl Site {
         outcome: &mut Outcome,
     ) -> io::Result<()> {
         outcome.per_second = Some(per_second.get());
+        let before = self.succeeded;
+        if self.counts_statements {
+            self.meter.count_statements().await?;
+        }
         outcome.windows = self.drive(per_second, &length.spans(), true).await?;
+        if self.counts_statements {
+            outcome.statements = self.meter.statements().await?;
+            outcome.statements_of = self.succeeded - before;
+        }
         // The warm-up.
         outcome.windows.remove(0);
         for (index, window) in outcome.windows.iter().enumerate() {
@@ -445,11 +459,6 @@ impl Site {
             outcome.void.push(format!("the books differ: {found}"));
         }
         Ok(())
-    }
-
-    /// How many payments succeeded by now.
-    pub(super) fn succeeded(&self) -> u64 {
-        self.succeeded
     }
 
     /// Payments that succeeded, charges booked, what all balances add up to, and how many are wrong.
