@@ -159,6 +159,9 @@ impl Site {
         let wishes = Wishes {
             standbys: true,
             three_brokers: true,
+            // As in a container that is given one processor: what a second thread costs in a process that
+            // needs half of one goes from the others here.
+            workers: Some(1),
             pauses: Pauses::Usual,
             collector_port: Some(spans.port),
             ..wishes

@@ -331,6 +331,9 @@ impl Stack {
         if let Some(defect) = self.wishes.defect {
             command.env("PAYMESH_DEFECT", defect);
         }
+        if let Some(workers) = self.wishes.workers {
+            command.env("TOKIO_WORKER_THREADS", workers.to_string());
+        }
         command.envs(self.certificates(member));
         if let (Member::Controller, Some(limit)) = (member, self.wishes.connection_ms_max) {
             command.env("PAYMESH_GRPC_CONNECTION_MS_MAX", limit.to_string());

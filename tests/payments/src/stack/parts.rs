@@ -63,6 +63,8 @@ pub struct Wishes {
     /// How many payments wait for the acquirer before db-controller takes new ones in only as others
     /// end; its default, if nothing is wished.
     pub waiting_max: Option<u32>,
+    /// How many threads each process works with; as many as there are processors, if nothing is wished.
+    pub workers: Option<u8>,
     /// After how long db-controller ends a connection; its default, if nothing is wished.
     pub connection_ms_max: Option<u32>,
     /// Do not wait for any standby: a defect of the installation.
