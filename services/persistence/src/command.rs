@@ -128,6 +128,21 @@ pub struct Complete {
     pub is_claimed: bool,
     /// What came of it.
     pub effect: Effect,
+    /// What the message is about, if that is remembered here.
+    pub about: Option<About>,
+}
+
+/// What a message is about, of which nothing ever changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// The key that its attempt answers, if it is about one.
+    pub key: Option<String>,
 }
 
 /// The right to hand out messages of a partition, and to complete them.

@@ -1,7 +1,7 @@
 //! The lane: commands that arrive while a group is being committed form the next group.
 //!
-//! A lone command is committed at once; under load a group grows until the commit's cost is spread
-//! over hundreds of payments. The lane answers a command only after its group is committed, and
+//! A lone command is committed at once. Under load a group waits for more, and grows until the commit's
+//! cost is spread over hundreds of payments. The lane answers a command only after its group is committed, and
 //! settles a lost answer to COMMIT by doing the group again on a new connection: whatever had been
 //! committed is recognised by its idempotency or inbox row.
 
@@ -29,6 +29,8 @@ use crate::{
 pub const GROUP_MAX: usize = 256;
 /// How many commands may wait; beyond that they are refused at once.
 const WAITING_MAX: usize = 4_096;
+/// A group of so many says that there is load.
+const LOAD_MIN: usize = 3;
 /// How often a group that met another transaction is tried again before each goes alone.
 const CONFLICTS_MAX: u32 = 8;
 /// How long a command is tried again after the connection was lost.
@@ -38,6 +40,27 @@ const IN_PROGRESS: &str = "paymesh_commands_in_progress";
 const REFUSED: &str = "paymesh_commands_refused_total";
 const GROUP: &str = "paymesh_commit_commands";
 const COMMIT: &str = "paymesh_commit_duration_seconds";
+
+/// When the first command of a group waits for others, and for how long. Each group has its price in
+/// every process that it passes, a forced write to three disks first.
+#[derive(Clone, Copy, Debug)]
+pub enum Gather {
+    /// Behind a group of several.
+    UnderLoad(Duration),
+    /// Always: nobody waits for what is done.
+    Always(Duration),
+}
+
+impl Gather {
+    /// How long a group waits behind one of so many.
+    fn behind(self, last: usize) -> Duration {
+        match self {
+            Self::UnderLoad(time) if last >= LOAD_MIN => time,
+            Self::UnderLoad(_) => Duration::ZERO,
+            Self::Always(time) => time,
+        }
+    }
+}
 
 /// Why a command got no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,15 +107,14 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts a lane, where the first command of a group waits `gather` for others. It says to
-    /// `health`, if there is one, whether it can work. It ends when every handle is gone or `stop` is
-    /// cancelled, after the commands that wait.
+    /// Starts a lane. It says to `health`, if there is one, whether it can work. It ends when every
+    /// handle is gone or `stop` is cancelled, after the commands that wait.
     pub fn start(
         database: Database,
         hub: Hub,
         health: Option<Health>,
         defects: Defects,
-        gather: Duration,
+        gather: Gather,
         stop: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         describe();
@@ -134,13 +156,14 @@ struct Worker {
     hub: Hub,
     health: Option<Health>,
     defects: Defects,
-    gather: Duration,
+    gather: Gather,
     session: Option<Session>,
 }
 
 impl Worker {
     async fn work(mut self, mut waiting: mpsc::Receiver<Job>, stop: CancellationToken) {
         let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut last = 0;
         let mut look = tokio::time::interval(Duration::from_millis(500));
         loop {
             tokio::select! {
@@ -150,16 +173,17 @@ impl Worker {
                 _ = look.tick() => { let _ = self.connect().await; }
             }
             if !group.is_empty() {
-                if !self.gather.is_zero() && group.len() < GROUP_MAX {
-                    stop.run_until_cancelled(tokio::time::sleep(self.gather))
-                        .await;
+                let gather = self.gather.behind(last);
+                if !gather.is_zero() && group.len() < GROUP_MAX {
+                    stop.run_until_cancelled(tokio::time::sleep(gather)).await;
                     while group.len() < GROUP_MAX
                         && let Ok(job) = waiting.try_recv()
                     {
                         group.push(job);
                     }
                 }
-                histogram!(GROUP).record(number(group.len()));
+                last = group.len();
+                histogram!(GROUP).record(number(last));
                 self.group(std::mem::take(&mut group)).await;
             }
         }
@@ -280,4 +304,23 @@ fn word(result: &Result<Done, Failure>) -> &'static str {
 
 fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_comes_alone_waits_for_nobody_and_those_who_come_together_do() {
+        let time = Duration::from_millis(5);
+        let waits = |gather: Gather| {
+            [0, 1, LOAD_MIN - 1, LOAD_MIN, GROUP_MAX].map(|last| gather.behind(last))
+        };
+        let none = Duration::ZERO;
+        assert_eq!(
+            waits(Gather::UnderLoad(time)),
+            [none, none, none, time, time]
+        );
+        assert_eq!(waits(Gather::Always(time)), [time; 5]);
+    }
 }

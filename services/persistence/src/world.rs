@@ -265,6 +265,25 @@ pub struct Changes {
     pub settled: Vec<Settled>,
 }
 
+impl Changes {
+    /// Whether a row that is inserted changes as well.
+    pub(crate) fn change_what_is_new(&self) -> bool {
+        let is_booked = |&(tenant, kind, currency): &(TenantId, AccountKind, Currency)| {
+            self.balances
+                .contains_key(&AccountId::of(tenant, kind, currency))
+        };
+        self.new_payments
+            .iter()
+            .any(|id| self.payments.contains(id))
+            || self
+                .new_attempts
+                .iter()
+                .any(|(id, _)| self.attempts.contains_key(id))
+            || self.new_keys.iter().any(|key| self.answers.contains(key))
+            || self.new_accounts.iter().any(is_booked)
+    }
+}
+
 /// An attempt that was settled, for those who wait for it.
 #[derive(Clone, Debug)]
 pub struct Settled {

@@ -268,8 +268,10 @@ impl Acquirer {
             _ => {}
         }
         let began = Instant::now();
-        tokio::time::sleep(behaviour.delay).await;
         let is_slow = !behaviour.delay.is_zero();
+        if is_slow {
+            tokio::time::sleep(behaviour.delay).await;
+        }
         let delay_us = is_slow.then(|| began.elapsed().as_micros());
         let asked = Row {
             id,

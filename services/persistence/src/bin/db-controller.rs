@@ -21,9 +21,9 @@ use paymesh_persistence::{
     audit::{self, Head, Shard},
     config::{self, Controller},
     defect::Defects,
-    lane::Lane,
+    lane::{Gather, Lane},
     merchant::{add_key, add_merchant},
-    queue::{Hub, WEBHOOKS_GATHER, herald, meter, publish},
+    queue::{Hub, TRIED_GATHER, herald, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Database, Reader, SettlementBreak, chain},
@@ -31,6 +31,9 @@ use paymesh_persistence::{
 use paymesh_transport::bind;
 use tonic::service::Routes;
 
+/// How long money waits for more under load: twice for each payment, in which time a commit that a
+/// standby confirms is over.
+const MONEY_GATHER: Duration = Duration::from_millis(5);
 /// How long calls may take that are under way when nobody is taken in any more.
 const CALLS_MAX: Duration = Duration::from_secs(5);
 
@@ -354,7 +357,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         hub.clone(),
         Some(health),
         Defects::from_environment(),
-        Duration::ZERO,
+        Gather::UnderLoad(MONEY_GATHER),
         lane_stop.clone(),
     );
     // Nobody waits for these: they are written by many at once, and not before a merchant's.
@@ -363,7 +366,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         hub.clone(),
         None,
         Defects::from_environment(),
-        WEBHOOKS_GATHER,
+        Gather::Always(TRIED_GATHER),
         lane_stop.clone(),
     );
     // Who settles last tells of it too.

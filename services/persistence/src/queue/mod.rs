@@ -15,7 +15,12 @@ mod outlet;
 mod relay;
 mod topic;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use admission::Admission;
 use paymesh_contracts::{AttemptId, MessageId};
@@ -27,10 +32,24 @@ pub use outlet::{Closed, Outlet, Stream};
 pub use relay::Relay;
 pub use topic::publish;
 
-use crate::{command::Consumer, store::Done, world::Settled};
+use crate::{
+    command::{About, Consumer},
+    store::{Done, Due},
+    world::Settled,
+};
 
-/// How long webhooks wait for others, on their way out and once they were tried: nobody waits for one.
-pub const WEBHOOKS_GATHER: Duration = Duration::from_millis(20);
+/// How long webhooks wait for others on their way out.
+const WEBHOOKS_GATHER: Duration = Duration::from_millis(50);
+/// How long webhooks wait for others once they were tried: nobody waits for that to be written, and what
+/// a crash forgets of it is tried again.
+pub const TRIED_GATHER: Duration = Duration::from_millis(100);
+
+/// Of how many messages that were handed out it is remembered what they are about, so that it need not
+/// be asked for when they are completed.
+const REMEMBERED_MAX: usize = 8_192;
+
+/// How many groups with charges a relay may be behind before it looks for them instead.
+const CHARGES_MAX: usize = 64;
 
 /// What has been committed here, and what is heard of other replicas, for those who wait for it in
 /// this process.
@@ -39,9 +58,11 @@ pub struct Hub {
     settled: broadcast::Sender<Settled>,
     elsewhere: broadcast::Sender<Option<AttemptId>>,
     completed: broadcast::Sender<MessageId>,
+    charges: broadcast::Sender<Arc<[Due]>>,
     attempts: watch::Sender<u64>,
     webhooks: watch::Sender<u64>,
     admission: Arc<Admission>,
+    handed_out: Arc<Mutex<HashMap<MessageId, About>>>,
 }
 
 impl Hub {
@@ -52,9 +73,11 @@ impl Hub {
             settled: broadcast::Sender::new(16_384),
             elsewhere: broadcast::Sender::new(16_384),
             completed: broadcast::Sender::new(16_384),
+            charges: broadcast::Sender::new(CHARGES_MAX),
             attempts: watch::Sender::new(0),
             webhooks: watch::Sender::new(0),
             admission: Arc::new(Admission::new(waiting_max)),
+            handed_out: Arc::default(),
         }
     }
 
@@ -64,12 +87,37 @@ impl Hub {
         for settled in &done.settled {
             let _ = self.settled.send(settled.clone());
         }
+        // Before anything of them can be completed.
+        if !done.charges.is_empty() {
+            let _ = self.charges.send(Arc::clone(&done.charges));
+        }
         for completed in &done.completed {
+            self.handed_out().remove(completed);
             let _ = self.completed.send(*completed);
         }
         for consumer in &done.woken {
             self.bell(*consumer).send_modify(|rung| *rung += 1);
         }
+    }
+
+    /// What a message is about that was handed out here, if it is remembered.
+    pub(crate) fn about(&self, message_id: MessageId) -> Option<About> {
+        self.handed_out().get(&message_id).cloned()
+    }
+
+    fn remember(&self, message_id: MessageId, about: About) {
+        let mut handed_out = self.handed_out();
+        // What another replica completed is never taken out.
+        if handed_out.len() >= REMEMBERED_MAX {
+            handed_out.clear();
+        }
+        handed_out.insert(message_id, about);
+    }
+
+    fn handed_out(&self) -> MutexGuard<'_, HashMap<MessageId, About>> {
+        self.handed_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether one more payment is taken in.
@@ -96,6 +144,11 @@ impl Hub {
 
     fn completed(&self) -> broadcast::Receiver<MessageId> {
         self.completed.subscribe()
+    }
+
+    /// Charges that are to be sent from now on.
+    fn charges(&self) -> broadcast::Receiver<Arc<[Due]>> {
+        self.charges.subscribe()
     }
 
     fn rung(&self, consumer: Consumer) -> watch::Receiver<u64> {

@@ -8,10 +8,10 @@ use paymesh_operations::{Place, Span, SpanKind};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use uuid::Uuid;
 
-use super::{Hub, Outlet, WEBHOOKS_GATHER};
+use super::{Closed, Hub, Outlet, WEBHOOKS_GATHER};
 use crate::{
     command::Consumer,
-    store::{Failure, Holder, Reader},
+    store::{Due, Failure, Holder, Reader, lease},
 };
 
 /// How long a lease lasts when its holder falls silent.
@@ -54,6 +54,7 @@ impl Relay {
         // Both before the first look, so that nothing falls between look and listen.
         let mut completed = self.hub.completed();
         let mut rung = self.hub.rung(self.consumer);
+        let mut charges = self.hub.charges();
         let mut leases: Vec<(i16, i64)> = Vec::new();
         let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
         let mut renewed: Option<Instant> = None;
@@ -111,14 +112,9 @@ impl Relay {
                     .await?;
                 // One that was completed makes room, and brings no other.
                 may_wait = is_full;
-                for mut due in messages {
+                for due in messages {
                     in_flight.insert(due.id, Instant::now());
-                    let left = Place::read(&due.message.trace);
-                    let span = Span::of(&left, SpanKind::Producer, "hand out");
-                    span.word("paymesh.consumer", self.consumer.word());
-                    span.id("paymesh.message", &due.id);
-                    due.message.trace = span.place().text().unwrap_or_default();
-                    if outlet.put(due).await.is_err() {
+                    if self.hand_out(due, outlet).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -127,7 +123,17 @@ impl Relay {
                 looked = Instant::now();
             }
             tokio::select! {
+                // Charges before what was completed: none is handed out again that was found before.
+                biased;
                 () = outlet.closed() => return Ok(()),
+                left = charges.recv(), if self.consumer == Consumer::Attempts => match left {
+                    Ok(left) => match self.take(&left, &leases, &mut in_flight, outlet).await {
+                        Ok(all) => may_wait |= !all,
+                        Err(Closed) => return Ok(()),
+                    },
+                    Err(RecvError::Lagged(_)) => may_wait = true,
+                    Err(RecvError::Closed) => return Ok(()),
+                },
                 done = completed.recv() => {
                     match done {
                         Ok(id) => { in_flight.remove(&id); }
@@ -147,5 +153,45 @@ impl Relay {
                 () = tokio::time::sleep_until(looked + pause(may_wait && !gather.is_zero(), &in_flight)) => {}
             }
         }
+    }
+
+    /// Hands out what was left here, as far as its partitions are held: others are found by who holds
+    /// them. Says whether there was room for all.
+    async fn take(
+        &self,
+        left: &[Due],
+        leases: &[(i16, i64)],
+        in_flight: &mut HashMap<MessageId, Instant>,
+        outlet: &mut impl Outlet,
+    ) -> Result<bool, Closed> {
+        for due in left {
+            let is_of_it = |lease: &&(i16, i64)| lease.0 == due.partition();
+            let Some(&(partition, epoch)) = leases.iter().find(is_of_it) else {
+                continue;
+            };
+            if in_flight.contains_key(&due.id) {
+                continue;
+            }
+            if in_flight.len() >= self.in_flight_max {
+                return Ok(false);
+            }
+            in_flight.insert(due.id, Instant::now());
+            let mut due = due.clone();
+            due.message.lease = Some(lease(self.consumer, partition, epoch));
+            self.hand_out(due, outlet).await?;
+        }
+        Ok(true)
+    }
+
+    async fn hand_out(&self, mut due: Due, outlet: &mut impl Outlet) -> Result<(), Closed> {
+        if self.consumer == Consumer::Attempts {
+            self.hub.remember(due.id, due.about.clone());
+        }
+        let left = Place::read(&due.message.trace);
+        let span = Span::of(&left, SpanKind::Producer, "hand out");
+        span.word("paymesh.consumer", self.consumer.word());
+        span.id("paymesh.message", &due.id);
+        due.message.trace = span.place().text().unwrap_or_default();
+        outlet.put(due).await
     }
 }

@@ -48,7 +48,7 @@ impl Outlet for Topic {
             lease: due.message.lease,
         };
         let trace = due.message.trace;
-        let key = due.payment_id.to_string();
+        let key = due.about.payment_id.to_string();
         let put = self
             .producer
             .put(&key, &reference.to_record(), &trace)

@@ -201,7 +201,8 @@ impl Queue for QueueService {
         request: Request<wire::CompleteRequest>,
     ) -> Result<Response<wire::CompleteReply>, Status> {
         use complete_reply::Outcome as Word;
-        let complete = read_complete(request.into_inner(), self.uses_kafka)?;
+        let mut complete = read_complete(request.into_inner(), self.uses_kafka)?;
+        complete.about = self.hub.about(complete.message_id);
         let lane = match complete.lease.consumer {
             Consumer::Attempts => &self.lane,
             Consumer::Webhooks => &self.webhook_lane,

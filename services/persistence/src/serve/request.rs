@@ -187,6 +187,7 @@ pub fn read_complete(request: wire::CompleteRequest, is_claimed: bool) -> Result
                 .effect
                 .ok_or_else(|| Status::invalid_argument("there is no known effect"))?,
         )?,
+        about: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a group needs, locked in the one order: payments, balances. Sent in one go, once it is known
-//! which payments those are, and disputes apart, if there are any; the server works through it statement by statement, so each sees what the
-//! locks before it froze. Each statement has a price in processor time whatever it finds, so there are
+//! which payments those are, and disputes apart, if there are any; the server works through it
+//! statement by statement, so each sees what the locks before it froze. Each statement has a price in processor time whatever it finds, so there are
 //! few.
 
 use std::collections::HashMap;
@@ -118,11 +118,13 @@ impl Loads {
 
 type Value<'a> = &'a (dyn ToSql + Sync);
 
-/// Opens the transaction, locks and loads. Statements that cannot find anything are not sent.
+/// Opens the transaction, if it is to, locks and loads. Statements that cannot find anything are not
+/// sent.
 pub(super) async fn world(
     client: &Client,
     loads: &Loads,
     commands: &[&Command],
+    begin: bool,
 ) -> Result<World, Error> {
     let mut wants = Wants::of(commands);
     let query = async |is_wanted: bool, statement: &Statement, values: &[Value<'_>]| {
@@ -133,26 +135,29 @@ pub(super) async fn world(
         }
     };
     let has_messages = !wants.messages.is_empty();
-    if wants.has_payments() {
+    if wants.asks() {
+        let named: Vec<Uuid> = wants.named.iter().copied().collect();
         let of_payments: [Value<'_>; 4] = [
             &wants.payment_messages,
-            &wants.payments,
+            &named,
             &wants.settle_tenants,
             &wants.settle_keys,
         ];
         let about = client.query(&loads.about, &of_payments).await?;
         wants.belonging(&about);
     }
+    wants.sort();
+    let accounts = wants.accounts();
     let has_payments = !wants.payments.is_empty();
     let of_payments: [Value<'_>; 1] = [&wants.payments];
-    let of_accounts: [Value<'_>; 1] = [&wants.accounts];
+    let of_accounts: [Value<'_>; 1] = [&accounts];
     let of_messages: [Value<'_>; 1] = [&wants.messages];
     let of_keys: [Value<'_>; 2] = [&wants.key_tenants, &wants.keys];
     let of_tenants: [Value<'_>; 1] = [&wants.tenants];
     let ((), payments, balances, messages, keys, attempts, tenants) = try_join!(
-        client.batch_execute("begin"),
+        open(client, begin),
         query(has_payments, &loads.payments, &of_payments),
-        query(!wants.accounts.is_empty(), &loads.balances, &of_accounts),
+        query(!accounts.is_empty(), &loads.balances, &of_accounts),
         query(has_messages, &loads.messages, &of_messages),
         query(!wants.keys.is_empty(), &loads.keys, &of_keys),
         query(has_payments, &loads.attempts, &of_payments),
@@ -203,6 +208,14 @@ pub(super) async fn world(
         }
     }
     Ok(world)
+}
+
+/// Opens a transaction, if there is to be one.
+pub(super) async fn open(client: &Client, begin: bool) -> Result<(), Error> {
+    if begin {
+        client.batch_execute("begin").await?;
+    }
+    Ok(())
 }
 
 /// Opens the transaction, and locks and loads no more than what payments are booked on.

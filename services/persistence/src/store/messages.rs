@@ -7,12 +7,15 @@ use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{Failure, Reader};
-use crate::command::Consumer;
+use crate::{
+    command::{About, Consumer},
+    world::{MessageRow, Work, World, partition_of},
+};
 
 /// What a consumer has to know of a message, and the epoch it is handed out under; the rest says of
-/// which.
+/// which, and begins with where they are had from.
 macro_rules! messages {
-    ($epoch:expr, $($rest:expr),+) => {
+    ($epoch:expr, $from:expr, $($rest:expr),+) => {
         concat!(
             "select o.id, o.partition, o.kind, o.try, o.payment_id, o.attempt_id,
                 coalesce(a.amount, p.amount), p.currency, p.payment_method, o.event_id,
@@ -21,7 +24,9 @@ macro_rules! messages {
                 case when w.previous_until > clock_timestamp() then w.previous_secret end,
                 w.disabled_at is not null, a.kind, f.id, a.dispute, a.explanation, o.trace, ",
             $epoch,
-            " from outbox o join payment p on p.id = o.payment_id
+            " from ",
+            $from,
+            " o join payment p on p.id = o.payment_id
                 left join attempt a on a.id = o.attempt_id
                 left join attempt f on f.payment_id = p.id and f.number = 1
                 join idempotency k on k.tenant_id = p.tenant_id
@@ -43,18 +48,24 @@ macro_rules! due {
     };
 }
 
-/// $2, $3: the partitions that are read, each with the epoch of its lease.
+/// $2, $3: the partitions that are read, each with the epoch of its lease. However many wait, no more
+/// are joined than are handed out: every one of them has its payment and its key.
 const WAITING: &str = messages!(
     "($3::int8[])[array_position($2::int2[], o.partition)]",
-    "where o.consumer = $1 and o.partition = any($2::int2[]) and o.id <> all($4::uuid[]) and",
-    due!(),
-    "order by o.seq limit $5"
+    concat!(
+        "(select * from outbox o where o.consumer = $1 and o.partition = any($2::int2[])
+            and o.id <> all($4::uuid[]) and",
+        due!(),
+        "order by o.seq limit $5)"
+    ),
+    "order by o.seq"
 );
 
 /// Those that were handed out by a right that still holds, under the epoch of that right: a message
 /// may be asked for under several.
 const CLAIMED: &str = messages!(
     "c.epoch",
+    "outbox",
     "join lease l on l.consumer = o.consumer and l.partition = o.partition
         join unnest($2::uuid[], $3::int8[]) c (id, epoch) on c.id = o.id and c.epoch = l.epoch
     where o.consumer = $1 and",
@@ -68,13 +79,73 @@ const STILL_DUE: &str = concat!(
 );
 
 /// A message to be handed out.
+#[derive(Clone, Debug)]
 pub struct Due {
     /// Which one.
     pub id: MessageId,
-    /// About which payment: messages of one keep their order.
-    pub payment_id: PaymentId,
-    /// All of it.
+    /// All of it, but for the lease if it was not read from the database.
     pub message: wire::Message,
+    /// What it is about: messages about one payment keep their order.
+    pub about: About,
+}
+
+impl Due {
+    /// Where it belongs.
+    pub fn partition(&self) -> i16 {
+        partition_of(self.about.payment_id)
+    }
+
+    /// The charge of a payment that this group took in, whole, if it is to be sent now. No other
+    /// message of its payment is before it.
+    pub(super) fn charge(
+        world: &World,
+        message_id: MessageId,
+        row: &MessageRow,
+        trace: Option<&str>,
+    ) -> Option<Self> {
+        let Work::SendAttempt(attempt_id) = row.work else {
+            return None;
+        };
+        let payment = world.payments.get(&row.payment_id)?;
+        let key = world.keys.get(&payment.key)?;
+        let is_new = !key.is_committed && payment.attempts.len() == 1;
+        if !(is_new && world.is_recovered && row.available_at_ms <= world.now_ms) {
+            return None;
+        }
+        let (tenant_id, idempotency_key) = &payment.key;
+        let attempt = wire::SendAttempt {
+            attempt_id: attempt_id.bytes(),
+            payment_id: row.payment_id.bytes(),
+            amount: Some(wire::Money {
+                amount_minor: payment.attempt(attempt_id)?.amount_minor,
+                currency: payment.amount.currency.code().to_owned(),
+            }),
+            payment_method: payment.payment_method.clone(),
+            origin: Some(wire::Origin {
+                tenant_id: tenant_id.bytes(),
+                payment_id: row.payment_id.bytes(),
+                idempotency_key: idempotency_key.clone(),
+                fingerprint: key.fingerprint.to_vec(),
+                reference: payment.reference.clone().unwrap_or_default(),
+                payment_method: payment.payment_method.clone(),
+            }),
+        };
+        Some(Self {
+            id: message_id,
+            message: wire::Message {
+                message_id: message_id.bytes(),
+                lease: None,
+                work: Some(wire::message::Work::SendAttempt(attempt)),
+                trace: trace.unwrap_or_default().to_owned(),
+            },
+            about: About {
+                payment_id: row.payment_id,
+                tenant_id: *tenant_id,
+                currency: payment.amount.currency.code().to_owned(),
+                key: Some(idempotency_key.clone()),
+            },
+        })
+    }
 }
 
 impl Reader {
@@ -116,6 +187,15 @@ impl Reader {
     pub(crate) async fn still_due(&self, ids: &[Uuid]) -> Result<HashSet<MessageId>, Failure> {
         let rows = self.query(STILL_DUE, &[&ids]).await?;
         Ok(rows.iter().map(|row| MessageId(row.get(0))).collect())
+    }
+}
+
+/// The right to hand out messages of a partition, as readers are told of it.
+pub(crate) fn lease(consumer: Consumer, partition: i16, epoch: i64) -> wire::Lease {
+    wire::Lease {
+        consumer: consumer.word().to_owned(),
+        partition: partition.unsigned_abs().into(),
+        epoch,
     }
 }
 
@@ -180,20 +260,125 @@ fn message(row: &Row, consumer: Consumer) -> Option<Due> {
         }),
         _ => return None,
     };
-    let lease = wire::Lease {
-        consumer: consumer.word().to_owned(),
-        partition: u32::try_from(partition).ok()?,
-        epoch: row.get::<_, Option<i64>>(25)?,
-    };
+    let lease = lease(consumer, partition, row.get::<_, Option<i64>>(25)?);
     let message = wire::Message {
         message_id: id.bytes(),
         lease: Some(lease),
         work: Some(work),
         trace: row.get::<_, Option<String>>(24).unwrap_or_default(),
     };
-    Some(Due {
-        id,
+    let is_of_attempt = row.get::<_, Option<Uuid>>(5).is_some();
+    let about = About {
         payment_id: PaymentId(row.get(4)),
-        message,
-    })
+        tenant_id: TenantId(row.get(14)),
+        currency: row.get(7),
+        key: is_of_attempt.then(|| row.get(15)),
+    };
+    Some(Due { id, message, about })
+}
+
+#[cfg(test)]
+mod tests {
+    use paymesh_contracts::{Currency, Money, http::CaptureMethod};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        command::{Command, CreatePayment, Keyed},
+        decide::{Decider, TimeOrderedIds},
+        defect::Defects,
+        world::{Changes, TenantRow},
+    };
+
+    const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+    const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(0x25));
+
+    /// A payment that was just taken in, and the message that it left.
+    fn taken_in() -> (World, MessageId, MessageRow) {
+        let mut world = World {
+            is_recovered: true,
+            ..World::default()
+        };
+        world.tenants.insert(TENANT, TenantRow::default());
+        let mut changes = Changes::default();
+        let create = CreatePayment {
+            request: Keyed {
+                key: (TENANT, "order-7".to_owned()),
+                fingerprint: [9; 32],
+                request_id: Uuid::from_u128(3),
+            },
+            payment_id: PAYMENT,
+            amount: Money::new(1_250, Currency::Eur),
+            payment_method: "tok_approve".to_owned(),
+            reference: Some("seven".to_owned()),
+            capture: CaptureMethod::Automatic,
+        };
+        let mut decider = Decider {
+            world: &mut world,
+            changes: &mut changes,
+            ids: &mut TimeOrderedIds,
+            defects: Defects::default(),
+        };
+        decider.decide(&Command::CreatePayment(create));
+        let (id, message) = changes.messages.remove(0);
+        (world, id, message)
+    }
+
+    #[test]
+    fn a_charge_that_is_handed_out_at_once_says_what_would_be_read_of_it() {
+        let (world, id, row) = taken_in();
+        let due = Due::charge(&world, id, &row, Some("a trace")).expect("it is due");
+        let Work::SendAttempt(attempt_id) = row.work else {
+            panic!("{:?}", row.work);
+        };
+        assert_eq!((due.id, due.partition()), (id, 5));
+        let attempt = wire::SendAttempt {
+            attempt_id: attempt_id.bytes(),
+            payment_id: PAYMENT.bytes(),
+            amount: Some(wire::Money {
+                amount_minor: 1_250,
+                currency: "EUR".to_owned(),
+            }),
+            payment_method: "tok_approve".to_owned(),
+            origin: Some(wire::Origin {
+                tenant_id: TENANT.bytes(),
+                payment_id: PAYMENT.bytes(),
+                idempotency_key: "order-7".to_owned(),
+                fingerprint: vec![9; 32],
+                reference: "seven".to_owned(),
+                payment_method: "tok_approve".to_owned(),
+            }),
+        };
+        let message = wire::Message {
+            message_id: id.bytes(),
+            lease: None,
+            work: Some(wire::message::Work::SendAttempt(attempt)),
+            trace: "a trace".to_owned(),
+        };
+        assert_eq!(due.message, message);
+        assert_eq!(due.about.key.as_deref(), Some("order-7"));
+    }
+
+    #[test]
+    fn only_what_is_new_and_due_and_may_be_sent_is_handed_out_at_once() {
+        let (world, id, row) = taken_in();
+        let is_handed_out = |change: &dyn Fn(&mut World, &mut MessageRow)| {
+            let (mut world, _, _) = taken_in();
+            let mut row = row.clone();
+            change(&mut world, &mut row);
+            Due::charge(&world, id, &row, None).is_some()
+        };
+        let key = (TENANT, "order-7".to_owned());
+        assert!(is_handed_out(&|_, _| {}));
+        assert!(!is_handed_out(&|world, _| world.is_recovered = false));
+        assert!(!is_handed_out(
+            &|_, row| row.available_at_ms += 1 + world.now_ms
+        ));
+        assert!(!is_handed_out(&|_, row| {
+            row.work = Work::CheckAttempt(row.work.attempt().expect("it has one"));
+        }));
+        assert!(!is_handed_out(&|world, _| {
+            world.keys.get_mut(&key).expect("it is new").is_committed = true;
+        }));
+    }
 }

@@ -30,6 +30,7 @@ pub use database::Database;
 pub use keys::{KnownKey, KnownMerchant};
 pub(crate) use leases::Holder;
 pub use messages::Due;
+pub(crate) use messages::lease;
 pub(crate) use news::News;
 pub use page::Side;
 pub use parked::Parked;

@@ -1,6 +1,9 @@
 //! One transaction for a group of commands: lock and load, decide, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use paymesh_contracts::MessageId;
 use uuid::Uuid;
@@ -9,6 +12,7 @@ use super::{
     connection::{Connection, Failure},
     database::Database,
     load::{self, Loads},
+    messages::Due,
     statements::Writes,
     write,
 };
@@ -44,7 +48,9 @@ pub struct Done {
     pub attempts_left: usize,
     /// How many such messages came to their end.
     pub attempts_ended: usize,
-    /// Who has new messages.
+    /// Charges it left that are due, whole: whoever hands them out need not look.
+    pub charges: Arc<[Due]>,
+    /// Who has new messages beside these.
     pub woken: Vec<Consumer>,
 }
 
@@ -69,8 +75,11 @@ impl Session {
     /// nothing of it was done, except after [`Failure::Disconnected`], when it may have been done.
     pub async fn run(&self, commands: &[Placed<'_>]) -> Result<Done, Failure> {
         let client = &self.connection.client;
-        let result = Box::pin(self.attempt(commands)).await;
-        if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
+        // A payment that is new locks nothing, and is written by one statement.
+        let is_new = |(command, _): &Placed<'_>| matches!(command, Command::CreatePayment(_));
+        let begin = !commands.iter().all(is_new);
+        let result = Box::pin(self.attempt(commands, begin)).await;
+        if let (true, Err(Failure::Conflict(_) | Failure::Refused(_))) = (begin, &result) {
             client.batch_execute("rollback").await?;
         }
         result
@@ -118,15 +127,16 @@ impl Session {
             &changes,
             &[],
             self.defects,
+            true,
         ))
         .await?;
         Ok(booked)
     }
 
-    async fn attempt(&self, placed: &[Placed<'_>]) -> Result<Done, Failure> {
+    async fn attempt(&self, placed: &[Placed<'_>], begin: bool) -> Result<Done, Failure> {
         let client = &self.connection.client;
         let commands: Vec<&Command> = placed.iter().map(|(command, _)| *command).collect();
-        let mut world = load::world(client, &self.loads, &commands).await?;
+        let mut world = load::world(client, &self.loads, &commands, begin).await?;
         let mut changes = Changes::default();
         // What is decided knows nothing of traces: a message belongs to the command that left it.
         let mut traces: Vec<Option<&str>> = Vec::new();
@@ -151,13 +161,16 @@ impl Session {
             &changes,
             &traces,
             self.defects,
+            begin,
         ))
         .await?;
-        let mut woken: Vec<Consumer> = changes
-            .messages
-            .iter()
-            .map(|(_, message)| message.consumer)
-            .collect();
+        let (mut charges, mut woken) = (Vec::new(), Vec::new());
+        for ((id, message), trace) in changes.messages.iter().zip(&traces) {
+            match Due::charge(&world, *id, message, *trace) {
+                Some(charge) => charges.push(charge),
+                None => woken.push(message.consumer),
+            }
+        }
         woken.sort_unstable();
         woken.dedup();
         let for_acquirer = |message: &MessageRow| matches!(message.consumer, Consumer::Attempts);
@@ -178,6 +191,7 @@ impl Session {
             completed: taken.chain(set_back).collect(),
             attempts_left,
             attempts_ended,
+            charges: charges.into(),
             woken,
         })
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use paymesh_contracts::{Currency, TenantId};
+use paymesh_contracts::{Currency, PaymentId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
-    command::{Command, Effect, Key},
+    command::{About, Command, Complete, Effect, Key},
     ledger::AccountId,
 };
 
@@ -15,15 +15,18 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Wants {
     pub(super) messages: Vec<Uuid>,
+    /// Messages of which it has to be asked what they are about.
     pub(super) payment_messages: Vec<Uuid>,
-    pub(super) verdicts: Vec<Uuid>,
+    verdicts: BTreeSet<Uuid>,
+    /// Payments that commands name.
+    pub(super) named: BTreeSet<Uuid>,
     pub(super) payments: Vec<Uuid>,
     pub(super) key_tenants: Vec<Uuid>,
     pub(super) keys: Vec<String>,
     pub(super) settle_tenants: Vec<Uuid>,
     pub(super) settle_keys: Vec<String>,
     pub(super) tenants: Vec<Uuid>,
-    pub(super) accounts: Vec<Uuid>,
+    booked: BTreeSet<(TenantId, Currency)>,
 }
 
 impl Wants {
@@ -38,68 +41,91 @@ impl Wants {
                 }
                 Command::Act(act) | Command::AdoptAct(act) => {
                     wants.key(&act.request.key);
-                    wants.payments.push(act.payment_id.0);
+                    wants.named.insert(act.payment_id.0);
                 }
                 Command::Hear(notice) => {
-                    wants.payments.push(notice.payment_id.0);
+                    wants.named.insert(notice.payment_id.0);
                     wants.tenants.push(notice.tenant_id.0);
                 }
-                Command::Confirm(_, payment_id) => wants.payments.push(payment_id.0),
+                Command::Confirm(_, payment_id) => {
+                    wants.named.insert(payment_id.0);
+                }
                 Command::SettleAnswer(key) => {
                     wants.key(key);
                     wants.settle_tenants.push(key.0.0);
                     wants.settle_keys.push(key.1.clone());
                 }
-                Command::Complete(complete) => {
-                    let id = complete.message_id.0;
-                    wants.messages.push(id);
-                    match complete.effect {
-                        Effect::WebhookTried { .. } | Effect::CannotHandle { .. } => {}
-                        Effect::Unknown { .. } | Effect::ActionRequired { .. } => {
-                            wants.payment_messages.push(id);
-                        }
-                        Effect::Approved { .. } | Effect::Declined { .. } | Effect::Expired => {
-                            wants.payment_messages.push(id);
-                            wants.verdicts.push(id);
-                        }
-                    }
-                }
+                Command::Complete(complete) => wants.complete(complete),
             }
         }
         wants
     }
 
-    /// Whether the group is about payments that are there already.
-    pub(super) fn has_payments(&self) -> bool {
-        let names = [&self.payment_messages, &self.payments, &self.settle_tenants];
-        names.iter().any(|ids| !ids.is_empty())
+    fn complete(&mut self, complete: &Complete) {
+        let id = complete.message_id.0;
+        self.messages.push(id);
+        let is_booked = match complete.effect {
+            Effect::WebhookTried { .. } | Effect::CannotHandle { .. } => return,
+            Effect::Unknown { .. } | Effect::ActionRequired { .. } => false,
+            Effect::Approved { .. } | Effect::Declined { .. } | Effect::Expired => true,
+        };
+        if let Some(about) = &complete.about {
+            self.tenants.push(about.tenant_id.0);
+            self.belongs(about, is_booked);
+            return;
+        }
+        self.payment_messages.push(id);
+        if is_booked {
+            self.verdicts.insert(id);
+        }
     }
 
-    /// Adds what belongs to the payments that the group is about: rows of message (if it is named by
-    /// one), payment, tenant, currency, and the key that the message is to answer.
+    /// Whether it has to be asked what belongs to payments that are there already.
+    pub(super) fn asks(&self) -> bool {
+        !(self.payment_messages.is_empty()
+            && self.named.is_empty()
+            && self.settle_tenants.is_empty())
+    }
+
+    /// Adds what belongs to the payments that were asked for: rows of message (if it is named by one),
+    /// payment, tenant, currency, and the key that the message is to answer.
     pub(super) fn belonging(&mut self, rows: &[Row]) {
-        let named: BTreeSet<Uuid> = self.payments.drain(..).collect();
-        let verdicts: BTreeSet<Uuid> = self.verdicts.iter().copied().collect();
-        let mut booked: BTreeSet<(TenantId, Currency)> = BTreeSet::new();
         for row in rows {
-            let (payment, tenant): (Uuid, Uuid) = (row.get(1), row.get(2));
-            self.payments.push(payment);
-            let message: Option<Uuid> = row.get(0);
-            if message.is_some() {
-                self.tenants.push(tenant);
-            }
-            if let Some(key) = row.get(4) {
-                self.key_tenants.push(tenant);
-                self.keys.push(key);
-            }
-            let is_booked =
-                message.map_or_else(|| named.contains(&payment), |id| verdicts.contains(&id));
-            // A currency that this version does not know makes the payment count as absent.
-            if let (true, Ok(currency)) = (is_booked, row.get::<_, &str>(3).parse()) {
-                booked.insert((TenantId(tenant), currency));
-            }
+            let about = About {
+                payment_id: PaymentId(row.get(1)),
+                tenant_id: TenantId(row.get(2)),
+                currency: row.get(3),
+                key: row.get(4),
+            };
+            let is_booked = match row.get::<_, Option<Uuid>>(0) {
+                Some(message) => {
+                    self.tenants.push(about.tenant_id.0);
+                    self.verdicts.contains(&message)
+                }
+                None => self.named.contains(&about.payment_id.0),
+            };
+            self.belongs(&about, is_booked);
         }
-        self.accounts = booked.iter().flat_map(AccountId::all).collect();
+    }
+
+    fn belongs(&mut self, about: &About, is_booked: bool) {
+        self.payments.push(about.payment_id.0);
+        if let Some(key) = &about.key {
+            self.key(&(about.tenant_id, key.clone()));
+        }
+        // A currency that this version does not know makes the payment count as absent.
+        if let (true, Ok(currency)) = (is_booked, about.currency.parse()) {
+            self.booked.insert((about.tenant_id, currency));
+        }
+    }
+
+    /// The accounts of all that is booked.
+    pub(super) fn accounts(&self) -> Vec<Uuid> {
+        self.booked.iter().flat_map(AccountId::all).collect()
+    }
+
+    /// Names everything once.
+    pub(super) fn sort(&mut self) {
         for ids in [&mut self.payments, &mut self.tenants] {
             ids.sort_unstable();
             ids.dedup();

@@ -1,15 +1,18 @@
-//! What a group writes: what is new in one statement, what changed in another, then COMMIT, all sent
-//! in one go.
+//! What a group writes, in one statement, or in two where what is new changes as well, then COMMIT, all
+//! sent in one go. One statement that nothing was locked for is a transaction by itself.
 //!
 //! When a statement fails the server ignores the rest and answers COMMIT with a rollback, so a
 //! group is written whole or not at all.
 
-use futures::{TryFutureExt as _, try_join};
+use futures::try_join;
 use paymesh_contracts::{AttemptId, Currency, Money, PaymentId};
 use tokio_postgres::{Client, Error, types::ToSql};
 use uuid::Uuid;
 
-use super::statements::{self, Batch, Value, Writes};
+use super::{
+    load::open,
+    statements::{self, Batch, Value, Writes},
+};
 use crate::{
     defect::Defects,
     ledger::{AccountId, AccountKind, Cause, Movement},
@@ -25,7 +28,8 @@ where
     Box::new(rows.iter().map(cell).collect::<Vec<T>>())
 }
 
-/// Writes the changes and commits; `traces` says of each message where in a trace it was left.
+/// Writes the changes and commits; `traces` says of each message where in a trace it was left, `is_open`
+/// whether a transaction is.
 pub(super) async fn commit(
     client: &Client,
     writes: &Writes,
@@ -33,6 +37,7 @@ pub(super) async fn commit(
     changes: &Changes,
     traces: &[Option<&str>],
     defects: Defects,
+    is_open: bool,
 ) -> Result<(), Error> {
     let now = &world.now_ms;
 
@@ -280,8 +285,12 @@ pub(super) async fn commit(
             Box::new(*now),
         ],
     );
-    // Apart, since what is new may change in the same group.
-    let mut altered = Batch::default();
+    // No kind of a batch sees what another one writes.
+    let mut altered = if changes.change_what_is_new() {
+        Batch::default()
+    } else {
+        std::mem::take(&mut new)
+    };
     altered.put(
         statements::UPDATE_PAYMENTS,
         touched.len(),
@@ -348,10 +357,18 @@ pub(super) async fn commit(
         writes.prepared(client, &new),
         writes.prepared(client, &altered),
     )?;
+    let opens = !is_open && of_new.is_some() && of_altered.is_some();
+    let commit = async {
+        if is_open || opens {
+            client.batch_execute("commit").await?;
+        }
+        Ok(())
+    };
     try_join!(
+        open(client, opens),
         new.execute(client, of_new.as_ref()),
         altered.execute(client, of_altered.as_ref()),
-        client.batch_execute("commit").map_ok(|()| ()),
+        commit,
     )?;
     if defects.key_apart {
         let mut apart = Batch::default();

@@ -199,6 +199,7 @@ impl Bench {
             },
             is_claimed: matches!(right, Right::Claimed | Right::Lost),
             effect,
+            about: None,
         }))
     }
 

@@ -61,6 +61,7 @@ fn what_cannot_be_handled_is_left_to_whoever_claims_it_from_the_relay_that_took_
             effect: Effect::CannotHandle {
                 reason: "no".to_owned(),
             },
+            about: None,
         });
         decide(&mut bench, &mut Changes::default(), &command)
     };
@@ -103,6 +104,7 @@ fn what_one_could_not_handle_and_another_did_in_the_same_group_is_done() {
             },
             is_claimed: false,
             effect,
+            about: None,
         });
         let outcome = decide(&mut bench, &mut changes, &command);
         assert_eq!(outcome, Outcome::Applied);
@@ -133,6 +135,7 @@ proptest! {
             lease: Lease { consumer, partition: 0, epoch: EPOCH },
             is_claimed: false,
             effect: Effect::CannotHandle { reason: "no".repeat(200) },
+            about: None,
         });
         for number in 1..=tries {
             let mut changes = Changes::default();
@@ -175,6 +178,7 @@ proptest! {
                     error: None,
                     is_removed: told == Told::Removed,
                 },
+                about: None,
             });
             let mut changes = Changes::default();
             for expected in [Outcome::Applied, Outcome::Already] {
