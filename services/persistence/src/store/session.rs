@@ -164,10 +164,10 @@ impl Session {
             begin,
         ))
         .await?;
-        let (mut charges, mut woken) = (Vec::new(), Vec::new());
+        let (mut due, mut woken) = (Vec::new(), Vec::new());
         for ((id, message), trace) in changes.messages.iter().zip(&traces) {
             match Due::charge(&world, *id, message, *trace) {
-                Some(charge) => charges.push(charge),
+                Some(charge) => due.push(charge),
                 None => woken.push(message.consumer),
             }
         }
@@ -191,7 +191,7 @@ impl Session {
             completed: taken.chain(set_back).collect(),
             attempts_left,
             attempts_ended,
-            charges: charges.into(),
+            charges: due.into(),
             woken,
         })
     }
