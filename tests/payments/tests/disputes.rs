@@ -252,8 +252,7 @@ async fn a_kill_at_any_write_of_a_dispute_loses_and_doubles_nothing() {
                 .map(String::as_str)
                 .collect();
             expect_test::expect![[r#"
-                insert dispute, posting, event, outbox
-                update payment, balance
+                insert dispute, posting, event, outbox; update payment, balance
                 commit
                 COMMIT is answered
             "#]]

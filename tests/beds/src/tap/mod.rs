@@ -19,8 +19,8 @@ use crate::wait::{Late, wait_for};
 /// What is spoken on the wire.
 #[derive(Clone, Debug)]
 pub enum Protocol {
-    /// Statements sent and COMMITs answered, on connections that prepare a statement which starts
-    /// with this text.
+    /// Statements sent, and what was committed answered, on connections that prepare a statement which
+    /// starts with this text.
     Postgres(&'static str),
     /// Frames of HTTP/2 that carry headers or data, both ways.
     Http2,
@@ -191,9 +191,11 @@ struct Ear {
     has_greeted: bool,
     /// Whether this connection is one whose steps count; both directions know.
     is_counted: Arc<AtomicBool>,
-    /// PostgreSQL: texts by the name they were prepared under, and the one bound last.
+    /// PostgreSQL: texts by the name they were prepared under, the one bound last, and what a write was
+    /// called that was done last.
     statements: HashMap<Vec<u8>, String>,
     bound: String,
+    written: Option<String>,
     /// Kafka: what was asked for.
     asked: kafka::Open,
 }
@@ -211,6 +213,7 @@ impl Ear {
             is_counted: Arc::default(),
             statements: HashMap::new(),
             bound: String::new(),
+            written: None,
             asked: kafka::Open::default(),
         }
     }
@@ -294,7 +297,18 @@ impl Ear {
             }
             (true, b'E') => short(&self.bound),
             (true, b'Q') => text(),
-            (false, b'C') if body.starts_with(b"COMMIT") => "COMMIT is answered".to_owned(),
+            (false, b'C') if body.starts_with(b"COMMIT") => {
+                self.written = None;
+                "COMMIT is answered".to_owned()
+            }
+            (false, b'C') => {
+                let writes = ["INSERT", "UPDATE", "DELETE"];
+                let done = writes.iter().find(|word| body.starts_with(word.as_bytes()));
+                self.written = done.map(|word| format!("{word} is answered"));
+                return None;
+            }
+            // In no transaction: what was written was one by itself.
+            (false, b'Z') if body == b"I" => self.written.take()?,
             _ => return None,
         };
         self.is_counted.load(Ordering::Relaxed).then_some(step)
@@ -304,13 +318,17 @@ impl Ear {
 /// The beginning of a statement, enough to know it by; of one that writes to several tables, which.
 fn short(statement: &str) -> String {
     let words: Vec<&str> = statement.split_whitespace().collect();
-    let written: Vec<&str> = words.windows(3).filter_map(|three| table(three)).collect();
-    if let [_, _, ..] = written.as_slice() {
-        let verb = words.iter().find_map(|word| verb(word)).unwrap_or_default();
-        return format!("{verb} {}", written.join(", "));
+    let written: Vec<(&str, &str)> = words.windows(3).filter_map(|three| write(three)).collect();
+    if written.len() < 2 {
+        let start = words.join(" ");
+        return start.chars().take(36).collect();
     }
-    let start = words.join(" ");
-    start.chars().take(36).collect()
+    let same_verb = |one: &(&str, &str), other: &(&str, &str)| one.0 == other.0;
+    let parts = written.chunk_by(same_verb).map(|part| {
+        let tables: Vec<&str> = part.iter().map(|(_, table)| *table).collect();
+        format!("{} {}", part[0].0, tables.join(", "))
+    });
+    parts.collect::<Vec<String>>().join("; ")
 }
 
 /// Whether a word, the first in brackets perhaps, begins to write.
@@ -319,11 +337,13 @@ fn verb(word: &str) -> Option<&str> {
     ["insert", "update"].contains(&word).then_some(word)
 }
 
-/// The table that three words write to. `on conflict do update set` names none.
-fn table<'a>(words: &[&'a str]) -> Option<&'a str> {
+/// How three words write, and to which table. `on conflict do update set` names none.
+fn write<'a>(words: &[&'a str]) -> Option<(&'a str, &'a str)> {
     match (verb(words[0])?, words) {
         ("update", [_, "set", _]) => None,
-        ("insert", [_, "into", table]) | ("update", [_, table, _]) => Some(table),
+        (verb @ "insert", [_, "into", table]) | (verb @ "update", [_, table, _]) => {
+            Some((verb, table))
+        }
         _ => None,
     }
 }
@@ -343,6 +363,6 @@ mod tests {
         let two = format!(
             "with part_0 as ({one}), part_1 as (insert into event (id) select $2) update outbox o set a = 1"
         );
-        assert_eq!(short(&two), "insert dispute, event, outbox");
+        assert_eq!(short(&two), "insert dispute, event; update outbox");
     }
 }
