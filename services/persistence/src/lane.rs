@@ -29,8 +29,10 @@ use crate::{
 pub const GROUP_MAX: usize = 256;
 /// How many commands may wait; beyond that they are refused at once.
 const WAITING_MAX: usize = 4_096;
-/// A group of so many says that there is load.
+/// A group of so many says that there is load,
 const LOAD_MIN: usize = 3;
+/// for so long after it was committed.
+const LOAD_FOR: Duration = Duration::from_millis(20);
 /// How often a group that met another transaction is tried again before each goes alone.
 const CONFLICTS_MAX: u32 = 8;
 /// How long a command is tried again after the connection was lost.
@@ -52,10 +54,10 @@ pub enum Gather {
 }
 
 impl Gather {
-    /// How long a group waits behind one of so many.
-    fn behind(self, last: usize) -> Duration {
+    /// How long a group waits behind one of so many that was committed so long ago.
+    fn behind(self, last: usize, ago: Duration) -> Duration {
         match self {
-            Self::UnderLoad(time) if last >= LOAD_MIN => time,
+            Self::UnderLoad(time) if last >= LOAD_MIN && ago < LOAD_FOR => time,
             Self::UnderLoad(_) => Duration::ZERO,
             Self::Always(time) => time,
         }
@@ -163,7 +165,7 @@ struct Worker {
 impl Worker {
     async fn work(mut self, mut waiting: mpsc::Receiver<Job>, stop: CancellationToken) {
         let mut group = Vec::with_capacity(GROUP_MAX);
-        let mut last = 0;
+        let (mut last, mut ended) = (0, Instant::now());
         let mut look = tokio::time::interval(Duration::from_millis(500));
         loop {
             tokio::select! {
@@ -173,7 +175,7 @@ impl Worker {
                 _ = look.tick() => { let _ = self.connect().await; }
             }
             if !group.is_empty() {
-                let gather = self.gather.behind(last);
+                let gather = self.gather.behind(last, ended.elapsed());
                 if !gather.is_zero() && group.len() < GROUP_MAX {
                     stop.run_until_cancelled(tokio::time::sleep(gather)).await;
                     while group.len() < GROUP_MAX
@@ -185,6 +187,7 @@ impl Worker {
                 last = group.len();
                 histogram!(GROUP).record(number(last));
                 self.group(std::mem::take(&mut group)).await;
+                ended = Instant::now();
             }
         }
         self.show_ready(false);
@@ -312,15 +315,14 @@ mod tests {
 
     #[test]
     fn one_that_comes_alone_waits_for_nobody_and_those_who_come_together_do() {
-        let time = Duration::from_millis(5);
-        let waits = |gather: Gather| {
-            [0, 1, LOAD_MIN - 1, LOAD_MIN, GROUP_MAX].map(|last| gather.behind(last))
+        let (none, time) = (Duration::ZERO, Duration::from_millis(5));
+        let waits = |gather: Gather, ago| {
+            let behind = |last| gather.behind(last, ago);
+            [0, 1, LOAD_MIN - 1, LOAD_MIN, GROUP_MAX].map(behind)
         };
-        let none = Duration::ZERO;
-        assert_eq!(
-            waits(Gather::UnderLoad(time)),
-            [none, none, none, time, time]
-        );
-        assert_eq!(waits(Gather::Always(time)), [time; 5]);
+        let under_load = Gather::UnderLoad(time);
+        assert_eq!(waits(under_load, none), [none, none, none, time, time]);
+        assert_eq!(waits(under_load, LOAD_FOR), [none; 5]);
+        assert_eq!(waits(Gather::Always(time), LOAD_FOR), [time; 5]);
     }
 }

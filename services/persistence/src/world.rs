@@ -300,6 +300,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whatever_is_new_and_changes_is_noticed_and_what_is_either_is_not() {
+        let tenant = TenantId(Uuid::from_u128(1));
+        let payments = [2, 3].map(|id| PaymentId(Uuid::from_u128(id)));
+        let attempts = [4, 5].map(|id| AttemptId(Uuid::from_u128(id)));
+        let keys = ["6", "7"].map(|key| (tenant, key.to_owned()));
+        let kinds = [AccountKind::MerchantDebt, AccountKind::Fees];
+        let balances = kinds.map(|kind| AccountId::of(tenant, kind, Currency::Eur));
+        let is_noticed = |payment: usize, attempt: usize, key: usize, account: usize| {
+            Changes {
+                new_payments: vec![payments[0]],
+                payments: HashSet::from([payments[payment]]),
+                new_attempts: vec![(attempts[0], payments[0])],
+                attempts: HashMap::from([(attempts[attempt], payments[0])]),
+                new_keys: BTreeSet::from([keys[0].clone()]),
+                answers: HashSet::from([keys[key].clone()]),
+                new_accounts: BTreeSet::from([(tenant, kinds[0], Currency::Eur)]),
+                balances: BTreeMap::from([(balances[account], Movement::default())]),
+                ..Changes::default()
+            }
+            .change_what_is_new()
+        };
+        assert!(!is_noticed(1, 1, 1, 1));
+        assert!(is_noticed(0, 1, 1, 1), "a payment");
+        assert!(is_noticed(1, 0, 1, 1), "an attempt");
+        assert!(is_noticed(1, 1, 0, 1), "a key");
+        assert!(is_noticed(1, 1, 1, 0), "an account");
+    }
+
+    #[test]
     fn what_tells_of_an_event_is_found_between_two_ids_and_what_tells_of_another_is_not() {
         let event_of = |number: u128| EventId(Uuid::from_u128(number << 64 | 5));
         let (first, last) = told_between(event_of(7));

@@ -1,11 +1,14 @@
 //! The relay: messages of the partitions it has the lease of, into an outlet as long as that takes
 //! them.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use paymesh_contracts::MessageId;
 use paymesh_operations::{Place, Span, SpanKind};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{Closed, Hub, Outlet, WEBHOOKS_GATHER};
@@ -54,7 +57,11 @@ impl Relay {
         // Both before the first look, so that nothing falls between look and listen.
         let mut completed = self.hub.completed();
         let mut rung = self.hub.rung(self.consumer);
-        let mut charges = self.hub.charges();
+        let mut charges = match self.consumer {
+            Consumer::Attempts => Some(self.hub.charges()),
+            // What nobody reads would be kept.
+            Consumer::Webhooks => None,
+        };
         let mut leases: Vec<(i16, i64)> = Vec::new();
         let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
         let mut renewed: Option<Instant> = None;
@@ -68,7 +75,7 @@ impl Relay {
         let pause = |may_wait, in_flight: &HashMap<MessageId, Instant>| match may_wait {
             true => gather,
             false if in_flight.is_empty() => POLL,
-            false => BUSY_POLL,
+            false => BUSY_POLL.max(gather),
         };
         loop {
             if renewed.is_none_or(|at| at.elapsed() >= RENEW) {
@@ -123,10 +130,10 @@ impl Relay {
                 looked = Instant::now();
             }
             tokio::select! {
-                // Charges before what was completed: none is handed out again that was found before.
+                // Charges before what was completed: hardly any is handed out again that was found before.
                 biased;
                 () = outlet.closed() => return Ok(()),
-                left = charges.recv(), if self.consumer == Consumer::Attempts => match left {
+                left = next(charges.as_mut()) => match left {
                     Ok(left) => match self.take(&left, &leases, &mut in_flight, outlet).await {
                         Ok(all) => may_wait |= !all,
                         Err(Closed) => return Ok(()),
@@ -193,5 +200,13 @@ impl Relay {
         span.id("paymesh.message", &due.id);
         due.message.trace = span.place().text().unwrap_or_default();
         outlet.put(due).await
+    }
+}
+
+/// The charges of the next group; never any, for who sends none.
+async fn next(charges: Option<&mut Receiver<Arc<[Due]>>>) -> Result<Arc<[Due]>, RecvError> {
+    match charges {
+        Some(charges) => charges.recv().await,
+        None => std::future::pending().await,
     }
 }

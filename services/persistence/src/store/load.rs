@@ -211,7 +211,7 @@ pub(super) async fn world(
 }
 
 /// Opens a transaction, if there is to be one.
-pub(super) async fn open(client: &Client, begin: bool) -> Result<(), Error> {
+async fn open(client: &Client, begin: bool) -> Result<(), Error> {
     if begin {
         client.batch_execute("begin").await?;
     }

@@ -79,7 +79,8 @@ impl Session {
         let is_new = |(command, _): &Placed<'_>| matches!(command, Command::CreatePayment(_));
         let begin = !commands.iter().all(is_new);
         let result = Box::pin(self.attempt(commands, begin)).await;
-        if let (true, Err(Failure::Conflict(_) | Failure::Refused(_))) = (begin, &result) {
+        // Where nothing is open that does no harm.
+        if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
             client.batch_execute("rollback").await?;
         }
         result

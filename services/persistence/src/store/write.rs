@@ -9,10 +9,7 @@ use paymesh_contracts::{AttemptId, Currency, Money, PaymentId};
 use tokio_postgres::{Client, Error, types::ToSql};
 use uuid::Uuid;
 
-use super::{
-    load::open,
-    statements::{self, Batch, Value, Writes},
-};
+use super::statements::{self, Batch, Value, Writes};
 use crate::{
     defect::Defects,
     ledger::{AccountId, AccountKind, Cause, Movement},
@@ -357,15 +354,17 @@ pub(super) async fn commit(
         writes.prepared(client, &new),
         writes.prepared(client, &altered),
     )?;
-    let opens = !is_open && of_new.is_some() && of_altered.is_some();
+    debug_assert!(
+        is_open || of_new.is_none() || of_altered.is_none(),
+        "two statements are no transaction by themselves"
+    );
     let commit = async {
-        if is_open || opens {
+        if is_open {
             client.batch_execute("commit").await?;
         }
         Ok(())
     };
     try_join!(
-        open(client, opens),
         new.execute(client, of_new.as_ref()),
         altered.execute(client, of_altered.as_ref()),
         commit,
