@@ -36,6 +36,8 @@ struct FortressSpec {
     /// How it is built.
     #[attr(default = Style::RoundTower)]
     style: Style,
+    /// How it was built before.
+    styles: Option<Vec<Style>>,
     /// Towers by name.
     towers: BTreeMap<String, Tower>,
     /// Word that opens the gate.
@@ -73,6 +75,7 @@ struct Tower {
     #[attr(rolling, check = range(1..=100))]
     height: u16,
     /// What guards the tower.
+    #[attr(replace)]
     guard: Option<Guard>,
 }
 

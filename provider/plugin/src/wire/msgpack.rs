@@ -245,7 +245,7 @@ struct Reader<'b> {
 
 impl<'b> Reader<'b> {
     fn value(&mut self, kind: &AttributeType, path: &Path) -> Result<Value, CodecError> {
-        if self.depth == DEPTH_MAX {
+        if self.depth >= DEPTH_MAX {
             let message = format!("the value is nested more than {DEPTH_MAX} levels deep");
             return Err(wrong(path, message));
         }
