@@ -276,7 +276,9 @@ impl Postgres {
 port = {}
 unix_socket_directories = ''
 max_connections = 100
-shared_buffers = '64MB'
+shared_buffers = '256MB'
+# A checkpoint for every gigabyte would write most pages again and again under load.
+max_wal_size = '4GB'
 # Durable, and ready for standbys.
 fsync = on
 synchronous_commit = on
