@@ -171,14 +171,16 @@ impl<'a> Bed<'a> {
     }
 
     /// Takes the entry away if the run says that it must be: of two entries for one cluster, the
-    /// older can prove nothing any more.
-    fn forget(&self, refused: &Run) {
-        if refused.text().contains(STALE) {
+    /// older can prove nothing any more. Whether it did; the cluster is nobody's then.
+    fn forget(&self, procedure: Procedure, refused: &Run) -> bool {
+        let is_stale = procedure.may_be_overtaken() && refused.text().contains(STALE);
+        if is_stale {
             for api in self.clouds {
                 let address = address(*api);
                 self.workspace.run(&["state", "rm", &address]).succeeds();
             }
         }
+        is_stale
     }
 
     /// Tries a case from the start of its procedure to an empty cloud.
@@ -190,10 +192,10 @@ impl<'a> Bed<'a> {
         let since = self.cloud.last_request();
         let killed = self.strike(case)?;
         let died = self.cloud.last_request();
-        let has_unlocked = books::has_unlocked(self.cloud, since);
+        let holds_lock = books::holds_lock(self.cloud, since);
         let is_locked = self.workspace.unlock();
         // A run whose answer is out goes on, and may have come to its end.
-        let leaves_lock = case.kill.leaves_lock().map(|it| it && !has_unlocked);
+        let leaves_lock = case.kill.leaves_lock().map(|it| it && holds_lock);
         if let Some(leaves_lock) = leaves_lock
             && case.points.iter().all(|point| !point.moves_lock())
             && is_locked != leaves_lock
@@ -210,9 +212,7 @@ impl<'a> Bed<'a> {
         let mut recovery = self.recover(case.procedure).end();
         while !recovery.status.success() && applies < APPLIES_MAX {
             applies += 1;
-            if case.procedure.may_be_overtaken() {
-                self.forget(&recovery);
-            }
+            self.forget(case.procedure, &recovery);
             recovery = self.recover(case.procedure).end();
         }
         if !recovery.status.success() {
@@ -286,8 +286,9 @@ impl<'a> Bed<'a> {
             self.unprotect(case, killed)?;
         }
         let was_refused = case.ending == Ending::Refused && self.destroy_refused(case, killed)?;
-        if !was_refused {
-            self.destroy(killed)?;
+        // Terraform plans what is configured before it destroys, also where there is nothing to destroy.
+        if !was_refused && !self.entries().is_empty() {
+            self.destroy_all(case, killed)?;
         }
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
@@ -311,7 +312,8 @@ impl<'a> Bed<'a> {
                 "destroyed without a refusal: {refusal}\nafter {killed}"
             ));
         }
-        if refusal.status.success() {
+        let is_over = refusal.status.success() || self.entries().is_empty();
+        if is_over || self.forget(case.procedure, &refusal) {
             return Ok(false);
         }
         let Some(words) = ending::way_out(&refusal.text()) else {
@@ -322,7 +324,7 @@ impl<'a> Bed<'a> {
         let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
         words.push("-auto-approve");
         let destroyed = self.workspace.run(&words);
-        if destroyed.status.success() {
+        if destroyed.status.success() || self.forget(case.procedure, &destroyed) {
             return Ok(true);
         }
         Err(format!(
@@ -343,6 +345,15 @@ impl<'a> Bed<'a> {
             }
             other => other,
         }
+    }
+
+    /// Destroys what the state has; of two entries for one cluster nothing, which is left an orphan.
+    fn destroy_all(&self, case: &Case, killed: &Run) -> Result<(), String> {
+        let destroyed = self.workspace.destroy();
+        if destroyed.status.success() || self.forget(case.procedure, &destroyed) {
+            return Ok(());
+        }
+        Err(format!("not destroyed: {destroyed}\nafter {killed}"))
     }
 
     fn destroy(&self, killed: &Run) -> Result<(), String> {

@@ -255,10 +255,12 @@ pub fn while_it_runs<T>(cloud: &Cloud, requests: usize, work: impl FnOnce() -> T
     })
 }
 
-/// Whether a run has unlocked its state after entry `since`.
-pub fn has_unlocked(cloud: &Cloud, since: u64) -> bool {
+/// Whether a run has locked its state after entry `since`, and not unlocked it. Terraform 1.15 reads
+/// the state once before it locks it.
+pub fn holds_lock(cloud: &Cloud, since: u64) -> bool {
     let entries = cloud.journal(since);
-    entries.iter().any(|entry| entry["method"] == "UNLOCK")
+    let has = |method: &str| entries.iter().any(|entry| entry["method"] == method);
+    has("LOCK") && !has("UNLOCK")
 }
 
 /// What a destroy left on `clouds`, which should be nothing, and what it took of the roles that
