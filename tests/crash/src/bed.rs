@@ -8,7 +8,7 @@ use std::{
 
 use paymesh_acceptance::{Cloud, OWNER, Run, Running, Workspace, orphans};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Api, Kill, Point, Procedure, Site,
@@ -364,12 +364,15 @@ impl<'a> Bed<'a> {
         Err(format!("not destroyed: {destroyed}\nafter {killed}"))
     }
 
-    /// The resources in the state, which may never have been saved.
+    /// The resources in the state, which may never have been saved. One without instances is none:
+    /// a kill can leave its name.
     fn entries(&self) -> Vec<Value> {
         let path = format!("terraform/{}", self.workspace.state_name());
         let state = self.cloud.try_ask(Method::GET, &path, None);
         let state = state.expect("the cloud shows the state");
-        state["resources"].as_array().cloned().unwrap_or_default()
+        let resources = state["resources"].as_array().into_iter().flatten();
+        let exists = |it: &&Value| it["instances"] != json!([]);
+        resources.filter(exists).cloned().collect()
     }
 
     /// Nothing may be left, in the clouds and in the state.
