@@ -39,9 +39,10 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    /// A merchant who waits until it is certain.
+    /// A merchant who waits until it is certain. As many as db-controller lets wait: a disk that
+    /// stands still for a second shows in what payments took, not as payments that were never sent.
     pub(super) const PATIENT: Self = Self {
-        under_way_max: 1_024,
+        under_way_max: 4_096,
         wait_seconds: 10,
         asks_again: true,
         is_acquirer_slow: false,
