@@ -204,6 +204,10 @@ fn number_from(text: &mut String, part: &str, before: usize) -> usize {
     most
 }
 
+/// How many statements a connection keeps. Which rows meet in a group is chance, and there are
+/// hundreds of ways, each with a plan that the server keeps too.
+const PREPARED_MAX: usize = 128;
+
 /// Statements for the batches that were written so far, prepared.
 #[derive(Default)]
 pub(super) struct Writes {
@@ -225,7 +229,12 @@ impl Writes {
             return Ok(known);
         }
         let statement = client.prepare(&batch.text()).await?;
-        self.known().insert(batch.parts.clone(), statement.clone());
+        let mut known = self.known();
+        // What is met often is soon there again.
+        if known.len() >= PREPARED_MAX {
+            known.clear();
+        }
+        known.insert(batch.parts.clone(), statement.clone());
         Ok(Some(statement))
     }
 
