@@ -131,7 +131,8 @@ fn conflict(claim: &Claim, first: Intent) -> Fault {
                 "Tell Terraform that it is the same object:\n\n  moved {{\n    from = \
                  {resource_type}.OLD\n    to   = {resource_type}.NEW\n  }}\n\nIf the plan shows a \
                  deposed object, a replacement was interrupted before it began. Forget the object, \
-                 and the next apply takes it over again; a destroy before that leaves it behind:\n\n  terraform state rm {resource_type}.NAME"
+                 and the next apply takes it over again; a destroy before that leaves it behind:\n\n  \
+                 terraform state rm {resource_type}.NAME"
             ),
         )
     };

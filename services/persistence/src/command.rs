@@ -1,7 +1,7 @@
 //! What can be asked of the database, and what comes of it.
 
 use paymesh_contracts::{
-    AttemptId, DisputeId, MessageId, Money, PaymentId, TenantId,
+    AttemptId, Currency, DisputeId, MessageId, Money, PaymentId, TenantId,
     dispute::DisputeStatus,
     http::{AttemptKind, CaptureMethod},
 };
@@ -139,8 +139,8 @@ pub struct About {
     pub payment_id: PaymentId,
     /// Whose it is.
     pub tenant_id: TenantId,
-    /// ISO 4217 code.
-    pub currency: String,
+    /// Of the payment; none if this version does not know it, which makes the payment count as absent.
+    pub currency: Option<Currency>,
     /// The key that its attempt answers, if it is about one.
     pub key: Option<String>,
 }

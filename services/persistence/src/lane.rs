@@ -1,9 +1,9 @@
 //! The lane: commands that arrive while a group is being committed form the next group.
 //!
-//! A lone command is committed at once. Under load a group waits for more, and grows until the commit's
-//! cost is spread over hundreds of payments. The lane answers a command only after its group is committed, and
-//! settles a lost answer to COMMIT by doing the group again on a new connection: whatever had been
-//! committed is recognised by its idempotency or inbox row.
+//! A lone command is committed at once. Under load a group waits for more, and grows until the
+//! commit's cost is spread over hundreds of payments. The lane answers a command only after its group
+//! is committed, and settles a lost answer to COMMIT by doing the group again on a new connection:
+//! whatever had been committed is recognised by its idempotency or inbox row.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ use crate::{
 pub const GROUP_MAX: usize = 256;
 /// How many commands may wait; beyond that they are refused at once.
 const WAITING_MAX: usize = 4_096;
-/// A group of so many says that there is load,
+/// How many commands a group has at least that says there is load.
 const LOAD_MIN: usize = 3;
-/// for so long after it was committed.
+/// How long after its commit it says so.
 const LOAD_FOR: Duration = Duration::from_millis(20);
 /// How often a group that met another transaction is tried again before each goes alone.
 const CONFLICTS_MAX: u32 = 8;

@@ -194,7 +194,8 @@ impl<'a> Bed<'a> {
         let died = self.cloud.last_request();
         let holds_lock = books::holds_lock(self.cloud, since);
         let is_locked = self.workspace.unlock();
-        // A run whose answer is out goes on, and may have come to its end.
+        // A run whose answer is out goes on and may have unlocked; Terraform 1.15 may have been cut
+        // before it locked.
         let leaves_lock = case.kill.leaves_lock().map(|it| it && holds_lock);
         if let Some(leaves_lock) = leaves_lock
             && case.points.iter().all(|point| !point.moves_lock())
@@ -286,9 +287,9 @@ impl<'a> Bed<'a> {
             self.unprotect(case, killed)?;
         }
         let was_refused = case.ending == Ending::Refused && self.destroy_refused(case, killed)?;
-        // Terraform plans what is configured before it destroys, also where there is nothing to destroy.
+        // Not where there is nothing: Terraform plans what is configured first, which may be refused.
         if !was_refused && !self.entries().is_empty() {
-            self.destroy_all(case, killed)?;
+            self.destroy_or_forget(case, killed)?;
         }
         let words = ["--owner", OWNER, "--delete", "--yes", "--without-state"];
         let (has_succeeded, text) = orphans(&self.cloud.file(), &words);
@@ -347,21 +348,18 @@ impl<'a> Bed<'a> {
         }
     }
 
-    /// Destroys what the state has; of two entries for one cluster nothing, which is left an orphan.
-    fn destroy_all(&self, case: &Case, killed: &Run) -> Result<(), String> {
+    /// Destroys what the state has, or forgets it where two entries are of one cluster, which is an
+    /// orphan then.
+    fn destroy_or_forget(&self, case: &Case, killed: &Run) -> Result<(), String> {
         let destroyed = self.workspace.destroy();
-        if destroyed.status.success() || self.forget(case.procedure, &destroyed) {
+        if self.forget(case.procedure, &destroyed) {
             return Ok(());
         }
-        Err(format!("not destroyed: {destroyed}\nafter {killed}"))
+        must_be_destroyed(&destroyed, killed)
     }
 
     fn destroy(&self, killed: &Run) -> Result<(), String> {
-        let destroyed = self.workspace.destroy();
-        if destroyed.status.success() {
-            return Ok(());
-        }
-        Err(format!("not destroyed: {destroyed}\nafter {killed}"))
+        must_be_destroyed(&self.workspace.destroy(), killed)
     }
 
     /// The resources in the state, which may never have been saved. One without instances is none:
@@ -389,4 +387,11 @@ impl<'a> Bed<'a> {
         }
         Err(format!("{}\nafter {killed}", left.join("\n")))
     }
+}
+
+fn must_be_destroyed(destroyed: &Run, killed: &Run) -> Result<(), String> {
+    if destroyed.status.success() {
+        return Ok(());
+    }
+    Err(format!("not destroyed: {destroyed}\nafter {killed}"))
 }

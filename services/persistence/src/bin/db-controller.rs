@@ -23,7 +23,7 @@ use paymesh_persistence::{
     defect::Defects,
     lane::{Gather, Lane},
     merchant::{add_key, add_merchant},
-    queue::{Hub, TRIED_GATHER, herald, meter, publish},
+    queue::{Hub, herald, meter, publish},
     serve::{PaymentsService, QueueService},
     settlement::SettlementReport,
     store::{self, Database, Reader, SettlementBreak, chain},
@@ -31,9 +31,12 @@ use paymesh_persistence::{
 use paymesh_transport::bind;
 use tonic::service::Routes;
 
-/// How long money waits for more under load: twice for each payment, in which time a commit that a
-/// standby confirms is over.
+/// How long a group of payments waits for more under load: about as long as a commit that a standby
+/// confirms takes. A payment passes two groups.
 const MONEY_GATHER: Duration = Duration::from_millis(5);
+/// How long webhooks wait for others once they were tried: nobody waits for that to be written, and
+/// what a crash forgets of it is tried again.
+const TRIED_GATHER: Duration = Duration::from_millis(100);
 /// How long calls may take that are under way when nobody is taken in any more.
 const CALLS_MAX: Duration = Duration::from_secs(5);
 

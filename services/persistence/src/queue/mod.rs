@@ -40,9 +40,6 @@ use crate::{
 
 /// How long webhooks wait for others on their way out.
 const WEBHOOKS_GATHER: Duration = Duration::from_millis(50);
-/// How long webhooks wait for others once they were tried: nobody waits for that to be written, and what
-/// a crash forgets of it is tried again.
-pub const TRIED_GATHER: Duration = Duration::from_millis(100);
 
 /// Of how many messages that were handed out it is remembered what they are about, so that it need not
 /// be asked for when they are completed.

@@ -23,8 +23,17 @@ const LEASE_MS: i64 = 4_000;
 const RENEW: Duration = Duration::from_secs(1);
 /// How long a message committed elsewhere, or due by now, waits at most before it is seen here.
 const POLL: Duration = Duration::from_millis(100);
-/// The same while messages are worked on.
+/// The same while messages are worked on; webhooks wait no less than they gather.
 const BUSY_POLL: Duration = Duration::from_millis(25);
+
+/// What a relay has the right to hand out, and has handed out.
+#[derive(Default)]
+struct Held {
+    /// Partitions with their epochs.
+    leases: Vec<(i16, i64)>,
+    /// Since when each is worked on.
+    in_flight: HashMap<MessageId, Instant>,
+}
 
 /// One outlet's supply.
 pub struct Relay {
@@ -54,7 +63,7 @@ impl Relay {
     }
 
     async fn deliver(&self, holder: Uuid, outlet: &mut impl Outlet) -> Result<(), Failure> {
-        // Both before the first look, so that nothing falls between look and listen.
+        // All before the first look, so that nothing falls between look and listen.
         let mut completed = self.hub.completed();
         let mut rung = self.hub.rung(self.consumer);
         let mut charges = match self.consumer {
@@ -62,8 +71,7 @@ impl Relay {
             // What nobody reads would be kept.
             Consumer::Webhooks => None,
         };
-        let mut leases: Vec<(i16, i64)> = Vec::new();
-        let mut in_flight: HashMap<MessageId, Instant> = HashMap::new();
+        let mut held = Held::default();
         let mut renewed: Option<Instant> = None;
         let mut is_new = true;
         // Whether there may be messages that were not asked for.
@@ -85,42 +93,26 @@ impl Relay {
                     stream: holder,
                     is_new,
                 };
-                let held = self
-                    .reader
-                    .take_leases(self.consumer.word(), holder, LEASE_MS)
-                    .await?;
-                is_new = false;
-                if held.iter().any(|lease| !leases.contains(lease)) {
-                    tracing::info!(
-                        consumer = self.consumer.word(),
-                        partitions = held.len(),
-                        "holds leases"
-                    );
-                    // What was handed out under an older epoch would be refused.
-                    in_flight.clear();
+                if self.renew(holder, &mut held, outlet).await? {
+                    // What was committed before is found by its row, if it may still be sent.
+                    charges = charges.as_ref().map(Receiver::resubscribe);
                     may_wait = true;
                 }
-                leases = held;
-                in_flight.retain(|_, since| since.elapsed() < outlet.again());
-                if outlet.is_shared() && !in_flight.is_empty() {
-                    let ids: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
-                    let due = self.reader.still_due(&ids).await?;
-                    in_flight.retain(|id, _| due.contains(id));
-                }
+                is_new = false;
             }
-            let room = self.in_flight_max.saturating_sub(in_flight.len());
-            let is_time = looked.elapsed() >= pause(may_wait, &in_flight);
-            if is_time && room > 0 && !leases.is_empty() {
-                let busy: Vec<Uuid> = in_flight.keys().map(|id| id.0).collect();
+            let room = self.in_flight_max.saturating_sub(held.in_flight.len());
+            let is_time = looked.elapsed() >= pause(may_wait, &held.in_flight);
+            if is_time && room > 0 && !held.leases.is_empty() {
+                let busy: Vec<Uuid> = held.in_flight.keys().map(|id| id.0).collect();
                 let limit = i64::try_from(room).unwrap_or(i64::MAX);
                 let (messages, is_full) = self
                     .reader
-                    .waiting(self.consumer, &leases, &busy, limit)
+                    .waiting(self.consumer, &held.leases, &busy, limit)
                     .await?;
                 // One that was completed makes room, and brings no other.
                 may_wait = is_full;
                 for due in messages {
-                    in_flight.insert(due.id, Instant::now());
+                    held.in_flight.insert(due.id, Instant::now());
                     if self.hand_out(due, outlet).await.is_err() {
                         return Ok(());
                     }
@@ -130,11 +122,12 @@ impl Relay {
                 looked = Instant::now();
             }
             tokio::select! {
-                // Charges before what was completed: hardly any is handed out again that was found before.
+                // Charges first: one that a look found, and that is done by now, would be no longer in
+                // flight and be handed out again.
                 biased;
                 () = outlet.closed() => return Ok(()),
-                left = next(charges.as_mut()) => match left {
-                    Ok(left) => match self.take(&left, &leases, &mut in_flight, outlet).await {
+                charges = next_charges(charges.as_mut()) => match charges {
+                    Ok(charges) => match self.hand_out_charges(&charges, &mut held, outlet).await {
                         Ok(all) => may_wait |= !all,
                         Err(Closed) => return Ok(()),
                     },
@@ -143,46 +136,78 @@ impl Relay {
                 },
                 done = completed.recv() => {
                     match done {
-                        Ok(id) => { in_flight.remove(&id); }
+                        Ok(id) => { held.in_flight.remove(&id); }
                         // Too many to follow: forget, and let the inbox recognise what comes twice.
                         Err(RecvError::Lagged(_)) => {
-                            in_flight.clear();
+                            held.in_flight.clear();
                             may_wait = true;
                         }
                         Err(RecvError::Closed) => return Ok(()),
                     }
                     while let Ok(id) = completed.try_recv() {
-                        in_flight.remove(&id);
+                        held.in_flight.remove(&id);
                     }
                 }
                 _ = rung.changed() => may_wait = true,
                 // One that may look at once waits for room, or for its leases.
-                () = tokio::time::sleep_until(looked + pause(may_wait && !gather.is_zero(), &in_flight)) => {}
+                () = tokio::time::sleep_until(looked + pause(may_wait && !gather.is_zero(), &held.in_flight)) => {}
             }
         }
     }
 
-    /// Hands out what was left here, as far as its partitions are held: others are found by who holds
-    /// them. Says whether there was room for all.
-    async fn take(
+    /// Renews the leases, and forgets what is no longer worked on. Says whether a lease is new: messages
+    /// may wait under it.
+    async fn renew(
         &self,
-        left: &[Due],
-        leases: &[(i16, i64)],
-        in_flight: &mut HashMap<MessageId, Instant>,
+        holder: Holder,
+        held: &mut Held,
+        outlet: &mut impl Outlet,
+    ) -> Result<bool, Failure> {
+        let leases = self
+            .reader
+            .take_leases(self.consumer.word(), holder, LEASE_MS)
+            .await?;
+        let has_new = leases.iter().any(|lease| !held.leases.contains(lease));
+        if has_new {
+            tracing::info!(
+                consumer = self.consumer.word(),
+                partitions = leases.len(),
+                "holds leases"
+            );
+            // What was handed out under an older epoch would be refused.
+            held.in_flight.clear();
+        }
+        held.leases = leases;
+        held.in_flight
+            .retain(|_, since| since.elapsed() < outlet.again());
+        if outlet.is_shared() && !held.in_flight.is_empty() {
+            let ids: Vec<Uuid> = held.in_flight.keys().map(|id| id.0).collect();
+            let due = self.reader.still_due(&ids).await?;
+            held.in_flight.retain(|id, _| due.contains(id));
+        }
+        Ok(has_new)
+    }
+
+    /// Hands out charges that were committed here, as far as their partitions are held: others are
+    /// found by who holds them. Says whether there was room for all.
+    async fn hand_out_charges(
+        &self,
+        charges: &[Due],
+        held: &mut Held,
         outlet: &mut impl Outlet,
     ) -> Result<bool, Closed> {
-        for due in left {
+        for due in charges {
             let is_of_it = |lease: &&(i16, i64)| lease.0 == due.partition();
-            let Some(&(partition, epoch)) = leases.iter().find(is_of_it) else {
+            let Some(&(partition, epoch)) = held.leases.iter().find(is_of_it) else {
                 continue;
             };
-            if in_flight.contains_key(&due.id) {
+            if held.in_flight.contains_key(&due.id) {
                 continue;
             }
-            if in_flight.len() >= self.in_flight_max {
+            if held.in_flight.len() >= self.in_flight_max {
                 return Ok(false);
             }
-            in_flight.insert(due.id, Instant::now());
+            held.in_flight.insert(due.id, Instant::now());
             let mut due = due.clone();
             due.message.lease = Some(lease(self.consumer, partition, epoch));
             self.hand_out(due, outlet).await?;
@@ -191,11 +216,12 @@ impl Relay {
     }
 
     async fn hand_out(&self, mut due: Due, outlet: &mut impl Outlet) -> Result<(), Closed> {
+        // A webhook's end needs nothing but its message.
         if self.consumer == Consumer::Attempts {
             self.hub.remember(due.id, due.about.clone());
         }
-        let left = Place::read(&due.message.trace);
-        let span = Span::of(&left, SpanKind::Producer, "hand out");
+        let place = Place::read(&due.message.trace);
+        let span = Span::of(&place, SpanKind::Producer, "hand out");
         span.word("paymesh.consumer", self.consumer.word());
         span.id("paymesh.message", &due.id);
         due.message.trace = span.place().text().unwrap_or_default();
@@ -204,7 +230,7 @@ impl Relay {
 }
 
 /// The charges of the next group; never any, for who sends none.
-async fn next(charges: Option<&mut Receiver<Arc<[Due]>>>) -> Result<Arc<[Due]>, RecvError> {
+async fn next_charges(charges: Option<&mut Receiver<Arc<[Due]>>>) -> Result<Arc<[Due]>, RecvError> {
     match charges {
         Some(charges) => charges.recv().await,
         None => std::future::pending().await,

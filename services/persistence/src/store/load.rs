@@ -1,7 +1,7 @@
 //! What a group needs, locked in the one order: payments, balances. Sent in one go, once it is known
 //! which payments those are, and disputes apart, if there are any; the server works through it
-//! statement by statement, so each sees what the locks before it froze. Each statement has a price in processor time whatever it finds, so there are
-//! few.
+//! statement by statement, so each sees what the locks before it froze. Each statement has a price in
+//! processor time whatever it finds, so there are few.
 
 use std::collections::HashMap;
 
@@ -118,13 +118,13 @@ impl Loads {
 
 type Value<'a> = &'a (dyn ToSql + Sync);
 
-/// Opens the transaction, if it is to, locks and loads. Statements that cannot find anything are not
-/// sent.
+/// Locks and loads, in a transaction that it opens if `in_transaction`. Statements that cannot find
+/// anything are not sent.
 pub(super) async fn world(
     client: &Client,
     loads: &Loads,
     commands: &[&Command],
-    begin: bool,
+    in_transaction: bool,
 ) -> Result<World, Error> {
     let mut wants = Wants::of(commands);
     let query = async |is_wanted: bool, statement: &Statement, values: &[Value<'_>]| {
@@ -146,7 +146,7 @@ pub(super) async fn world(
         let about = client.query(&loads.about, &of_payments).await?;
         wants.belonging(&about);
     }
-    wants.sort();
+    wants.dedup();
     let accounts = wants.accounts();
     let has_payments = !wants.payments.is_empty();
     let of_payments: [Value<'_>; 1] = [&wants.payments];
@@ -155,7 +155,7 @@ pub(super) async fn world(
     let of_keys: [Value<'_>; 2] = [&wants.key_tenants, &wants.keys];
     let of_tenants: [Value<'_>; 1] = [&wants.tenants];
     let ((), payments, balances, messages, keys, attempts, tenants) = try_join!(
-        open(client, begin),
+        open(client, in_transaction),
         query(has_payments, &loads.payments, &of_payments),
         query(!accounts.is_empty(), &loads.balances, &of_accounts),
         query(has_messages, &loads.messages, &of_messages),
@@ -210,9 +210,8 @@ pub(super) async fn world(
     Ok(world)
 }
 
-/// Opens a transaction, if there is to be one.
-async fn open(client: &Client, begin: bool) -> Result<(), Error> {
-    if begin {
+async fn open(client: &Client, in_transaction: bool) -> Result<(), Error> {
+    if in_transaction {
         client.batch_execute("begin").await?;
     }
     Ok(())

@@ -90,13 +90,13 @@ pub struct Due {
 }
 
 impl Due {
-    /// Where it belongs.
+    /// Its partition of the queue.
     pub fn partition(&self) -> i16 {
         partition_of(self.about.payment_id)
     }
 
-    /// The charge of a payment that this group took in, whole, if it is to be sent now. No other
-    /// message of its payment is before it.
+    /// The charge of a payment that this group took in, whole, if it is to be sent. It is due at once,
+    /// and no other message of its payment is before it.
     pub(super) fn charge(
         world: &World,
         message_id: MessageId,
@@ -106,12 +106,12 @@ impl Due {
         let Work::SendAttempt(attempt_id) = row.work else {
             return None;
         };
-        let payment = world.payments.get(&row.payment_id)?;
-        let key = world.keys.get(&payment.key)?;
-        let is_new = !key.is_committed && payment.attempts.len() == 1;
-        if !(is_new && world.is_recovered && row.available_at_ms <= world.now_ms) {
+        // Nothing is sent to the acquirer until what it has is compared with the ledger.
+        if !world.is_recovered {
             return None;
         }
+        let payment = world.payments.get(&row.payment_id)?;
+        let key = world.keys.get(&payment.key)?;
         let (tenant_id, idempotency_key) = &payment.key;
         let attempt = wire::SendAttempt {
             attempt_id: attempt_id.bytes(),
@@ -141,7 +141,7 @@ impl Due {
             about: About {
                 payment_id: row.payment_id,
                 tenant_id: *tenant_id,
-                currency: payment.amount.currency.code().to_owned(),
+                currency: Some(payment.amount.currency),
                 key: Some(idempotency_key.clone()),
             },
         })
@@ -271,7 +271,7 @@ fn message(row: &Row, consumer: Consumer) -> Option<Due> {
     let about = About {
         payment_id: PaymentId(row.get(4)),
         tenant_id: TenantId(row.get(14)),
-        currency: row.get(7),
+        currency: row.get::<_, &str>(7).parse().ok(),
         key: is_of_attempt.then(|| row.get(15)),
     };
     Some(Due { id, message, about })
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_is_handed_out_at_once_says_what_would_be_read_of_it() {
+    fn a_charge_that_is_handed_out_at_once_is_whole_but_for_its_lease() {
         let (world, id, row) = taken_in();
         let due = Due::charge(&world, id, &row, Some("a trace")).expect("it is due");
         let Work::SendAttempt(attempt_id) = row.work else {
@@ -360,25 +360,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_new_and_due_and_may_be_sent_is_handed_out_at_once() {
-        let (world, id, row) = taken_in();
+    fn only_a_charge_that_may_be_sent_is_handed_out_at_once() {
+        let (_, id, row) = taken_in();
         let is_handed_out = |change: &dyn Fn(&mut World, &mut MessageRow)| {
             let (mut world, _, _) = taken_in();
             let mut row = row.clone();
             change(&mut world, &mut row);
             Due::charge(&world, id, &row, None).is_some()
         };
-        let key = (TENANT, "order-7".to_owned());
         assert!(is_handed_out(&|_, _| {}));
         assert!(!is_handed_out(&|world, _| world.is_recovered = false));
-        assert!(!is_handed_out(
-            &|_, row| row.available_at_ms += 1 + world.now_ms
-        ));
         assert!(!is_handed_out(&|_, row| {
             row.work = Work::CheckAttempt(row.work.attempt().expect("it has one"));
-        }));
-        assert!(!is_handed_out(&|world, _| {
-            world.keys.get_mut(&key).expect("it is new").is_committed = true;
         }));
     }
 }

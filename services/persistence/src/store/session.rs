@@ -75,12 +75,11 @@ impl Session {
     /// nothing of it was done, except after [`Failure::Disconnected`], when it may have been done.
     pub async fn run(&self, commands: &[Placed<'_>]) -> Result<Done, Failure> {
         let client = &self.connection.client;
-        // A payment that is new locks nothing, and is written by one statement.
+        // A payment that is new locks nothing, and one statement is a transaction by itself.
         let is_new = |(command, _): &Placed<'_>| matches!(command, Command::CreatePayment(_));
-        let begin = !commands.iter().all(is_new);
-        let result = Box::pin(self.attempt(commands, begin)).await;
-        // Where nothing is open that does no harm.
-        if let Err(Failure::Conflict(_) | Failure::Refused(_)) = &result {
+        let in_transaction = !commands.iter().all(is_new);
+        let result = Box::pin(self.attempt(commands, in_transaction)).await;
+        if let (true, Err(Failure::Conflict(_) | Failure::Refused(_))) = (in_transaction, &result) {
             client.batch_execute("rollback").await?;
         }
         result
@@ -134,10 +133,10 @@ impl Session {
         Ok(booked)
     }
 
-    async fn attempt(&self, placed: &[Placed<'_>], begin: bool) -> Result<Done, Failure> {
+    async fn attempt(&self, placed: &[Placed<'_>], in_transaction: bool) -> Result<Done, Failure> {
         let client = &self.connection.client;
         let commands: Vec<&Command> = placed.iter().map(|(command, _)| *command).collect();
-        let mut world = load::world(client, &self.loads, &commands, begin).await?;
+        let mut world = load::world(client, &self.loads, &commands, in_transaction).await?;
         let mut changes = Changes::default();
         // What is decided knows nothing of traces: a message belongs to the command that left it.
         let mut traces: Vec<Option<&str>> = Vec::new();
@@ -162,7 +161,7 @@ impl Session {
             &changes,
             &traces,
             self.defects,
-            begin,
+            in_transaction,
         ))
         .await?;
         let (mut due, mut woken) = (Vec::new(), Vec::new());

@@ -17,7 +17,8 @@ pub(super) struct Wants {
     pub(super) messages: Vec<Uuid>,
     /// Messages of which it has to be asked what they are about.
     pub(super) payment_messages: Vec<Uuid>,
-    verdicts: BTreeSet<Uuid>,
+    /// Those of them whose end is booked.
+    booked_messages: BTreeSet<Uuid>,
     /// Payments that commands name.
     pub(super) named: BTreeSet<Uuid>,
     pub(super) payments: Vec<Uuid>,
@@ -76,7 +77,7 @@ impl Wants {
         }
         self.payment_messages.push(id);
         if is_booked {
-            self.verdicts.insert(id);
+            self.booked_messages.insert(id);
         }
     }
 
@@ -94,13 +95,13 @@ impl Wants {
             let about = About {
                 payment_id: PaymentId(row.get(1)),
                 tenant_id: TenantId(row.get(2)),
-                currency: row.get(3),
+                currency: row.get::<_, &str>(3).parse().ok(),
                 key: row.get(4),
             };
             let is_booked = match row.get::<_, Option<Uuid>>(0) {
                 Some(message) => {
                     self.tenants.push(about.tenant_id.0);
-                    self.verdicts.contains(&message)
+                    self.booked_messages.contains(&message)
                 }
                 None => self.named.contains(&about.payment_id.0),
             };
@@ -113,8 +114,7 @@ impl Wants {
         if let Some(key) = &about.key {
             self.key(&(about.tenant_id, key.clone()));
         }
-        // A currency that this version does not know makes the payment count as absent.
-        if let (true, Ok(currency)) = (is_booked, about.currency.parse()) {
+        if let (true, Some(currency)) = (is_booked, about.currency) {
             self.booked.insert((about.tenant_id, currency));
         }
     }
@@ -124,8 +124,7 @@ impl Wants {
         self.booked.iter().flat_map(AccountId::all).collect()
     }
 
-    /// Names everything once.
-    pub(super) fn sort(&mut self) {
+    pub(super) fn dedup(&mut self) {
         for ids in [&mut self.payments, &mut self.tenants] {
             ids.sort_unstable();
             ids.dedup();

@@ -25,8 +25,8 @@ where
     Box::new(rows.iter().map(cell).collect::<Vec<T>>())
 }
 
-/// Writes the changes and commits; `traces` says of each message where in a trace it was left, `is_open`
-/// whether a transaction is.
+/// Writes the changes and commits; `traces` says of each message where in a trace it was left,
+/// `in_transaction` whether one is open.
 pub(super) async fn commit(
     client: &Client,
     writes: &Writes,
@@ -34,7 +34,7 @@ pub(super) async fn commit(
     changes: &Changes,
     traces: &[Option<&str>],
     defects: Defects,
-    is_open: bool,
+    in_transaction: bool,
 ) -> Result<(), Error> {
     let now = &world.now_ms;
 
@@ -354,12 +354,12 @@ pub(super) async fn commit(
         writes.prepared(client, &new),
         writes.prepared(client, &altered),
     )?;
-    debug_assert!(
-        is_open || of_new.is_none() || of_altered.is_none(),
+    assert!(
+        in_transaction || of_new.is_none() || of_altered.is_none(),
         "two statements are no transaction by themselves"
     );
     let commit = async {
-        if is_open {
+        if in_transaction {
             client.batch_execute("commit").await?;
         }
         Ok(())

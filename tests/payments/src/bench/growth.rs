@@ -24,8 +24,8 @@ use crate::stack::{Bus, Member, Pauses, Stack, Wishes};
 /// What a posting and its part of everything else needs on each of three servers, with what
 /// indexes are sorted in and the log that is kept of it.
 const BYTES_OF_A_ROW: u64 = 3_000;
-/// What a stack and the load itself need beside that.
-const BYTES: u64 = 6_000_000_000;
+/// What a stack and the load itself need beside that: each server keeps up to 4 GB of log.
+const BYTES: u64 = 15_000_000_000;
 /// A payment has a charge and a fee.
 const ROWS_EACH: u64 = 2;
 /// How long db-controller may take to seal everything.
