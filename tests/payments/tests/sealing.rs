@@ -249,6 +249,8 @@ async fn a_kill_at_any_statement_of_sealing_leaves_a_chain_that_goes_on() {
     shop.pay("first").await;
     shop.stack.sealed(SEALED_MAX).await.unwrap();
     let statements = [
+        "INSERT is answered",
+        "UPDATE is answered",
         "select (extract(epoch from clock_tim",
         "select case when is_called then last",
         "select distinct virtualtransaction a",
