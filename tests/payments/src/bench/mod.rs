@@ -39,8 +39,8 @@ use site::Site;
 /// How many merchants share a load that has no hot account.
 const SHOPS: usize = 64;
 /// The part of the knee that a reported load sends, in hundredths: a step is shorter than a window,
-/// has no checkpoint in it, and nothing to make up for that a disk stood still.
-const REPORTED_PERCENT: u32 = 80;
+/// has no checkpoint in it, and nothing to make up for when something stood still.
+const REPORTED_PERCENT: u32 = 70;
 /// How many rows a ledger has that has hardly grown.
 const FEW_ROWS: u64 = 10_000;
 
