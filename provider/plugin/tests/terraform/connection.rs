@@ -59,6 +59,15 @@ impl Started {
     }
 }
 
+/// What failed leaves no process.
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// A workspace of the client called `name` whose provider runs already.
 fn attached(name: &str) -> Option<(Workspace, Started)> {
     let client = client(name)?;
