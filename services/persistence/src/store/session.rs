@@ -14,7 +14,7 @@ use super::{
     load::{self, Loads},
     messages::Due,
     statements::Writes,
-    write,
+    write::Group,
 };
 use crate::{
     command::{Command, Consumer, Outcome},
@@ -120,16 +120,13 @@ impl Session {
             let done = bookings.iter().map(book);
             done.map(|done| done.is_some()).collect()
         };
-        Box::pin(write::commit(
-            client,
-            &self.writes,
-            &world,
-            &changes,
-            &[],
-            self.defects,
-            true,
-        ))
-        .await?;
+        let group = Group {
+            world: &world,
+            changes: &changes,
+            traces: &[],
+            defects: self.defects,
+        };
+        Box::pin(group.commit(client, &self.writes, true)).await?;
         Ok(booked)
     }
 
@@ -154,16 +151,13 @@ impl Session {
             }
             outcomes
         };
-        Box::pin(write::commit(
-            client,
-            &self.writes,
-            &world,
-            &changes,
-            &traces,
-            self.defects,
-            in_transaction,
-        ))
-        .await?;
+        let group = Group {
+            world: &world,
+            changes: &changes,
+            traces: &traces,
+            defects: self.defects,
+        };
+        Box::pin(group.commit(client, &self.writes, in_transaction)).await?;
         let (mut due, mut woken) = (Vec::new(), Vec::new());
         for ((id, message), trace) in changes.messages.iter().zip(&traces) {
             match Due::charge(&world, *id, message, *trace) {
